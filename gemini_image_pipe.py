@@ -1,0 +1,2732 @@
+"""
+title: Gemini Image
+author: The gemini_image_pipe authors
+version: 0.1.0
+license: MIT
+description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
+required_open_webui_version: 0.6.5
+"""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import fnmatch
+import hashlib
+import inspect
+import io
+import json
+import logging
+import os
+import re
+import socket
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import requests
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+log = logging.getLogger("gemini_image_pipe")
+
+# ── Room 1 · Models ──────────────────────────────────────────────────────────────────
+# What is known of Google's image models. The list of models comes from Google; these
+# rows only add what that list does not say. Source, unless a line names another:
+# ai.google.dev/gemini-api/docs (models, image-generation, deprecations, changelog),
+# as read in October 2026.
+
+RATIOS_10 = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+RATIOS_14 = RATIOS_10 + ("1:4", "4:1", "1:8", "8:1")
+IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
+
+AUTO = "auto"
+AUTO_NAME = "Gemini Image"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What one current model takes; `released` is the day of general availability."""
+
+    id: str
+    name: str
+    released: str
+    ratios: tuple[str, ...]
+    sizes: tuple[str, ...]
+    thinking_levels: tuple[str, ...] = ()
+    max_input_images: int = 14
+
+
+# In the order in which the model list shows them.
+CURRENT_MODELS: tuple[ModelFacts, ...] = (
+    # "512" is documented as refused; one third party still lists it.
+    ModelFacts(
+        id="gemini-nano-banana-2.1",
+        name="Nano Banana 2.1",
+        released="2026-10-06",
+        ratios=RATIOS_14,
+        sizes=("1K", "2K", "4K"),
+        thinking_levels=("MINIMAL", "MEDIUM", "HIGH"),
+    ),
+    # Deprecated on 2026-10-06 without a shutdown day.
+    ModelFacts(
+        id="gemini-3.1-flash-image",
+        name="Nano Banana 2",
+        released="2026-05-28",
+        ratios=RATIOS_14,
+        sizes=("512", "1K", "2K", "4K"),
+        thinking_levels=("MINIMAL", "HIGH"),
+    ),
+    # Thinking cannot be switched off, and no page documents a level for it.
+    ModelFacts(
+        id="gemini-3-pro-image",
+        name="Nano Banana Pro",
+        released="2026-05-28",
+        ratios=RATIOS_10,
+        sizes=("1K", "2K", "4K"),
+    ),
+    ModelFacts(
+        id="gemini-3.1-flash-lite-image",
+        name="Nano Banana 2 Lite",
+        released="2026-06-30",
+        ratios=RATIOS_14,
+        sizes=("1K",),
+        thinking_levels=("MINIMAL", "HIGH"),
+    ),
+    # Any imageSize is answered with 500 INTERNAL (new-api pull request 2330).
+    ModelFacts(
+        id="gemini-2.5-flash-image",
+        name="Nano Banana",
+        released="2025-10-02",
+        ratios=RATIOS_10,
+        sizes=(),
+        max_input_images=3,
+    ),
+)
+
+
+class Successor(NamedTuple):
+    """Who answers for a retired model, and the thinking level that Google names."""
+
+    id: str
+    thinking_level: str | None = None
+
+
+# First match wins; `*` as in file names. Imagen rows: Google's migration table
+# (firebase.google.com/docs/ai-logic/imagen-models-migration). The others: the
+# deprecations page and the changelog of 2026-10-06.
+SUCCESSORS: tuple[tuple[str, Successor], ...] = (
+    ("imagen-*ultra*", Successor("gemini-3-pro-image")),
+    ("imagen-*fast*", Successor("gemini-nano-banana-2.1", "MINIMAL")),
+    ("imagen-*capability*", Successor("gemini-nano-banana-2.1")),
+    ("imagen-*", Successor("gemini-nano-banana-2.1", "HIGH")),
+    ("imagegeneration*", Successor("gemini-nano-banana-2.1", "HIGH")),
+    ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-image")),
+    ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
+    ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
+    ("gemini-3.1-flash-image-preview", Successor("gemini-3.1-flash-image")),
+    ("gemini-3.1-flash-image", Successor("gemini-nano-banana-2.1")),
+    ("gemini-3.1-flash-lite-image-preview", Successor("gemini-3.1-flash-lite-image")),
+)
+
+_IMAGE_WORDS = re.compile(
+    r"(^|[-_/ ])(image|imagen|(nano[-_ ]?)?banana)", re.IGNORECASE
+)
+_OTHER_WORDS = re.compile(
+    r"(^|[-_/ .])(lyria|veo|tts|omni|embedding|live|audio|video|robotics|"
+    r"deep-research|antigravity)\d*([-_/ .]|$)",
+    re.IGNORECASE,
+)
+_PREVIEW = re.compile(r"[-_.](preview|exp|experimental)([-_.]|$)")
+_VERSION = re.compile(r"\d+(?:\.\d+)*")
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """One model as Google's ListModels describes it."""
+
+    id: str
+    name: str
+    methods: tuple[str, ...] = ()
+
+
+def clean_model_id(text: object) -> str:
+    """The bare model id in what an administrator typed or a client sent.
+
+    Blanks, a leading `models/` and a trailing `:method` go: people paste them.
+    """
+    model_id = str(text or "").strip().strip("/")
+    model_id = model_id.rsplit("models/", 1)[-1]
+    return model_id.split(":", 1)[0].strip()
+
+
+def is_image_model(model: ListedModel) -> bool:
+    """Whether a listed model makes images, judged by its names and methods.
+
+    ListModels has no field for what a model puts out. Gateways may leave the methods
+    out; then the names decide.
+    """
+    names = f"{model.id} {model.name}"
+    if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(model.id):
+        return False
+    return not model.methods or uses_generate(model) or "predict" in model.methods
+
+
+def uses_generate(model: ListedModel) -> bool:
+    """Whether the model is called with generateContent (else with predict)."""
+    if "generateContent" in model.methods:
+        return True
+    return "predict" not in model.methods and not model.id.startswith("imagen")
+
+
+def model_facts(model_id: str) -> ModelFacts | None:
+    """The row of a current model, or None for a model this file does not know."""
+    return next((facts for facts in CURRENT_MODELS if facts.id == model_id), None)
+
+
+def is_preview(model_id: str) -> bool:
+    """Whether the id names a preview or experiment rather than a released model."""
+    return bool(_PREVIEW.search(model_id))
+
+
+def successor_of(model_id: str) -> Successor | None:
+    """The table's successor of an id, or the released model a preview became."""
+    for pattern, successor in SUCCESSORS:
+        if fnmatch.fnmatchcase(model_id, pattern):
+            return successor
+    released = _PREVIEW.split(model_id)[0]
+    return Successor(released) if released != model_id else None
+
+
+def successors(model_id: str) -> Iterator[Successor]:
+    """All who may answer for an id, nearest first; ends, even if the table loops."""
+    seen = {model_id}
+    level = None
+    while (step := successor_of(model_id)) and step.id not in seen:
+        level = level or step.thinking_level
+        yield Successor(step.id, level)
+        seen.add(step.id)
+        model_id = step.id
+
+
+def _version(model_id: str) -> tuple[int, ...]:
+    found = _VERSION.search(model_id)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
+def newest_model(available: Iterable[str]) -> str:
+    """The id that `auto` stands for: the newest released model of those available.
+
+    A newer version of the newest known model ("…-banana-3" after "…-banana-2.1")
+    counts as newer; other ids that this file does not know are taken only when
+    nothing else is left, since their price is unknown.
+    """
+    ids = list(available)
+    known = [facts for facts in CURRENT_MODELS if facts.id in ids]
+    if not known:
+        released = [model_id for model_id in ids if not is_preview(model_id)]
+        return (released or ids or [CURRENT_MODELS[0].id])[0]
+    newest = max(known, key=lambda facts: facts.released).id
+    line = _VERSION.sub("*", newest, count=1)
+    same_line = [i for i in ids if _VERSION.sub("*", i, count=1) == line]
+    return max(same_line, key=_version)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Which model is called for the one that was asked for."""
+
+    asked: str
+    model: str
+    generate: bool = True
+    thinking_level: str | None = None
+    tried: tuple[str, ...] = ()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a successor answers; `auto` is a choice, not a replacement."""
+        return self.asked not in (self.model, AUTO)
+
+
+def _route(asked: str, model_id: str, available: dict[str, ListedModel]) -> Route:
+    listed = available.get(model_id) or ListedModel(model_id, model_id)
+    return Route(asked, model_id, uses_generate(listed))
+
+
+def resolve_model(
+    asked: str,
+    available: dict[str, ListedModel],
+    follow: bool = True,
+    wanted: Iterable[str] = (),
+) -> Route | None:
+    """The route for an id, given the models that the key can use (by id).
+
+    Listed: called as it is. Not listed, and a successor is known: the nearest
+    successor that is listed (the nearest at all, when nothing could be listed).
+    None when the id has successors but the key can use none of them. `auto` chooses
+    among the wanted models.
+    """
+    if asked == AUTO:
+        chosen = choose_models(available.values(), wanted) or available
+        return _route(AUTO, newest_model(chosen), available)
+    if asked in available or not follow:
+        return _route(asked, asked, available)
+    heirs = list(successors(asked))
+    if not heirs or (not available and model_facts(asked)):
+        return _route(asked, asked, available)
+    return _first_heir(asked, heirs, available)
+
+
+def next_route(
+    route: Route,
+    available: dict[str, ListedModel],
+    follow: bool = True,
+    named: str | None = None,
+) -> Route | None:
+    """Where to go when Google says that the model of the route is gone.
+
+    `available` no longer holds it. First comes the id that Google itself named, then
+    the known successors; None when there is nobody left.
+    """
+    tried = (*route.tried, route.model)
+    heir: Route | None = None
+    if not follow:
+        return None
+    if named and named not in tried:
+        heir = _route(route.asked, named, available)
+    elif route.asked == AUTO and available:
+        heir = _route(AUTO, newest_model(available), available)
+    else:
+        steps = [step for step in successors(route.model) if step.id not in tried]
+        heir = _first_heir(route.asked, steps, available)
+    return heir and replace(heir, tried=tried)
+
+
+def _first_heir(
+    asked: str, heirs: list[Successor], available: dict[str, ListedModel]
+) -> Route | None:
+    for heir in heirs:
+        if heir.id in available or not available:
+            route = _route(asked, heir.id, available)
+            return replace(route, thinking_level=heir.thinking_level)
+    return None
+
+
+def named_successor(sentence: str) -> str | None:
+    """The model that a sentence of Google's tells to use instead, if it names one."""
+    found = re.search(r"\buse (?:the )?(?:newer )?models/([\w.-]*\w)", sentence)
+    return found.group(1) if found else None
+
+
+def choose_models(
+    available: Iterable[ListedModel], wanted: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The image models in the order of the list, narrowed to the wanted patterns.
+
+    Current models come first in the table's order, then unknown ones as Google lists
+    them. A wanted id without wildcard that is not available is added: the
+    administrator may know better than the list.
+    """
+    by_id = {model.id: model for model in available}
+    known = [facts.id for facts in CURRENT_MODELS if facts.id in by_id]
+    order = known + [model_id for model_id in by_id if model_id not in known]
+    patterns = [clean_model_id(pattern) for pattern in wanted]
+    if patterns:
+        order = [i for i in order if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
+        order += [
+            p
+            for p in dict.fromkeys(patterns)
+            if p not in order and not set(p) & {*"*?["}
+        ]
+    return {
+        i: by_id.get(i) or ListedModel(i, display_name(i)) for i in order if i != AUTO
+    }
+
+
+def display_name(model_id: str) -> str:
+    """Google's name for a known model, else the id."""
+    facts = model_facts(model_id)
+    return facts.name if facts else model_id
+
+
+def model_entries(
+    models: dict[str, ListedModel], retired: Iterable[str], follow: bool = True
+) -> list[dict[str, str]]:
+    """What the host's model list shows: `{"id", "name"}`, `auto` first, retired last."""
+    entries = [{"id": AUTO, "name": AUTO_NAME}]
+    names = [model.name for model in models.values()] + [AUTO_NAME]
+    for model in models.values():
+        twin = names.count(model.name) > 1
+        name = f"{model.name} ({model.id})" if twin else model.name
+        entries.append({"id": model.id, "name": name})
+    for model_id in dict.fromkeys(retired):
+        if model_id and model_id not in models and model_id != AUTO:
+            name = _retired_name(model_id, models, follow)
+            entries.append({"id": model_id, "name": name})
+    return entries
+
+
+def _retired_name(model_id: str, models: dict[str, ListedModel], follow: bool) -> str:
+    route = resolve_model(model_id, models, follow)
+    if route is None or not route.replaced:
+        return f"{model_id} (retired)"
+    heir = models.get(route.model)
+    name = heir.name if heir else display_name(route.model)
+    return f"{model_id} (retired, answers as {name})"
+
+
+# ── Room 2 · Options ─────────────────────────────────────────────────────────────────
+# What one request asks for beyond its words.
+
+MAX_COUNT = 4
+_RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[:/]\s*(\d{1,5}(?:\.\d+)?)\s*")
+_PIXELS = re.compile(r"\s*(\d{2,5})\s*[xX×*]\s*(\d{2,5})\s*")
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What to ask Google for; None leaves a field out, so that Google's default holds."""
+
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    count: int = 1
+    thinking_level: str | None = None
+
+
+def options_from_body(body: dict[str, Any]) -> ImageOptions:
+    """The options among a request's parameters (presets and API clients send them).
+
+    Reads `aspect_ratio`, `size` ("1024x1536"), `image_size` and `n`; whatever cannot
+    be read is left out rather than refused.
+    """
+    ratio = _RATIO.fullmatch(str(body.get("aspect_ratio") or ""))
+    pixels = _PIXELS.fullmatch(str(body.get("size") or ""))
+    aspect_ratio = None
+    if ratio:
+        aspect_ratio = f"{ratio.group(1)}:{ratio.group(2)}"
+    elif pixels and int(pixels.group(1)) and int(pixels.group(2)):
+        aspect_ratio = nearest_ratio(int(pixels.group(1)) / int(pixels.group(2)))
+    size = str(body.get("image_size") or "").strip().upper()
+    return ImageOptions(
+        aspect_ratio=aspect_ratio,
+        image_size=size if size in ("512", "1K", "2K", "4K") else None,
+        count=_count(body.get("n")),
+    )
+
+
+def _count(value: Any) -> int:
+    try:
+        return min(max(int(str(value)), 1), MAX_COUNT)
+    except ValueError:
+        return 1
+
+
+def ratio_value(ratio: str) -> float:
+    """Width over height of a ratio such as "16:9"; 1.0 for one without height."""
+    width, height = (float(part) for part in ratio.split(":"))
+    return width / height if width and height else 1.0
+
+
+def nearest_ratio(value: float, allowed: Iterable[str] = RATIOS_14) -> str:
+    """The allowed ratio whose shape is nearest to `value` (width over height)."""
+    return min(allowed, key=lambda ratio: abs(ratio_value(ratio) / value - 1))
+
+
+def fit_options(options: ImageOptions, route: Route) -> ImageOptions:
+    """The options as far as the model of the route takes them.
+
+    A ratio the model lacks becomes its nearest one, a size it lacks is left out.
+    Unknown models get what was asked for.
+    """
+    level = options.thinking_level or route.thinking_level
+    facts = model_facts(route.model)
+    ratios = facts.ratios if facts else () if route.generate else IMAGEN_RATIOS
+    ratio = options.aspect_ratio
+    if ratio and ratios and ratio not in ratios:
+        ratio = nearest_ratio(ratio_value(ratio), ratios)
+    if facts is None:
+        return replace(options, aspect_ratio=ratio, thinking_level=level)
+    size = options.image_size if options.image_size in facts.sizes else None
+    level = level if level in facts.thinking_levels else None
+    return replace(options, aspect_ratio=ratio, image_size=size, thinking_level=level)
+
+
+# ── Room 3 · Conversation ────────────────────────────────────────────────────────────
+# From the host's chat messages to what the model is sent, and the answers to the
+# host's background tasks, which need no model at all.
+
+# Every sentence of ours in an answer starts with one of these, so that it can be told
+# from the model's words when the chat comes back as history.
+NOTE_MARK = "> ℹ️ "
+FAILURE_MARK = "> ⚠️ "
+
+# Enough for any prompt; a longer history loses its oldest turns.
+MAX_HISTORY_CHARACTERS = 60_000
+MAX_ALT_CHARACTERS = 80
+MAX_TITLE_CHARACTERS = 50
+
+_OWN_LINES = re.compile(rf"^(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE)
+_HOST_BLOCKS = re.compile(
+    r"<(details|attached_files|context)\b[^>]*>.*?</\1>\s*", re.DOTALL | re.IGNORECASE
+)
+_MARKDOWN_PICTURE = re.compile(r"!\[[^\]]*\]\([^)\s]*\)")
+_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=_-]*")
+_NOT_PRINTED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+"
+)
+_MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One side's words and pictures; a picture is an address: data URI, link or id."""
+
+    role: str  # "user" or "model"
+    text: str
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The turns alternate, start and end with the user's; there may be none at all."""
+
+    system: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def prompt(self) -> str:
+        """The user's newest words."""
+        return self.turns[-1].text if self.turns else ""
+
+
+def read_conversation(messages: Any, newest_prompt: str | None = None) -> Conversation:
+    """The conversation in the host's messages, whatever their shape.
+
+    `newest_prompt`: the user's own words of the last turn, where the host hands them
+    over apart from what it wrapped around them (metadata "base_user_prompt").
+    """
+    system: list[str] = []
+    turns: list[Turn] = []
+    for message in messages if isinstance(messages, list) else []:
+        if not isinstance(message, dict):
+            continue
+        role, content = message.get("role"), message.get("content")
+        if role == "system":
+            system.append(_content_text(content).strip())
+        elif role in ("user", "assistant"):
+            name = "user" if role == "user" else "model"
+            turns.append(
+                Turn(name, clean_text(_content_text(content)), _pictures(content))
+            )
+    while turns and turns[-1].role == "model":
+        turns.pop()
+    if turns and newest_prompt and newest_prompt.strip():
+        turns[-1] = replace(turns[-1], text=newest_prompt.strip())
+    once = dict.fromkeys(text for text in system if text)
+    return Conversation("\n\n".join(once), tuple(_alternate(turns)))
+
+
+def _alternate(turns: list[Turn]) -> list[Turn]:
+    """Without empty turns and a leading model turn; neighbours of one role joined."""
+    joined: list[Turn] = []
+    for turn in turns:
+        if not turn.text and not turn.pictures:
+            continue
+        if joined and joined[-1].role == turn.role:
+            before = joined.pop()
+            text = "\n\n".join(filter(None, (before.text, turn.text)))
+            turn = Turn(turn.role, text, before.pictures + turn.pictures)
+        if joined or turn.role == "user":
+            joined.append(turn)
+    return _bounded(joined)
+
+
+def _bounded(turns: list[Turn]) -> list[Turn]:
+    room = MAX_HISTORY_CHARACTERS
+    kept = len(turns)
+    for turn in reversed(turns):
+        room -= len(turn.text)
+        if room < 0 and kept < len(turns):
+            break
+        kept -= 1
+    while kept < len(turns) and turns[kept].role == "model":
+        kept += 1
+    return turns[kept:]
+
+
+def _content_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    texts = []
+    for part in content if isinstance(content, list) else []:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+    return "\n".join(texts)
+
+
+def _pictures(content: Any) -> tuple[str, ...]:
+    found = []
+    for part in content if isinstance(content, list) else []:
+        image = part.get("image_url") if isinstance(part, dict) else None
+        url = image.get("url") if isinstance(image, dict) else image
+        if isinstance(url, str) and url.strip():
+            found.append(url.strip())
+    return tuple(found)
+
+
+def clean_text(text: str) -> str:
+    """The text without what the host, this plugin or a picture put into it."""
+    text = _HOST_BLOCKS.sub("", text)
+    text = _OWN_LINES.sub("", text)
+    text = _MARKDOWN_PICTURE.sub("", text)
+    return _DATA_URI.sub("", text).strip()
+
+
+def plain_words(text: str, limit: int, default: str) -> str:
+    """One short line without control, direction or markdown signs, cut at a word."""
+    text = _NOT_PRINTED.sub(" ", clean_text(text))
+    text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
+    if len(text) > limit:
+        text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
+    return text or default
+
+
+# The shapes in which the host parses what a background task answers
+# (open_webui/routers/tasks.py, utils/middleware.py, utils/memory.py).
+_TASK_ANSWERS: dict[str, Any] = {
+    "tags_generation": {"tags": ["Images"]},
+    "follow_up_generation": {"follow_ups": []},
+    "query_generation": {"queries": []},
+    "autocomplete_generation": {"text": ""},
+    "function_calling": {"tool_calls": []},
+    "memory_review": {"operations": []},
+}
+# What marks the prompt of a task when the host does not name it: the key of the JSON
+# that the host's default templates (open_webui/config.py) ask for.
+_TASK_KEYS = {
+    "title": "title_generation",
+    "tags": "tags_generation",
+    "follow_ups": "follow_up_generation",
+    "queries": "query_generation",
+    "prompt": "image_prompt_generation",
+    "text": "autocomplete_generation",
+}
+
+
+def unnamed_task(conversation: Conversation) -> str | None:
+    """The task behind a prompt that has the form of the host's own task prompts."""
+    prompt = conversation.prompt
+    if not prompt.startswith("### Task:"):
+        return None
+    if "### Output:" not in prompt and "### Guidelines:" not in prompt:
+        return None
+    keys = re.findall(r"[\"'](\w+)[\"']\s*(?::|key)", prompt)
+    return next((_TASK_KEYS[key] for key in keys if key in _TASK_KEYS), "unknown")
+
+
+def answer_task(task: str, task_body: Any, messages: Any) -> str:
+    """The answer to a background task, in the form the host parses; costs nothing.
+
+    A context compaction is answered with nothing: the host then keeps a listing of
+    the old turns, picture links included, where any text would replace them.
+    """
+    body = task_body if isinstance(task_body, dict) else {}
+    if task in _TASK_ANSWERS:
+        return json.dumps(_TASK_ANSWERS[task])
+    if task == "emoji_generation":
+        return "🎨"
+    if task == "moa_response_generation":
+        replies = body.get("responses")
+        texts = replies if isinstance(replies, list) else []
+        return "\n\n".join(text for text in texts if isinstance(text, str))
+    turns = read_conversation(body.get("messages") or _quoted_chat(messages)).turns
+    words = [turn.text for turn in turns if turn.role == "user" and turn.text]
+    if task == "title_generation":
+        first = words[0] if words else ""
+        title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
+        return json.dumps({"title": title}, ensure_ascii=False)
+    if task == "image_prompt_generation":
+        return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
+    return ""
+
+
+def _quoted_chat(messages: Any) -> list[dict[str, str]]:
+    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
+    prompt = read_conversation(messages).prompt
+    chat = re.search(r"<chat_history>(.*?)</chat_history>", prompt, re.DOTALL)
+    said = re.findall(
+        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)",
+        chat.group(1) if chat else "",
+        re.DOTALL | re.MULTILINE,
+    )
+    return [{"role": "user", "content": text} for text in said]
+
+
+# ── Room 4 · Wire ────────────────────────────────────────────────────────────────────
+# Google's protocol: request bodies out, events in. Transport is somebody else's.
+
+MAX_ANSWER_BYTES = 200_000_000
+_MAX_OBJECT_BYTES = 64_000_000
+_MAX_STRAY_BYTES = 65_536
+# The interpreter lock is held for about 0.2 ms per slice of this size.
+_SLICE = 65_536
+
+_IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
+    (b"\xff\xd8\xff", 0, "image/jpeg"),
+    (b"WEBP", 8, "image/webp"),
+    (b"GIF8", 0, "image/gif"),
+    (b"ftypavif", 4, "image/avif"),
+    (b"ftypheic", 4, "image/heic"),
+    (b"ftypheix", 4, "image/heic"),
+    (b"ftypmif1", 4, "image/heif"),
+    (b"BM", 0, "image/bmp"),
+)
+
+
+def image_type(data: bytes) -> str | None:
+    """The MIME type that the first bytes tell, or None when they are no picture's."""
+    for magic, offset, mime in _IMAGE_TYPES:
+        if data[offset : offset + len(magic)] == magic:
+            return mime
+    return None
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of the model; `thought` ones are not part of the answer."""
+
+    text: str
+    thought: bool = False
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture's bytes; a draft is an interim picture, not a result."""
+
+    data: bytes
+    mime: str
+    draft: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Google's reason to stop or to make nothing, with its own sentence, if any.
+
+    `about` says what was refused: "prompt", "answer" or "picture" (one of several).
+    """
+
+    reason: str
+    message: str = ""
+    about: str = "answer"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The model came to its regular end."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Google's token counts, as they came (camelCase)."""
+
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """Picture data that could not be decoded or is no picture."""
+
+
+Event = Text | Image | Refusal | Finish | Usage | BadPicture
+
+
+def generate_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
+    """The body of generateContent. Sampling parameters and candidateCount stay out:
+    the 2.1 model refuses them (changelog of 2026-07-21)."""
+    config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
+    image = {"aspectRatio": options.aspect_ratio, "imageSize": options.image_size}
+    image = {key: value for key, value in image.items() if value}
+    if image:
+        config["imageConfig"] = image
+    if options.thinking_level:
+        config["thinkingConfig"] = {"thinkingLevel": options.thinking_level}
+    body: dict[str, Any] = {
+        "contents": [_content(turn) for turn in conversation.turns],
+        "generationConfig": config,
+    }
+    if conversation.system:
+        body["systemInstruction"] = {"parts": [{"text": conversation.system}]}
+    return body
+
+
+def _content(turn: Turn) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    for picture in turn.pictures:
+        header, _, data = picture.partition(";base64,")
+        parts.append({"inlineData": {"mimeType": header[5:], "data": data}})
+    if turn.text:
+        parts.append({"text": turn.text})
+    return {"role": turn.role, "parts": parts}
+
+
+def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
+    """The body of Imagen's predict, which knows one prompt and no conversation."""
+    prompt = "\n\n".join(filter(None, (conversation.system, conversation.prompt)))
+    parameters: dict[str, Any] = {
+        "sampleCount": options.count,
+        "includeRaiReason": True,
+    }
+    if options.aspect_ratio:
+        parameters["aspectRatio"] = options.aspect_ratio
+    if options.image_size in ("1K", "2K"):
+        parameters["sampleImageSize"] = options.image_size
+    return {"instances": [{"prompt": prompt}], "parameters": parameters}
+
+
+class Base64Decoder:
+    """Decodes base64 that arrives in pieces, a slice at a time.
+
+    Takes both alphabets and JSON's escapes (`\\/`, `\\u003d`); a leading data URI
+    header is passed over. After the first sign that is not base64 nothing is kept.
+    """
+
+    _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+    _ESCAPE = re.compile(rb"\\(?:u00([0-9A-Fa-f]{2})|(.))")
+    _OPEN_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
+
+    def __init__(self) -> None:
+        self._out = io.BytesIO()
+        self._rest = b""
+        self._held = b""
+        self._started = False
+        self.valid = True
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of the JSON string."""
+        if self._held or b"\\" in piece:
+            piece = self._unescape(self._held + piece)
+        if not self._started:
+            piece = self._without_header(piece)
+        if b"-" in piece or b"_" in piece:
+            piece = piece.translate(self._URL_SAFE)
+        piece = self._rest + piece
+        whole = len(piece) - len(piece) % 4
+        self._rest = piece[whole:]
+        for start in range(0, whole, _SLICE):
+            self._decode(piece[start : min(start + _SLICE, whole)])
+
+    def finish(self) -> bytes | None:
+        """All bytes, or None when the text was not base64."""
+        rest = self._rest + self._held
+        if rest:
+            self._decode(rest + b"=" * (-len(rest) % 4))
+        return self._out.getvalue() if self.valid else None
+
+    def _decode(self, piece: bytes) -> None:
+        if not self.valid:
+            return
+        try:
+            self._out.write(binascii.a2b_base64(piece, strict_mode=True))
+        except binascii.Error:
+            self.valid = False
+            self._out = io.BytesIO()
+
+    def _unescape(self, piece: bytes) -> bytes:
+        open_end = self._OPEN_ESCAPE.search(piece)
+        self._held = piece[open_end.start() :] if open_end else b""
+        piece = piece[: open_end.start()] if open_end else piece
+        return self._ESCAPE.sub(self._unescaped, piece)
+
+    @staticmethod
+    def _unescaped(match: re.Match[bytes]) -> bytes:
+        code, sign = match.groups()
+        if code:
+            return bytes.fromhex(code.decode())
+        return b"" if sign in b"nrt" else sign
+
+    def _without_header(self, piece: bytes) -> bytes:
+        piece = self._rest + piece
+        self._rest = b""
+        if b"data:".startswith(piece[:5]) and b"," not in piece and len(piece) < 200:
+            self._rest = piece
+            return b""
+        self._started = True
+        return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
+
+
+class UnreadableAnswer(Exception):
+    """The bytes of an answer cannot be what Google sends; `why` is "size" or "form"."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class AnswerReader:
+    """Cuts the bytes of an answer into JSON objects, whatever frames them.
+
+    Server-sent events, one object, an array that arrives piecewise, objects on bare
+    lines: the reader looks for objects and passes over the frame. Lines end at the
+    bytes \\n and \\r only. Base64 never reaches the JSON parser: the values of
+    `_CUT_KEYS` are decoded as they arrive and stand in the object as {"$blob": n}.
+
+    Feeding yields (object, blobs) pairs. What belongs to no object is kept in `stray`
+    (its first 64 KiB), for the case that the answer is a web page or plain text.
+    """
+
+    _CUT_KEYS = frozenset(
+        (
+            b"data",
+            b"bytesBase64Encoded",
+            b"bytes_base64_encoded",
+            b"thoughtSignature",
+            b"thought_signature",
+        )
+    )
+    _FRAME = re.compile(rb"(?:data:|[\s,\[\]\x1e\xef\xbb\xbf])*\Z")
+    _SHORT = 256
+
+    def __init__(self) -> None:
+        self.stray = bytearray()
+        self.broken = 0
+        self._last_string = bytearray()
+        self._state: Callable[[bytes, int], int] = self._outside
+        self._found: list[tuple[Any, list[bytes | None]]] = []
+        self._line = bytearray()
+        self._received = 0
+        self._start_object()
+
+    def feed(self, data: bytes) -> list[tuple[Any, list[bytes | None]]]:
+        """The objects that `data` completes. Raises UnreadableAnswer over a limit."""
+        self._received += len(data)
+        if self._received > MAX_ANSWER_BYTES or len(self._object) > _MAX_OBJECT_BYTES:
+            raise UnreadableAnswer("size")
+        position = 0
+        while position < len(data):
+            position = self._state(data, position)
+        found, self._found = self._found, []
+        return found
+
+    def end(self) -> bool:
+        """Whether the answer ended between objects, none of them broken."""
+        self._keep_stray(self._line)
+        return self._state == self._outside and not self.broken
+
+    # Each state takes the data and a position in it, and returns the next position.
+
+    def _outside(self, data: bytes, start: int) -> int:
+        """Between objects: up to the next object or the end of the line."""
+        found = re.compile(rb"[{\r\n]").search(data, start)
+        stop = found.start() if found else len(data)
+        if len(self._line) < _MAX_STRAY_BYTES:
+            self._line += data[start:stop]
+        if not found:
+            return stop
+        is_comment = self._line.startswith(b":")
+        is_page = self.stray[:512].lstrip().startswith(b"<")
+        is_page = is_page or self._line[:512].lstrip().startswith(b"<")
+        if found.group() != b"{":
+            self._keep_stray(self._line)
+            self._line.clear()
+        elif is_comment or is_page:
+            self._line += b"{"
+        else:
+            self._start_object(in_event=b"data:" in self._line)
+            self._keep_stray(self._line)
+            self._line.clear()
+            self._state = self._structure
+        return stop + 1
+
+    def _structure(self, data: bytes, start: int) -> int:
+        """Inside an object, outside its strings: up to the next brace or quote."""
+        found = re.compile(rb"[\"{}\r\n]").search(data, start)
+        stop = found.start() if found else len(data)
+        self._object += data[start:stop]
+        if not found:
+            return stop
+        sign = found.group()
+        self._object += sign
+        if sign == b'"':
+            self._enter_string()
+        elif sign == b"{":
+            self._depth += 1
+        elif sign == b"}":
+            self._depth -= 1
+            if not self._depth:
+                self._finish_object()
+        else:
+            self._prefix = b""
+            self._state = self._line_start
+        return stop + 1
+
+    def _line_start(self, data: bytes, start: int) -> int:
+        """At the start of a line inside an object: passes over another `data:`."""
+        sign = data[start : start + 1]
+        if sign == b"\n" and self._object.endswith(b"\r"):
+            self._object += sign
+            return start + 1
+        if sign in b"\r\n" and self._in_event:
+            return self._abandon(start)
+        prefix = self._prefix + sign
+        if prefix == b"data:":
+            self._state = self._structure
+            return start + 1
+        if b"data:".startswith(prefix):
+            self._prefix = prefix
+            return start + 1
+        self._object += self._prefix
+        self._state = self._structure
+        return start
+
+    def _enter_string(self) -> None:
+        between = bytes(self._object[self._string_end : -1]).strip()
+        self._string_start = len(self._object)
+        if between == b":" and bytes(self._last_string) in self._CUT_KEYS:
+            self._blob = Base64Decoder()
+            self._short = bytearray()
+            self._state = self._base64
+        else:
+            self._state = self._string
+
+    def _string(self, data: bytes, start: int) -> int:
+        """Inside a string: up to the next quote, which an escape may disarm."""
+        quote_at = data.find(b'"', start)
+        stop = len(data) if quote_at < 0 else quote_at
+        if _line_break(data, start, stop):
+            return self._abandon(start)
+        self._object += data[start:stop]
+        if quote_at < 0:
+            return stop
+        self._object += b'"'
+        if not self._quote_is_escaped():
+            self._leave_string()
+        return stop + 1
+
+    def _quote_is_escaped(self) -> bool:
+        at = len(self._object) - 2
+        while at >= self._string_start and self._object[at] == 0x5C:
+            at -= 1
+        return (len(self._object) - 2 - at) % 2 == 1
+
+    def _leave_string(self) -> None:
+        self._string_end = len(self._object)
+        if self._string_end - self._string_start < 64:
+            self._last_string = self._object[self._string_start : -1]
+        else:
+            self._last_string = bytearray()
+        self._state = self._structure
+
+    def _base64(self, data: bytes, start: int) -> int:
+        """Inside a value that is cut out."""
+        quote_at = data.find(b'"', start)
+        stop = len(data) if quote_at < 0 else quote_at
+        if _line_break(data, start, stop):
+            return self._abandon(start)
+        for at in range(start, stop, _SLICE):
+            self._blob.feed(data[at : min(at + _SLICE, stop)])
+        if len(self._short) <= self._SHORT:
+            self._short += data[start : min(stop, start + self._SHORT + 1)]
+        if quote_at < 0:
+            return stop
+        self._keep_blob()
+        return stop + 1
+
+    def _keep_blob(self) -> None:
+        decoded = self._blob.finish()
+        if decoded is None and len(self._short) <= self._SHORT:
+            self._object += self._short + b'"'  # an ordinary text under that key
+        else:
+            del self._object[-1:]
+            self._object += b'{"$blob":%d}' % len(self._blobs)
+            self._blobs.append(decoded)
+        self._leave_string()
+
+    def _start_object(self, in_event: bool = False) -> None:
+        self._object = bytearray(b"{")
+        self._blobs: list[bytes | None] = []
+        self._depth = 1
+        self._in_event = in_event
+        self._string_start = self._string_end = 0
+        self._last_string = bytearray()
+        self._prefix = b""
+
+    def _finish_object(self) -> None:
+        try:
+            self._found.append((json.loads(self._object), self._blobs))
+        except (ValueError, RecursionError):
+            self.broken += 1
+            self._keep_stray(self._object)
+        self._start_object()
+        self._state = self._outside
+
+    def _abandon(self, position: int) -> int:
+        """Give up an object that a line break has cut off."""
+        self.broken += 1
+        self._keep_stray(self._object)
+        self._start_object()
+        self._state = self._outside
+        return position
+
+    def _keep_stray(self, line: bytes | bytearray) -> None:
+        room = _MAX_STRAY_BYTES - len(self.stray)
+        if room > 0 and not self._FRAME.match(line) and not line.startswith(b":"):
+            self.stray += line[:room] + b"\n"
+
+
+def _line_break(data: bytes, start: int, stop: int) -> bool:
+    return data.find(b"\n", start, stop) >= 0 or data.find(b"\r", start, stop) >= 0
+
+
+def get_field(value: Any, name: str) -> Any:
+    """A field of a JSON object by its camelCase name, or by its snake_case twin.
+
+    Google answers in camelCase; some gateways in snake_case.
+    """
+    if not isinstance(value, dict):
+        return None
+    if name in value:
+        return value[name]
+    return value.get(re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _str(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    """The events in one object of an answer, in Google's order.
+
+    Errors are not events: `get_field(answer, "error")` is for the caller to look at.
+    """
+    feedback = get_field(answer, "promptFeedback")
+    if reason := get_field(feedback, "blockReason"):
+        message = _str(get_field(feedback, "blockReasonMessage"))
+        yield Refusal(str(reason), message, about="prompt")
+    for candidate in _list(get_field(answer, "candidates")):
+        for part in _list(get_field(get_field(candidate, "content"), "parts")):
+            yield from _part_events(part, blobs)
+        if reason := get_field(candidate, "finishReason"):
+            message = _str(get_field(candidate, "finishMessage"))
+            yield Finish() if reason == "STOP" else Refusal(str(reason), message)
+    yield from _prediction_events(answer, blobs)
+    usage = get_field(answer, "usageMetadata")
+    if isinstance(usage, dict):
+        yield Usage(usage)
+
+
+def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    thought = get_field(part, "thought") is True
+    inline = get_field(part, "inlineData")
+    if isinstance(inline, dict):
+        yield _picture(inline.get("data"), blobs, draft=thought)
+    if text := _str(get_field(part, "text")):
+        yield from _text_events(text, thought)
+
+
+def _text_events(text: str, thought: bool) -> Iterator[Event]:
+    """Text, with the pictures that some gateways write into it as data URIs."""
+    rest = 0
+    for found in _DATA_URI_IN_TEXT.finditer(text):
+        yield Text(text[rest : found.start()], thought)
+        decoder = Base64Decoder()
+        decoder.feed(found.group(1).encode())
+        yield _as_picture(decoder.finish(), draft=thought)
+        rest = found.end()
+    if text[rest:]:
+        yield Text(text[rest:], thought)
+
+
+_DATA_URI_IN_TEXT = re.compile(
+    r"(?:!\[[^\]\n]{0,200}\]\()?data:image/[\w.+-]{1,40};base64,([A-Za-z0-9+/=_-]+)\)?"
+)
+
+
+def _prediction_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    predictions = get_field(answer, "predictions")
+    for prediction in _list(predictions):
+        data = get_field(prediction, "bytesBase64Encoded")
+        if data is not None:
+            yield _picture(data, blobs)
+        elif reason := get_field(prediction, "raiFilteredReason"):
+            yield Refusal("IMAGE_SAFETY", _str(reason), about="picture")
+    if isinstance(predictions, list):
+        yield Finish()
+
+
+def _picture(value: Any, blobs: list[bytes | None], draft: bool = False) -> Event:
+    number = value.get("$blob") if isinstance(value, dict) else None
+    if isinstance(number, int) and 0 <= number < len(blobs):
+        return _as_picture(blobs[number], draft)
+    return BadPicture()
+
+
+def _as_picture(data: bytes | None, draft: bool = False) -> Event:
+    mime = image_type(data) if data else None
+    return Image(data, mime, draft) if data and mime else BadPicture()
+
+
+# ── Room 5 · Failures ────────────────────────────────────────────────────────────────
+# What went wrong, in words for the person who reads them.
+
+
+class Message(NamedTuple):
+    """What happened and what to do; both may name {model}, {host}, {status} …"""
+
+    what: str
+    advice: str
+
+
+_KEY_ADVICE = (
+    "An administrator can set another one under Admin Panel → Functions → Gemini Image "
+    "→ Valves → GEMINI_API_KEY."
+)
+_WAIT = "Please try again in a few minutes, or pick another image model."
+_REPHRASE = "Please rephrase the prompt and try again."
+
+MESSAGES: dict[str, Message] = {
+    "key_missing": Message(
+        "No Gemini API key is set.",
+        "An administrator can create one at https://aistudio.google.com/apikey and "
+        "enter it under Admin Panel → Functions → Gemini Image → Valves → "
+        "GEMINI_API_KEY.",
+    ),
+    "key_malformed": Message(
+        "The Gemini API key that is set cannot be one: it holds blanks, line breaks or "
+        "signs that no key has.",
+        _KEY_ADVICE,
+    ),
+    "key_refused": Message("Google does not accept the API key.", _KEY_ADVICE),
+    "key_expired": Message("The Gemini API key has expired.", _KEY_ADVICE),
+    "key_leaked": Message(
+        "Google has blocked the API key because it was found in public.", _KEY_ADVICE
+    ),
+    "key_type": Message(
+        "Google no longer accepts this type of API key.",
+        "An administrator can create a new one at https://aistudio.google.com/apikey.",
+    ),
+    "key_restricted": Message(
+        "The API key may not use the Gemini API: its restrictions exclude it.",
+        "An administrator can change the key's restrictions in the Google Cloud "
+        "console.",
+    ),
+    "api_disabled": Message(
+        "The Gemini API is not enabled for the project of the API key.",
+        "An administrator can enable the Generative Language API in the Google Cloud "
+        "console.",
+    ),
+    "permission": Message(
+        "Google does not allow this API key to use {model}.",
+        "An administrator can check the key and its project.",
+    ),
+    "billing": Message(
+        "Google makes images for paying projects only.",
+        "An administrator needs to enable billing for the project of the API key.",
+    ),
+    "quota_zero": Message(
+        "The project of the API key has no quota for {model}: there is no free tier "
+        "for images.",
+        "An administrator needs to enable billing for the project of the API key. "
+        "Waiting does not help.",
+    ),
+    "quota_prepaid": Message(
+        "The prepaid credit of the API key's project is used up.",
+        "An administrator can add credit in Google AI Studio.",
+    ),
+    "quota_day": Message(
+        "The daily quota of the API key's project for {model} is used up.",
+        "Please try again tomorrow or pick another image model; an administrator can "
+        "ask Google for a higher quota.",
+    ),
+    "quota_minute": Message(
+        "Too many requests in a short time for {model}.",
+        "Please try again in {seconds} seconds.",
+    ),
+    "capacity": Message(
+        "Google has no capacity for {model} at the moment, or the quota of the key is "
+        "used up.",
+        _WAIT,
+    ),
+    "region": Message(
+        "Google does not offer this in the region of the server that runs Open WebUI "
+        "(its location counts, not yours).",
+        "An administrator can use a server or a proxy in another region.",
+    ),
+    "model_unknown": Message(
+        "Google has no model {model} for this API key.",
+        "Please pick another image model.{available}",
+    ),
+    "model_retired": Message(
+        "Google has retired {model}.", "Please pick another image model.{available}"
+    ),
+    "api_version": Message(
+        "The API version in the base URL cannot make images.",
+        "An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
+    ),
+    "parameter": Message(
+        "{model} refuses one of the settings of this request.",
+        "Please change the settings (size, aspect ratio …) or pick another image model.",
+    ),
+    "request": Message(
+        "{model} cannot work with this request.",
+        "Please change the prompt or the attached pictures and try again.",
+    ),
+    "input_picture": Message(
+        "{model} cannot read one of the pictures.",
+        "Please attach it as PNG, JPEG or WebP.",
+    ),
+    "too_large": Message(
+        "The request is too large for Google: too many or too large pictures, or too "
+        "much text.",
+        "Please use fewer or smaller pictures, or start a new chat.",
+    ),
+    "prompt_blocked": Message("Google's filter blocked the prompt.", _REPHRASE),
+    "picture_safety": Message(
+        "Google's safety filter held the picture back.", _REPHRASE
+    ),
+    "picture_prohibited": Message(
+        "Google's policy does not allow this picture.", _REPHRASE
+    ),
+    "picture_recitation": Message(
+        "The picture came too close to existing material, so Google held it back.",
+        _REPHRASE,
+    ),
+    "picture_failed": Message(
+        "{model} could not make a picture from this prompt.", _REPHRASE
+    ),
+    "account_limited": Message(
+        "Google has limited the account of the API key for breaking its policies.",
+        "An administrator needs to look into the account.",
+    ),
+    "no_picture": Message(
+        "{model} answered without a picture.",
+        "Please say what the picture should show, or press Regenerate.",
+    ),
+    "empty": Message("{model} answered nothing at all.", "Please press Regenerate."),
+    "cut_off": Message(
+        "The answer hit the token limit before a picture was made.",
+        "Please shorten the prompt or start a new chat.",
+    ),
+    "overloaded": Message("{model} is overloaded at the moment.", _WAIT),
+    "google": Message("Google had an internal error.", _WAIT),
+    "gateway_timeout": Message(
+        "The answer took too long for Google or a gateway on the way ({elapsed} s).",
+        "Please try again, with a smaller picture if you can.",
+    ),
+    "web_page": Message(
+        "{host} answered with a web page instead of a picture.",
+        "An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    ),
+    "redirect": Message(
+        "{host} redirects to {target}; the API key is not sent there.",
+        "An administrator can set GEMINI_API_BASE_URL to the right address.",
+    ),
+    "base_url": Message(
+        "The base URL that is set for the Gemini API is not a web address.",
+        "An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or "
+        "is empty for Google itself.",
+    ),
+    "no_connection": Message(
+        "The server cannot reach {host}.",
+        "Please try again later; an administrator can check the network.",
+    ),
+    "proxy": Message(
+        "The server cannot reach {host}: its proxy refused or failed.",
+        "An administrator can check the proxy settings.",
+    ),
+    "tls": Message(
+        "The connection to {host} is not secure: its certificate was not accepted.",
+        "An administrator can check the certificates and the proxy.",
+    ),
+    "timeout": Message(
+        "{host} did not finish within {elapsed} seconds.",
+        "Please try again, with a smaller picture if you can; an administrator can "
+        "raise REQUEST_TIMEOUT.",
+    ),
+    "broken_off": Message(
+        "The connection to {host} broke off in the middle of the answer.",
+        "Please press Regenerate.",
+    ),
+    "unreadable": Message(
+        "The answer of {host} could not be read.",
+        "Please press Regenerate; if it happens again, an administrator can check "
+        "GEMINI_API_BASE_URL.",
+    ),
+    "answer_too_large": Message(
+        "The answer of {host} was too large to be read.",
+        "Please ask for a smaller picture.",
+    ),
+    "bad_picture": Message(
+        "A picture arrived damaged and cannot be shown.", "Please press Regenerate."
+    ),
+    "prompt_empty": Message(
+        "There is nothing to draw yet.", "Please write what the picture should show."
+    ),
+    "http": Message(
+        "{host} answered with an error (HTTP {status}).", "Please try again later."
+    ),
+    "unexpected": Message(
+        "Something unexpected went wrong in the plugin.",
+        "Please try again; an administrator finds the cause in the server's log.",
+    ),
+}
+
+RETRYABLE = {"quota_minute", "capacity", "overloaded", "google", "gateway_timeout"}
+
+
+class GeminiError(Exception):
+    """A failure that ends in a message in the chat.
+
+    kind: a key of MESSAGES. quote: Google's own sentence, if it says more than ours.
+    values: what the message's placeholders stand for. retry_after: seconds.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        quote: str = "",
+        retry_after: float | None = None,
+        **values: Any,
+    ) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.quote = quote
+        self.retry_after = retry_after
+        self.values = values
+
+    @property
+    def what(self) -> str:
+        """What happened, without markdown: for the status line."""
+        what = MESSAGES[self.kind].what.format_map(_Values(self.values))
+        return redact(what).replace("`", "").rstrip(".")
+
+    @property
+    def text(self) -> str:
+        """The message for the chat: what happened, Google's sentence, what to do."""
+        values = _Values(self.values)
+        message = MESSAGES[self.kind]
+        sentences = [f"**{message.what.format_map(values)}**"]
+        if self.quote:
+            sentences.append(f"“{self.quote}”")
+        sentences.append(message.advice.format_map(values))
+        return redact(" ".join(sentences))
+
+
+_UNKNOWN_VALUES = {
+    "model": "The model",
+    "host": "Google",
+    "seconds": "60",
+    "elapsed": "many",
+    "available": "",
+}
+
+
+class _Values(dict[str, Any]):
+    """Placeholder values; one that is not known reads as a plain word."""
+
+    def __missing__(self, key: str) -> Any:
+        return _UNKNOWN_VALUES.get(key, "?")
+
+
+_KEYS = re.compile(
+    r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=Bearer )[\w.~+/-]{8,}=*"
+    r"|(?<=[?&]key=)[^&\s]+"
+)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """The text with everything that looks like a key, and the given secrets, masked."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key]")
+    return _KEYS.sub("[key]", text)
+
+
+@dataclass(frozen=True)
+class ApiError:
+    """Google's error object, or what a gateway made of it."""
+
+    status: int
+    message: str = ""
+    reason: str = ""
+    retry_after: float | None = None
+
+
+def read_error(status: int, answer: Any) -> ApiError:
+    """The error in an answer's JSON: Google's shape, an array of it, or a gateway's.
+
+    Gateways nest the error as a JSON text in "message", or send it as a bare text
+    under "error", "detail" or "message".
+    """
+    if isinstance(answer, list):
+        answer = answer[0] if answer else None
+    error = get_field(answer, "error")
+    if error is None and isinstance(answer, dict):
+        error = answer if "message" in answer else answer.get("detail")
+    if isinstance(error, str):
+        return ApiError(status, error)
+    message = _str(get_field(error, "message"))
+    if message.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return read_error(status, json.loads(message))
+    code = get_field(error, "code")
+    details = _list(get_field(error, "details"))
+    reasons = [_str(get_field(error, "status"))]
+    reasons += [_str(get_field(detail, "reason")) for detail in details]
+    reasons += [
+        _str(get_field(violation, "quotaId"))
+        for detail in details
+        for violation in _list(get_field(detail, "violations"))
+    ]
+    if isinstance(code, str):
+        reasons.append(code)
+    delays = [_seconds(get_field(detail, "retryDelay")) for detail in details]
+    return ApiError(
+        status=code if isinstance(code, int) else status,
+        message=message,
+        reason=" ".join(filter(None, reasons)),
+        retry_after=next((delay for delay in delays if delay is not None), None),
+    )
+
+
+def _seconds(text: Any) -> float | None:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", _str(text))
+    return float(found.group(1)) if found else None
+
+
+class _Rule(NamedTuple):
+    kind: str
+    statuses: tuple[int, ...]
+    words: str
+
+
+# First match wins; no statuses = any. The texts are Google's, as gathered from its
+# pages and from bug reports of other projects; `words` are looked for in message and
+# reason together.
+_ERROR_RULES: tuple[_Rule, ...] = (
+    _Rule("key_expired", (), r"API key expired"),
+    _Rule("key_leaked", (), r"reported as leaked"),
+    _Rule("key_type", (), r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are not supported"),
+    _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
+    _Rule(
+        "api_disabled", (), r"SERVICE_DISABLED|has not been used in project|is disabled"
+    ),
+    _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|are blocked"),
+    _Rule("key_refused", (401,), r""),
+    _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
+    _Rule("billing", (400, 403), r"billed users|billing"),
+    _Rule(
+        "region",
+        (),
+        r"location is not supported|not available in your (country|region)",
+    ),
+    _Rule("permission", (403,), r""),
+    _Rule("quota_prepaid", (429,), r"prepa(y|id)"),
+    _Rule("quota_zero", (429,), r"limit: 0\b|-FreeTier"),
+    _Rule("quota_day", (429,), r"PerDay"),
+    _Rule("quota_minute", (429,), r"PerMinute"),
+    _Rule("capacity", (429,), r"check quota|capacity|exhausted\. Please try"),
+    _Rule("overloaded", (503, 529), r""),
+    _Rule("model_retired", (404,), r"no longer available|retired|shut ?down"),
+    _Rule("model_unknown", (404,), r""),
+    _Rule("too_large", (413,), r""),
+    _Rule("too_large", (400,), r"payload size exceeds|token count|too large"),
+    _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
+    _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
+    _Rule("input_picture", (400,), r"input image|image is not valid|MIME type"),
+    _Rule("input_picture", (400,), r"mime type"),
+    _Rule(
+        "parameter",
+        (400,),
+        r"Unknown name|not supported|not enabled|aspect|image_?size",
+    ),
+    _Rule("request", (400, 409, 416, 422), r""),
+    _Rule("gateway_timeout", (408, 504, 524), r""),
+    _Rule("google", (500, 502), r""),
+)
+
+
+def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiError:
+    """The failure behind an error answer; `stray` is its text when it is not JSON."""
+    said = f"{error.message} {error.reason}"
+    kind = next(
+        (
+            rule.kind
+            for rule in _ERROR_RULES
+            if (not rule.statuses or error.status in rule.statuses)
+            and re.search(rule.words, said, re.IGNORECASE)
+        ),
+        "http",
+    )
+    delay = error.retry_after
+    if error.status == 429 and kind == "http":
+        kind = "quota_day" if delay and delay > 60 else "quota_minute"
+    if kind == "quota_minute" and delay:
+        values["seconds"] = round(delay) or 1
+    quote_text = error.message or plain_text(stray)
+    values["status"] = error.status
+    return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+
+
+def plain_text(raw: bytes) -> str:
+    """What a web page or an unknown body says, without its markup."""
+    text = raw.decode("utf-8", "replace")
+    text = re.sub(
+        r"<(script|style|head)\b.*?(</\1>|\Z)",
+        " ",
+        text,
+        flags=re.DOTALL | re.IGNORECASE,
+    )
+    text = re.sub(r"<[^>]*(>|\Z)", " ", text)
+    return " ".join(text.split())
+
+
+def quote_sentence(text: str, limit: int = 300) -> str:
+    """Google's sentence as one safe line of a chat message, cut at `limit` signs."""
+    text = " ".join(_NOT_PRINTED.sub(" ", text).split())
+    text = re.sub(r"\s*(\* Quota exceeded for metric:.*|To monitor your .*)", "", text)
+    text = re.sub(r"[<>`*\[\]{}|\\]+", "", text)
+    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+# finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
+# read as "could not make a picture" and quoted.
+_REFUSALS = {
+    "MAX_TOKENS": "cut_off",
+    "SAFETY": "picture_safety",
+    "IMAGE_SAFETY": "picture_safety",
+    "BLOCKLIST": "picture_safety",
+    "SPII": "picture_safety",
+    "MODEL_ARMOR": "picture_safety",
+    "JAILBREAK": "picture_safety",
+    "PROHIBITED_CONTENT": "picture_prohibited",
+    "IMAGE_PROHIBITED_CONTENT": "picture_prohibited",
+    "RECITATION": "picture_recitation",
+    "IMAGE_RECITATION": "picture_recitation",
+    "NO_IMAGE": "no_picture",
+    "PUP_LIMITED_DISABLED": "account_limited",
+}
+
+
+def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
+    """The failure behind a finishReason, blockReason or filter reason.
+
+    Google's sentence is quoted; without one, the reason is named in plain letters.
+    """
+    kind = _REFUSALS.get(refusal.reason, "picture_failed")
+    if refusal.about == "prompt":
+        kind = "prompt_blocked"
+    named = refusal.reason.replace("_", " ").lower()
+    said = quote_sentence(refusal.message) or f"Reason: {quote_sentence(named)}"
+    return GeminiError(kind, said, **values)
+
+
+# ── Room 6 · Client ──────────────────────────────────────────────────────────────────
+# Everything that talks to Google: threads, sockets, time, and the list of models.
+
+DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+CONNECT_TIMEOUT = 10.0
+LIST_TIMEOUT = 20.0
+LIST_WAIT = 2.5  # the host's model list waits no longer than this
+LIST_LIFETIME = 600.0
+LIST_RETRY = 30.0  # after a failure
+MAX_LIST_PAGES = 50
+
+_VERSION_SEGMENT = re.compile(r"/v\d+\w*$")
+
+
+def api_base_url(text: str) -> str:
+    """The prefix of every request, from what an administrator typed.
+
+    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` go; `/v1beta`
+    comes where no version is named. A prefix that ends in `#` is used exactly as it
+    stands. Raises GeminiError("base_url") when it is no web address.
+    """
+    url = "".join(text.split()) or DEFAULT_BASE_URL
+    exact = url.endswith("#")
+    url = url.rstrip("#/")
+    for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
+        url = url.removesuffix(suffix).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises for a port that is no number
+    except ValueError:
+        raise GeminiError("base_url") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise GeminiError("base_url")
+    if parts.query or parts.fragment:
+        raise GeminiError("base_url")
+    return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
+
+
+def checked_key(text: str) -> str:
+    """The key without the blanks around it. Raises GeminiError when it cannot be one.
+
+    The form of keys changes (`AIza…`, then `AQ.…`), so only what cannot stand in a
+    header is refused.
+    """
+    key = text.strip()
+    if not key:
+        raise GeminiError("key_missing")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise GeminiError("key_malformed")
+    return key
+
+
+class DaemonThreads:
+    """Runs jobs on daemon threads, `limit` at a time; the others wait in line.
+
+    The loop's default executor is the host's: long waits there would starve it. The
+    threads of concurrent.futures would keep the host from ending.
+    """
+
+    def __init__(self, limit: int, name: str) -> None:
+        self._limit = limit
+        self._name = name
+        self._running = 0
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+
+    def start(self, job: Callable[[], None]) -> None:
+        """Run a job that raises nothing."""
+        with self._lock:
+            if self._running >= self._limit:
+                self._waiting.append(job)
+                return
+            self._running += 1
+        threading.Thread(
+            target=self._work, args=(job,), name=self._name, daemon=True
+        ).start()
+
+    def _work(self, job: Callable[[], None] | None) -> None:
+        while job is not None:
+            job()
+            with self._lock:
+                job = self._waiting.popleft() if self._waiting else None
+                if job is None:
+                    self._running -= 1
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function's result, computed on a thread while the loop goes on."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        def job() -> None:
+            result, error = None, None
+            try:
+                result = function(*arguments)
+            except Exception as exception:  # noqa: BLE001 - goes to the waiter
+                error = exception
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle, result, error)
+
+        self.start(job)
+        return await future
+
+
+REQUESTS = DaemonThreads(64, "gemini-image-request")
+LISTS = DaemonThreads(4, "gemini-image-list")
+SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+
+# One thread at a time parses and decodes, so that together they never take the
+# interpreter lock from the event loop for long.
+_PARSING = threading.Lock()
+
+
+class Cancelled(Exception):
+    """The request was ended from our side."""
+
+
+class Sockets:
+    """The connections of one request, so that it can be ended from another thread.
+
+    Closing a requests session or response does not wake a thread that waits for the
+    peer; shutting its socket down does.
+    """
+
+    def __init__(self) -> None:
+        self._connections: list[Any] = []
+        self._lock = threading.Lock()
+        self.shut = False
+
+    def add(self, connection: Any) -> None:
+        """Note a connection before it sends. Raises Cancelled after `shutdown`."""
+        with self._lock:
+            if not self.shut:
+                self._connections.append(connection)
+                return
+        raise Cancelled
+
+    def shutdown(self) -> None:
+        """End what is under way, at once; what comes later is not sent."""
+        with self._lock:
+            self.shut = True
+            for connection in self._connections:
+                if connection.sock is not None:
+                    with contextlib.suppress(OSError):
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _KnownSockets(HTTPAdapter):
+    """An adapter that notes each connection it opens."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._pools = _noting_pools(sockets)
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _noting_pools(sockets: Sockets) -> dict[str, Any]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _certificates() -> str | bool:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        if path := os.environ.get(name):
+            return path
+    return True
+
+
+@dataclass(frozen=True)
+class GeminiClient:
+    """Google's API behind one base URL and key; blocking calls run on own threads.
+
+    base_url: as `api_base_url` returns it. timeout: seconds for a whole request.
+    """
+
+    base_url: str
+    key: str = field(repr=False)
+    timeout: float = 300.0
+
+    @property
+    def host(self) -> str:
+        """The host's name, for messages."""
+        return urlsplit(self.base_url).hostname or "Google"
+
+    @property
+    def identity(self) -> str:
+        """A digest of address and key: what caches are keyed by."""
+        secret = f"{self.base_url}\0{self.key}".encode()
+        return hashlib.sha256(secret).hexdigest()
+
+    async def generate(
+        self, route: Route, conversation: Conversation, options: ImageOptions
+    ) -> AsyncGenerator[Event, None]:
+        """The events of one request, as they arrive.
+
+        Raises GeminiError, after whatever had arrived. Ends the request at once when
+        the caller goes away.
+        """
+        if route.generate:
+            method = "streamGenerateContent?alt=sse"
+            body = generate_body(conversation, options)
+        else:
+            method, body = "predict", predict_body(conversation, options)
+        url = f"{self.base_url}/models/{quote(route.model, safe='')}:{method}"
+        exchange = _Exchange(self, url, body, route.model)
+        async for event in exchange.events():
+            yield event
+
+    def list_models(self) -> list[ListedModel]:
+        """All models that Google lists, page by page. Blocks; raises GeminiError."""
+        found: list[ListedModel] = []
+        token = ""
+        for _ in range(MAX_LIST_PAGES):
+            page = self._list_page(token)
+            rows = _list(page.get("models")) or _list(page.get("data"))
+            found += [model for row in rows if (model := _listed_model(row))]
+            token = _str(get_field(page, "nextPageToken"))
+            if not token:
+                break
+        return found
+
+    def _list_page(self, token: str) -> dict[str, Any]:
+        query = "?pageSize=1000" + (
+            f"&pageToken={quote(token, safe='')}" if token else ""
+        )
+        objects: list[Any] = []
+        with self.request("GET", f"/models{query}", LIST_TIMEOUT) as response:
+            reader = AnswerReader()
+            for chunk in response.iter_content(_SLICE):
+                objects += [answer for answer, _ in reader.feed(chunk)]
+            if not objects or response.status_code != 200:
+                raise self.failure(response, objects, reader, LIST_TIMEOUT)
+        return objects[0] if isinstance(objects[0], dict) else {}
+
+    @contextlib.contextmanager
+    def request(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        body: bytes | None = None,
+        sockets: Sockets | None = None,
+    ) -> Iterator[requests.Response]:
+        """One HTTP exchange; the body of the answer is still to be read.
+
+        Only proxies and certificates are taken from the environment: a ~/.netrc
+        would add an Authorization header. Redirects are not followed: requests would
+        send the key to the other host.
+        """
+        url = path if path.startswith("http") else self.base_url + path
+        headers = {
+            "x-goog-api-key": self.key,
+            "Accept-Encoding": "identity",
+            "User-Agent": "gemini-image-pipe",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        with requests.Session() as session:
+            session.trust_env = False
+            adapter = _KnownSockets(sockets or Sockets())
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            try:
+                with session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=headers,
+                    timeout=(CONNECT_TIMEOUT, timeout),
+                    allow_redirects=False,
+                    stream=True,
+                    proxies=requests.utils.get_environ_proxies(url),
+                    verify=_certificates(),
+                ) as response:
+                    yield response
+            except requests.RequestException as error:
+                raise self._transport_failure(error, timeout) from None
+
+    def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
+        kind = "no_connection"
+        if isinstance(error, requests.exceptions.ProxyError):
+            kind = "proxy"
+        elif isinstance(error, requests.exceptions.SSLError):
+            kind = "tls"
+        elif isinstance(error, requests.exceptions.ConnectTimeout):
+            kind = "no_connection"
+        elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+            kind = "broken_off"
+        elif "Read timed out" in str(error) or isinstance(error, requests.Timeout):
+            kind = "timeout"
+        elif "Connection aborted" in str(error) or "IncompleteRead" in str(error):
+            kind = "broken_off"
+        elif isinstance(error, requests.exceptions.InvalidURL):
+            kind = "base_url"
+        return GeminiError(kind, host=self.host, elapsed=round(timeout))
+
+    def failure(
+        self,
+        response: requests.Response,
+        objects: list[Any],
+        reader: AnswerReader,
+        elapsed: float,
+        model: str = "",
+    ) -> GeminiError:
+        """The failure behind an answer that holds nothing to show."""
+        values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
+        if model:
+            values["model"] = f"`{model}`"
+        status = response.status_code
+        if 300 <= status < 400:
+            target = urlsplit(response.headers.get("Location", "")).hostname
+            return GeminiError("redirect", target=target or "another address", **values)
+        error = next((a for a in objects if get_field(a, "error") is not None), None)
+        if error is not None or status != 200:
+            found = read_error(status, error if error is not None else objects)
+            return explain_error(found, bytes(reader.stray), **values)
+        if reader.stray.lstrip().startswith(b"<"):
+            return GeminiError("web_page", **values)
+        return GeminiError("unreadable", **values)
+
+
+def _listed_model(row: Any) -> ListedModel | None:
+    model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
+    if not model_id:
+        return None
+    name = _str(get_field(row, "displayName")).strip() or display_name(model_id)
+    methods = _list(get_field(row, "supportedGenerationMethods"))
+    return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
+
+
+class _Exchange:
+    """One request on its thread, and its events on the event loop."""
+
+    def __init__(
+        self, client: GeminiClient, url: str, body: dict[str, Any], model: str
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._body = body
+        self._model = model
+        self._sockets = Sockets()
+        self._started = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Event | GeminiError | None] = asyncio.Queue()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """The events, until the answer ends. Raises GeminiError."""
+        deadline = self._started + self._client.timeout
+        REQUESTS.start(self._run)
+        try:
+            while True:
+                left = max(deadline - time.monotonic(), 0)
+                item = await asyncio.wait_for(self._queue.get(), left)
+                if isinstance(item, GeminiError):
+                    raise item
+                if item is None:
+                    return
+                yield item
+        except TimeoutError:
+            raise GeminiError("timeout", **self._values()) from None
+        finally:
+            self._sockets.shutdown()
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "host": self._client.host,
+            "model": f"`{self._model}`",
+            "elapsed": round(time.monotonic() - self._started),
+        }
+
+    def _put(self, item: Event | GeminiError | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+
+    def _run(self) -> None:
+        """The thread's whole work: the request, then its end or its failure."""
+        try:
+            if not self._sockets.shut:
+                self._converse()
+            self._put(None)
+        except GeminiError as error:
+            self._put(error)
+        except UnreadableAnswer:
+            self._put(GeminiError("answer_too_large", **self._values()))
+        except Cancelled:
+            self._put(None)
+        except Exception as error:
+            log.exception("request failed unexpectedly: %s", type(error).__name__)
+            self._put(GeminiError("unexpected"))
+
+    def _converse(self) -> None:
+        body = json.dumps(self._body).encode()
+        timeout = self._client.timeout
+        with self._client.request(
+            "POST", self._url, timeout, body, self._sockets
+        ) as response:
+            self._read(response)
+
+    def _read(self, response: requests.Response) -> None:
+        reader = AnswerReader()
+        objects: list[Any] = []
+        for chunk in response.iter_content(_SLICE):
+            if self._sockets.shut:
+                raise Cancelled
+            with _PARSING:
+                for answer, blobs in reader.feed(chunk):
+                    objects = [*objects[-9:], answer]
+                    self._handle(response, answer, blobs)
+        whole = reader.end()
+        usable = response.status_code == 200 and _is_answer(objects)
+        if not usable:
+            elapsed = time.monotonic() - self._started
+            raise self._client.failure(response, objects, reader, elapsed, self._model)
+        if not whole:
+            raise GeminiError("broken_off", **self._values())
+
+    def _handle(
+        self, response: requests.Response, answer: Any, blobs: list[bytes | None]
+    ) -> None:
+        if response.status_code != 200:
+            return
+        if get_field(answer, "error") is not None:
+            error = read_error(response.status_code, answer)
+            raise explain_error(error, **self._values())
+        for event in read_events(answer, blobs):
+            self._put(event)
+
+
+def _is_answer(objects: list[Any]) -> bool:
+    """Whether any object is of Google's making; Imagen answers {} when it filtered all."""
+    known = ("candidates", "promptFeedback", "predictions", "usageMetadata")
+    return any(
+        answer == {} or any(get_field(answer, key) is not None for key in known)
+        for answer in objects
+    )
+
+
+class ModelLists:
+    """The model lists of this worker, one for each address and key.
+
+    Only an optimisation: every worker has its own, and may lose it at any time.
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[str, tuple[float, list[ListedModel]]] = {}
+        self._failures: dict[str, tuple[float, GeminiError]] = {}
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
+
+    async def get(self, client: GeminiClient, wait: float) -> list[ListedModel]:
+        """The last good list; one that is due is renewed without waiting for it.
+
+        Waits, at most `wait` seconds, only while there is no list at all; then an
+        empty list means that none could be had.
+        """
+        known = self._lists.get(client.identity)
+        if known is None or time.monotonic() - known[0] > LIST_LIFETIME:
+            refresh = self._refresh(client)
+            if known is None and refresh:
+                await asyncio.wait([refresh], timeout=wait)
+                known = self._lists.get(client.identity)
+        return known[1] if known else []
+
+    def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
+        identity = client.identity
+        task = self._refreshes.get(identity)
+        if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
+            return task
+        failed = self._failures.get(identity)
+        if failed and time.monotonic() - failed[0] < LIST_RETRY:
+            return None
+        task = asyncio.create_task(self._fetch(client))
+        self._refreshes[identity] = task
+        return task
+
+    async def _fetch(self, client: GeminiClient) -> None:
+        identity = client.identity
+        try:
+            models = await LISTS.run(client.list_models)
+            self._lists[identity] = (time.monotonic(), models)
+            self._failures.pop(identity, None)
+        except Exception as error:  # noqa: BLE001 - a refresh in the background
+            if not isinstance(error, GeminiError):
+                error = GeminiError("unexpected")
+            self._failures[identity] = (time.monotonic(), error)
+            log.warning("could not list the models: %s", error.kind)
+        finally:
+            self._refreshes.pop(identity, None)
+
+
+MODEL_LISTS = ModelLists()
+
+
+# ── Room 7 · Host ────────────────────────────────────────────────────────────────────
+# All that is known of Open WebUI, and the only place that imports it: inside
+# functions, so that the file loads without a host. Its functions differ from version
+# to version; they are called by the names in their own signatures.
+
+
+class StorageRefused(Exception):
+    """The host cannot or will not store a picture; the text says why, in words."""
+
+
+async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
+    """A host function's result: given what it takes, awaited or run on a thread."""
+    takes = inspect.signature(function).parameters
+    arguments = {name: arguments[name] for name in arguments if name in takes}
+    if inspect.iscoroutinefunction(function):
+        return await function(**arguments)
+    result = await SHORT_WORK.run(lambda: function(**arguments))
+    return await result if inspect.isawaitable(result) else result
+
+
+@dataclass(frozen=True)
+class HostChat:
+    """The place an answer goes to; any field may be missing (API calls, old hosts)."""
+
+    request: Any = None
+    user: dict[str, Any] = field(default_factory=dict)
+    chat_id: str = ""
+    message_id: str = ""
+    emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the host keeps the chat under its id."""
+        return bool(self.chat_id) and ":" not in self.chat_id
+
+    async def status(self, description: str, done: bool) -> None:
+        """Show a line of progress; a failing emitter must not end the answer."""
+        if self.emitter is None:
+            return
+        data = {"description": redact(description), "done": done}
+        try:
+            await self.emitter({"type": "status", "data": data})
+        except Exception as error:  # noqa: BLE001 - the host's own code
+            log.debug("status not shown: %s", type(error).__name__)
+
+    async def store(self, image: Image) -> str:
+        """Keep the picture in the host's storage. Returns its link.
+
+        The link is absolute where there is no chat to resolve a relative one: API
+        clients know the host under their own address only. Raises StorageRefused.
+        """
+        if self.request is None or not self.user.get("id"):
+            raise StorageRefused("there is no user to keep it for")
+        try:
+            link = await self._upload(image)
+        except Exception as error:
+            log.warning("picture not stored: %s", type(error).__name__)
+            log.debug("picture not stored", exc_info=True)
+            detail = getattr(error, "detail", None)
+            reason = quote_sentence(detail, 120) if isinstance(detail, str) else ""
+            raise StorageRefused(redact(reason) or "its storage failed") from None
+        return link if self.chat_id else await self._absolute(link)
+
+    async def _upload(self, image: Image) -> str:
+        from open_webui.models.users import Users
+        from open_webui.routers.images import upload_image
+
+        metadata: dict[str, str] = {}
+        if self.chat_id.startswith("channel:"):
+            metadata["channel_id"] = self.chat_id.removeprefix("channel:")
+        elif self.is_saved:
+            metadata = {"chat_id": self.chat_id, "message_id": self.message_id}
+        result = await call_host(
+            upload_image,
+            request=self.request,
+            image_data=image.data,
+            content_type=image.mime,
+            metadata=metadata,
+            image_metadata=metadata,  # its name in 0.6.5
+            user=await call_host(Users.get_user_by_id, id=self.user["id"]),
+        )
+        # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
+        link = result[-1] if isinstance(result, tuple) else result
+        return str(link["url"] if isinstance(link, dict) else link)
+
+    async def _absolute(self, link: str) -> str:
+        base = await _public_address() or str(getattr(self.request, "base_url", ""))
+        return base.rstrip("/") + link if base else link
+
+
+async def _public_address() -> str:
+    """The address that the administrator set (Settings → General), or nothing."""
+    try:
+        try:
+            from open_webui.models.config import Config
+
+            value = await call_host(Config.get, key="webui.url")
+        except ImportError:
+            from open_webui.config import WEBUI_URL
+
+            value = getattr(WEBUI_URL, "value", WEBUI_URL)
+    except Exception:
+        log.debug("no public address", exc_info=True)
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+async def referenced_ids() -> set[str]:
+    """This function's model ids that the host's model settings and presets name.
+
+    Empty outside a host. Every model row of the host is looked at: its own id (a
+    setting of one of our models) and the id it is based on (a preset).
+    """
+    function_id = re.sub(r"^function_|_[0-9a-f]{32}$", "", __name__)
+    try:
+        from open_webui.models.models import Models
+
+        rows = await call_host(Models.get_all_models)
+    except Exception:
+        log.debug("no model settings", exc_info=True)
+        return set()
+    ids = {str(i) for row in rows for i in (row.id, row.base_model_id) if i}
+    prefix = f"{function_id}."
+    return {i.removeprefix(prefix) for i in ids if i.startswith(prefix)}
+
+
+# ── Room 8 · Pipe ────────────────────────────────────────────────────────────────────
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+
+
+def _accept(value: Any, default: Any) -> Any:
+    """A saved value as the type of its default, or the default where it cannot be.
+
+    A value that fails validation would take the whole model list down with it, and
+    hosts keep what older releases or a hand have saved.
+    """
+    if isinstance(default, bool):
+        words = {"true": True, "1": True, "yes": True, "on": True}
+        words |= {"false": False, "0": False, "no": False, "off": False}
+        return words.get(str(value).strip().lower(), default)
+    if isinstance(default, int):
+        try:
+            number = int(float(str(value)))
+        except (ValueError, OverflowError):
+            return default
+        return number if number > 0 else default
+    return str(value) if isinstance(value, str | int | float) else default
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request to this plugin: who asks where for what, with which settings."""
+
+    asked: str
+    conversation: Conversation
+    options: ImageOptions
+    chat: HostChat
+    key: str
+    base_url: str
+    timeout: float
+    follow: bool
+    wanted: tuple[str, ...]
+
+
+class Answer:
+    """Composes the markdown of one answer from the events of its requests."""
+
+    def __init__(self, chat: HostChat, prompt: str) -> None:
+        self._chat = chat
+        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default="Generated image")
+        self._tail = "\n\n"
+        self._draft: Image | None = None
+        self.pictures = 0
+        self.texts = 0
+        self.damaged = False
+        self.finished = False
+        self.refusals: list[Refusal] = []
+        self.usage: dict[str, Any] = {}
+
+    @property
+    def has_something(self) -> bool:
+        """Whether there is a picture to look at, be it a draft."""
+        return bool(self.pictures or self._draft)
+
+    async def take(self, event: Event) -> str:
+        """What the event adds to the answer."""
+        if isinstance(event, Text) and not event.thought:
+            self.texts += bool(event.text.strip())
+            return self._add(event.text)
+        if isinstance(event, Image):
+            if not event.draft:
+                return await self._show(event)
+            self._draft = event
+        elif isinstance(event, Refusal):
+            self.refusals.append(event)
+        elif isinstance(event, BadPicture):
+            self.damaged = True
+        elif isinstance(event, Finish):
+            self.finished = True
+        elif isinstance(event, Usage):
+            self.usage = event.counts
+        return ""
+
+    async def end(self, model: str) -> str:
+        """What is left to say and show when no more events come.
+
+        Raises GeminiError when the answer would hold nothing to look at.
+        """
+        if not self.pictures and self._draft:
+            draft, self._draft = self._draft, None
+            shown = await self._show(draft)
+            return shown + self.note(
+                "Google sent only a draft of this picture, no finished one."
+            )
+        if self.pictures:
+            lost = [refusal for refusal in self.refusals if refusal.about == "picture"]
+            if lost:
+                return self.failure(explain_refusal(lost[0], model=model))
+            return self.failure(GeminiError("bad_picture")) if self.damaged else ""
+        if self.refusals:
+            raise explain_refusal(self.refusals[0], model=model)
+        if self.damaged:
+            raise GeminiError("bad_picture")
+        if not self.texts:
+            raise GeminiError("empty" if self.finished else "broken_off", model=model)
+        raise GeminiError("no_picture", model=model)
+
+    async def _show(self, image: Image) -> str:
+        self.pictures += 1
+        try:
+            link = await self._chat.store(image)
+            return self._block(f"![{self._alt}]({link})")
+        except StorageRefused as error:
+            data = await SHORT_WORK.run(data_uri, image)
+            note = f"Open WebUI could not store this picture ({error}), so it is part of the message."
+            return self._block(f"![{self._alt}]({data})") + self.note(note)
+
+    def note(self, sentence: str) -> str:
+        """A sentence of ours that is no failure."""
+        return self._block(NOTE_MARK + sentence)
+
+    def failure(self, error: GeminiError) -> str:
+        """A failure's message."""
+        return self._block(FAILURE_MARK + error.text)
+
+    def _add(self, text: str) -> str:
+        self._tail = (self._tail + text)[-2:]
+        return text
+
+    def _block(self, text: str) -> str:
+        gap = "" if self._tail == "\n\n" else "\n" if self._tail[-1] == "\n" else "\n\n"
+        return self._add(f"{gap}{text}\n\n")
+
+
+def data_uri(image: Image) -> str:
+    """The picture as a data URI, encoded in slices that let other threads run."""
+    size = _SLICE * 3
+    pieces = [
+        base64.b64encode(image.data[start : start + size])
+        for start in range(0, len(image.data), size)
+    ]
+    return f"data:{image.mime};base64,{b''.join(pieces).decode()}"
+
+
+async def compose(ask: Ask) -> AsyncGenerator[str, None]:
+    """The answer's markdown, piece by piece: always ends, never raises a failure.
+
+    The status line is closed however it ends: well, badly, or by Stop.
+    """
+    answer = Answer(ask.chat, ask.conversation.prompt)
+    started = time.monotonic()
+    closing = "Stopped"
+    try:
+        async with contextlib.aclosing(_routed(ask, answer)) as pieces:
+            async for piece in pieces:
+                yield piece
+        closing = f"Done in {time.monotonic() - started:.0f} s"
+    except GeminiError as error:
+        closing = error.what
+        yield answer.failure(error)
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        closing = "Failed"
+        yield answer.failure(GeminiError("unexpected"))
+    finally:
+        # On its own task: after Stop, whatever is awaited here may be cancelled again.
+        await asyncio.shield(_in_background(ask.chat.status(closing, done=True)))
+
+
+_BACKGROUND: set[asyncio.Task[Any]] = set()
+
+
+def _in_background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    task = asyncio.create_task(work)
+    _BACKGROUND.add(task)
+    task.add_done_callback(_BACKGROUND.discard)
+    return task
+
+
+async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
+    """Asks the model that answers for the chosen one; if that is gone, its heirs."""
+    if not ask.conversation.turns:
+        raise GeminiError("prompt_empty")
+    client = GeminiClient(api_base_url(ask.base_url), checked_key(ask.key), ask.timeout)
+    await ask.chat.status("Starting …", done=False)
+    listed = await MODEL_LISTS.get(client, LIST_WAIT)
+    available = choose_models(filter(is_image_model, listed), ())
+    route = resolve_model(ask.asked, available, ask.follow, ask.wanted)
+    while route is not None:
+        try:
+            async with contextlib.aclosing(_painted(client, ask, route, answer)) as it:
+                async for piece in it:
+                    yield piece
+            return
+        except GeminiError as error:
+            gone = error.kind in ("model_unknown", "model_retired")
+            if not gone or answer.pictures:
+                raise
+            available.pop(route.model, None)
+            named = named_successor(error.quote) if ask.follow else None
+            heir = next_route(route, available, ask.follow, named)
+            if heir is None:
+                raise _no_model(ask.asked, available, error.quote) from None
+            route = heir
+    raise _no_model(ask.asked, available)
+
+
+def _no_model(
+    asked: str, available: Iterable[str], quote_text: str = ""
+) -> GeminiError:
+    kind = "model_retired" if successor_of(asked) else "model_unknown"
+    ids = ", ".join(f"`{model_id}`" for model_id in available)
+    there_are = f" This key can use {ids}." if ids else ""
+    return GeminiError(kind, quote_text, model=f"`{asked}`", available=there_are)
+
+
+async def _painted(
+    client: GeminiClient, ask: Ask, route: Route, answer: Answer
+) -> AsyncGenerator[str, None]:
+    """One model's answer: as many requests as pictures are wanted, side by side.
+
+    Raises GeminiError when there is nothing to look at in the end; a failure after a
+    picture is part of the answer.
+    """
+    name, model = display_name(route.model), f"`{route.model}`"
+    await ask.chat.status(f"{name} is making the picture …", done=False)
+    options = fit_options(ask.options, route)
+    count = options.count if route.generate else 1  # predict counts by itself
+    streams = [client.generate(route, ask.conversation, options) for _ in range(count)]
+    errors: list[GeminiError] = []
+    async with contextlib.aclosing(_merged(streams)) as events:
+        async for event in events:
+            if isinstance(event, GeminiError):
+                errors.append(event)
+            elif piece := await answer.take(event):
+                yield piece
+    if errors and not answer.has_something:
+        raise errors[0]
+    yield await answer.end(model)
+    if errors:
+        yield answer.failure(errors[0])
+    if route.replaced:
+        yield answer.note(
+            f"Google no longer offers `{route.asked}`; its successor {model} made this."
+        )
+
+
+async def _merged(
+    streams: list[AsyncGenerator[Event, None]],
+) -> AsyncGenerator[Event | GeminiError, None]:
+    """The events of all streams as they come; a stream's failure is its last item."""
+    queue: asyncio.Queue[Event | GeminiError | None] = asyncio.Queue()
+
+    async def drain(stream: AsyncGenerator[Event, None]) -> None:
+        try:
+            async for event in stream:
+                queue.put_nowait(event)
+        except GeminiError as error:
+            queue.put_nowait(error)
+        finally:
+            queue.put_nowait(None)
+
+    tasks = [asyncio.create_task(drain(stream)) for stream in streams]
+    try:
+        under_way = len(tasks)
+        while under_way:
+            item = await queue.get()
+            if item is None:
+                under_way -= 1
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def as_chunks(
+    pieces: AsyncGenerator[str, None], model: str
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The pieces as complete OpenAI stream events.
+
+    Dicts, never strings: the host passes a string that starts with "data:" through as
+    an event of its own, so a model's words could forge tool calls.
+    """
+    frame = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return {**frame, "choices": [choice]}
+
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            if piece:
+                yield chunk({"role": "assistant", "content": piece}, None)
+    yield chunk({}, "stop")
+
+
+def _secret() -> dict[str, Any]:
+    return {"input": {"type": "password"}}
+
+
+class Pipe:
+    """Google's image models as chat models of Open WebUI."""
+
+    class Valves(BaseModel):
+        """The administrator's settings; each accepts whatever was once saved."""
+
+        GEMINI_API_KEY: str = Field(
+            default="",
+            description="The API key from https://aistudio.google.com/apikey, of a "
+            "project with billing. Empty: the environment variable GEMINI_API_KEY or "
+            "GOOGLE_API_KEY.",
+            json_schema_extra=_secret(),
+        )
+        GEMINI_API_BASE_URL: str = Field(
+            default="",
+            description="Another address for the Gemini API, such as a gateway. "
+            "/v1beta is added where no version is named; a trailing # takes the rest "
+            "exactly as it is. Empty: Google.",
+        )
+        MODELS: str = Field(
+            default="",
+            description="Which models to list: ids with commas between them, * as "
+            "wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is "
+            "listed even if Google does not list it. Empty: all image models.",
+        )
+        RETIRED_MODELS: str = Field(
+            default="imagen-3.0-generate-002, imagen-4.0-generate-001",
+            description="Retired ids that stay at the end of the list, because chats "
+            "or clients still use them; their successors answer. Empty: none but "
+            "those that your own model settings refer to.",
+        )
+        FOLLOW_SUCCESSORS: bool = Field(
+            default=True,
+            description="Let the successor that Google names answer for a retired "
+            "model, and say so. Off: a message instead.",
+        )
+        REQUEST_TIMEOUT: int = Field(
+            default=300,
+            description="Seconds that one request to Google may take in all.",
+        )
+
+        @field_validator("*", mode="before")
+        @classmethod
+        def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
+            return _accept(value, cls.model_fields[info.field_name or ""].default)
+
+    def __init__(self) -> None:
+        self.valves = self.Valves()
+
+    async def pipes(self) -> list[dict[str, str]]:
+        """The models for the host's list, `{"id", "name"}` each. Never raises."""
+        valves = self.valves
+        listed: list[ListedModel] = []
+        retired = _split(valves.RETIRED_MODELS)
+        try:
+            client = _client(valves)
+            listed = await MODEL_LISTS.get(client, LIST_WAIT)
+        except GeminiError as error:
+            log.debug("the model list is the built-in one: %s", error.kind)
+        except Exception as error:
+            log.exception("models not listed: %s", type(error).__name__)
+        retired += sorted(i for i in await referenced_ids() if successor_of(i))
+        models = [model for model in listed if is_image_model(model)] or [
+            ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS
+        ]
+        chosen = choose_models(models, _split(valves.MODELS))
+        return model_entries(
+            chosen, map(clean_model_id, retired), valves.FOLLOW_SUCCESSORS
+        )
+
+    async def pipe(
+        self,
+        body: dict[str, Any],
+        __user__: dict[str, Any] | None = None,
+        __request__: Any = None,
+        __metadata__: dict[str, Any] | None = None,
+        __event_emitter__: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
+        __task__: str | None = None,
+        __task_body__: dict[str, Any] | None = None,
+        __chat_id__: str | None = None,
+        __message_id__: str | None = None,
+    ) -> str | AsyncGenerator[dict[str, Any], None]:
+        """Answer a chat request: chunks when the host streams, else the whole text."""
+        valves = self.valves
+        body = body if isinstance(body, dict) else {}
+        metadata = __metadata__ if isinstance(__metadata__, dict) else {}
+        messages = body.get("messages")
+        words = metadata.get("base_user_prompt")
+        conversation = read_conversation(messages, words if _str(words) else None)
+        task = __task__ or unnamed_task(conversation)
+        if task:
+            return answer_task(str(task), __task_body__, messages)
+        model = _str(body.get("model"))
+        pieces = compose(
+            Ask(
+                asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
+                conversation=conversation,
+                options=options_from_body(body),
+                chat=HostChat(
+                    request=__request__,
+                    user=__user__ if isinstance(__user__, dict) else {},
+                    chat_id=_str(__chat_id__ or metadata.get("chat_id")),
+                    message_id=_str(__message_id__ or metadata.get("message_id")),
+                    emitter=__event_emitter__,
+                ),
+                key=_api_key(valves),
+                base_url=valves.GEMINI_API_BASE_URL,
+                timeout=float(valves.REQUEST_TIMEOUT),
+                follow=valves.FOLLOW_SUCCESSORS,
+                wanted=tuple(_split(valves.MODELS)),
+            )
+        )
+        if body.get("stream"):
+            return as_chunks(pieces, model)
+        return "".join([piece async for piece in pieces]).strip()
+
+
+def _api_key(valves: Pipe.Valves) -> str:
+    for key in (
+        valves.GEMINI_API_KEY,
+        os.environ.get("GEMINI_API_KEY", ""),
+        os.environ.get("GOOGLE_API_KEY", ""),
+    ):
+        if key.strip():
+            return key
+    return ""
+
+
+def _client(valves: Pipe.Valves) -> GeminiClient:
+    """The client for the administrator's settings. Raises GeminiError."""
+    return GeminiClient(
+        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        key=checked_key(_api_key(valves)),
+        timeout=float(valves.REQUEST_TIMEOUT),
+    )
