@@ -1,0 +1,1 @@
+"""What a contributor runs: play, test, bench, manifest, verify."""

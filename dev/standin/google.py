@@ -1,0 +1,408 @@
+"""Google's API without HTTP: a recorded request in, an answer out."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dev.standin import catalogue, errors, framing, imagen
+from dev.standin.answers import Answer, answer, text_answer
+from dev.standin.catalogue import ImageModel
+from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer
+from dev.standin.keys import KeyRights, rights_of
+from dev.standin.reading import GenerateRequest, snake
+from dev.standin.records import RecordedRequest
+from dev.standin.scripts import Script, parse
+from dev.standin.validate import check_generate, check_json
+from dev.standin.wire import first_bytes, slowly
+
+Wait = Callable[[float], None]
+
+# Prefix → the API version that it speaks in its error texts.
+PREFIXES = {
+    "/v1beta": "v1beta",
+    "/v1": "v1",
+    # Gateways: one with a path of its own, one without any version, and one that
+    # keeps alive what Google has shut down.
+    "/gateway/gemini/v1beta": "v1beta",
+    "/exact": "v1beta",
+    "/legacy/v1beta": "v1beta",
+}
+LEGACY = "/legacy/v1beta"
+# Places that are no API at all: a redirect to another host, a sign-in page, nothing.
+PLACES = ("/moved", "/html", "/empty")
+
+MODELS_BEHAVIOURS = ("slow", "500", "503", "429", "html", "empty", "array", "none")
+SLOW_LIST_SECONDS = 30
+# Google may always send fewer than asked for; a small page makes clients turn it.
+PAGE_SIZE = 5
+MAX_PAGE_SIZE = 1000
+# Bodies from this size on are not squeezed.
+BIG = 500_000
+
+
+@dataclass
+class Stream:
+    """A 200 that arrives in pieces, with what the script does to it."""
+
+    body: list[bytes]
+    content_type: str | None
+    framing: str
+    script: Script
+
+    @property
+    def severed(self) -> bool:
+        """Whether the connection is ended without ending the message."""
+        return self.script.cut and not self.script.cut_clean
+
+    @property
+    def severed_at_once(self) -> bool:
+        return self.severed and self.script.cut_at == 0
+
+    @property
+    def resets(self) -> bool:
+        return self.script.reset
+
+    @property
+    def is_big(self) -> bool:
+        return self.script.endless or sum(map(len, self.body)) > BIG
+
+    def pieces(self, wait: Wait) -> Iterator[bytes]:
+        """The body as it goes out, pauses included."""
+        if self.script.endless:
+            yield from framing.endless(self.framing)
+            return
+        whole = self._cut() if self.script.cut else self.body
+        if self.script.trickle:
+            yield from slowly(whole, self.script.trickle, wait)
+            return
+        for at, piece in enumerate(whole):
+            if at == 1:
+                wait(self.script.pause)
+            yield piece
+
+    def _cut(self) -> list[bytes]:
+        limit = self.script.cut_at
+        if limit is None:
+            limit = sum(map(len, self.body)) // 2
+        return list(first_bytes(self.body, limit))
+
+
+class Google:
+    """Models, keys and what happened so far."""
+
+    def __init__(self, key: str, extra_models: dict[str, str]) -> None:
+        self.key = key
+        self.moved_to = ""
+        self.models_behaviour: str | None = None
+        self.sent_images: list[bytes] = []
+        self._tries: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        extra = (catalogue.unknown_image_model(*item) for item in extra_models.items())
+        known = (*catalogue.IMAGE_MODELS, *extra)
+        self._models = {model.id: model for model in known}
+        legacy = {model.id: model for model in catalogue.LEGACY_IMAGE_MODELS}
+        self._legacy_models = self._models | legacy
+
+    def behave(self, behaviour: str | None) -> None:
+        """Make lists of models fail in one of MODELS_BEHAVIOURS."""
+        if behaviour is not None and behaviour not in MODELS_BEHAVIOURS:
+            raise ValueError(f"{behaviour!r} is none of {MODELS_BEHAVIOURS}")
+        self.models_behaviour = behaviour
+
+    def reset(self) -> None:
+        """Forget pictures, tries and behaviour."""
+        self.sent_images.clear()
+        self._tries.clear()
+        self.models_behaviour = None
+
+    def too_large(self, limit: int) -> RawAnswer:
+        """The refusal of a body over the limit."""
+        return as_answer(errors.payload_too_large(limit))
+
+    # -- routes
+
+    def answer(
+        self, record: RecordedRequest, raw: bytes, wait: Wait
+    ) -> RawAnswer | Stream:
+        """What a request gets; GoogleError for Google's normal refusals."""
+        place = _first_that_starts(record.path, PLACES)
+        if place:
+            return self._no_api(place, record.path)
+        prefix = _first_that_starts(record.path, sorted(PREFIXES, key=len)[::-1])
+        rest = record.path.removeprefix(prefix)
+        if prefix == "/v1beta" and rest.startswith("/openai/"):
+            return self._openai(record)
+        found = re.fullmatch(r"/models(?:/([^/:]+)(?::(\w+))?)?", rest)
+        if not prefix or not found:
+            return errors.front_end_404(record.path)
+        model_id, method = found[1] or "", found[2] or ""
+        rights = self._authorised(record)
+        if record.method == "GET" and not method:
+            return self._listing(record, model_id, prefix, rights, wait)
+        if record.method != "POST" or not method:
+            return errors.front_end_404(record.path)
+        return self._call(record, raw, _Target(prefix, model_id, method), rights, wait)
+
+    def _no_api(self, place: str, path: str) -> RawAnswer:
+        if place == "/moved":
+            where = self.moved_to + path.removeprefix(place)
+            return RawAnswer(302, b"", None, {"Location": where})
+        return errors.sign_in_page() if place == "/html" else RawAnswer(200, b"")
+
+    def _authorised(self, record: RecordedRequest) -> KeyRights:
+        """ai.google.dev/gemini-api/docs/api-key; stricter: no key in the URL."""
+        key = record.headers.get("x-goog-api-key", "")
+        if key and "authorization" in record.headers:
+            raise errors.key_twice()
+        if not key or "key" in record.query:
+            raise errors.key_missing()
+        rights = rights_of(key, self.key)
+        if rights.refuses:
+            raise rights.refuses()
+        return rights
+
+    # -- models
+
+    def _models_of(self, prefix: str, rights: KeyRights) -> dict[str, ImageModel]:
+        models = self._legacy_models if prefix == LEGACY else self._models
+        return {
+            name: model for name, model in models.items() if rights.sees_model(name)
+        }
+
+    def _entries(self, prefix: str, rights: KeyRights) -> list[dict[str, object]]:
+        entries = [catalogue.other_entry(*other) for other in catalogue.OTHER_MODELS]
+        models = self._models_of(prefix, rights).values()
+        # Spread among the others, so that each page holds some.
+        for at, model in enumerate(models):
+            entries.insert(2 + 4 * at, catalogue.list_entry(model))
+        if prefix == LEGACY:
+            entries += map(catalogue.imagen_entry, catalogue.IMAGEN_MODELS)
+        return entries
+
+    def _listing(
+        self,
+        record: RecordedRequest,
+        model_id: str,
+        prefix: str,
+        rights: KeyRights,
+        wait: Wait,
+    ) -> RawAnswer:
+        failure = self._listing_failure(wait)
+        if failure:
+            return failure
+        entries = self._entries(prefix, rights)
+        if not model_id:
+            return _json_answer(_page(entries, record.query))
+        for entry in entries:
+            if entry["name"] == f"models/{model_id}":
+                return _json_answer(entry)
+        raise _not_found(model_id, "GetModel", PREFIXES[prefix])
+
+    def _listing_failure(self, wait: Wait) -> RawAnswer | None:
+        behaviour = self.models_behaviour
+        if behaviour == "slow":
+            wait(SLOW_LIST_SECONDS)
+        if behaviour in ("500", "503", "429"):
+            return _canonical(errors.BY_STATUS[int(behaviour)], "")
+        if behaviour in ("html", "empty", "array"):
+            names = {"html": "sign in", "empty": "empty 200"}
+            return _canonical(names.get(behaviour, behaviour), "")
+        return _json_answer({}) if behaviour == "none" else None
+
+    # -- calls
+
+    def _call(
+        self,
+        record: RecordedRequest,
+        raw: bytes,
+        target: _Target,
+        rights: KeyRights,
+        wait: Wait,
+    ) -> RawAnswer | Stream:
+        if target.method == "predict":
+            return self._predict(record, raw, target, rights, wait)
+        model = self._models_of(target.prefix, rights).get(target.model_id)
+        if target.method not in ("generateContent", "streamGenerateContent"):
+            raise _not_found(target.model_id, target.method, target.version)
+        if model is None:
+            return self._other_model(raw, record, target)
+        body = check_json(raw)
+        check_generate(body, model, target.version)
+        if rights.refuses_generate:
+            raise rights.refuses_generate()
+        request = GenerateRequest(body)
+        script = parse(request.prompt)
+        wait(script.wait)
+        failure = self._scripted_failure(script, request.prompt, body)
+        if failure:
+            return failure
+        return self._sent(answer(model, request, script), script, record, target)
+
+    def _other_model(
+        self, raw: bytes, record: RecordedRequest, target: _Target
+    ) -> Stream:
+        """A model that makes text only, or none at all."""
+        others = {name: methods for name, _, methods in catalogue.OTHER_MODELS}
+        if "generateContent" not in others.get(target.model_id, ()):
+            raise _not_found(target.model_id, "generateContent", target.version)
+        request = GenerateRequest(check_json(raw))
+        if "IMAGE" in request.modalities:
+            asked = ", ".join(sorted(request.modalities))
+            raise errors.invalid(
+                f"The requested combination of response modalities ({asked}) is not "
+                f"supported by the model. models/{target.model_id} accepts the "
+                "following combination of response modalities:\n* TEXT\n"
+            )
+        said = text_answer(target.model_id, "A short answer in words.")
+        return self._sent(said, Script(), record, target)
+
+    def _predict(
+        self,
+        record: RecordedRequest,
+        raw: bytes,
+        target: _Target,
+        rights: KeyRights,
+        wait: Wait,
+    ) -> RawAnswer | Stream:
+        models = {model.id: model for model in catalogue.IMAGEN_MODELS}
+        model = models.get(target.model_id)
+        if target.prefix != LEGACY or model is None:
+            raise _not_found(target.model_id, "predict", target.version)
+        body = check_json(raw)
+        imagen.check(body, model)
+        if rights.refuses_generate:
+            raise rights.refuses_generate()
+        prompt = imagen.prompt_of(body)
+        script = parse(prompt)
+        wait(script.wait)
+        failure = self._scripted_failure(script, prompt, body)
+        if failure:
+            return failure
+        said = imagen.predict(body, model, script)
+        script.framing = framing.OBJECT
+        return self._sent(said, script, record, target)
+
+    def _scripted_failure(
+        self, script: Script, prompt: str, body: Any
+    ) -> RawAnswer | None:
+        for name in script.refuse:
+            path = _path_of(name, body, "")
+            if path is not None:
+                raise errors.bad_request([errors.unknown_name(name, path)])
+        if not script.error or self._tried_enough(script, prompt):
+            return None
+        return _canonical(script.error, script.error_delay)
+
+    def _tried_enough(self, script: Script, prompt: str) -> bool:
+        if not script.fail_first:
+            return False
+        with self._lock:
+            self._tries[prompt] += 1
+            return self._tries[prompt] > script.fail_first
+
+    def _sent(
+        self, said: Answer, script: Script, record: RecordedRequest, target: _Target
+    ) -> Stream:
+        style = script.framing or target.framing(record.query)
+        content_type = None if script.no_content_type else framing.CONTENT_TYPES[style]
+        pieces = framing.body_pieces(said.chunks, style, script)
+        self.sent_images.extend(said.images)
+        return Stream(pieces, content_type, style, script)
+
+    def _openai(self, record: RecordedRequest) -> RawAnswer:
+        """ai.google.dev/gemini-api/docs/openai: serves no image models in a chat."""
+        model_id = str((record.body or {}).get("model", ""))
+        model_id = model_id.removeprefix("models/")
+        refusal = _not_found(model_id, "generateContent", "v1main")
+        return as_answer(refusal, wrapped=True)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a POST went."""
+
+    prefix: str
+    model_id: str
+    method: str
+
+    @property
+    def version(self) -> str:
+        return PREFIXES[self.prefix]
+
+    def framing(self, query: dict[str, str]) -> str:
+        """How this method writes its answer."""
+        if self.method != "streamGenerateContent":
+            return framing.OBJECT
+        return framing.SSE if query.get("alt") == "sse" else framing.ARRAY
+
+
+def _first_that_starts(path: str, prefixes: Any) -> str:
+    """The first prefix that is the path or a folder of it."""
+    for prefix in prefixes:
+        if path == prefix or path.startswith(prefix + "/"):
+            return str(prefix)
+    return ""
+
+
+def _not_found(model_id: str, method: str, version: str) -> GoogleError:
+    return GoogleError(404, catalogue.not_found_text(model_id, method, version))
+
+
+def _canonical(name: str, delay: str) -> RawAnswer:
+    makers: dict[str, Any] = {
+        "minute": errors.quota_minute,
+        "day": errors.quota_day,
+        "zero": errors.quota_zero,
+    }
+    if delay and name in makers:
+        return as_answer(makers[name](delay))
+    made = CANONICAL[name]()
+    return as_answer(made) if isinstance(made, GoogleError) else made
+
+
+def _json_answer(value: Any) -> RawAnswer:
+    return RawAnswer(200, framing.pretty(value) + b"\n")
+
+
+def _page(entries: list[dict[str, object]], query: dict[str, str]) -> dict[str, Any]:
+    """ai.google.dev/api/models#method:-models.list"""
+    size = query.get("pageSize", query.get("page_size", "50"))
+    token = query.get("pageToken", query.get("page_token", ""))
+    if not size.isdigit() or int(size) > MAX_PAGE_SIZE:
+        raise errors.invalid(
+            f"* ListModelsRequest.page_size: must be between 0 and {MAX_PAGE_SIZE}\n"
+        )
+    start = _start_of(token, len(entries))
+    end = start + min(int(size) or PAGE_SIZE, PAGE_SIZE)
+    page: dict[str, Any] = {"models": entries[start:end]}
+    return page | ({"nextPageToken": f"page/{end}=="} if end < len(entries) else {})
+
+
+def _start_of(token: str, count: int) -> int:
+    if not token:
+        return 0
+    found = re.fullmatch(r"page/(\d+)==", token)
+    if not found or int(found[1]) >= count:
+        raise errors.invalid("The page token is invalid.")
+    return int(found[1])
+
+
+def _path_of(name: str, value: Any, path: str) -> str | None:
+    """Where a field of this name stands in the body; None if nowhere."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if name in (key, snake(key)):
+                return path
+            inner = f"{path}.{snake(key)}".lstrip(".")
+            if (found := _path_of(name, item, inner)) is not None:
+                return found
+    if isinstance(value, list):
+        for at, item in enumerate(value):
+            if (found := _path_of(name, item, f"{path}[{at}]")) is not None:
+                return found
+    return None
