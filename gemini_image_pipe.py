@@ -10,6 +10,7 @@ required_open_webui_version: 0.6.5
 import asyncio
 import base64
 import binascii
+import concurrent.futures
 import contextlib
 import fnmatch
 import hashlib
@@ -373,7 +374,7 @@ def model_entries(
     entries = [{"id": AUTO, "name": AUTO_NAME}]
     names = [model.name for model in models.values()] + [AUTO_NAME]
     for model in models.values():
-        twin = names.count(model.name) > 1
+        twin = names.count(model.name) > 1 and not model_facts(model.id)
         name = f"{model.name} ({model.id})" if twin else model.name
         entries.append({"id": model.id, "name": name})
     for model_id in dict.fromkeys(retired):
@@ -1193,205 +1194,71 @@ def _as_picture(data: bytes | None, draft: bool = False) -> Event:
 # What went wrong, in words for the person who reads them.
 
 
-class Message(NamedTuple):
-    """What happened and what to do; both may name {model}, {host}, {status} …"""
-
-    what: str
-    advice: str
-
-
-_KEY_ADVICE = (
-    "An administrator can set another one under Admin Panel → Functions → Gemini Image "
-    "→ Valves → GEMINI_API_KEY."
-)
-_WAIT = "Please try again in a few minutes, or pick another image model."
-_REPHRASE = "Please rephrase the prompt and try again."
-
-MESSAGES: dict[str, Message] = {
-    "key_missing": Message(
-        "No Gemini API key is set.",
-        "An administrator can create one at https://aistudio.google.com/apikey and "
-        "enter it under Admin Panel → Functions → Gemini Image → Valves → "
-        "GEMINI_API_KEY.",
-    ),
-    "key_malformed": Message(
-        "The Gemini API key that is set cannot be one: it holds blanks, line breaks or "
-        "signs that no key has.",
-        _KEY_ADVICE,
-    ),
-    "key_refused": Message("Google does not accept the API key.", _KEY_ADVICE),
-    "key_expired": Message("The Gemini API key has expired.", _KEY_ADVICE),
-    "key_leaked": Message(
-        "Google has blocked the API key because it was found in public.", _KEY_ADVICE
-    ),
-    "key_type": Message(
-        "Google no longer accepts this type of API key.",
-        "An administrator can create a new one at https://aistudio.google.com/apikey.",
-    ),
-    "key_restricted": Message(
-        "The API key may not use the Gemini API: its restrictions exclude it.",
-        "An administrator can change the key's restrictions in the Google Cloud "
-        "console.",
-    ),
-    "api_disabled": Message(
-        "The Gemini API is not enabled for the project of the API key.",
-        "An administrator can enable the Generative Language API in the Google Cloud "
-        "console.",
-    ),
-    "permission": Message(
-        "Google does not allow this API key to use {model}.",
-        "An administrator can check the key and its project.",
-    ),
-    "billing": Message(
-        "Google makes images for paying projects only.",
-        "An administrator needs to enable billing for the project of the API key.",
-    ),
-    "quota_zero": Message(
-        "The project of the API key has no quota for {model}: there is no free tier "
-        "for images.",
-        "An administrator needs to enable billing for the project of the API key. "
-        "Waiting does not help.",
-    ),
-    "quota_prepaid": Message(
-        "The prepaid credit of the API key's project is used up.",
-        "An administrator can add credit in Google AI Studio.",
-    ),
-    "quota_day": Message(
-        "The daily quota of the API key's project for {model} is used up.",
-        "Please try again tomorrow or pick another image model; an administrator can "
-        "ask Google for a higher quota.",
-    ),
-    "quota_minute": Message(
-        "Too many requests in a short time for {model}.",
-        "Please try again in {seconds} seconds.",
-    ),
-    "capacity": Message(
-        "Google has no capacity for {model} at the moment, or the quota of the key is "
-        "used up.",
-        _WAIT,
-    ),
-    "region": Message(
-        "Google does not offer this in the region of the server that runs Open WebUI "
-        "(its location counts, not yours).",
-        "An administrator can use a server or a proxy in another region.",
-    ),
-    "model_unknown": Message(
-        "Google has no model {model} for this API key.",
-        "Please pick another image model.{available}",
-    ),
-    "model_retired": Message(
-        "Google has retired {model}.", "Please pick another image model.{available}"
-    ),
-    "api_version": Message(
-        "The API version in the base URL cannot make images.",
-        "An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
-    ),
-    "parameter": Message(
-        "{model} refuses one of the settings of this request.",
-        "Please change the settings (size, aspect ratio …) or pick another image model.",
-    ),
-    "request": Message(
-        "{model} cannot work with this request.",
-        "Please change the prompt or the attached pictures and try again.",
-    ),
-    "input_picture": Message(
-        "{model} cannot read one of the pictures.",
-        "Please attach it as PNG, JPEG or WebP.",
-    ),
-    "too_large": Message(
-        "The request is too large for Google: too many or too large pictures, or too "
-        "much text.",
-        "Please use fewer or smaller pictures, or start a new chat.",
-    ),
-    "prompt_blocked": Message("Google's filter blocked the prompt.", _REPHRASE),
-    "picture_safety": Message(
-        "Google's safety filter held the picture back.", _REPHRASE
-    ),
-    "picture_prohibited": Message(
-        "Google's policy does not allow this picture.", _REPHRASE
-    ),
-    "picture_recitation": Message(
-        "The picture came too close to existing material, so Google held it back.",
-        _REPHRASE,
-    ),
-    "picture_failed": Message(
-        "{model} could not make a picture from this prompt.", _REPHRASE
-    ),
-    "account_limited": Message(
-        "Google has limited the account of the API key for breaking its policies.",
-        "An administrator needs to look into the account.",
-    ),
-    "no_picture": Message(
-        "{model} answered without a picture.",
-        "Please say what the picture should show, or press Regenerate.",
-    ),
-    "empty": Message("{model} answered nothing at all.", "Please press Regenerate."),
-    "cut_off": Message(
-        "The answer hit the token limit before a picture was made.",
-        "Please shorten the prompt or start a new chat.",
-    ),
-    "overloaded": Message("{model} is overloaded at the moment.", _WAIT),
-    "google": Message("Google had an internal error.", _WAIT),
-    "gateway_timeout": Message(
-        "The answer took too long for Google or a gateway on the way ({elapsed} s).",
-        "Please try again, with a smaller picture if you can.",
-    ),
-    "web_page": Message(
-        "{host} answered with a web page instead of a picture.",
-        "An administrator can check GEMINI_API_BASE_URL and the proxy.",
-    ),
-    "redirect": Message(
-        "{host} redirects to {target}; the API key is not sent there.",
-        "An administrator can set GEMINI_API_BASE_URL to the right address.",
-    ),
-    "base_url": Message(
-        "The base URL that is set for the Gemini API is not a web address.",
-        "An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or "
-        "is empty for Google itself.",
-    ),
-    "no_connection": Message(
-        "The server cannot reach {host}.",
-        "Please try again later; an administrator can check the network.",
-    ),
-    "proxy": Message(
-        "The server cannot reach {host}: its proxy refused or failed.",
-        "An administrator can check the proxy settings.",
-    ),
-    "tls": Message(
-        "The connection to {host} is not secure: its certificate was not accepted.",
-        "An administrator can check the certificates and the proxy.",
-    ),
-    "timeout": Message(
-        "{host} did not finish within {elapsed} seconds.",
-        "Please try again, with a smaller picture if you can; an administrator can "
-        "raise REQUEST_TIMEOUT.",
-    ),
-    "broken_off": Message(
-        "The connection to {host} broke off in the middle of the answer.",
-        "Please press Regenerate.",
-    ),
-    "unreadable": Message(
-        "The answer of {host} could not be read.",
-        "Please press Regenerate; if it happens again, an administrator can check "
-        "GEMINI_API_BASE_URL.",
-    ),
-    "answer_too_large": Message(
-        "The answer of {host} was too large to be read.",
-        "Please ask for a smaller picture.",
-    ),
-    "bad_picture": Message(
-        "A picture arrived damaged and cannot be shown.", "Please press Regenerate."
-    ),
-    "prompt_empty": Message(
-        "There is nothing to draw yet.", "Please write what the picture should show."
-    ),
-    "http": Message(
-        "{host} answered with an error (HTTP {status}).", "Please try again later."
-    ),
-    "unexpected": Message(
-        "Something unexpected went wrong in the plugin.",
-        "Please try again; an administrator finds the cause in the server's log.",
-    ),
+# One line for each kind of failure: what happened | what to do. The names in braces
+# are filled in; those of ADVICE stand for sentences that several kinds share.
+MESSAGES: dict[str, str] = {
+    "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
+    "key_refused": "Google does not accept the API key. | {key_advice}",
+    "key_expired": "The Gemini API key has expired. | {key_advice}",
+    "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
+    "key_type": "Google no longer accepts this type of API key. | An administrator can create a new one at https://aistudio.google.com/apikey.",
+    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | An administrator can change the key's restrictions in the Google Cloud console.",
+    "api_disabled": "The Gemini API is not enabled for the project of the API key. | An administrator can enable the Generative Language API in the Google Cloud console.",
+    "permission": "Google does not allow this API key to use {model}. | An administrator can check the key and its project.",
+    "billing": "Google makes images for paying projects only. | An administrator needs to enable billing for the project of the API key.",
+    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | An administrator needs to enable billing for the project of the API key. Waiting does not help.",
+    "quota_prepaid": "The prepaid credit of the API key's project is used up. | An administrator can add credit in Google AI Studio.",
+    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model; an administrator can ask Google for a higher quota.",
+    "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
+    "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
+    "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
+    "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
+    "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
+    "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
+    "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
+    "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
+    "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
+    "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
+    "prompt_blocked": "Google's filter blocked the prompt. | {rephrase}",
+    "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
+    "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
+    "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
+    "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
+    "account_limited": "Google has limited the account of the API key for breaking its policies. | An administrator needs to look into the account.",
+    "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
+    "empty": "{model} answered nothing at all. | Please press Regenerate.",
+    "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
+    "overloaded": "{model} is overloaded at the moment. | {wait}",
+    "google": "Google had an internal error. | {wait}",
+    "gateway_timeout": "The answer took too long for Google or a gateway on the way ({elapsed} s). | Please try again, with a smaller picture if you can.",
+    "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
+    "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
+    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
+    "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
+    "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
+    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
+    "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
+    "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
+    "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
+    "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
+    "http": "{host} answered with an error (HTTP {status}). | Please try again later.",
+    "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
+}
+ADVICE = {
+    "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "wait": "Please try again in a few minutes, or pick another image model.",
+    "rephrase": "Please rephrase the prompt and try again.",
+}
+# How a placeholder reads when its value is not known.
+_UNKNOWN_VALUES = {
+    "model": "The model",
+    "host": "Google",
+    "seconds": "60",
+    "elapsed": "many",
+    "available": "",
 }
 
 RETRYABLE = {"quota_minute", "capacity", "overloaded", "google", "gateway_timeout"}
@@ -1420,28 +1287,19 @@ class GeminiError(Exception):
     @property
     def what(self) -> str:
         """What happened, without markdown: for the status line."""
-        what = MESSAGES[self.kind].what.format_map(_Values(self.values))
-        return redact(what).replace("`", "").rstrip(".")
+        return redact(self._sentences()[0]).replace("`", "").rstrip(".")
 
     @property
     def text(self) -> str:
         """The message for the chat: what happened, Google's sentence, what to do."""
-        values = _Values(self.values)
-        message = MESSAGES[self.kind]
-        sentences = [f"**{message.what.format_map(values)}**"]
-        if self.quote:
-            sentences.append(f"“{self.quote}”")
-        sentences.append(message.advice.format_map(values))
-        return redact(" ".join(sentences))
+        what, advice = self._sentences()
+        said = f"“{self.quote}” " if self.quote else ""
+        return redact(f"**{what}** {said}{advice}")
 
-
-_UNKNOWN_VALUES = {
-    "model": "The model",
-    "host": "Google",
-    "seconds": "60",
-    "elapsed": "many",
-    "available": "",
-}
+    def _sentences(self) -> tuple[str, str]:
+        values = _Values({**ADVICE, **self.values})
+        what, _, advice = MESSAGES[self.kind].partition(" | ")
+        return what.format_map(values), advice.format_map(values)
 
 
 class _Values(dict[str, Any]):
@@ -1731,28 +1589,18 @@ class DaemonThreads:
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, computed on a thread while the loop goes on."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)
-            else:
-                future.set_exception(error)
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
 
         def job() -> None:
-            result, error = None, None
+            if not future.set_running_or_notify_cancel():
+                return
             try:
-                result = function(*arguments)
-            except Exception as exception:  # noqa: BLE001 - goes to the waiter
-                error = exception
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(settle, result, error)
+                future.set_result(function(*arguments))
+            except Exception as error:  # noqa: BLE001 - goes to the waiter
+                future.set_exception(error)
 
         self.start(job)
-        return await future
+        return await asyncio.wrap_future(future)
 
 
 REQUESTS = DaemonThreads(64, "gemini-image-request")
@@ -1816,23 +1664,18 @@ class _KnownSockets(HTTPAdapter):
 
 
 def _noting_pools(sockets: Sockets) -> dict[str, Any]:
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self)
+    def noting(pool: Any, connection: Any) -> Any:
+        class Noted(connection):  # type: ignore[misc]
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self)
 
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self)
+        return type(pool.__name__, (pool,), {"ConnectionCls": Noted})
 
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
+    return {
+        "http": noting(HTTPConnectionPool, HTTPConnection),
+        "https": noting(HTTPSConnectionPool, HTTPSConnection),
+    }
 
 
 def _certificates() -> str | bool:
@@ -1840,6 +1683,18 @@ def _certificates() -> str | bool:
         if path := os.environ.get(name):
             return path
     return True
+
+
+# First match wins: the classes of requests derive from one another.
+_TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.ProxyError, "proxy"),
+    (requests.exceptions.SSLError, "tls"),
+    (requests.exceptions.ConnectTimeout, "no_connection"),
+    (requests.exceptions.Timeout, "timeout"),
+    (requests.exceptions.ChunkedEncodingError, "broken_off"),
+    (requests.exceptions.InvalidURL, "base_url"),
+    (requests.RequestException, "no_connection"),
+)
 
 
 @dataclass(frozen=True)
@@ -1877,17 +1732,18 @@ class GeminiClient:
             body = generate_body(conversation, options)
         else:
             method, body = "predict", predict_body(conversation, options)
-        url = f"{self.base_url}/models/{quote(route.model, safe='')}:{method}"
-        exchange = _Exchange(self, url, body, route.model)
-        async for event in exchange.events():
-            yield event
+        path = f"/models/{quote(route.model, safe='')}:{method}"
+        exchange = _Exchange(self, path, body, route.model)
+        async with contextlib.aclosing(exchange.events()) as events:
+            async for event in events:
+                yield event
 
-    def list_models(self) -> list[ListedModel]:
+    def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
         found: list[ListedModel] = []
         token = ""
         for _ in range(MAX_LIST_PAGES):
-            page = self._list_page(token)
+            page = self._list_page(token, sockets)
             rows = _list(page.get("models")) or _list(page.get("data"))
             found += [model for row in rows if (model := _listed_model(row))]
             token = _str(get_field(page, "nextPageToken"))
@@ -1895,13 +1751,11 @@ class GeminiClient:
                 break
         return found
 
-    def _list_page(self, token: str) -> dict[str, Any]:
-        query = "?pageSize=1000" + (
-            f"&pageToken={quote(token, safe='')}" if token else ""
-        )
+    def _list_page(self, token: str, sockets: Sockets) -> dict[str, Any]:
+        path = f"/models?pageSize=1000&pageToken={quote(token, safe='')}"
+        reader = AnswerReader()
         objects: list[Any] = []
-        with self.request("GET", f"/models{query}", LIST_TIMEOUT) as response:
-            reader = AnswerReader()
+        with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
             for chunk in response.iter_content(_SLICE):
                 objects += [answer for answer, _ in reader.feed(chunk)]
             if not objects or response.status_code != 200:
@@ -1914,8 +1768,8 @@ class GeminiClient:
         method: str,
         path: str,
         timeout: float,
+        sockets: Sockets,
         body: bytes | None = None,
-        sockets: Sockets | None = None,
     ) -> Iterator[requests.Response]:
         """One HTTP exchange; the body of the answer is still to be read.
 
@@ -1923,7 +1777,7 @@ class GeminiClient:
         would add an Authorization header. Redirects are not followed: requests would
         send the key to the other host.
         """
-        url = path if path.startswith("http") else self.base_url + path
+        url = self.base_url + path
         headers = {
             "x-goog-api-key": self.key,
             "Accept-Encoding": "identity",
@@ -1933,7 +1787,7 @@ class GeminiClient:
             headers["Content-Type"] = "application/json"
         with requests.Session() as session:
             session.trust_env = False
-            adapter = _KnownSockets(sockets or Sockets())
+            adapter = _KnownSockets(sockets)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             try:
@@ -1953,21 +1807,13 @@ class GeminiClient:
                 raise self._transport_failure(error, timeout) from None
 
     def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
-        kind = "no_connection"
-        if isinstance(error, requests.exceptions.ProxyError):
-            kind = "proxy"
-        elif isinstance(error, requests.exceptions.SSLError):
-            kind = "tls"
-        elif isinstance(error, requests.exceptions.ConnectTimeout):
-            kind = "no_connection"
-        elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+        kind = next(
+            kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause)
+        )
+        if kind == "no_connection" and "Read timed out" in str(error):
+            kind = "timeout"  # in mid-body requests calls it a ConnectionError
+        elif kind == "no_connection" and "Connection aborted" in str(error):
             kind = "broken_off"
-        elif "Read timed out" in str(error) or isinstance(error, requests.Timeout):
-            kind = "timeout"
-        elif "Connection aborted" in str(error) or "IncompleteRead" in str(error):
-            kind = "broken_off"
-        elif isinstance(error, requests.exceptions.InvalidURL):
-            kind = "base_url"
         return GeminiError(kind, host=self.host, elapsed=round(timeout))
 
     def failure(
@@ -2008,10 +1854,10 @@ class _Exchange:
     """One request on its thread, and its events on the event loop."""
 
     def __init__(
-        self, client: GeminiClient, url: str, body: dict[str, Any], model: str
+        self, client: GeminiClient, path: str, body: dict[str, Any], model: str
     ) -> None:
         self._client = client
-        self._url = url
+        self._path = path
         self._body = body
         self._model = model
         self._sockets = Sockets()
@@ -2068,7 +1914,7 @@ class _Exchange:
         body = json.dumps(self._body).encode()
         timeout = self._client.timeout
         with self._client.request(
-            "POST", self._url, timeout, body, self._sockets
+            "POST", self._path, timeout, self._sockets, body
         ) as response:
             self._read(response)
 
@@ -2150,8 +1996,10 @@ class ModelLists:
 
     async def _fetch(self, client: GeminiClient) -> None:
         identity = client.identity
+        sockets = Sockets()
         try:
-            models = await LISTS.run(client.list_models)
+            async with asyncio.timeout(LIST_TIMEOUT):
+                models = await LISTS.run(client.list_models, sockets)
             self._lists[identity] = (time.monotonic(), models)
             self._failures.pop(identity, None)
         except Exception as error:  # noqa: BLE001 - a refresh in the background
@@ -2160,6 +2008,7 @@ class ModelLists:
             self._failures[identity] = (time.monotonic(), error)
             log.warning("could not list the models: %s", error.kind)
         finally:
+            sockets.shutdown()
             self._refreshes.pop(identity, None)
 
 
@@ -2230,7 +2079,6 @@ class HostChat:
         return link if self.chat_id else await self._absolute(link)
 
     async def _upload(self, image: Image) -> str:
-        from open_webui.models.users import Users
         from open_webui.routers.images import upload_image
 
         metadata: dict[str, str] = {}
@@ -2245,11 +2093,20 @@ class HostChat:
             content_type=image.mime,
             metadata=metadata,
             image_metadata=metadata,  # its name in 0.6.5
-            user=await call_host(Users.get_user_by_id, id=self.user["id"]),
+            user=await self._user(),
         )
         # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
         link = result[-1] if isinstance(result, tuple) else result
         return str(link["url"] if isinstance(link, dict) else link)
+
+    async def _user(self) -> Any:
+        """The host's user; it hands over all of it, or (old hosts) not enough."""
+        from open_webui.models.users import UserModel, Users
+
+        try:
+            return UserModel(**self.user)
+        except ValueError:
+            return await call_host(Users.get_user_by_id, id=self.user["id"])
 
     async def _absolute(self, link: str) -> str:
         base = await _public_address() or str(getattr(self.request, "base_url", ""))

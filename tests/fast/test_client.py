@@ -1,0 +1,460 @@
+"""Room 6: addresses, keys, threads, sockets and the list of models.
+
+Streams run against the stand-in over real sockets; single answers are played by
+`responses`.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+import gemini_image_pipe as gip
+from dev.standin import DEFAULT_KEY, StandIn
+
+GOOGLE = "https://generativelanguage.googleapis.com"
+ROUTE = gip.Route("gemini-nano-banana-2.1", "gemini-nano-banana-2.1")
+
+
+@pytest.fixture(scope="module")
+def shared_google() -> Iterator[StandIn]:
+    with StandIn() as google:
+        yield google
+
+
+@pytest.fixture
+def google(shared_google: StandIn) -> StandIn:
+    shared_google.reset()
+    return shared_google
+
+
+def client_for(google: StandIn, **changes: Any) -> gip.GeminiClient:
+    settings = {"base_url": f"{google.url}/v1beta", "key": DEFAULT_KEY, "timeout": 20.0}
+    return gip.GeminiClient(**{**settings, **changes})
+
+
+def asking(prompt: str) -> gip.Conversation:
+    return gip.Conversation("", (gip.Turn("user", prompt),))
+
+
+async def events_of(
+    client: gip.GeminiClient, prompt: str, route: gip.Route = ROUTE
+) -> list[gip.Event]:
+    events = client.generate(route, asking(prompt), gip.ImageOptions())
+    return [event async for event in events]
+
+
+def pictures(events: list[gip.Event]) -> list[bytes]:
+    return [e.data for e in events if isinstance(e, gip.Image) and not e.draft]
+
+
+def request_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == "gemini-image-request"]
+
+
+def wait_until(condition: Any, seconds: float = 1.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())
+
+
+@pytest.mark.parametrize(
+    ("typed", "url"),
+    [
+        ("", f"{GOOGLE}/v1beta"),
+        ("  ", f"{GOOGLE}/v1beta"),
+        (GOOGLE, f"{GOOGLE}/v1beta"),
+        (f" {GOOGLE}/ \n", f"{GOOGLE}/v1beta"),
+        (f"{GOOGLE}/v1beta", f"{GOOGLE}/v1beta"),
+        (f"{GOOGLE}/v1beta//", f"{GOOGLE}/v1beta"),
+        (f"{GOOGLE}/v1", f"{GOOGLE}/v1"),
+        (f"{GOOGLE}/v1alpha/", f"{GOOGLE}/v1alpha"),
+        (f"{GOOGLE}/v1beta/openai/", f"{GOOGLE}/v1beta"),
+        (f"{GOOGLE}/v1beta/openai/chat/completions", f"{GOOGLE}/v1beta"),
+        (f"{GOOGLE}/v1beta/models", f"{GOOGLE}/v1beta"),
+        (f"{GOOGLE}/openai", f"{GOOGLE}/v1beta"),
+        ("http://gateway:4000/gemini", "http://gateway:4000/gemini/v1beta"),
+        ("https://gateway.example.org/gemini/#", "https://gateway.example.org/gemini"),
+        ("https://gateway.example.org/v1beta#", "https://gateway.example.org/v1beta"),
+    ],
+)
+def test_any_base_url_ends_in_one_right_prefix(typed: str, url: str) -> None:
+    assert gip.api_base_url(typed) == url
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "generativelanguage.googleapis.com",
+        "ftp://example.org",
+        "https://",
+        "http://example.org:port",
+        "http://[::1",
+        "https://example.org/v1beta?key=x",
+    ],
+)
+def test_what_is_no_web_address_is_refused_with_a_sentence(typed: str) -> None:
+    with pytest.raises(gip.GeminiError) as failure:
+        gip.api_base_url(typed)
+    assert failure.value.kind == "base_url"
+    assert "https://" in failure.value.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind"),
+    [
+        ("", "key_missing"),
+        (" \n", "key_missing"),
+        ("AIzaEX\nAMPLE", "key_malformed"),
+        ("AIza EXAMPLE", "key_malformed"),
+        ("schlüssel", "key_malformed"),
+    ],
+)
+def test_a_key_that_cannot_be_one_is_refused_without_being_shown(
+    typed: str, kind: str
+) -> None:
+    with pytest.raises(gip.GeminiError) as failure:
+        gip.checked_key(typed)
+    assert failure.value.kind == kind
+    for piece in typed.split():
+        assert piece not in failure.value.text
+
+
+@pytest.mark.parametrize("key", ["AIzaEXAMPLE", "AQ.new-form_of.key", "whatever"])
+def test_keys_of_any_form_pass_without_the_blanks_around_them(key: str) -> None:
+    assert gip.checked_key(f" {key}\r\n") == key
+
+
+def test_a_key_never_shows_in_a_client_s_text() -> None:
+    client = gip.GeminiClient("https://example.org/v1beta", "AIzaSECRET")
+    assert "SECRET" not in repr(client)
+    assert "SECRET" not in client.identity
+
+
+# ── Requests ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "framing", ["", "[[json]]", "[[array]]", "[[snake]]", "[[comments]]", "[[relay]]"]
+)
+def test_the_picture_arrives_as_it_was_sent_in_any_framing(
+    google: StandIn, framing: str
+) -> None:
+    events = asyncio.run(events_of(client_for(google), f"a fox {framing}"))
+    assert pictures(events) == google.sent_images
+    assert len(google.sent_images) == 1
+
+
+def test_a_picture_of_many_megabytes_arrives_whole(google: StandIn) -> None:
+    events = asyncio.run(events_of(client_for(google), "a fox [[size 12MB]]"))
+    assert pictures(events) == google.sent_images
+    assert len(google.sent_images[0]) > 10_000_000
+
+
+def test_the_request_is_what_google_expects(google: StandIn) -> None:
+    asyncio.run(events_of(client_for(google), "a fox"))
+    request = google.requests[-1]
+    assert request.path == "/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent"
+    assert request.query == {"alt": "sse"}
+    assert request.headers["x-goog-api-key"] == DEFAULT_KEY
+    assert "authorization" not in request.headers
+    assert DEFAULT_KEY not in str(request.query)
+    assert request.body["generationConfig"]["responseModalities"] == ["TEXT", "IMAGE"]
+
+
+def test_a_netrc_file_adds_no_credentials(
+    google: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    events = asyncio.run(events_of(client_for(google), "a fox"))
+    assert pictures(events)
+    assert "authorization" not in google.requests[-1].headers
+
+
+def test_imagen_answers_through_predict_where_it_lives(google: StandIn) -> None:
+    client = client_for(google, base_url=f"{google.url}/legacy/v1beta")
+    route = gip.Route("imagen-4.0-generate-001", "imagen-4.0-generate-001", False)
+    events = asyncio.run(events_of(client, "a fox", route))
+    assert google.requests[-1].path.endswith("imagen-4.0-generate-001:predict")
+    assert pictures(events) == google.sent_images
+
+
+def test_a_redirect_is_named_and_not_followed(google: StandIn) -> None:
+    client = client_for(google, base_url=f"{google.url}/moved/v1beta")
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client, "a fox"))
+    assert failure.value.kind == "redirect"
+    assert "localhost" in failure.value.text
+    assert google.elsewhere == []
+
+
+@responses.activate
+def test_an_error_without_json_or_text_still_makes_a_sentence() -> None:
+    url = f"{GOOGLE}/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent"
+    responses.post(url, status=404, body=b"")
+    client = gip.GeminiClient(f"{GOOGLE}/v1beta", "key-for-tests")
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client, "a fox"))
+    assert failure.value.kind == "model_unknown"
+    assert "`gemini-nano-banana-2.1`" in failure.value.text
+    assert not failure.value.text.rstrip("*. ").endswith(":")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "kind"),
+    [("/html/v1beta", "web_page"), ("/empty/v1beta", "unreadable")],
+)
+def test_what_is_not_google_s_answer_is_said_to_be_so(
+    google: StandIn, prefix: str, kind: str
+) -> None:
+    client = client_for(google, base_url=google.url + prefix)
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client, "a fox"))
+    assert failure.value.kind == kind
+    assert "<" not in failure.value.text
+
+
+@pytest.mark.parametrize("how", ["[[cut]]", "[[reset]]", "[[cut 40]]"])
+def test_an_answer_that_breaks_off_is_a_failure(google: StandIn, how: str) -> None:
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client_for(google), f"a fox {how}"))
+    assert failure.value.kind == "broken_off"
+
+
+def test_nobody_listening_is_a_failure_without_address_or_key() -> None:
+    client = gip.GeminiClient("http://127.0.0.1:9/v1beta", "key-for-tests")
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client, "a fox"))
+    assert failure.value.kind == "no_connection"
+    assert "key-for-tests" not in failure.value.text
+    assert "http" not in failure.value.text
+
+
+def test_a_proxy_that_is_down_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    client = gip.GeminiClient(f"{GOOGLE}/v1beta", "key-for-tests")
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client, "a fox"))
+    assert failure.value.kind == "proxy"
+
+
+# ── Time and Stop ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("slow", ["[[wait 20]]", "[[trickle 20]]"])
+def test_the_time_limit_holds_for_the_whole_request(google: StandIn, slow: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(gip.GeminiError) as failure:
+        asyncio.run(events_of(client_for(google, timeout=1.0), f"a fox {slow}"))
+    assert failure.value.kind == "timeout"
+    assert time.monotonic() - started < 3
+    assert wait_until(lambda: google.requests[-1].disconnected)
+    assert wait_until(lambda: not request_threads())
+
+
+@pytest.mark.parametrize("slow", ["[[wait 20]]", "[[trickle 20]]", "[[pause 20]]"])
+def test_a_cancelled_request_ends_at_once_at_both_ends(
+    google: StandIn, slow: str
+) -> None:
+    async def cancel_soon() -> None:
+        task = asyncio.create_task(events_of(client_for(google), f"a fox {slow}"))
+        await asyncio.sleep(0.5)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel_soon())
+    assert wait_until(lambda: google.requests and google.requests[-1].disconnected)
+    assert wait_until(lambda: not request_threads())
+    assert len(google.requests) == 1
+
+
+def test_a_request_cancelled_in_line_is_never_sent(google: StandIn) -> None:
+    threads = gip.DaemonThreads(1, "test-line")
+    gate = threading.Event()
+
+    async def cancel_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gip, "REQUESTS", threads)
+        threads.start(lambda: gate.wait(5))
+        task = asyncio.create_task(events_of(client_for(google), "a fox"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        asyncio.run(cancel_in_line(monkeypatch))
+    gate.set()
+    done = threading.Event()
+    threads.start(done.set)
+    assert done.wait(2)
+    assert google.requests == []
+
+
+def test_threads_are_bounded_and_daemons_and_all_jobs_run() -> None:
+    threads = gip.DaemonThreads(3, "test-bounded")
+    lock = threading.Lock()
+    running, peak, ran = 0, 0, 0
+    all_daemons = True
+
+    def job() -> None:
+        nonlocal running, peak, ran, all_daemons
+        with lock:
+            running += 1
+            peak = max(peak, running)
+        all_daemons = all_daemons and threading.current_thread().daemon
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+            ran += 1
+
+    for _ in range(20):
+        threads.start(job)
+    assert wait_until(lambda: ran == 20, 3)
+    assert peak == 3
+    assert all_daemons
+
+
+def test_work_on_a_thread_hands_back_its_exception() -> None:
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(gip.SHORT_WORK.run(lambda: 1 // 0))
+
+
+# ── The list of models ───────────────────────────────────────────────────────────────
+
+
+async def listed(
+    lists: gip.ModelLists, client: gip.GeminiClient, wait: float = 3.0
+) -> list[str]:
+    return [model.id for model in await lists.get(client, wait)]
+
+
+def list_requests(google: StandIn) -> int:
+    return sum(request.path.endswith("/models") for request in google.requests)
+
+
+def test_all_pages_are_read_and_kept_for_a_while(google: StandIn) -> None:
+    async def twice() -> tuple[list[str], int, list[str], int]:
+        lists, client = gip.ModelLists(), client_for(google)
+        first = await listed(lists, client)
+        pages = list_requests(google)
+        return first, pages, await listed(lists, client), list_requests(google)
+
+    first, pages, again, pages_again = asyncio.run(twice())
+    assert "gemini-nano-banana-2.1" in first
+    assert "gemini-2.5-flash-image" in first
+    assert pages > 1
+    assert (again, pages_again) == (first, pages)
+
+
+def test_a_slow_google_keeps_nobody_waiting(google: StandIn) -> None:
+    google.models_behaviour = "slow"
+
+    async def ask() -> float:
+        started = time.monotonic()
+        assert await listed(gip.ModelLists(), client_for(google), wait=0.3) == []
+        return time.monotonic() - started
+
+    assert asyncio.run(ask()) < 1
+
+
+@pytest.mark.parametrize("trouble", ["500", "html"])
+def test_the_last_good_list_is_kept_while_google_is_away(
+    google: StandIn, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def across_an_outage() -> None:
+        lists, client = gip.ModelLists(), client_for(google)
+        good = await listed(lists, client)
+        google.models_behaviour = trouble
+        monkeypatch.setattr(gip, "LIST_LIFETIME", 0.0)
+        assert await listed(lists, client) == good
+        await asyncio.sleep(0.3)  # the refresh in the background fails
+        assert await listed(lists, client) == good
+
+    asyncio.run(across_an_outage())
+
+
+def test_a_list_that_is_due_is_renewed_in_the_background(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def renew() -> None:
+        lists, client = gip.ModelLists(), client_for(google)
+        await listed(lists, client)
+        before = list_requests(google)
+        monkeypatch.setattr(gip, "LIST_LIFETIME", 0.0)
+        started = time.monotonic()
+        await listed(lists, client)
+        assert time.monotonic() - started < 0.05
+        await asyncio.sleep(0.5)
+        assert list_requests(google) > before
+
+    asyncio.run(renew())
+
+
+def test_a_failure_is_not_asked_for_again_at_once(google: StandIn) -> None:
+    async def twice() -> int:
+        lists = gip.ModelLists()
+        client = client_for(google, key="stand-in-key-invalid")
+        assert await listed(lists, client) == []
+        assert await listed(lists, client) == []
+        return list_requests(google)
+
+    assert asyncio.run(twice()) == 1
+
+
+def test_two_keys_have_two_lists(google: StandIn) -> None:
+    async def both() -> tuple[list[str], list[str]]:
+        lists = gip.ModelLists()
+        older = client_for(google, key="stand-in-key-older")
+        return await listed(lists, client_for(google)), await listed(lists, older)
+
+    new, old = asyncio.run(both())
+    assert "gemini-nano-banana-2.1" in new
+    assert "gemini-nano-banana-2.1" not in old
+
+
+def test_many_who_ask_at_once_share_one_request(google: StandIn) -> None:
+    async def together() -> tuple[int, int]:
+        lists, client = gip.ModelLists(), client_for(google)
+        await listed(lists, client)
+        one = list_requests(google)
+        google.requests.clear()
+        lists = gip.ModelLists()
+        await asyncio.gather(*(listed(lists, client) for _ in range(8)))
+        return one, list_requests(google)
+
+    alone, together_count = asyncio.run(together())
+    assert together_count == alone
+
+
+def test_the_loop_stays_free_while_a_picture_arrives(google: StandIn) -> None:
+    async def longest_delay() -> float:
+        worst, stop = 0.0, False
+
+        async def ticking() -> None:
+            nonlocal worst
+            while not stop:
+                before = time.perf_counter()
+                await asyncio.sleep(0.005)
+                worst = max(worst, time.perf_counter() - before - 0.005)
+
+        ticker = asyncio.create_task(ticking())
+        await events_of(client_for(google), "a fox [[size 8MB]]")
+        stop = True
+        await ticker
+        return worst
+
+    asyncio.run(events_of(client_for(google), "a fox [[size 8MB]]"))  # draws it once
+    assert asyncio.run(longest_delay()) < 0.2
