@@ -1,0 +1,280 @@
+"""Real, unmodified Open WebUI hosts: installed on first use, started and ended cleanly.
+
+    with Host() as host:
+        print(host.url)
+
+Any version can be asked for; each lives in ``.hosts/<version>/`` with a virtual
+environment of its own and is kept. The host's data is temporary unless a folder is
+given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from dev import environment
+from dev.console import Failure, step
+
+HOST_VERSION = "0.12.4"
+HOSTS = environment.ROOT / ".hosts"
+LOOPBACK = "127.0.0.1"
+
+# Not needed when embeddings are remote, and several GB: the local machine learning.
+UNUSED_PACKAGES = (
+    "torch",
+    "sentence-transformers",
+    "transformers",
+    "accelerate",
+    "faster-whisper",
+    "rapidocr",
+    "rapidocr-onnxruntime",
+    "opencv-python-headless",
+    "pyarrow",
+    "playwright",
+    "onnxruntime",
+)
+# Versions whose own code (or chromadb of their time) imports one of them all the same.
+NEEDED_AFTER_ALL: dict[str, tuple[str, ...]] = {"0.6.5": ("onnxruntime",)}
+NEWEST_PYTHON_OF_HOSTS = (3, 12)
+
+# Keeps a host on this machine and quiet; names that a version lacks do no harm.
+SETTINGS = {
+    "OFFLINE_MODE": "true",
+    "HF_HUB_OFFLINE": "1",
+    "RAG_EMBEDDING_ENGINE": "openai",
+    "ENABLE_OLLAMA_API": "false",
+    "ENABLE_OPENAI_API": "false",
+    "ENABLE_VERSION_UPDATE_CHECK": "false",
+    "ANONYMIZED_TELEMETRY": "false",  # chromadb's
+    "SCARF_NO_ANALYTICS": "true",
+    "DO_NOT_TRACK": "true",
+    "WEBUI_AUTH": "true",
+    "WEBUI_SECRET_KEY": "a fixed secret for hosts on loopback",
+    "PYTHONUNBUFFERED": "1",
+}
+# A host sees nothing else of the caller's environment, where a contributor's own
+# OPENAI_API_KEY or WEBUI_… could change what a test proves.
+INHERITED = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
+START_DEADLINE_S = 180.0
+STOP_PATIENCE_S = 3.0
+LOG_TAIL_LINES = 40
+
+
+def ensure_host(version: str = HOST_VERSION) -> Path:
+    """Install that version if it is not there yet; return its folder."""
+    folder = HOSTS / version
+    overrides = _overrides(version)
+    with environment.exclusive(folder):
+        stamp = environment.Stamp(folder, version, overrides)
+        if stamp.is_current():
+            return folder
+        _require_python()
+        environment.make_venv(folder, f"Open WebUI {version}")
+        with step(f"installing Open WebUI {version} into .hosts/{version}"):
+            environment.install(folder, [f"open-webui=={version}"], overrides)
+        stamp.write()
+    return folder
+
+
+def _overrides(version: str) -> str:
+    unused = [n for n in UNUSED_PACKAGES if n not in NEEDED_AFTER_ALL.get(version, ())]
+    # A marker that is never true makes the installer leave the package out.
+    return "".join(f"{name} ; python_version < '0'\n" for name in unused)
+
+
+def _require_python() -> None:
+    if sys.version_info[:2] > NEWEST_PYTHON_OF_HOSTS:
+        raise Failure(
+            "Open WebUI runs on Python 3.11 and 3.12, and this is "
+            f"{sys.version_info.major}.{sys.version_info.minor}. Install one of them "
+            "and start over, for example: rm -r .venv; python3.12 dev play"
+        )
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_port_free(port: int) -> bool:
+    """Whether a server could listen on that port of loopback."""
+    with socket.socket() as probe:
+        # As servers do: connections that linger from an earlier run do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+class Host:
+    """A running Open WebUI on loopback, ended with all its processes on exit."""
+
+    def __init__(
+        self,
+        version: str = HOST_VERSION,
+        *,
+        port: int = 0,
+        data_dir: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        log_file: Path | None = None,
+    ) -> None:
+        """``port`` 0 takes a free one; ``env`` adds to or replaces ``SETTINGS``.
+
+        With a ``data_dir`` the data outlives the host, so that another one can be
+        started on it; the log goes to ``log_file``, else to ``host.log`` in the data.
+        """
+        self.version = version
+        self.port = port or free_port()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._is_temporary = data_dir is None
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="open-webui-"))
+        self.log_file = log_file or self.data_dir / "host.log"
+        self._extra_env = dict(env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Host:
+        try:
+            self.start()
+        except BaseException:
+            self._remove_data()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._remove_data()
+
+    @property
+    def pid(self) -> int:
+        """The process that serves (one worker)."""
+        assert self._process is not None, "the host is not running"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start serving and wait until the host is healthy."""
+        folder = ensure_host(self.version)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        command = [str(folder / "bin" / "open-webui"), "serve"]
+        command += ["--host", LOOPBACK, "--port", str(self.port)]
+        with (
+            step(f"starting Open WebUI {self.version}"),
+            open(self.log_file, "ab") as log,
+        ):
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.data_dir,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+            try:
+                self._wait_until_healthy()
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self, hard: bool = False) -> None:
+        """End the host and whatever it started; ``hard`` is a crash (SIGKILL)."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if not hard:
+            _signal_group(process, signal.SIGINT)
+            # It may wait for open connections; nobody needs them any more.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_PATIENCE_S)
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+
+    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
+        """The end of what the host has logged."""
+        if not self.log_file.exists():
+            return ""
+        text = self.log_file.read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        own = {"DATA_DIR": str(self.data_dir), "HOME": str(self.data_dir)}
+        return {**inherited, **SETTINGS, **own, **self._extra_env}
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            assert self._process is not None
+            code = self._process.poll()
+            if code is not None:
+                raise Failure(self._complaint(f"ended with exit code {code}"))
+            if self._is_healthy():
+                return
+            time.sleep(0.1)
+        raise Failure(self._complaint(f"was not up after {START_DEADLINE_S:.0f} s"))
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/health", timeout=5) as response:
+                return bool(response.status == 200)
+        except (URLError, OSError):
+            return False
+
+    def _complaint(self, what: str) -> str:
+        return (
+            f"{self.log_tail()}\n\nOpen WebUI {self.version} {what}; its log is above."
+        )
+
+    def _remove_data(self) -> None:
+        if self._is_temporary:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # all of the group have ended
+        os.killpg(process.pid, number)
+
+
+def _die_with_parent() -> None:
+    """Have Linux end the host when its starter is killed and cannot do it itself."""
+    pr_set_pdeathsig = 1
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -1,0 +1,471 @@
+"""A small client for the parts of Open WebUI's API that its own pages use.
+
+    admin = Client.sign_up(host.url, "Ada", "ada@example.org", "secret")
+    admin.import_functions(Path("manifest.json"))
+    chat = user.new_chat("gemini_image_pipe.auto")
+    print(chat.ask("a red fox").picture_links)
+
+Works with hosts from 0.6.5 to 0.12.4; where they differ, the version decides.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+from dev.console import Failure
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+# From here on the server opens a chat and its turns itself ("parent_id" in the
+# request); before, the page saved the chat first.
+SERVER_OPENS_CHATS = (0, 9)
+# From here on pictures are uploaded first; before, the page put their bytes into the
+# chat.
+PICTURES_ARE_FILES = (0, 6, 43)
+EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+TIMEOUT_S = 120
+POLL_S = 0.1
+PICTURE_LINK = re.compile(r"!\[[^\]]*\]\((/api/v1/files/[^/\s)]+/content[^\s)]*)\)")
+
+
+class ApiError(Failure):
+    """The host refused; ``status`` and ``detail`` are its own."""
+
+    def __init__(self, what: str, status: int, detail: str) -> None:
+        super().__init__(f"{what} was answered with {status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who somebody is on a host."""
+
+    name: str
+    email: str
+    password: str
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file that a user put on the host."""
+
+    id: str
+    name: str
+    content_type: str
+    data: bytes = field(repr=False)
+
+    @property
+    def link(self) -> str:
+        """Where its bytes are, without the host's address."""
+        return f"/api/v1/files/{self.id}/content"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An assistant's message as the chat keeps it."""
+
+    id: str
+    raw: Json = field(repr=False)
+
+    @property
+    def content(self) -> str:
+        """The text that the chat shows."""
+        return self.raw.get("content") or ""
+
+    @property
+    def error(self) -> str:
+        """The text of the red box, empty when there is none."""
+        error = self.raw.get("error")
+        if isinstance(error, dict):
+            error = error.get("content") or error.get("detail") or error
+        return str(error) if error else ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the host says that nothing more will come."""
+        return bool(self.raw.get("done"))
+
+    @property
+    def statuses(self) -> list[Json]:
+        """The progress lines, first one first."""
+        return self.raw.get("statusHistory") or []
+
+    @property
+    def picture_links(self) -> list[str]:
+        """The pictures in the text, as links without the host's address."""
+        return PICTURE_LINK.findall(self.content)
+
+
+class Client:
+    """One signed-in user of one host."""
+
+    def __init__(self, url: str, session: Json) -> None:
+        self.url = url
+        self.user_id: str = session["id"]
+        self.name: str = session["name"]
+        self.role: str = session["role"]
+        self.token: str = session["token"]
+        self._http = _http_session()
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
+        self.version = _version(url)
+
+    @classmethod
+    def sign_up(cls, url: str, login: Login) -> Client:
+        """Register; the first one on a host becomes its administrator."""
+        form = {"name": login.name, "email": login.email, "password": login.password}
+        return cls(url, _post(url, "/api/v1/auths/signup", form))
+
+    @classmethod
+    def sign_in(cls, url: str, login: Login) -> Client:
+        """Sign in as somebody who is registered."""
+        form = {"email": login.email, "password": login.password}
+        return cls(url, _post(url, "/api/v1/auths/signin", form))
+
+    # --- what administrators do ---
+
+    def create_user(self, login: Login, role: str = "user") -> Client:
+        """Add a user and sign in as them."""
+        form = {"name": login.name, "email": login.email, "password": login.password}
+        self.post("/api/v1/auths/add", {**form, "role": role})
+        return Client.sign_in(self.url, login)
+
+    def import_functions(self, export: Path | str) -> list[Json]:
+        """Do what Functions → Import JSON does with a file or its text.
+
+        Unlike the page, which claims success all the same, this raises when the host
+        refuses an element.
+        """
+        text = export.read_text() if isinstance(export, Path) else export
+        created = []
+        for element in json.loads(text):
+            function = element.get("function", element)
+            created.append(self.post("/api/v1/functions/create", function))
+        return created
+
+    def update_function(self, function_id: str, form: Json) -> Json:
+        """Do what Save in the editor does: ``id``, ``name``, ``content``, ``meta``."""
+        return self.post(f"/api/v1/functions/id/{function_id}/update", form)
+
+    def toggle_function(self, function_id: str) -> Json:
+        """Switch a function on, or off when it is on."""
+        return self.post(f"/api/v1/functions/id/{function_id}/toggle")
+
+    def delete_function(self, function_id: str) -> None:
+        """Remove a function."""
+        self.request("DELETE", f"/api/v1/functions/id/{function_id}/delete")
+
+    def valves(self, function_id: str) -> Json:
+        """The administrator's settings of a function that differ from the defaults."""
+        return self.get(f"/api/v1/functions/id/{function_id}/valves") or {}
+
+    def set_valves(self, function_id: str, **changes: Any) -> Json:
+        """Change some of a function's settings and keep the others."""
+        path = f"/api/v1/functions/id/{function_id}/valves/update"
+        return self.post(path, {**self.valves(function_id), **changes})
+
+    def grant_to_all(self, model: Json) -> None:
+        """Let every user see and use a model (an element of ``models()``)."""
+        form = {
+            "id": model["id"],
+            "name": model["name"],
+            "base_model_id": None,
+            "meta": {"profile_image_url": None, "description": None},
+            "params": {},
+            "access_grants": [EVERYBODY],  # since about 0.8
+            "access_control": None,  # before: everybody
+            "is_active": True,
+        }
+        try:
+            self.post("/api/v1/models/create", form)
+        except ApiError as refusal:
+            if "registered" not in refusal.detail:
+                raise
+            path = f"/api/v1/models/model/update?id={model['id']}"
+            self.post(path, form)
+
+    # --- what users do ---
+
+    def user_valves(self, function_id: str) -> Json:
+        """This user's own settings of a function."""
+        return self.get(f"/api/v1/functions/id/{function_id}/valves/user") or {}
+
+    def set_user_valves(self, function_id: str, **changes: Any) -> Json:
+        """Change some of this user's settings of a function and keep the others."""
+        path = f"/api/v1/functions/id/{function_id}/valves/user/update"
+        return self.post(path, {**self.user_valves(function_id), **changes})
+
+    def models(self, prefix: str = "") -> list[Json]:
+        """The models that this user sees, fresh from the providers."""
+        everything = self.get("/api/models?refresh=true")["data"]
+        return [model for model in everything if model["id"].startswith(prefix)]
+
+    def upload(self, name: str, content_type: str, data: bytes) -> UploadedFile:
+        """Put a file on the host, without having its text extracted."""
+        files = {"file": (name, data, content_type)}
+        answer = self.request("POST", "/api/v1/files/?process=false", files=files)
+        return UploadedFile(answer.json()["id"], name, content_type, data)
+
+    def fetch(self, link: str) -> requests.Response:
+        """Get a link of the host such as a picture's, whatever the answer's status."""
+        return self._http.get(f"{self.url}{link}", timeout=TIMEOUT_S)
+
+    def complete(self, model: str, messages: Sequence[Json] | str, **body: Any) -> Json:
+        """Ask without a chat, as API clients do; one answer at the end."""
+        form = _completion_form(model, messages, stream=False, **body)
+        return self.post("/api/chat/completions", form)
+
+    def stream(
+        self, model: str, messages: Sequence[Json] | str, **body: Any
+    ) -> Iterator[Json | str]:
+        """Ask without a chat; yield each event as it comes: JSON, or ``[DONE]``."""
+        form = _completion_form(model, messages, stream=True, **body)
+        path = "/api/chat/completions"
+        with self.request("POST", path, json=form, stream=True) as response:
+            for line in response.iter_lines():
+                if line.startswith(b"data: "):
+                    data = line[len(b"data: ") :].decode()
+                    yield data if data == "[DONE]" else json.loads(data)
+
+    def new_chat(self, model: str) -> Chat:
+        """A chat as the page has it; the host hears of it with the first message."""
+        return Chat(self, model)
+
+    def chat_history(self, chat_id: str) -> Json:
+        """The messages of a saved chat by their ids."""
+        chat = self.get(f"/api/v1/chats/{chat_id}")["chat"]
+        messages: Json = chat["history"]["messages"]
+        return messages
+
+    def running_tasks(self, chat_id: str) -> list[str]:
+        """The ids of the answers that are being made in a chat."""
+        tasks: list[str] = self.get(f"/api/tasks/chat/{chat_id}")["task_ids"]
+        return tasks
+
+    def stop_task(self, task_id: str) -> Json:
+        """Press Stop."""
+        return self.post(f"/api/tasks/stop/{task_id}")
+
+    # --- plumbing ---
+
+    def get(self, path: str) -> Any:
+        """GET and return the JSON."""
+        return self.request("GET", path).json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """POST and return the JSON."""
+        return self.request("POST", path, json=body).json()
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send a request; raise ``ApiError`` unless it succeeded."""
+        options.setdefault("timeout", TIMEOUT_S)
+        response = self._http.request(method, f"{self.url}{path}", **options)
+        return _checked(f"{method} {path}", response)
+
+
+class Chat:
+    """A saved chat of one user with one model, driven with the requests of the page."""
+
+    def __init__(self, client: Client, model: str) -> None:
+        self.client = client
+        self.model = model
+        self.id = ""
+        self.tasks: list[str] = []
+        self._last_message_id: str | None = None
+
+    def ask(
+        self,
+        text: str,
+        pictures: Sequence[UploadedFile] = (),
+        *,
+        timeout_s: float = TIMEOUT_S,
+        **body: Any,
+    ) -> Answer:
+        """Send a message and wait until its answer is complete."""
+        return self.wait(self.send(text, pictures, **body), timeout_s)
+
+    def send(
+        self, text: str, pictures: Sequence[UploadedFile] = (), **body: Any
+    ) -> str:
+        """Send a message; return the id of the answer that is being made.
+
+        No socket needs to be open: any ``session_id`` makes the host answer in the
+        background and save the answer, its events just go nowhere.
+        """
+        question = self._question(text, pictures)
+        answer = self._placeholder(question["id"])
+        question["childrenIds"] = [answer["id"]]
+        form: Json = {
+            "stream": True,
+            "model": self.model,
+            "params": {},
+            "features": {},
+            "variables": {},
+            "session_id": str(uuid.uuid4()),
+            "id": answer["id"],
+            "background_tasks": {},
+        }
+        if self.client.version >= SERVER_OPENS_CHATS:
+            form["parent_id"] = question["parentId"]
+            form["user_message"] = question
+            form.update({"chat_id": self.id} if self.id else {})
+        else:
+            self._save(question, answer)
+            form["chat_id"] = self.id
+            form["messages"] = self._thread(question["id"])
+        reply = self.client.post("/api/chat/completions", {**form, **body})
+        self.id = self.id or reply["chat_id"]
+        self.tasks = reply.get("task_ids") or [reply.get("task_id", "")]
+        self._last_message_id = answer["id"]
+        return str(answer["id"])
+
+    def wait(self, message_id: str, timeout_s: float = TIMEOUT_S) -> Answer:
+        """Wait until the answer is done, or its task is over (also: was stopped)."""
+
+        def finished() -> Answer | None:
+            is_running = self.client.running_tasks(self.id)
+            answer = self.answer(message_id)
+            return answer if answer.is_done or not is_running else None
+
+        return wait_for(finished, f"the answer in chat {self.id}", timeout_s)
+
+    def answer(self, message_id: str) -> Answer:
+        """The answer as far as it is saved."""
+        history = self.client.chat_history(self.id)
+        return Answer(message_id, history.get(message_id, {}))
+
+    def stop(self) -> None:
+        """Press Stop while an answer is being made."""
+        for task in self.tasks:
+            self.client.stop_task(task)
+
+    def _question(self, text: str, pictures: Sequence[UploadedFile]) -> Json:
+        files = [_attachment(picture, self.client.version) for picture in pictures]
+        return {
+            "id": str(uuid.uuid4()),
+            "parentId": self._last_message_id,
+            "childrenIds": [],
+            "role": "user",
+            "content": text,
+            **({"files": files} if files else {}),
+            "timestamp": int(time.time()),
+            "models": [self.model],
+        }
+
+    def _placeholder(self, parent_id: str) -> Json:
+        return {
+            "id": str(uuid.uuid4()),
+            "parentId": parent_id,
+            "childrenIds": [],
+            "role": "assistant",
+            "content": "",
+            "model": self.model,
+            "modelName": self.model,
+            "modelIdx": 0,
+            "timestamp": int(time.time()),
+        }
+
+    def _save(self, question: Json, answer: Json) -> None:
+        """Write the new turn into the chat, as pages of older hosts do themselves."""
+        messages = self.client.chat_history(self.id) if self.id else {}
+        if question["parentId"]:
+            messages[question["parentId"]]["childrenIds"].append(question["id"])
+        messages.update({question["id"]: question, answer["id"]: answer})
+        chat = {
+            "title": "New Chat",
+            "models": [self.model],
+            "params": {},
+            "history": {"messages": messages, "currentId": answer["id"]},
+            "messages": [],
+            "tags": [],
+            "timestamp": int(time.time() * 1000),
+        }
+        path = f"/api/v1/chats/{self.id or 'new'}"
+        self.id = self.client.post(path, {"chat": chat})["id"]
+
+    def _thread(self, message_id: str | None) -> list[Json]:
+        """The messages up to that one, in the form in which they are sent."""
+        history, thread = self.client.chat_history(self.id), []
+        while message_id:
+            message = history[message_id]
+            thread.append(_as_sent(message))
+            message_id = message["parentId"]
+        return thread[::-1]
+
+
+def wait_for(probe: Callable[[], T | None], what: str, timeout_s: float) -> T:
+    """Call ``probe`` until it returns something; complain after ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = probe()
+        if found is not None:
+            return found
+        if time.monotonic() > deadline:
+            raise Failure(f"{what} did not come within {timeout_s:.0f} s.")
+        time.sleep(POLL_S)
+
+
+def _completion_form(model: str, messages: Sequence[Json] | str, **body: Any) -> Json:
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    return {"model": model, "messages": list(messages), **body}
+
+
+def _as_sent(message: Json) -> Json:
+    pictures = [f for f in message.get("files") or [] if f["type"] == "image"]
+    if message["role"] != "user" or not pictures:
+        return {"role": message["role"], "content": message["content"]}
+    parts: list[Json] = [{"type": "text", "text": message["content"]}]
+    parts += [{"type": "image_url", "image_url": {"url": f["url"]}} for f in pictures]
+    return {"role": "user", "content": parts}
+
+
+def _attachment(file: UploadedFile, version: tuple[int, ...]) -> Json:
+    if version < PICTURES_ARE_FILES:
+        return {"type": "image", "url": _data_uri(file)}
+    details = {"name": file.name, "content_type": file.content_type}
+    return {"type": "image", "id": file.id, "url": file.id, **details}
+
+
+def _data_uri(file: UploadedFile) -> str:
+    encoded = base64.b64encode(file.data).decode()
+    return f"data:{file.content_type};base64,{encoded}"
+
+
+def _http_session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # hosts are on loopback: no proxy, no ~/.netrc
+    return session
+
+
+def _version(url: str) -> tuple[int, ...]:
+    response = _http_session().get(f"{url}/api/version", timeout=TIMEOUT_S)
+    text = _checked("GET /api/version", response).json()["version"]
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+
+
+def _post(url: str, path: str, body: Json) -> Json:
+    response = _http_session().post(f"{url}{path}", json=body, timeout=TIMEOUT_S)
+    answer: Json = _checked(f"POST {path}", response).json()
+    return answer
+
+
+def _checked(what: str, response: requests.Response) -> requests.Response:
+    if response.ok:
+        return response
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = response.text[:500]
+    raise ApiError(what, response.status_code, str(detail))
