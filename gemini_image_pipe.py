@@ -1492,13 +1492,12 @@ _REFUSALS = {
 def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     """The failure behind a finishReason, blockReason or filter reason.
 
-    Google's sentence is quoted; without one, the reason is named in plain letters.
+    Google's sentence is quoted; without one, its name for the reason.
     """
     kind = _REFUSALS.get(refusal.reason, "picture_failed")
     if refusal.about == "prompt":
         kind = "prompt_blocked"
-    named = refusal.reason.replace("_", " ").lower()
-    said = quote_sentence(refusal.message) or f"Reason: {quote_sentence(named)}"
+    said = quote_sentence(refusal.message) or quote_sentence(refusal.reason)
     return GeminiError(kind, said, **values)
 
 
@@ -1867,16 +1866,18 @@ class _Exchange:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The events, until the answer ends. Raises GeminiError."""
-        deadline = self._started + self._client.timeout
+        deadline = self._loop.time() + self._client.timeout
         REQUESTS.start(self._run)
         try:
+            # Not wait_for: on Python 3.11 it swallows a cancellation that comes
+            # together with an item.
             while True:
-                left = max(deadline - time.monotonic(), 0)
-                item = await asyncio.wait_for(self._queue.get(), left)
-                if isinstance(item, GeminiError):
-                    raise item
+                async with asyncio.timeout_at(deadline):
+                    item = await self._queue.get()
                 if item is None:
                     return
+                if isinstance(item, GeminiError):
+                    raise item
                 yield item
         except TimeoutError:
             raise GeminiError("timeout", **self._values()) from None
