@@ -52,7 +52,7 @@ log = logging.getLogger("gemini_image_pipe")
 # as read in October 2026.
 
 RATIOS_10 = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
-RATIOS_14 = RATIOS_10 + ("1:4", "4:1", "1:8", "8:1")
+RATIOS_14 = (*RATIOS_10, "1:4", "4:1", "1:8", "8:1")
 IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
 
 AUTO = "auto"
@@ -370,7 +370,7 @@ def display_name(model_id: str) -> str:
 def model_entries(
     models: dict[str, ListedModel], retired: Iterable[str], follow: bool = True
 ) -> list[dict[str, str]]:
-    """What the host's model list shows: `{"id", "name"}`, `auto` first, retired last."""
+    """What the host's list shows: `{"id", "name"}` each, `auto` first, retired last."""
     entries = [{"id": AUTO, "name": AUTO_NAME}]
     names = [model.name for model in models.values()] + [AUTO_NAME]
     for model in models.values():
@@ -403,7 +403,7 @@ _PIXELS = re.compile(r"\s*(\d{2,5})\s*[xX×*]\s*(\d{2,5})\s*")
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """What to ask Google for; None leaves a field out, so that Google's default holds."""
+    """What to ask Google for; None leaves a field out, and Google's default holds."""
 
     aspect_ratio: str | None = None
     image_size: str | None = None
@@ -1595,7 +1595,7 @@ class DaemonThreads:
                 return
             try:
                 future.set_result(function(*arguments))
-            except Exception as error:  # noqa: BLE001 - goes to the waiter
+            except Exception as error:  # goes to the waiter
                 future.set_exception(error)
 
         self.start(job)
@@ -1950,7 +1950,7 @@ class _Exchange:
 
 
 def _is_answer(objects: list[Any]) -> bool:
-    """Whether any object is of Google's making; Imagen answers {} when it filtered all."""
+    """Whether any object is Google's; Imagen answers {} when it filtered all."""
     known = ("candidates", "promptFeedback", "predictions", "usageMetadata")
     return any(
         answer == {} or any(get_field(answer, key) is not None for key in known)
@@ -2003,7 +2003,7 @@ class ModelLists:
                 models = await LISTS.run(client.list_models, sockets)
             self._lists[identity] = (time.monotonic(), models)
             self._failures.pop(identity, None)
-        except Exception as error:  # noqa: BLE001 - a refresh in the background
+        except Exception as error:  # nobody waits for it
             if not isinstance(error, GeminiError):
                 error = GeminiError("unexpected")
             self._failures[identity] = (time.monotonic(), error)
@@ -2058,7 +2058,7 @@ class HostChat:
         data = {"description": redact(description), "done": done}
         try:
             await self.emitter({"type": "status", "data": data})
-        except Exception as error:  # noqa: BLE001 - the host's own code
+        except Exception as error:
             log.debug("status not shown: %s", type(error).__name__)
 
     async def store(self, image: Image) -> str:
@@ -2261,8 +2261,10 @@ class Answer:
             return self._block(f"![{self._alt}]({link})")
         except StorageRefused as error:
             data = await SHORT_WORK.run(data_uri, image)
-            note = f"Open WebUI could not store this picture ({error}), so it is part of the message."
-            return self._block(f"![{self._alt}]({data})") + self.note(note)
+            return self._block(f"![{self._alt}]({data})") + self.note(
+                f"Open WebUI could not store this picture ({error}), so it is part of "
+                "the message."
+            )
 
     def note(self, sentence: str) -> str:
         """A sentence of ours that is no failure."""

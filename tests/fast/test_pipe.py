@@ -558,8 +558,8 @@ def test_tasks_cost_nothing_and_say_nothing_in_the_chat(
     "saved",
     [
         {},
-        {name: None for name in gip.Pipe.Valves.model_fields},
-        {name: "" for name in gip.Pipe.Valves.model_fields},
+        dict.fromkeys(gip.Pipe.Valves.model_fields),
+        dict.fromkeys(gip.Pipe.Valves.model_fields, ""),
         {name: [1] for name in gip.Pipe.Valves.model_fields},
         {name: {"a": 1} for name in gip.Pipe.Valves.model_fields},
         {"REQUEST_TIMEOUT": "nonsense", "FOLLOW_SUCCESSORS": "maybe", "GONE": 1},
