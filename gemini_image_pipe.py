@@ -2333,7 +2333,6 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
     if not ask.conversation.turns:
         raise GeminiError("prompt_empty")
     client = GeminiClient(api_base_url(ask.base_url), checked_key(ask.key), ask.timeout)
-    await ask.chat.status("Starting …", done=False)
     listed = await MODEL_LISTS.get(client, LIST_WAIT)
     available = choose_models(filter(is_image_model, listed), ())
     route = resolve_model(ask.asked, available, ask.follow, ask.wanted)

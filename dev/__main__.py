@@ -16,22 +16,24 @@ ROOT = Path(__file__).resolve().parent.parent
 # Python put dev/ itself on the path; the package and the product are found from above.
 sys.path[0] = str(ROOT)
 
-from dev import environment  # noqa: E402
 from dev.console import Failure  # noqa: E402
 
 
 class Command(NamedTuple):
-    """One word after ``python3 dev``; its module has a ``main(arguments) -> int``."""
+    """One word after ``python3 dev``.
+
+    Its module has a ``main(arguments) -> int``, and calls ``environment.enter`` before
+    it imports what only the virtual environment has.
+    """
 
     summary: str
     module: str
-    needs_tools: bool
 
 
 COMMANDS = {
-    "play": Command("try the plugin in a real Open WebUI", "dev.play", True),
-    "test": Command("run every check; `test fast`: seconds", "dev.testing", True),
-    "manifest": Command("write manifest.json", "dev.manifest", False),
+    "play": Command("try the plugin in a real Open WebUI", "dev.play"),
+    "test": Command("run every check; `test fast`: seconds", "dev.testing"),
+    "manifest": Command("write manifest.json", "dev.manifest"),
 }
 
 
@@ -53,8 +55,6 @@ def main(arguments: list[str]) -> int:
         print(f"There is no command {name!r}.\n\n{usage()}", file=sys.stderr)
         return 2
     try:
-        if command.needs_tools:
-            environment.enter(arguments)
         return importlib.import_module(command.module).main(rest)
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)

@@ -214,6 +214,12 @@ class Host:
                 self.stop()
                 raise
 
+    def wait(self) -> None:
+        """Stay until the host ends, which it should not do by itself."""
+        assert self._process is not None, "the host is not running"
+        code = self._process.wait()
+        raise Failure(self._complaint(f"ended with exit code {code}"))
+
     def stop(self, hard: bool = False) -> None:
         """End the host and whatever it started; ``hard`` is a crash (SIGKILL)."""
         process, self._process = self._process, None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
+import sys
 import threading
 
 from dev.standin.keys import DEFAULT_KEY
@@ -17,11 +19,20 @@ def main() -> None:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
+    if options.until_input_ends:
+        threading.Thread(target=_wait_for_input, args=(done,), daemon=True).start()
     with standin:
         print(
             f"The stand-in for Google's image API is ready at {standin.url}", flush=True
         )
         done.wait()
+
+
+def _wait_for_input(done: threading.Event) -> None:
+    # Unbuffered: a buffered reader in a daemon thread spoils the exit of Python.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    done.set()
 
 
 def _options() -> argparse.Namespace:
@@ -35,6 +46,11 @@ def _options() -> argparse.Namespace:
         default=[],
         metavar="ID=NAME",
         help="an image model that nobody knows yet",
+    )
+    parser.add_argument(
+        "--until-input-ends",
+        action="store_true",
+        help="end with the process that holds standard input",
     )
     return parser.parse_args()
 

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import itertools
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +21,6 @@ from dev.standin.scripts import Script, without_directives
 Json = dict[str, Any]
 
 SIGNATURE_BYTES = 24_000
-TEXT_TOKENS = 20
 THOUGHT_TOKENS = 210
 
 _responses = itertools.count(1)
@@ -34,6 +32,7 @@ class Answer:
 
     chunks: list[Json] = field(default_factory=list)
     images: list[bytes] = field(default_factory=list)
+    drafts: list[bytes] = field(default_factory=list)
 
 
 def signature(model: ImageModel, data: bytes) -> str:
@@ -161,8 +160,10 @@ class _Writer:
     def _drafts(self) -> None:
         text = "**Composing**\n\nI lay out the scene and choose the colours.\n"
         self._parts([{"text": text, "thought": True}])
-        for step in ("sketch", "draft"):
-            data = self._draw(f"{step} of {self.request.prompt}")
+        # The last interim picture shows what the final one will show.
+        for prompt in (f"sketch: {self.request.prompt}", self.request.prompt):
+            data = self._draw(prompt)
+            self.answer.drafts.append(data)
             self._parts([self._inline(data) | {"thought": True}])
 
     def _picture(self) -> None:
@@ -239,7 +240,7 @@ class _Writer:
             "promptTokenCount": prompt,
             "candidatesTokenCount": output,
             "totalTokenCount": prompt + output + self.thought_tokens,
-            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}],
+            "promptTokensDetails": self._prompt_details(prompt),
             "serviceTier": "standard",
         }
         if self.thought_tokens:
@@ -249,6 +250,13 @@ class _Writer:
                 {"modality": "IMAGE", "tokenCount": self.image_tokens}
             ]
         return usage
+
+    def _prompt_details(self, prompt: int) -> list[Json]:
+        images = len(self.request.images) * self.model.input_image_tokens
+        details = [{"modality": "TEXT", "tokenCount": prompt - images}]
+        return details + (
+            [{"modality": "IMAGE", "tokenCount": images}] if images else []
+        )
 
     def _runs_out_of_tokens(self) -> bool:
         """maxOutputTokens counts the picture and the thoughts too."""
@@ -391,8 +399,6 @@ GROUNDING: Json = {
     ],
     "groundingSupports": [],
 }
-
-Rename = Callable[[str], str]
 
 
 def merged(chunks: list[Json]) -> Json:

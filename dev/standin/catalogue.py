@@ -6,7 +6,8 @@ it comes from; a fact that Google does not document says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 # ai.google.dev/gemini-api/docs/image-generation, "Aspect ratios and image size".
 # Only the 1K column and the odd ones of the 512 column: 2K and 4K are 2x and 4x.
@@ -151,9 +152,8 @@ NANO_BANANA_2_1 = ImageModel(
 )
 
 
-def _variant(base: ImageModel, model_id: str, **changes: object) -> ImageModel:
-    values = {**base.__dict__, "id": model_id, **changes}
-    return ImageModel(**values)  # type: ignore[arg-type]
+def _variant(base: ImageModel, model_id: str, **changes: Any) -> ImageModel:
+    return replace(base, id=model_id, **changes)
 
 
 # The alias outlived the preview that it was made for; Google still lists it.
@@ -170,7 +170,7 @@ IMAGE_MODELS = (
 )
 
 # Models that a gateway may keep alive although Google has shut them down.
-_FLASH_2_0 = {
+_FLASH_2_0: dict[str, Any] = {
     "display_name": "Gemini 2.0 Flash Preview Image Generation",
     "needs_text_and_image": True,
     "image_config": False,

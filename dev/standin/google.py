@@ -16,8 +16,9 @@ from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer
 from dev.standin.keys import KeyRights, rights_of
 from dev.standin.reading import GenerateRequest, snake
 from dev.standin.records import RecordedRequest
+from dev.standin.schema import parse_body
 from dev.standin.scripts import Script, parse
-from dev.standin.validate import check_generate, check_json
+from dev.standin.validate import check_generate
 from dev.standin.wire import first_bytes, slowly
 
 Wait = Callable[[float], None]
@@ -36,8 +37,12 @@ LEGACY = "/legacy/v1beta"
 # Places that are no API at all: a redirect to another host, a sign-in page, nothing.
 PLACES = ("/moved", "/html", "/empty")
 
+# How a list of models may go wrong; "slow" takes seconds, as in "slow 2"; "none" is a
+# list without models.
 MODELS_BEHAVIOURS = ("slow", "500", "503", "429", "html", "empty", "array", "none")
 SLOW_LIST_SECONDS = 30
+CALL_PARAMETERS = {"alt", "$alt", "prettyPrint", "fields", "quotaUser"}
+PAGE_PARAMETERS = CALL_PARAMETERS | {"pageSize", "page_size", "pageToken", "page_token"}
 # Google may always send fewer than asked for; a small page makes clients turn it.
 PAGE_SIZE = 5
 MAX_PAGE_SIZE = 1000
@@ -100,6 +105,8 @@ class Google:
         self.moved_to = ""
         self.models_behaviour: str | None = None
         self.sent_images: list[bytes] = []
+        self.sent_drafts: list[bytes] = []
+        self._list_delay = float(SLOW_LIST_SECONDS)
         self._tries: Counter[str] = Counter()
         self._lock = threading.Lock()
         extra = (catalogue.unknown_image_model(*item) for item in extra_models.items())
@@ -110,19 +117,18 @@ class Google:
 
     def behave(self, behaviour: str | None) -> None:
         """Make lists of models fail in one of MODELS_BEHAVIOURS."""
-        if behaviour is not None and behaviour not in MODELS_BEHAVIOURS:
+        name, _, seconds = (behaviour or "none").partition(" ")
+        if name not in MODELS_BEHAVIOURS:
             raise ValueError(f"{behaviour!r} is none of {MODELS_BEHAVIOURS}")
+        self._list_delay = float(seconds or SLOW_LIST_SECONDS)
         self.models_behaviour = behaviour
 
     def reset(self) -> None:
         """Forget pictures, tries and behaviour."""
         self.sent_images.clear()
+        self.sent_drafts.clear()
         self._tries.clear()
         self.models_behaviour = None
-
-    def too_large(self, limit: int) -> RawAnswer:
-        """The refusal of a body over the limit."""
-        return as_answer(errors.payload_too_large(limit))
 
     # -- routes
 
@@ -142,10 +148,12 @@ class Google:
             return errors.front_end_404(record.path)
         model_id, method = found[1] or "", found[2] or ""
         rights = self._authorised(record)
+        _check_query(record)
         if record.method == "GET" and not method:
             return self._listing(record, model_id, prefix, rights, wait)
         if record.method != "POST" or not method:
             return errors.front_end_404(record.path)
+        _check_content_type(record)
         return self._call(record, raw, _Target(prefix, model_id, method), rights, wait)
 
     def _no_api(self, place: str, path: str) -> RawAnswer:
@@ -205,8 +213,8 @@ class Google:
 
     def _listing_failure(self, wait: Wait) -> RawAnswer | None:
         behaviour = self.models_behaviour
-        if behaviour == "slow":
-            wait(SLOW_LIST_SECONDS)
+        if behaviour and behaviour.startswith("slow"):
+            wait(self._list_delay)
         if behaviour in ("500", "503", "429"):
             return _canonical(errors.BY_STATUS[int(behaviour)], "")
         if behaviour in ("html", "empty", "array"):
@@ -231,7 +239,7 @@ class Google:
             raise _not_found(target.model_id, target.method, target.version)
         if model is None:
             return self._other_model(raw, record, target)
-        body = check_json(raw)
+        body = parse_body(raw)
         check_generate(body, model, target.version)
         if rights.refuses_generate:
             raise rights.refuses_generate()
@@ -250,7 +258,7 @@ class Google:
         others = {name: methods for name, _, methods in catalogue.OTHER_MODELS}
         if "generateContent" not in others.get(target.model_id, ()):
             raise _not_found(target.model_id, "generateContent", target.version)
-        request = GenerateRequest(check_json(raw))
+        request = GenerateRequest(parse_body(raw))
         if "IMAGE" in request.modalities:
             asked = ", ".join(sorted(request.modalities))
             raise errors.invalid(
@@ -273,7 +281,7 @@ class Google:
         model = models.get(target.model_id)
         if target.prefix != LEGACY or model is None:
             raise _not_found(target.model_id, "predict", target.version)
-        body = check_json(raw)
+        body = parse_body(raw)
         imagen.check(body, model)
         if rights.refuses_generate:
             raise rights.refuses_generate()
@@ -312,11 +320,13 @@ class Google:
         content_type = None if script.no_content_type else framing.CONTENT_TYPES[style]
         pieces = framing.body_pieces(said.chunks, style, script)
         self.sent_images.extend(said.images)
+        self.sent_drafts.extend(said.drafts)
         return Stream(pieces, content_type, style, script)
 
     def _openai(self, record: RecordedRequest) -> RawAnswer:
         """ai.google.dev/gemini-api/docs/openai: serves no image models in a chat."""
-        model_id = str((record.body or {}).get("model", ""))
+        body = record.body if isinstance(record.body, dict) else {}
+        model_id = str(body.get("model", ""))
         model_id = model_id.removeprefix("models/")
         refusal = _not_found(model_id, "generateContent", "v1main")
         return as_answer(refusal, wrapped=True)
@@ -347,6 +357,25 @@ def _first_that_starts(path: str, prefixes: Any) -> str:
         if path == prefix or path.startswith(prefix + "/"):
             return str(prefix)
     return ""
+
+
+def _check_query(record: RecordedRequest) -> None:
+    """cloud.google.com/apis/docs/system-parameters"""
+    known = PAGE_PARAMETERS if record.method == "GET" else CALL_PARAMETERS
+    for name in record.query:
+        if name not in known:
+            text = (
+                f'Invalid JSON payload received. Unknown name "{name}": Cannot bind '
+                f"query parameter. Field '{name}' could not be found in request "
+                "message."
+            )
+            raise errors.bad_request([("", text)])
+
+
+def _check_content_type(record: RecordedRequest) -> None:
+    kind = record.headers.get("content-type", "application/json").split(";")[0].strip()
+    if kind.lower() != "application/json":
+        raise errors.invalid(f"Unsupported content with type: {kind}")
 
 
 def _not_found(model_id: str, method: str, version: str) -> GoogleError:

@@ -60,7 +60,9 @@ def _check_parameters(parameters: dict[str, Any], model: ImagenModel) -> None:
         if name not in PARAMETERS:
             raise invalid(f"{name} parameter is not supported in Gemini API.")
         allowed = PARAMETERS[name]
-        if allowed is not None and value not in allowed:
+        # By type too, since True == 1 in Python.
+        kinds = {type(each) for each in allowed or ()}
+        if allowed and (type(value) not in kinds or value not in allowed):
             raise invalid(f"{name} must be one of {', '.join(map(str, allowed))}.")
     size = parameters.get("sampleImageSize")
     if size and size not in model.sizes:

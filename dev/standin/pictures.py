@@ -273,7 +273,7 @@ def _fox(canvas: Image.Image, base: Colour) -> None:
 
 
 def _cat(canvas: Image.Image, base: Colour) -> None:
-    _animal(canvas, _mix((110, 110, 124), base, 0.25), (238, 232, 226), -0.06, 0.62)
+    _animal(canvas, _mix((110, 110, 124), base, 0.25), (238, 232, 226), -0.06, 0.4)
 
 
 def _house(canvas: Image.Image, base: Colour) -> None:
@@ -356,7 +356,7 @@ def _tinted(image: Image.Image, colour: Colour) -> Image.Image:
     white = _mix(colour, (255, 255, 255), 0.82)
     black = _mix(colour, (0, 0, 0), 0.75)
     tinted = ImageOps.colorize(ImageOps.grayscale(image), black, white, mid=colour)
-    return Image.blend(image, tinted, 0.7)
+    return Image.blend(image, tinted, 0.85)
 
 
 def _at_night(image: Image.Image) -> Image.Image:

@@ -49,8 +49,9 @@ class StandInProcess:
         """End the process."""
         self.process.terminate()
         self.process.wait(10)
-        if self.process.stdout:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
 
     def __enter__(self) -> StandInProcess:
         return self
@@ -80,7 +81,10 @@ def start_process(
     command = [sys.executable, "-m", "dev.standin", "--port", str(port), "--key", key]
     for model_id, name in (extra_models or {}).items():
         command += ["--extra-model", f"{model_id}={name}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    # The pipe to its standard input closes with this process, whatever ends it.
+    command.append("--until-input-ends")
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
     line = process.stdout.readline() if process.stdout else ""
     url = line.strip().rpartition(" ")[2]
     if not url.startswith("http"):

@@ -10,19 +10,27 @@ import json
 import socket
 import threading
 import time
+import traceback
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from dev.standin.errors import GoogleError, RawAnswer, as_answer
+from dev.standin.errors import GoogleError, RawAnswer, as_answer, payload_too_large
 from dev.standin.google import Google, Stream
+from dev.standin.inputs import type_of
 from dev.standin.keys import DEFAULT_KEY
 from dev.standin.records import RecordedRequest, describe, parsed
-from dev.standin.wire import ChunkedBody, ClientGone, Connection, Severed
+from dev.standin.wire import (
+    ChunkedBody,
+    ClientGone,
+    Connection,
+    Severed,
+    read_body,
+)
 
 CONTROL = "/_standin/"
 BODY_LIMIT = 100 * 1024 * 1024
-READ_BLOCK = 1 << 20
 
 
 class StandIn:
@@ -61,6 +69,11 @@ class StandIn:
     def sent_images(self) -> list[bytes]:
         """The final pictures of all answers, in the order of sending."""
         return self.google.sent_images
+
+    @property
+    def sent_drafts(self) -> list[bytes]:
+        """The interim pictures of all answers."""
+        return self.google.sent_drafts
 
     @property
     def models_behaviour(self) -> str | None:
@@ -140,8 +153,6 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "scaffolding on HTTPServer2"
-    sys_version = ""
     disable_nagle_algorithm = True
     server: _Server
 
@@ -155,7 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         """Every method comes here."""
         split = urlsplit(self.path)
-        raw, size = self._read_body()
+        limit = self.server.standin.body_limit
+        raw, size, complete = read_body(self.rfile, self.headers, limit)
         if split.path.startswith(CONTROL):
             self._answer(self._control(split.path.removeprefix(CONTROL), raw))
             return
@@ -166,27 +178,22 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             raw_size=size,
             body=parsed(raw),
+            disconnected=not complete,
         )
         self.server.records.append(record)
-        self._serve(record, raw, too_large=size > self.server.standin.body_limit)
+        if complete:
+            self._serve(record, raw, too_large=size > limit)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any
 
     def _serve(self, record: RecordedRequest, raw: bytes, *, too_large: bool) -> None:
         """Answer one recorded request and note how it ended."""
-        google = self.server.standin.google
-        limit = self.server.standin.body_limit
         try:
-            if too_large:
-                self._answer(google.too_large(limit), record)
-                return
-            answer = google.answer(record, raw, self.link.wait)
+            answer = self._outcome(record, raw, too_large)
             if isinstance(answer, Stream):
                 self._stream(answer, record)
             else:
                 self._answer(answer, record)
-        except GoogleError as refusal:
-            self._answer(as_answer(refusal), record)
         except ClientGone:
             record.disconnected = True
             self.close_connection = True
@@ -195,35 +202,38 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             record.finished = time.time()
 
-    def _read_body(self) -> tuple[bytes, int]:
-        """The body, or nothing of one over the limit; and its size."""
-        size = int(self.headers.get("Content-Length") or 0)
-        keep = size <= self.server.standin.body_limit
-        blocks, left = [], size
-        while left:
-            block = self.rfile.read(min(READ_BLOCK, left))
-            if not block:
-                break
-            left -= len(block)
-            blocks.append(block if keep else b"")
-        return b"".join(blocks), size
+    def _outcome(
+        self, record: RecordedRequest, raw: bytes, too_large: bool
+    ) -> RawAnswer | Stream:
+        """What Google would say, refusals included."""
+        standin = self.server.standin
+        try:
+            if too_large:
+                raise payload_too_large(standin.body_limit)
+            return standin.google.answer(record, raw, self.link.wait)
+        except GoogleError as refusal:
+            return as_answer(refusal)
+        except (ClientGone, Severed):
+            raise
+        except Exception:
+            traceback.print_exc()
+            return RawAnswer(599, b"stand-in: a fault of its own", "text/plain")
 
     def _answer(self, answer: RawAnswer, record: RecordedRequest | None = None) -> None:
         """A complete answer with its length."""
-        self._head(answer.status, answer.content_type, record, answer.headers)
-        self.send_header("Content-Length", str(len(answer.body)))
-        head = self._finished_head()
-        self.link.send(head + (b"" if self.command == "HEAD" else answer.body))
+        headers = answer.headers | {"Content-Length": str(len(answer.body))}
+        body = b"" if self.command == "HEAD" else answer.body
+        head = self._head(answer.status, answer.content_type, headers, record)
+        self.link.send(head + body)
 
     def _stream(self, stream: Stream, record: RecordedRequest) -> None:
         """An answer that arrives piece by piece."""
+        if stream.severed_at_once:
+            self._sever(stream)
         gzip = self._takes_gzip()
         headers = {"Transfer-Encoding": "chunked"}
         headers |= {"Content-Encoding": "gzip"} if gzip else {}
-        if stream.severed_at_once:
-            self._sever(stream)
-        self._head(200, stream.content_type, record, headers)
-        self.link.send(self._finished_head())
+        self.link.send(self._head(200, stream.content_type, headers, record))
         level = 0 if stream.is_big else 1
         body = ChunkedBody(self.link, gzip=gzip, level=level)
         for piece in stream.pieces(self.link.wait):
@@ -249,23 +259,23 @@ class _Handler(BaseHTTPRequestHandler):
         self,
         status: int,
         content_type: str | None,
-        record: RecordedRequest | None,
         headers: dict[str, str],
-    ) -> None:
+        record: RecordedRequest | None,
+    ) -> bytes:
+        """The status line and the headers."""
         if record:
             record.status = status
-        self.send_response(status)
-        if content_type:
-            self.send_header("Content-Type", content_type)
-        for name, value in headers.items():
-            self.send_header(name, value)
-
-    def _finished_head(self) -> bytes:
-        """The header block, to be sent together with the first bytes."""
-        self._headers_buffer.append(b"\r\n")
-        head = b"".join(self._headers_buffer)
-        self._headers_buffer = []
-        return head
+        fields = {
+            "Server": "scaffolding on HTTPServer2",
+            "Date": formatdate(usegmt=True),
+        }
+        fields |= {"Content-Type": content_type} if content_type else {}
+        fields |= headers
+        fields |= {"Connection": "close"} if self.close_connection else {}
+        reason = self.responses.get(status, ("",))[0]
+        lines = [f"HTTP/1.1 {status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     # -- the control surface for tests in other processes
 
@@ -277,7 +287,10 @@ class _Handler(BaseHTTPRequestHandler):
         if name == "requests":
             return _as_json(_report(standin))
         if name == "behaviour" and self.command == "PUT":
-            standin.models_behaviour = (parsed(raw) or {}).get("models")
+            try:
+                standin.models_behaviour = (parsed(raw) or {}).get("models")
+            except ValueError as failure:
+                return RawAnswer(400, str(failure).encode(), "text/plain")
             return _as_json({"models": standin.models_behaviour})
         return _as_json({"ready": name == "ready"})
 
@@ -286,8 +299,13 @@ def _report(standin: StandIn) -> dict[str, Any]:
     return {
         "requests": [record.as_json() for record in standin.requests],
         "elsewhere": [record.as_json() for record in standin.elsewhere],
-        "sent_images": [describe(data, "") for data in standin.sent_images],
+        "sent_images": [_described(data) for data in standin.sent_images],
+        "sent_drafts": [_described(data) for data in standin.sent_drafts],
     }
+
+
+def _described(picture: bytes) -> dict[str, Any]:
+    return describe(picture, type_of(picture))
 
 
 def _as_json(value: Any) -> RawAnswer:

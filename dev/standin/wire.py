@@ -6,6 +6,7 @@ check that a stopped request closes its connection.
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -13,8 +14,11 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from email.message import Message
+from io import BufferedIOBase
 
 POLL_SECONDS = 0.05
+READ_BLOCK = 1 << 20
 SLICES_PER_SECOND = 20
 
 
@@ -59,16 +63,49 @@ class Connection:
 
     def close(self) -> None:
         """End the connection in the usual way, whatever is still to be said."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def reset(self) -> None:
         """End the connection with a TCP reset."""
         linger = struct.pack("ii", 1, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._socket.close()
+
+
+def read_body(
+    source: BufferedIOBase, headers: Message, limit: int
+) -> tuple[bytes, int, bool]:
+    """A request's body (empty when over the limit), its size, and if it all came."""
+    if headers.get("Transfer-Encoding", "").lower() == "chunked":
+        blocks = _chunks(source)
+    else:
+        blocks = _blocks(source, int(headers.get("Content-Length") or 0))
+    kept, size = [], 0
+    try:
+        for block in blocks:
+            size += len(block)
+            if size <= limit:
+                kept.append(block)
+    except (EOFError, OSError, ValueError):
+        return b"", size, False
+    return (b"".join(kept) if size <= limit else b""), size, True
+
+
+def _blocks(source: BufferedIOBase, left: int) -> Iterator[bytes]:
+    while left:
+        block = source.read(min(READ_BLOCK, left))
+        if not block:
+            raise EOFError
+        left -= len(block)
+        yield block
+
+
+def _chunks(source: BufferedIOBase) -> Iterator[bytes]:
+    while size := int(source.readline().split(b";")[0], 16):
+        yield from _blocks(source, size)
+        source.readline()
+    source.readline()
 
 
 class ChunkedBody:

@@ -1,0 +1,79 @@
+"""Whether Google would read a picture: its type by its first bytes, and decoding.
+
+ai.google.dev/gemini-api/docs/image-understanding, "Supported image formats"
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+
+from PIL import Image
+
+from dev.standin.errors import GoogleError, invalid, unprocessable_image
+
+ACCEPTED = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"%PDF-", "application/pdf"),
+    (b"<svg", "image/svg+xml"),
+)
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+_verdicts: dict[bytes, bool] = {}
+_lock = threading.Lock()
+
+
+def type_of(data: bytes) -> str:
+    """The media type that the bytes themselves show; empty if none."""
+    for magic, mime in _MAGIC:
+        if data.startswith(magic):
+            return mime
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data[4:8] == b"ftyp":
+        return "image/heic" if data[8:12] in _HEIF_BRANDS else "image/avif"
+    return ""
+
+
+def refusal_of(mime: str, data: bytes) -> GoogleError | None:
+    """Why Google would not take these bytes as this type; None if it would."""
+    if mime not in ACCEPTED:
+        return invalid(f"Unsupported MIME type: {mime}")
+    real = type_of(data)
+    if not real:
+        return unprocessable_image()
+    if real != mime and {real, mime} != {"image/heic", "image/heif"}:
+        return invalid(f"Unhandled generated data mime type: {real}")
+    return None if _decodes(real, data) else unprocessable_image()
+
+
+def _decodes(mime: str, data: bytes) -> bool:
+    """Whether all of it decodes; each picture is tried once."""
+    if mime in ("image/heic", "image/heif"):
+        return True  # Pillow alone cannot tell
+    digest = hashlib.sha256(data).digest()
+    with _lock:
+        known = _verdicts.get(digest)
+    if known is None:
+        known = _try_to_decode(data)
+        with _lock:
+            _verdicts[digest] = known
+    return known
+
+
+def _try_to_decode(data: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+    except Exception:  # noqa: BLE001 - decoders fail in ways of their own
+        return False
+    return True
