@@ -1,0 +1,126 @@
+"""``python3 dev play``: the plugin in a real Open WebUI, with a first picture made.
+
+Sets up whatever is missing, starts a host on loopback and a stand-in for Google (or
+uses Google itself when GEMINI_API_KEY is set), does what an administrator would do, and
+asks for a picture as an ordinary user. Then it stays until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from dev import environment, manifest
+from dev.console import Failure, say, step
+from dev.hosts import HOST_VERSION, Host, is_port_free
+
+DEFAULT_PORT = 8085
+PROMPT = "A red fox in fresh snow, in the first light of the day"
+
+
+class Google(NamedTuple):
+    """Where the pictures come from, in the plugin's settings and in words."""
+
+    key: str
+    base_url: str
+    description: str
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play until Ctrl-C; with ``--once``, until the first picture."""
+    options = _options(arguments)
+    # Before the set-up, which takes a while on a fresh machine.
+    if not is_port_free(options.port):
+        raise Failure(
+            f"Port {options.port} is in use. Choose another one, for example: "
+            f"python3 dev play --port {options.port + 1}"
+        )
+    environment.enter(["play", *arguments])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _as_ctrl_c)
+    with ExitStack() as stack:
+        google = _google(options, stack)
+        host = stack.enter_context(Host(options.version, port=options.port))
+        say(_set_the_stage(host, google))
+        if not options.once:
+            say("\nCtrl-C ends everything that was started.")
+            host.wait()
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python3 dev play",
+        description="Try the plugin in a real Open WebUI on this machine.",
+    )
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument(
+        "--once", action="store_true", help="end after the first picture"
+    )
+    parser.add_argument(
+        "--version", default=HOST_VERSION, help="which Open WebUI (%(default)s)"
+    )
+    parser.add_argument(
+        "--google-url", default="", help="another address for the Gemini API"
+    )
+    return parser.parse_args(arguments)
+
+
+def _as_ctrl_c(*_: object) -> None:
+    """Have other requests to end clean up just as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _google(options: argparse.Namespace, stack: ExitStack) -> Google:
+    from dev import standin  # needs what .venv has
+
+    key = os.environ.get("GEMINI_API_KEY", "")
+    if options.google_url:
+        key = key or standin.DEFAULT_KEY
+        return Google(key, options.google_url, f"the API at {options.google_url}")
+    if key:
+        return Google(key, "", "Google, paid with your GEMINI_API_KEY")
+    with step("starting the stand-in for Google"):
+        process = stack.enter_context(standin.start_process())
+    return Google(
+        standin.DEFAULT_KEY,
+        process.url,
+        "a stand-in on this machine, free of charge; with GEMINI_API_KEY set: Google",
+    )
+
+
+def _set_the_stage(host: Host, google: Google) -> str:
+    """Do what administrator and user do; return the description of the result."""
+    from dev import stage  # needs what .venv has
+    from dev.webui import Client
+
+    with step("signing up an administrator and a user"):
+        admin = Client.sign_up(host.url, stage.ADMIN)
+        user = admin.create_user(stage.USER)
+    if manifest.refresh():
+        say(f"• {manifest.MANIFEST.name} was older than the product: written anew")
+    with step("importing manifest.json, switching it on, granting its models"):
+        models = stage.install_plugin(
+            admin, manifest.MANIFEST, google.key, google.base_url
+        )
+    with step("making a first picture as the user"):
+        chat = user.new_chat(stage.AUTO_MODEL)
+        answer = chat.ask(PROMPT)
+    pictures = stage.pictures_of(user, answer)
+    if not pictures:
+        text = answer.error or answer.content or host.log_tail()
+        raise Failure(f"No picture came. The chat says:\n\n{text}")
+    return f"""
+Open WebUI {host.version} is ready, with the plugin and {len(models)} image models.
+
+  Open            {host.url}/?models={stage.AUTO_MODEL}
+  User            {stage.USER.email}, password: {stage.USER.password}
+  Administrator   {stage.ADMIN.email}, password: {stage.ADMIN.password}
+  First chat      {host.url}/c/{chat.id}
+  Its picture     {host.url}{pictures[0].link} ({pictures[0]})
+  Settings        {host.url}/admin/functions (as administrator)
+  Pictures from   {google.description}"""
