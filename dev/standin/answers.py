@@ -143,7 +143,7 @@ class _Writer:
         says = self.script.say
         if says is not None:
             self._text(says)
-        elif "TEXT" in self.request.modalities:
+        elif "TEXT" in self.request.modalities and not self.script.no_text:
             self._text("Here is the picture you asked for. ")
 
     def _text(self, text: str) -> None:
@@ -196,6 +196,8 @@ class _Writer:
         prompt = without_directives(prompt)
         source = self._source()
         size = output_pixels(self.model, self.request, self.size, source)
+        if self.script.square:
+            size = pixels("1:1", "1K")
         if source:
             return pictures.edit_picture(prompt, source, size, mime)
         return pictures.make_picture(prompt, size, mime)

@@ -464,7 +464,31 @@ CANONICAL: dict[str, Callable[[], GoogleError | RawAnswer]] = {
     ),
     "responsible ai": _responsible_ai,
     "signature": lambda: invalid(missing_signature_text(1, 0)),
+    "signature corrupted": lambda: invalid("Corrupted thought signature."),
     "image": unprocessable_image,
+    "image invalid": lambda: invalid("Provided image is not valid."),
+    "tokens": lambda: invalid(
+        "The input token count (1050890) exceeds the maximum number of tokens allowed "
+        "(32768)."
+    ),
+    "system": lambda: invalid(
+        "Developer instruction is not enabled for models/gemini-2.5-flash-image"
+    ),
+    "turns": lambda: invalid(
+        "Please ensure that multiturn requests alternate between user and model"
+    ),
+    "model not found": lambda: GoogleError(
+        404,
+        "models/gemini-x is not found for API version v1beta, or is not supported for "
+        "generateContent. Call ListModels to see the list of available models and "
+        "their supported methods.",
+    ),
+    "model retired": lambda: GoogleError(
+        404,
+        "This model models/gemini-x is no longer available to new users. Please "
+        "update your code to use a newer model for the latest features and "
+        "improvements.",
+    ),
     "not found": lambda: GoogleError(404, "Requested entity was not found."),
     "too large": lambda: payload_too_large(104_857_600),
     "too large 400": lambda: invalid(

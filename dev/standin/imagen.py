@@ -12,7 +12,7 @@ from dev.standin import pictures
 from dev.standin.answers import Answer
 from dev.standin.catalogue import IMAGEN_RATIOS, ImagenModel, pixels
 from dev.standin.errors import GoogleError, bad_request, invalid, unknown_name
-from dev.standin.scripts import Script, without_directives
+from dev.standin.scripts import ALL, Script, without_directives
 
 # Name → its values; None: any. Dev API only: negativePrompt, seed, addWatermark,
 # enhancePrompt, storageUri and labels are Vertex's.
@@ -81,14 +81,12 @@ def predict(body: dict[str, Any], model: ImagenModel, script: Script) -> Answer:
     """The predictions for a checked body."""
     parameters = body.get("parameters") or {}
     count = parameters.get("sampleCount", model.default_count)
-    if script.filtered < 0:
-        return Answer([{}])
     said = Answer()
     predictions: list[dict[str, Any]] = []
     for at in range(count):
         if at < script.filtered:
             # Without includeRaiReason a filtered picture is simply not there.
-            if parameters.get("includeRaiReason"):
+            if parameters.get("includeRaiReason") and script.filtered < ALL:
                 predictions.append({"raiFilteredReason": FILTERED})
             continue
         data, mime = _draw(body, script, at)

@@ -74,6 +74,6 @@ def _try_to_decode(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-    except Exception:  # noqa: BLE001 - decoders fail in ways of their own
+    except Exception:  # decoders fail in ways of their own
         return False
     return True

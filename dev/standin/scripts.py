@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from dev.standin.errors import BY_STATUS, CANONICAL, GoogleError
 
+ALL = 1_000
+
 
 @dataclass
 class Script:
@@ -38,6 +40,8 @@ class Script:
     size: int = 0
     images: int = 1
     text_only: bool = False
+    no_text: bool = False
+    square: bool = False
     say: str | None = None
     finish: str = ""
     keep_picture: bool = False
@@ -149,6 +153,19 @@ def _say_base64(script: Script, found: Found) -> None:
     script.say = base64.b64decode(found["x"]).decode()
 
 
+def _finish_with_picture(script: Script, found: Found) -> None:
+    script.finish = found["x"]
+    script.keep_picture = True
+
+
+def _empty(script: Script, found: Found) -> None:
+    script.empty = found["x"] or "candidates"
+
+
+def _filtered(script: Script, found: Found) -> None:
+    script.filtered = int(found["n"] or ALL)
+
+
 def _count(name: str) -> Callable[[Script, Found], None]:
     return lambda script, found: setattr(script, name, int(found["n"] or 1))
 
@@ -198,14 +215,18 @@ DIRECTIVES: tuple[Directive, ...] = (
     ),
     Directive(r"images (?P<n>\d+)", "N pictures in one answer", _count("images")),
     Directive(r"text only", "text and no picture", _sets(text_only=True)),
+    Directive(r"no text", "a picture and no text", _sets(no_text=True)),
+    Directive(
+        r"square",
+        "1:1 at 1K, as from a relay that drops imageConfig",
+        _sets(square=True),
+    ),
     Directive(r"say (?P<x>.*)", "the model's text, exactly this", _text("say")),
     Directive(r"say64 (?P<x>.*)", "the same, given as base64", _say_base64),
     Directive(
         r"finish (?P<x>\w+) with picture",
         "that finishReason although a picture came",
-        lambda script, found: _sets(finish=found["x"], keep_picture=True)(
-            script, found
-        ),
+        _finish_with_picture,
     ),
     Directive(r"finish (?P<x>\w+)", "no picture, that finishReason", _text("finish")),
     Directive(r"block (?P<x>\w+)", "promptFeedback.blockReason", _text("block")),
@@ -213,7 +234,7 @@ DIRECTIVES: tuple[Directive, ...] = (
         r"empty(?: (?P<x>\w+))?",
         "an empty answer: candidates (default), missing, nullcandidates, nocontent, "
         "content, role, parts, nullparts, text, object, stream",
-        lambda script, found: _sets(empty=found["x"] or "candidates")(script, found),
+        _empty,
     ),
     Directive(r"drafts", "thoughts with drafts, then the picture", _sets(drafts=True)),
     Directive(
@@ -257,8 +278,8 @@ DIRECTIVES: tuple[Directive, ...] = (
     # -- :predict
     Directive(
         r"predict filtered(?: (?P<n>\d+))?",
-        "the first N pictures filtered; 0: all, without `predictions`",
-        lambda script, found: _sets(filtered=int(found["n"] or 0) or -1)(script, found),
+        "the first N pictures filtered; without N all, and no `predictions`",
+        _filtered,
     ),
 )
 

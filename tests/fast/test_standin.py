@@ -891,6 +891,13 @@ def test_several_pictures_and_drafts(google: StandIn) -> None:
     assert not pictures_in(parts)
 
 
+def test_a_picture_alone_and_of_another_size(google: StandIn) -> None:
+    wide = {"aspectRatio": "16:9"}
+    answer = ask(google, "x [[no text]] [[square]]", imageConfig=wide)
+    assert picture_of(answer).size == (1024, 1024)
+    assert not any(part.get("text") for part in parts_of(answer.json()))
+
+
 def test_no_finish_reason(google: StandIn) -> None:
     events = stream(google, "x [[no finish]]")
     assert not any("finishReason" in candidate_of(event) for event in events)
