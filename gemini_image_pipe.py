@@ -2110,8 +2110,10 @@ class HostChat:
             return await call_host(Users.get_user_by_id, id=self.user["id"])
 
     async def _absolute(self, link: str) -> str:
-        base = await _public_address() or str(getattr(self.request, "base_url", ""))
-        return base.rstrip("/") + link if base else link
+        base = await _public_address()
+        if not base or urlsplit(base).hostname == "localhost":  # a default of old hosts
+            base = str(getattr(self.request, "base_url", ""))
+        return base.rstrip("/") + link
 
 
 async def _public_address() -> str:
