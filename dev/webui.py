@@ -171,9 +171,13 @@ class Client:
         return self.get(f"/api/v1/functions/id/{function_id}/valves") or {}
 
     def set_valves(self, function_id: str, **changes: Any) -> Json:
-        """Change some of a function's settings and keep the others."""
+        """Change some of a function's settings and keep the others; None: default."""
+        return self.replace_valves(function_id, self.valves(function_id) | changes)
+
+    def replace_valves(self, function_id: str, values: Json) -> Json:
+        """Save these settings; all others go back to their defaults."""
         path = f"/api/v1/functions/id/{function_id}/valves/update"
-        return self.post(path, {**self.valves(function_id), **changes})
+        return self.post(path, values)
 
     def grant_to_all(self, model: Json) -> None:
         """Let every user see and use a model (an element of ``models()``)."""
@@ -203,8 +207,13 @@ class Client:
 
     def set_user_valves(self, function_id: str, **changes: Any) -> Json:
         """Change some of this user's settings of a function and keep the others."""
+        values = self.user_valves(function_id) | changes
+        return self.replace_user_valves(function_id, values)
+
+    def replace_user_valves(self, function_id: str, values: Json) -> Json:
+        """Save these settings of this user and no others."""
         path = f"/api/v1/functions/id/{function_id}/valves/user/update"
-        return self.post(path, {**self.user_valves(function_id), **changes})
+        return self.post(path, values)
 
     def models(self, prefix: str = "") -> list[Json]:
         """The models that this user sees, fresh from the providers."""

@@ -1,0 +1,127 @@
+"""A real browser on a host: Debian's Chromium, and the few things tests do in a chat."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dev import environment
+from dev.console import Failure, step
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+    from dev.webui import Client
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",  # Chromium's own does not work for root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+INSTALL = ("apt-get update", "apt-get install -y --no-install-recommends chromium")
+ARTIFACTS = environment.ROOT / ".artifacts"
+VIEW = {"width": 1280, "height": 900}
+PATIENCE_MS = 60_000
+RELEASE_NOTES_BUTTON = "Okay, Let's Go!"
+PICTURE = "img[src*='/api/v1/files/']"
+
+
+def ensure_chromium() -> None:
+    """Install Chromium if it is missing and this user may."""
+    if Path(CHROMIUM).exists():
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise Failure(
+            "Tests need the browser Chromium. On Debian, as root: "
+            + " && ".join(INSTALL)
+        )
+    with step("installing Chromium"):
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in INSTALL:
+            environment.run(command.split(), "failed", quiet)
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class ChatPage:
+    """The page of a signed-in user, as far as a picture in a chat needs it."""
+
+    def __init__(self, browser: Browser, client: Client) -> None:
+        self.client = client
+        context = browser.new_context(viewport=VIEW, locale="en-US")
+        context.set_default_timeout(PATIENCE_MS)
+        token = json.dumps(client.token)
+        context.add_init_script(f"localStorage.setItem('token', {token})")
+        self.page: Page = context.new_page()
+
+    def open(self, model: str) -> None:
+        """Open a new chat with a model chosen."""
+        self.page.goto(f"{self.client.url}/?models={model}")
+        self.prompt_box.wait_for()
+        self.dismiss_release_notes()
+
+    @property
+    def prompt_box(self) -> Locator:
+        """Where messages are written."""
+        return self.page.locator("#chat-input")
+
+    @property
+    def pictures(self) -> Locator:
+        """The pictures that the host stored, in the order of the page."""
+        return self.page.locator(PICTURE)
+
+    @property
+    def chat_id(self) -> str:
+        """The id in the address of a saved chat."""
+        return self.page.url.rpartition("/c/")[2]
+
+    def dismiss_release_notes(self) -> None:
+        """Close the dialogue that greets administrators once."""
+        # It opens after the page; ordinary users never see it.
+        button = self.page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
+        if self.client.role == "admin":
+            button.click()
+
+    def send(self, prompt: str) -> None:
+        """Write a message and send it."""
+        self.prompt_box.click()
+        self.page.keyboard.type(prompt)
+        self.page.keyboard.press("Enter")
+
+    def wait_for_pictures(self, count: int = 1) -> list[str]:
+        """Wait until so many pictures are not only there but drawn; their links."""
+        self.page.wait_for_function(
+            """([picture, count]) => {
+                const images = [...document.querySelectorAll(picture)];
+                return images.filter(image => image.naturalWidth > 0).length >= count;
+            }""",
+            arg=[PICTURE, count],
+        )
+        return [str(image.get_attribute("src")) for image in self.pictures.all()]
+
+    def screenshot(self, name: str) -> Path:
+        """Save what the page looks like; for people, nothing compares it."""
+        path = ARTIFACTS / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path

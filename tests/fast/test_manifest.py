@@ -1,0 +1,48 @@
+"""The product as a file that hosts take: pasted, imported, saved in their editor."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dev.console import Failure
+from dev.manifest import MANIFEST, PRODUCT, build, read_front_matter
+
+SOURCE = PRODUCT.read_text()
+
+
+def test_manifest_is_up_to_date() -> None:
+    assert MANIFEST.read_text() == build(SOURCE), "run: python3 dev manifest"
+
+
+def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:
+    (function,) = json.loads(build(SOURCE))
+    assert function["id"] == "gemini_image_pipe"
+    assert function["type"] == "pipe"
+    assert function["content"] == SOURCE
+    assert function["name"] == function["meta"]["manifest"]["title"]
+    assert function["meta"]["description"]
+
+
+@pytest.mark.parametrize("name", ["utils", "apps", "main", "config"])
+def test_hosts_rewrite_nothing(name: str) -> None:
+    # Hosts replace this text wherever it stands, in prose and strings too.
+    assert f"from {name}" not in SOURCE
+
+
+def test_front_matter_asks_for_no_installation() -> None:
+    front_matter = read_front_matter(SOURCE)
+    assert {"title", "author", "version", "description"} <= set(front_matter)
+    assert "requirements" not in front_matter
+
+
+def test_front_matter_must_open_the_file() -> None:
+    with pytest.raises(Failure, match="first line"):
+        read_front_matter('"""title: on the first line"""\n')
+
+
+def test_saving_in_the_editor_of_a_host_changes_nothing() -> None:
+    pytest.importorskip("black", reason="not needed to run the fast tests")
+    black = [sys.executable, "-m", "black", "--line-length", "88", "--check", "--quiet"]
+    assert subprocess.run([*black, str(PRODUCT)]).returncode == 0
