@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         print(f"There is no command {name!r}.\n\n{usage()}", file=sys.stderr)
         return 2
     try:
-        return importlib.import_module(command.module).main(rest)
+        return int(importlib.import_module(command.module).main(rest))
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1

@@ -30,7 +30,7 @@ FLAGS = [
 ]
 INSTALL = ("apt-get update", "apt-get install -y --no-install-recommends chromium")
 ARTIFACTS = environment.ROOT / ".artifacts"
-VIEW = {"width": 1280, "height": 900}
+WIDTH, HEIGHT = 1280, 900
 PATIENCE_MS = 60_000
 RELEASE_NOTES_BUTTON = "Okay, Let's Go!"
 PICTURE = "img[src*='/api/v1/files/']"
@@ -69,11 +69,12 @@ class ChatPage:
 
     def __init__(self, browser: Browser, client: Client) -> None:
         self.client = client
-        context = browser.new_context(viewport=VIEW, locale="en-US")
+        context = browser.new_context(locale="en-US")
         context.set_default_timeout(PATIENCE_MS)
         token = json.dumps(client.token)
         context.add_init_script(f"localStorage.setItem('token', {token})")
         self.page: Page = context.new_page()
+        self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
     def open(self, model: str) -> None:
         """Open a new chat with a model chosen."""

@@ -86,6 +86,7 @@ INHERITED = (
 START_DEADLINE_S = 180.0
 STOP_PATIENCE_S = 3.0
 LOG_TAIL_LINES = 40
+ACCESS_LOG = "uvicorn.protocols.http"
 
 
 def ensure_host(version: str = HOST_VERSION) -> Path:
@@ -234,11 +235,12 @@ class Host:
         process.wait()
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
-        """The end of what the host has logged."""
+        """The end of what the host has logged, without the lines about requests."""
         if not self.log_file.exists():
             return ""
-        text = self.log_file.read_text(errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        everything = self.log_file.read_text(errors="replace").splitlines()
+        telling = [line for line in everything if ACCESS_LOG not in line]
+        return "\n".join(telling[-lines:])
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}

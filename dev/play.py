@@ -121,6 +121,6 @@ Open WebUI {host.version} is ready, with the plugin and {len(models)} image mode
   User            {stage.USER.email}, password: {stage.USER.password}
   Administrator   {stage.ADMIN.email}, password: {stage.ADMIN.password}
   First chat      {host.url}/c/{chat.id}
-  Its picture     {host.url}{pictures[0].link} ({pictures[0]})
+  Its picture     {pictures[0].link} ({pictures[0]})
   Settings        {host.url}/admin/functions (as administrator)
   Pictures from   {google.description}"""

@@ -22,7 +22,7 @@ SECOND_USER = Login("Second User", "second@example.org", "second")
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a user gets it from the host."""
+    """A picture as a user gets it from the host, under its full address."""
 
     link: str
     data: bytes
@@ -65,6 +65,6 @@ def fetch_picture(client: Client, link: str) -> Picture:
         with Image.open(io.BytesIO(response.content)) as image:
             image.load()
             kind = image.format or "unknown"
-            return Picture(link, response.content, kind, *image.size)
+            return Picture(response.url, response.content, kind, *image.size)
     except OSError as error:
         raise Failure(f"{link} is not a picture: {error}.") from None

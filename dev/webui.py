@@ -15,7 +15,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ PICTURES_ARE_FILES = (0, 6, 43)
 EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 TIMEOUT_S = 120
 POLL_S = 0.1
-PICTURE_LINK = re.compile(r"!\[[^\]]*\]\((/api/v1/files/[^/\s)]+/content[^\s)]*)\)")
+PICTURE_LINK = re.compile(r"!\[[^\]]*\]\((\S*?/api/v1/files/[^/\s)]+/content[^\s)]*)\)")
 
 
 class ApiError(Failure):
@@ -104,8 +104,8 @@ class Answer:
 
     @property
     def picture_links(self) -> list[str]:
-        """The pictures in the text, as links without the host's address."""
-        return PICTURE_LINK.findall(self.content)
+        """The links of the pictures in the text."""
+        return picture_links(self.content)
 
 
 class Client:
@@ -168,7 +168,8 @@ class Client:
 
     def valves(self, function_id: str) -> Json:
         """The administrator's settings of a function that differ from the defaults."""
-        return self.get(f"/api/v1/functions/id/{function_id}/valves") or {}
+        saved: Json = self.get(f"/api/v1/functions/id/{function_id}/valves") or {}
+        return saved
 
     def set_valves(self, function_id: str, **changes: Any) -> Json:
         """Change some of a function's settings and keep the others; None: default."""
@@ -203,7 +204,9 @@ class Client:
 
     def user_valves(self, function_id: str) -> Json:
         """This user's own settings of a function."""
-        return self.get(f"/api/v1/functions/id/{function_id}/valves/user") or {}
+        path = f"/api/v1/functions/id/{function_id}/valves/user"
+        saved: Json = self.get(path) or {}
+        return saved
 
     def set_user_valves(self, function_id: str, **changes: Any) -> Json:
         """Change some of this user's settings of a function and keep the others."""
@@ -228,7 +231,8 @@ class Client:
 
     def fetch(self, link: str) -> requests.Response:
         """Get a link of the host such as a picture's, whatever the answer's status."""
-        return self._http.get(f"{self.url}{link}", timeout=TIMEOUT_S)
+        path = link.removeprefix(self.url)
+        return self._http.get(f"{self.url}{path}", timeout=TIMEOUT_S)
 
     def complete(self, model: str, messages: Sequence[Json] | str, **body: Any) -> Json:
         """Ask without a chat, as API clients do; one answer at the end."""
@@ -272,9 +276,10 @@ class Client:
         """GET and return the JSON."""
         return self.request("GET", path).json()
 
-    def post(self, path: str, body: Any = None) -> Any:
-        """POST and return the JSON."""
-        return self.request("POST", path, json=body).json()
+    def post(self, path: str, body: Json | None = None) -> Json:
+        """POST and return the JSON object."""
+        answer: Json = self.request("POST", path, json=body).json()
+        return answer
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send a request; raise ``ApiError`` unless it succeeded."""
@@ -411,6 +416,17 @@ class Chat:
             thread.append(_as_sent(message))
             message_id = message["parentId"]
         return thread[::-1]
+
+
+def picture_links(text: str) -> list[str]:
+    """The links of the pictures in an answer's text."""
+    return PICTURE_LINK.findall(text)
+
+
+def text_of(events: Iterable[Json | str]) -> str:
+    """The text in the events of ``Client.stream``."""
+    choices = [c for e in events if isinstance(e, dict) for c in e.get("choices", [])]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 def wait_for(probe: Callable[[], T | None], what: str, timeout_s: float) -> T:

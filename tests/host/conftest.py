@@ -120,5 +120,5 @@ def pytest_runtest_makereport(
     report = yield
     host = item.config.stash.get(HOST, None)
     if report.failed and host is not None:
-        report.sections.append(("Open WebUI's log", host.log_tail()))
+        report.sections.append(("Open WebUI's log", host.log_tail(20)))
     return report
