@@ -1,0 +1,451 @@
+"""Room 3: from the host's messages to the turns that a model is sent."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gemini_image_pipe as gip
+
+PNG_URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
+LINK = "![a fox](/api/v1/files/3f1c/content)"
+# The host's template for documents and web search (open_webui/config.py), shortened;
+# the user's words follow it.
+RAG = """### Task:
+Respond to the user query using the provided context, incorporating citations.
+
+### Guidelines:
+- If you don't know the answer, clearly state that.
+
+### Output:
+Provide a clear and direct response to the user's query.
+
+<context>
+<source id="1" name="foxes.txt">Foxes are "red": mostly.</source>
+</context>
+"""
+
+
+def message(role: Any, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def user(content: Any) -> dict[str, Any]:
+    return message("user", content)
+
+
+def model(content: Any) -> dict[str, Any]:
+    return message("assistant", content)
+
+
+def picture(url: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def words(text: Any) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def read(*messages: Any) -> list[tuple[str, str, tuple[str, ...]]]:
+    turns = gip.read_conversation(list(messages)).turns
+    return [(turn.role, turn.text, turn.pictures) for turn in turns]
+
+
+def texts(*messages: Any) -> list[tuple[str, str]]:
+    return [(role, text) for role, text, _ in read(*messages)]
+
+
+# ── Turns ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("messages", "turns"),
+    [
+        pytest.param([user("a fox")], [("user", "a fox")], id="one"),
+        pytest.param(
+            [user("a fox"), model("Here."), user("blue")],
+            [("user", "a fox"), ("model", "Here."), ("user", "blue")],
+            id="three",
+        ),
+        pytest.param(
+            [model("Sure."), user("thanks")], [("user", "thanks")], id="model-first"
+        ),
+        pytest.param(
+            [user("a fox"), model("Here.")], [("user", "a fox")], id="resumed"
+        ),
+        pytest.param(
+            [user("a fox"), model(""), user("again")],
+            [("user", "a fox\n\nagain")],
+            id="empty-answer",
+        ),
+        pytest.param(
+            [user("a fox"), model(None), user("again")],
+            [("user", "a fox\n\nagain")],
+            id="answer-none",
+        ),
+        pytest.param(
+            [user("a fox"), user("a red one")],
+            [("user", "a fox\n\na red one")],
+            id="neighbours-joined",
+        ),
+        pytest.param(
+            [user("a fox"), message("tool", "{}"), model("Here."), user("blue")],
+            [("user", "a fox"), ("model", "Here."), ("user", "blue")],
+            id="tool-message",
+        ),
+        pytest.param(
+            [user([words("a"), words("fox")])], [("user", "a\nfox")], id="text-parts"
+        ),
+        pytest.param([user(["a", "fox"])], [("user", "a\nfox")], id="bare-strings"),
+        pytest.param(
+            [user([words(None), words("fox"), None, 7, {"type": "text"}])],
+            [("user", "fox")],
+            id="none-among-the-parts",
+        ),
+        pytest.param(
+            [None, "x", 7, [], {}, user("fox"), {"role": "user"}],
+            [("user", "fox")],
+            id="things-that-are-no-messages",
+        ),
+        pytest.param(
+            [message(None, "x"), message(["user"], "y"), message({}, "z"), user("fox")],
+            [("user", "fox")],
+            id="roles-that-are-none",
+        ),
+        pytest.param(
+            [user("عصفور 🦊 狐")], [("user", "عصفور 🦊 狐")], id="other-scripts"
+        ),
+    ],
+)
+def test_turns_alternate_and_begin_with_the_user(
+    messages: list[Any], turns: list[tuple[str, str]]
+) -> None:
+    """Google refuses anything else, and the whole chat would be stuck."""
+    assert texts(*messages) == turns
+
+
+@pytest.mark.parametrize("messages", [None, [], {}, "a fox", 7, [model("Hello")]])
+def test_no_words_of_the_user_means_no_turns(messages: Any) -> None:
+    conversation = gip.read_conversation(messages)
+    assert (conversation.turns, conversation.prompt) == ((), "")
+
+
+@pytest.mark.parametrize("reply", ["Here.", LINK], ids=["words", "picture"])
+@pytest.mark.parametrize("blank", ["", "  \n", None, [], [words(" ")]])
+def test_a_blank_prompt_is_not_answered_with_old_words(blank: Any, reply: str) -> None:
+    """A picture of what the model said before, or of the old prompt, would be billed
+    though nobody asked for it."""
+    conversation = gip.read_conversation([user("fox"), model(reply), user(blank)])
+    assert conversation.prompt == ""
+
+
+@pytest.mark.parametrize("reply", ["Here.", LINK, ""], ids=["words", "picture", "none"])
+def test_the_prompt_is_the_newest_words(reply: str) -> None:
+    """It becomes the picture's alt text: that of the third picture must not be the
+    first prompt."""
+    history = [user("a fox"), model(reply), user("at night")]
+    assert gip.read_conversation(history).prompt == "at night"
+
+
+# ── What the host and this plugin put into the texts ─────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        pytest.param(f"Here.\n\n{LINK}\n\nMore?", "Here.\n\n\n\nMore?", id="our-link"),
+        pytest.param(f"x {PNG_URI} y", "x  y", id="data-uri"),
+        pytest.param(f"Look:\n![image]({PNG_URI})", "Look:", id="inline-picture"),
+        pytest.param(
+            '<details type="reasoning" done="true">\n<summary>Thought</summary>\n> hm\n'
+            "</details>\nHere.",
+            "Here.",
+            id="thoughts",
+        ),
+        pytest.param(
+            "<DETAILS>x</DETAILS>A <details>y</details>B", "A B", id="two-blocks"
+        ),
+        pytest.param(
+            '<attached_files>\n<file id="1"/>\n</attached_files>\n\nblue',
+            "blue",
+            id="attachments",
+        ),
+        pytest.param("<context>Tuesday</context>\na fox", "a fox", id="context"),
+        pytest.param("1 < 2 and <b>bold</b>", "1 < 2 and <b>bold</b>", id="other-tags"),
+        pytest.param("![] (x) [a](b)", "![] (x) [a](b)", id="no-picture"),
+    ],
+)
+def test_texts_are_cleaned(stored: str, said: str) -> None:
+    """What nobody said must not be drawn, and megabytes of base64 are no words."""
+    assert gip.clean_text(stored) == said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        gip.GeminiError("overloaded", "Try again later.", model="`m`"),
+        gip.GeminiError("quota_minute", seconds=3),
+        gip.explain_error(gip.ApiError(500, "first\nsecond\u2028third")),
+    ],
+    ids=["with-quote", "without-quote", "quote-of-many-lines"],
+)
+def test_our_own_failures_are_not_fed_back(error: gip.GeminiError) -> None:
+    """A model that reads "overloaded" as its own words draws or repeats it."""
+    answer = (
+        f"Half done\n\n{gip.FAILURE_MARK}{error.text}\n\n{gip.NOTE_MARK}Stored.\n\n"
+    )
+    assert texts(user("a fox"), model(answer), user("again")) == [
+        ("user", "a fox"),
+        ("model", "Half done"),
+        ("user", "again"),
+    ]
+    only_failure = f"{gip.FAILURE_MARK}{error.text}\n\n"
+    assert texts(user("a fox"), model(only_failure), user("again")) == [
+        ("user", "a fox\n\nagain")
+    ]
+
+
+def test_an_answer_that_was_only_a_picture_leaves_no_empty_turn() -> None:
+    """Google refuses a turn without parts."""
+    history = [user("a fox"), model(LINK), user("at night")]
+    assert texts(*history) == [("user", "a fox\n\nat night")]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        pytest.param("data:image/svg+xml;base64,AAAA", id="svg"),
+        pytest.param("data:image/png;charset=utf-8;base64,AAAA", id="parameter"),
+        pytest.param("data:image/jpeg;name=a.jpg;base64,_-Aw==", id="named-url-safe"),
+    ],
+)
+def test_every_data_uri_is_cut_out(uri: str) -> None:
+    """One left in the text is a million tokens: the chat can never go on."""
+    assert gip.clean_text(f"x {uri} y").split() == ["x", "y"]
+
+
+# ── The last turn's own words ────────────────────────────────────────────────────────
+
+
+def test_the_users_own_words_replace_what_the_host_wrapped_around_them() -> None:
+    messages = [user("old"), model("ok"), user([words(f"{RAG}fox"), picture(PNG_URI)])]
+    turns = gip.read_conversation(messages, " a red fox ").turns
+    assert turns[-1] == gip.Turn("user", "a red fox", (PNG_URI,))
+    assert turns[0].text == "old"
+
+
+@pytest.mark.parametrize("own", [None, "", "  "])
+def test_without_own_words_the_message_stands(own: str | None) -> None:
+    assert gip.read_conversation([user("fox")], own).prompt == "fox"
+
+
+def test_own_words_are_cleaned_of_pictures_too() -> None:
+    """A pasted data URI is the user's own, and still no text for the model."""
+    assert PNG_URI not in gip.read_conversation([user("x")], f"hat {PNG_URI}").prompt
+
+
+def test_the_document_template_is_not_drawn() -> None:
+    """Hosts that do not hand over the user's own words wrap them in this."""
+    prompt = gip.read_conversation([user(f"{RAG}\na red fox")]).prompt
+    assert prompt == "a red fox"
+
+
+# ── System prompts ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("messages", "system"),
+    [
+        pytest.param([message("system", "Blue."), user("x")], "Blue.", id="one"),
+        pytest.param(
+            [message("system", "Blue."), message("system", "Blue."), user("x")],
+            "Blue.",
+            id="repeated",
+        ),
+        pytest.param(
+            [message("system", "Blue."), user("x"), message("system", "Wide.")],
+            "Blue.\n\nWide.",
+            id="several-anywhere",
+        ),
+        pytest.param(
+            [message("system", [words("Blue."), words("Wide.")]), user("x")],
+            "Blue.\nWide.",
+            id="parts",
+        ),
+        pytest.param([message("system", None), user("x")], "", id="none"),
+        pytest.param([message("system", "  "), user("x")], "", id="blank"),
+    ],
+)
+def test_system_messages_become_one(messages: list[Any], system: str) -> None:
+    """Presets and folders each add one; an "always in blue" must have its effect."""
+    conversation = gip.read_conversation(messages)
+    assert conversation.system == system
+    assert len(conversation.turns) == 1
+
+
+# ── Pictures ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        pytest.param(picture(PNG_URI), (PNG_URI,), id="object"),
+        pytest.param({"image_url": PNG_URI}, (PNG_URI,), id="string"),
+        pytest.param(picture(f" {PNG_URI}\n"), (PNG_URI,), id="blanks"),
+        pytest.param(picture(None), (), id="none"),
+        pytest.param(picture(""), (), id="empty"),
+        pytest.param(picture(7), (), id="number"),
+        pytest.param({"image_url": None}, (), id="no-object"),
+    ],
+)
+def test_attached_pictures_are_found(part: Any, found: tuple[str, ...]) -> None:
+    """Hosts send them as objects, clients as strings, and some as None."""
+    assert read(user([words("edit"), part])) == [("user", "edit", found)]
+
+
+def test_all_pictures_go_along_and_in_order() -> None:
+    """Losing the second of two photos is the oldest fault of such plugins."""
+    parts = [picture(f"{PNG_URI}{n}") for n in "abc"]
+    [(_, _, found)] = read(user([*parts[:2], words("compare"), parts[2]]))
+    assert found == tuple(f"{PNG_URI}{n}" for n in "abc")
+
+
+def test_a_picture_without_words_is_a_turn() -> None:
+    assert read(user([words(""), picture(PNG_URI)])) == [("user", "", (PNG_URI,))]
+
+
+def test_joined_turns_keep_all_pictures() -> None:
+    one, two = f"{PNG_URI}1", f"{PNG_URI}2"
+    turns = read(user([picture(one)]), model(""), user([words("and"), picture(two)]))
+    assert turns == [("user", "and", (one, two))]
+
+
+# ── Bounds ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_long_history_loses_its_oldest_turns() -> None:
+    """Else a chat that was used for weeks is refused for its length, for ever."""
+    history = [
+        message(("user", "assistant")[n % 2], f"{n:04d}" + "x" * 996)
+        for n in range(101)
+    ]
+    turns = gip.read_conversation(history).turns
+    total = sum(len(turn.text) for turn in turns)
+    assert 0.9 * gip.MAX_HISTORY_CHARACTERS < total <= gip.MAX_HISTORY_CHARACTERS
+    assert turns[0].role == "user" and turns[-1].text.startswith("0100")
+
+
+def test_a_long_prompt_is_kept_whole() -> None:
+    """What the user just wrote is never shortened, whatever the history."""
+    prompt = "x" * 100_000
+    conversation = gip.read_conversation([user("a"), model("b"), user(prompt)])
+    assert conversation.prompt == prompt and len(conversation.turns) == 1
+
+
+@pytest.mark.parametrize(
+    "unit", ["<context>", "<attached_files>", "<details ", "![", "![a](", "data:image/"]
+)
+def test_a_hostile_prompt_does_not_hold_the_host(unit: str) -> None:
+    """Cleaning runs on the event loop: seconds here are seconds for everybody."""
+    prompt = unit * (50_000 // len(unit))
+    started = time.process_time()
+    gip.read_conversation([user(prompt)])
+    assert time.process_time() - started < 0.1
+
+
+# ── Anything at all ──────────────────────────────────────────────────────────────────
+
+scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=12)
+odd_texts = st.sampled_from(
+    ["", " ", "fox", LINK, PNG_URI, f"{gip.FAILURE_MARK}x", "<context>x</context>"]
+)
+parts = st.lists(
+    scalars
+    | st.fixed_dictionaries(
+        {}, optional={"text": scalars | odd_texts, "image_url": scalars}
+    )
+    | st.fixed_dictionaries({"image_url": st.fixed_dictionaries({"url": scalars})}),
+    max_size=3,
+)
+messages = st.lists(
+    scalars
+    | st.dictionaries(st.text(max_size=8), scalars, max_size=3)
+    | st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["user", "assistant", "system", "tool", None]),
+            "content": scalars | odd_texts | parts,
+        }
+    ),
+    max_size=8,
+)
+
+
+@given(messages)
+def test_any_messages_give_a_conversation_that_google_takes(
+    history: list[Any],
+) -> None:
+    """Never an exception; user first, user last, no empty turn, no two of a kind."""
+    turns = gip.read_conversation(history).turns
+    roles = [turn.role for turn in turns]
+    assert roles == ["user", "model"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
+    assert len(roles) % 2 == 1 or not roles
+    assert all(turn.text.strip() or turn.pictures for turn in turns)
+    for turn in turns:
+        assert "base64," not in turn.text and gip.FAILURE_MARK not in turn.text
+
+
+# ── One line of plain words (alt texts and titles) ───────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("a red fox", "a red fox", id="plain"),
+        pytest.param("a\n\tred\r\nfox", "a red fox", id="lines"),
+        pytest.param(
+            "x](http://evil.example) ![y", "x http://evil.example y", id="out"
+        ),
+        pytest.param("`code` *bold* _it_ # h", "code bold it h", id="markdown"),
+        pytest.param("<script>x</script>", "script x /script", id="html"),
+        pytest.param("a\u202etxt\u2066b\u200fc", "a txt b c", id="direction-marks"),
+        pytest.param("a\u2028b\x85c\x00d\ufeffe", "a b c d e", id="controls"),
+        pytest.param("Füchse 狐 🦊", "Füchse 狐 🦊", id="other-scripts"),
+        pytest.param("👩\u200d🎨", "👩\u200d🎨", id="joined-emoji"),
+        pytest.param(f"a {LINK} {PNG_URI}", "a", id="pictures"),
+        pytest.param("**[]()**", "default", id="nothing-left"),
+        pytest.param("", "default", id="empty"),
+    ],
+)
+def test_plain_words(text: str, line: str) -> None:
+    assert gip.plain_words(text, 80, default="default") == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("one two three", "one two…", id="at-a-word"),
+        pytest.param("one, two, three", "one, two…", id="without-the-comma"),
+        pytest.param("onetwothreefour", "onetwothre…", id="one-long-word"),
+        pytest.param("one two 33", "one two 33", id="just-fits"),
+    ],
+)
+def test_plain_words_are_cut_at_a_word(text: str, line: str) -> None:
+    assert gip.plain_words(text, 10, default="") == line
+
+
+@given(st.text() | st.text("[]()!`*_<>|\\{}$&#~\"'\n\u2028 ab", max_size=60))
+def test_plain_words_cannot_break_out_of_markdown(text: str) -> None:
+    """They stand between the brackets of a picture: one sign too many and the picture
+    is gone, or another one is loaded."""
+    line = gip.plain_words(text, 80, default="picture")
+    assert line and line == line.strip() and len(line) <= 81
+    assert not set(line) & set('[]()<>`*_~|\\!#&$"{}\r\n\t\u2028\u2029\u202e')
+    assert line.splitlines() == [line]
+
+
+@pytest.mark.parametrize("lone", ["\ud83d", "\udc00"])
+def test_half_an_emoji_does_not_reach_the_hosts_database(lone: str) -> None:
+    """JSON can carry it, UTF-8 cannot: storing the title or the answer would fail."""
+    gip.plain_words(f"fox {lone} red", 80, default="x").encode()

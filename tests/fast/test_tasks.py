@@ -1,0 +1,251 @@
+"""Room 3, the host's background tasks: answered in its form, without a request."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+import gemini_image_pipe as gip
+
+CHAT = [
+    {"role": "user", "content": "a red fox in the snow"},
+    {"role": "assistant", "content": "![x](/api/v1/files/1/content)"},
+    {"role": "user", "content": "make it blue"},
+]
+
+
+def task_prompt(instruction: str, shape: str, heading: str = "### Output:") -> str:
+    """A prompt as the host's default templates build them (open_webui/config.py)."""
+    return (
+        f"### Task:\n{instruction}\n\n### Guidelines:\n- Be short.\n\n{heading}\n"
+        f"JSON format: {shape}\n\n### Chat History:\n<chat_history>\n"
+        "USER: a red fox\nin the snow\nASSISTANT: Here it is.\nUSER: make it blue\n"
+        "</chat_history>"
+    )
+
+
+def hosts_parser(answer: str) -> Any:
+    """How the host reads such an answer: what stands between the outer braces."""
+    return json.loads(answer[answer.find("{") : answer.rfind("}") + 1])
+
+
+@pytest.mark.parametrize(
+    ("task", "key", "kind"),
+    [
+        pytest.param("title_generation", "title", str, id="title"),
+        pytest.param("tags_generation", "tags", list, id="tags"),
+        pytest.param("follow_up_generation", "follow_ups", list, id="follow-ups"),
+        pytest.param("query_generation", "queries", list, id="queries"),
+        pytest.param("image_prompt_generation", "prompt", str, id="image-prompt"),
+        pytest.param("autocomplete_generation", "text", str, id="autocompletion"),
+        pytest.param("function_calling", "tool_calls", list, id="tools"),
+        pytest.param("memory_review", "operations", list, id="memory"),
+    ],
+)
+@pytest.mark.parametrize("messages", [CHAT, [], None], ids=["chat", "empty", "none"])
+def test_json_tasks_have_the_form_that_the_host_parses(
+    task: str, key: str, kind: type, messages: Any
+) -> None:
+    """An answer of another form is shown as a title, or logged as an error."""
+    answer = hosts_parser(gip.answer_task(task, {"messages": messages}, messages))
+    assert list(answer) == [key] and isinstance(answer[key], kind)
+
+
+@pytest.mark.parametrize("task", ["query_generation", "function_calling"])
+def test_tasks_that_would_cause_work_ask_for_none(task: str) -> None:
+    """A query starts a web search, a tool call runs a tool."""
+    [wishes] = hosts_parser(gip.answer_task(task, None, CHAT)).values()
+    assert wishes == []
+
+
+@pytest.mark.parametrize("task", ["context_compaction", "some_future_task"])
+def test_unknown_tasks_and_compaction_are_answered_with_nothing(task: str) -> None:
+    """Any text would replace the older turns, and with them the pictures' links."""
+    assert gip.answer_task(task, {"messages": CHAT}, CHAT) == ""
+
+
+def test_an_emoji_is_one_emoji() -> None:
+    assert len(gip.answer_task("emoji_generation", {}, CHAT)) == 1
+
+
+@pytest.mark.parametrize(
+    ("responses", "merged"),
+    [
+        pytest.param(["one", "two"], "one\n\ntwo", id="two"),
+        pytest.param(["one", None, 7], "one", id="odd-ones"),
+        pytest.param(None, "", id="none"),
+        pytest.param("one", "", id="no-list"),
+    ],
+)
+def test_merging_answers_keeps_them(responses: Any, merged: str) -> None:
+    body = {"responses": responses}
+    assert gip.answer_task("moa_response_generation", body, None) == merged
+
+
+# ── Titles ───────────────────────────────────────────────────────────────────────────
+
+
+def title(task_body: Any, messages: Any = None) -> str:
+    answer = hosts_parser(gip.answer_task("title_generation", task_body, messages))
+    assert isinstance(answer["title"], str)
+    return answer["title"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        pytest.param(CHAT, "a red fox in the snow", id="first-words"),
+        pytest.param(
+            [{"role": "user", "content": 'say "{hi}" [now]'}], "say hi now", id="signs"
+        ),
+        pytest.param(
+            [{"role": "user", "content": "![x](data:image/png;base64,AAAA) a hat"}],
+            "a hat",
+            id="picture-in-the-text",
+        ),
+        pytest.param(
+            [
+                {"role": "user", "content": [{"image_url": {"url": "data:"}}]},
+                {"role": "assistant", "content": "A cat."},
+                {"role": "user", "content": "as a stamp"},
+            ],
+            "as a stamp",
+            id="first-turn-is-a-picture",
+        ),
+        pytest.param([], "Gemini Image", id="no-words"),
+        pytest.param([None, {"role": "user"}], "Gemini Image", id="none"),
+    ],
+)
+def test_the_title_is_the_users_own_words(messages: Any, expected: str) -> None:
+    assert title({"messages": messages}) == expected
+
+
+def test_a_title_is_short() -> None:
+    text = title({"messages": [{"role": "user", "content": "fox " * 5000}]})
+    assert 20 < len(text) <= gip.MAX_TITLE_CHARACTERS + 1
+
+
+@pytest.mark.parametrize("task_body", [None, {}, "x", {"messages": None}])
+def test_without_the_original_form_the_quoted_chat_serves(task_body: Any) -> None:
+    """Old hosts send the finished task prompt alone."""
+    prompt = task_prompt("Generate a title.", '{ "title": "your title here" }')
+    assert title(task_body, [{"role": "user", "content": prompt}]) == (
+        "a red fox in the snow"
+    )
+
+
+def test_the_image_prompt_is_the_newest_wish() -> None:
+    wish = 'a "{red}" fox\nat night'
+    messages = [
+        {"role": "user", "content": "a fox"},
+        {"role": "assistant", "content": "Which colour?"},
+        {"role": "user", "content": wish},
+    ]
+    answer = gip.answer_task("image_prompt_generation", {"messages": messages}, None)
+    assert hosts_parser(answer) == {"prompt": wish}
+
+
+# ── Task prompts without the task's name ─────────────────────────────────────────────
+
+AUTOCOMPLETE = """### Task:
+You are an autocompletion system. Continue the text in `<text>`.
+
+### **Instructions**:
+5. If unsure, return: `{ "text": "" }`.
+
+### **Output Rules**:
+- Respond only in JSON format: `{ "text": "<your_completion>" }`.
+
+### Context:
+<chat_history>
+USER: hello
+</chat_history>
+<type>General</type>
+<text>a red f</text>
+#### Output:
+"""
+DOCUMENTS = """### Task:
+Respond to the user query using the provided context, incorporating inline citations.
+
+### Guidelines:
+- If uncertain, ask the user for clarification.
+
+### Output:
+Provide a clear and direct response to the user's query.
+
+<context>
+<source id="1" name="foxes.json">{"title": "Foxes", "text": "red"}</source>
+</context>
+"""
+
+
+def unnamed(prompt: str) -> str | None:
+    messages = [{"role": "user", "content": prompt}]
+    return gip.unnamed_task(gip.read_conversation(messages))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "task"),
+    [
+        pytest.param(
+            task_prompt("Generate a title.", '{ "title": "your title" }'),
+            "title_generation",
+            id="title",
+        ),
+        pytest.param(
+            task_prompt("Generate tags.", '{ "tags": ["tag1", "tag2"] }'),
+            "tags_generation",
+            id="tags",
+        ),
+        pytest.param(
+            task_prompt(
+                'Predict messages. A JSON object with a "follow_ups" key.',
+                '{ "follow_ups": ["one", "two"] }',
+            ),
+            "follow_up_generation",
+            id="follow-ups",
+        ),
+        pytest.param(
+            task_prompt("Analyze the history.", '{\n  "queries": ["query1"]\n}'),
+            "query_generation",
+            id="queries",
+        ),
+        pytest.param(
+            task_prompt("Generate a prompt.", '{\n    "prompt": "description"\n}'),
+            "image_prompt_generation",
+            id="image-prompt",
+        ),
+        pytest.param(AUTOCOMPLETE, "autocomplete_generation", id="autocompletion"),
+    ],
+)
+def test_a_task_prompt_is_known_by_its_form(prompt: str, task: str) -> None:
+    """Hosts and clients that do not name the task must not pay a picture per turn."""
+    assert unnamed(prompt) == task
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        pytest.param("a red fox", id="plain"),
+        pytest.param("### Task: draw a fox", id="heading-of-the-user"),
+        pytest.param('Output: "title": "x"', id="json-words"),
+        pytest.param("A poster.\n### Task:\n### Output:\n", id="headings-later"),
+        pytest.param("", id="empty"),
+        pytest.param(f"{DOCUMENTS}\na red fox", id="documents-or-web-search"),
+    ],
+)
+def test_a_users_prompt_is_no_task(prompt: str) -> None:
+    """Taken for a task it would be answered with an empty bubble. The host itself puts
+    its document template, headings and all, around a user's words."""
+    assert unnamed(prompt) is None
+
+
+@pytest.mark.parametrize("unit", ["<chat_history>", '"a"', "### Output:", "\nUSER: "])
+def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
+    prompt = "### Task:\n### Output:\n" + unit * (50_000 // len(unit))
+    messages = [{"role": "user", "content": prompt}]
+    started = time.process_time()
+    unnamed(prompt)
+    gip.answer_task("title_generation", None, messages)
+    assert time.process_time() - started < 0.2
