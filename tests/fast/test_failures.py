@@ -1,0 +1,726 @@
+"""Room 5: an error or refusal of Google's in, a sentence for the chat out."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gemini_image_pipe as gip
+
+MODEL = "`gemini-nano-banana-2.1`"
+AUTH_KEY = "AQ." + "Ab8RN6Kx_-" * 4
+OLD_KEY = "AIza" + "SyD-9tSrke72PouQMnMX-a7eZSW0jkFMBWY"
+TRACE = re.compile(r"[{}<>]|Traceback|Error\b|\bNone\b|type\.googleapis|\\")
+
+
+def failure(status: int, body: Any = None, raw: bytes = b"") -> gip.GeminiError:
+    values = {"model": MODEL, "host": "api.example", "elapsed": 7}
+    return gip.explain_error(gip.read_error(status, body), raw, **values)
+
+
+def google(
+    code: int, message: str, status: str = "", details: Any = None
+) -> dict[str, Any]:
+    error: dict[str, Any] = {"code": code, "message": message, "status": status}
+    if details is not None:
+        error["details"] = details
+    return {"error": error}
+
+
+def reason(name: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": name}
+
+
+def quota(quota_id: str, delay: str | None = None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"@type": "type.googleapis.com/google.rpc.Help", "links": []},
+        {
+            "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+            "violations": [{"quotaId": quota_id}],
+        },
+    ]
+    if delay:
+        retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo"}
+        found.append({**retry, "retryDelay": delay})
+    return found
+
+
+def assert_readable(error: gip.GeminiError) -> None:
+    """A person reads this: words, an advice, and nothing of the machinery."""
+    assert not TRACE.search(error.text), error.text
+    assert error.text.startswith("**") and len(error.text) < 800
+    assert error.text.count("\n") == 0
+    assert error.what and not re.search(r"[`*{}<>]", error.what)
+    assert not re.search(r"(:|“”|\(\)|  )\s*$", error.text)
+
+
+# ── What each of Google's errors means ───────────────────────────────────────────────
+
+YOUR_QUOTA = (
+    "You exceeded your current quota, please check your plan and billing details."
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "message", "details"),
+    [
+        pytest.param(
+            "key_refused",
+            400,
+            "API key not valid. Please pass a valid API key.",
+            [reason("API_KEY_INVALID")],
+            id="key-not-valid",
+        ),
+        pytest.param(
+            "key_refused",
+            400,
+            "API Key not found. Please pass a valid API key.",
+            None,
+            id="key-not-found",
+        ),
+        pytest.param(
+            "key_expired",
+            400,
+            "API key expired. Please renew the API key.",
+            [reason("API_KEY_INVALID")],
+            id="key-expired",
+        ),
+        pytest.param(
+            "key_leaked",
+            403,
+            "Your API key was reported as leaked. Please use another API key.",
+            None,
+            id="key-leaked",
+        ),
+        pytest.param(
+            "key_type",
+            401,
+            "Request had invalid authentication credentials. Expected OAuth 2 access "
+            "token, login cookie or other valid authentication credential.",
+            [reason("ACCESS_TOKEN_TYPE_UNSUPPORTED")],
+            id="key-type",
+        ),
+        pytest.param("key_refused", 401, "Unauthorized", None, id="any-401"),
+        pytest.param(
+            "key_restricted",
+            403,
+            "Requests to this API generativelanguage.googleapis.com method google.ai."
+            "generativelanguage.v1beta.GenerativeService.GenerateContent are blocked.",
+            [reason("API_KEY_SERVICE_BLOCKED")],
+            id="key-restricted-to-other-services",
+        ),
+        pytest.param(
+            "key_restricted",
+            403,
+            "Requests from referer are blocked.",
+            [reason("API_KEY_HTTP_REFERRER_BLOCKED")],
+            id="key-restricted-to-a-site",
+        ),
+        pytest.param(
+            "api_disabled",
+            403,
+            "Generative Language API has not been used in project 1 before or it is "
+            "disabled.",
+            [reason("SERVICE_DISABLED")],
+            id="api-disabled",
+        ),
+        pytest.param(
+            "permission", 403, "The caller does not have permission", None, id="any-403"
+        ),
+        pytest.param(
+            "billing",
+            400,
+            "Imagen API is only accessible to billed users at this time.",
+            None,
+            id="billed-users-only",
+        ),
+        pytest.param(
+            "region",
+            400,
+            "User location is not supported for the API use.",
+            None,
+            id="location",
+        ),
+        pytest.param(
+            "region",
+            400,
+            "Image generation is not available in your country.",
+            None,
+            id="country",
+        ),
+        pytest.param(
+            "model_unknown",
+            404,
+            "models/x is not found for API version v1beta, or is not supported for "
+            "generateContent. Call ListModels to see the list of available models and "
+            "their supported methods.",
+            None,
+            id="model-not-found",
+        ),
+        pytest.param(
+            "model_unknown", 404, "Requested entity was not found.", None, id="entity"
+        ),
+        pytest.param(
+            "model_retired",
+            404,
+            "This model models/x is no longer available to new users. Please update "
+            "your code to use a newer model for the latest features.",
+            None,
+            id="not-for-new-users",
+        ),
+        pytest.param(
+            "model_retired",
+            404,
+            "models/x is no longer available. Please update your code to use models/y",
+            None,
+            id="retired",
+        ),
+        pytest.param(
+            "api_version",
+            400,
+            'Invalid JSON payload received. Unknown name "responseModalities" at '
+            "'generation_config': Cannot find field.",
+            None,
+            id="api-version-too-old",
+        ),
+        pytest.param(
+            "parameter",
+            400,
+            'Invalid JSON payload received. Unknown name "seed" at '
+            "'generation_config': Cannot find field.",
+            None,
+            id="unknown-field",
+        ),
+        pytest.param(
+            "parameter",
+            400,
+            "Unsupported image_size '8K'. Supported values are: 1K, 2K, 4K.",
+            None,
+            id="image-size",
+        ),
+        pytest.param(
+            "parameter",
+            400,
+            "aspect_ratio must be one of '1:1', '1:4', or '21:9'",
+            None,
+            id="aspect-ratio",
+        ),
+        pytest.param(
+            "parameter",
+            400,
+            "Thinking level is not supported for this model.",
+            None,
+            id="thinking-level",
+        ),
+        pytest.param(
+            "parameter",
+            400,
+            "Thinking is not enabled for models/gemini-2.5-flash-image",
+            None,
+            id="thinking",
+        ),
+        pytest.param(
+            "parameter",
+            400,
+            "Image output is disabled for this aspect ratio",
+            None,
+            id="disabled-is-not-always-the-api",
+        ),
+        pytest.param(
+            "request", 400, "Request contains an invalid argument.", None, id="argument"
+        ),
+        pytest.param(
+            "request",
+            400,
+            "Image part is missing a thought_signature in content position 2, part "
+            "position 1.",
+            None,
+            id="signature",
+        ),
+        pytest.param(
+            "too_large",
+            400,
+            "Request payload size exceeds the limit: 20971520 bytes.",
+            None,
+            id="payload",
+        ),
+        pytest.param(
+            "too_large",
+            400,
+            "The input token count (1050890) exceeds the maximum number of tokens "
+            "allowed (32768).",
+            None,
+            id="tokens",
+        ),
+        pytest.param(
+            "prompt_blocked",
+            400,
+            "Image generation failed with the following error: The prompt could not be "
+            "submitted. This prompt contains sensitive words that violate Google's "
+            "Responsible AI practices.",
+            None,
+            id="prompt-refused",
+        ),
+        *(
+            pytest.param("input_picture", 400, message, None, id=name)
+            for name, message in {
+                "unreadable": "Unable to process input image. Please retry or report "
+                "in https://developers.generativeai.google/guide/troubleshooting",
+                "not-valid": "Provided image is not valid.",
+                "svg": "Unsupported MIME type: image/svg+xml",
+                "half-a-type": "Unsupported MIME type: png",
+                "wrong-type": "Unhandled generated data mime type: image/jpeg",
+            }.items()
+        ),
+        pytest.param(
+            "quota_zero",
+            429,
+            f"{YOUR_QUOTA} \n* Quota exceeded for metric: generativelanguage.googleapis"
+            ".com/generate_content_free_tier_requests, limit: 0, model: x\n"
+            "Please retry in 37.36s.",
+            None,
+            id="limit-0",
+        ),
+        pytest.param(
+            "quota_zero",
+            429,
+            YOUR_QUOTA,
+            quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "37s"),
+            id="free-tier",
+        ),
+        pytest.param(
+            "quota_day",
+            429,
+            YOUR_QUOTA,
+            quota("GenerateRequestsPerDayPerProjectPerModel", "12s"),
+            id="per-day",
+        ),
+        pytest.param(
+            "quota_minute",
+            429,
+            YOUR_QUOTA,
+            quota("GenerateRequestsPerMinutePerProjectPerModel", "12s"),
+            id="per-minute",
+        ),
+        pytest.param(
+            "quota_day",
+            429,
+            "Quota exceeded.",
+            [{"retryDelay": "44788s"}],
+            id="long-delay",
+        ),
+        pytest.param(
+            "quota_minute", 429, "Slow down.", [{"retryDelay": "9s"}], id="short-delay"
+        ),
+        pytest.param(
+            "quota_prepaid",
+            429,
+            "Your prepayment credits are depleted. Please go to AI Studio at "
+            "https://ai.studio/projects to manage your project and billing.",
+            None,
+            id="prepaid",
+        ),
+        pytest.param(
+            "capacity",
+            429,
+            "Resource has been exhausted (e.g. check quota).",
+            None,
+            id="exhausted",
+        ),
+        pytest.param(
+            "capacity",
+            429,
+            "Resource exhausted. Please try again later.",
+            None,
+            id="vertex-capacity",
+        ),
+        pytest.param(
+            "google", 500, "An internal error has occurred.", None, id="internal"
+        ),
+        pytest.param(
+            "overloaded",
+            503,
+            "This model is currently experiencing high demand. Spikes in demand are "
+            "usually temporary. Please try again later.",
+            None,
+            id="high-demand",
+        ),
+        pytest.param(
+            "overloaded",
+            503,
+            "No capacity available for model x on the server",
+            [reason("MODEL_CAPACITY_EXHAUSTED")],
+            id="no-capacity",
+        ),
+        pytest.param(
+            "gateway_timeout",
+            504,
+            "Deadline expired before operation could complete.",
+            None,
+            id="deadline",
+        ),
+        pytest.param("http", 499, "The operation was cancelled.", None, id="cancelled"),
+        pytest.param("http", 418, "I am a teapot", None, id="unknown-status"),
+    ],
+)
+def test_an_error_is_recognised_and_quoted(
+    kind: str, code: int, message: str, details: Any
+) -> None:
+    """The wrong kind sends the user, or the administrator, on the wrong errand."""
+    error = failure(code, google(code, message, details=details))
+    assert error.kind == kind
+    assert_readable(error)
+    assert message.split(". ")[0][:40].rstrip(".") in error.quote
+
+
+@pytest.mark.parametrize(
+    ("kind", "who"),
+    [
+        ("key_refused", "administrator"),
+        ("key_leaked", "administrator"),
+        ("quota_zero", "billing"),
+        ("quota_day", "tomorrow"),
+        ("region", "not yours"),
+        ("too_large", "fewer or smaller"),
+        ("picture_safety", "rephrase"),
+        ("account_limited", "administrator"),
+        ("overloaded", "try again"),
+    ],
+)
+def test_a_message_says_whose_turn_it_is(kind: str, who: str) -> None:
+    """A user cannot buy credit, and an administrator need not rephrase a prompt."""
+    assert who in gip.GeminiError(kind, model=MODEL).text
+
+
+@pytest.mark.parametrize("kind", sorted(gip.MESSAGES))
+@pytest.mark.parametrize("values", [{}, {"model": MODEL, "host": "h", "elapsed": 1}])
+def test_every_message_is_whole_with_and_without_its_values(
+    kind: str, values: dict[str, Any]
+) -> None:
+    """A placeholder left in, or a sentence begun with nothing, would be shown."""
+    error = gip.GeminiError(kind, status=418, target="b.example", **values)
+    assert_readable(error)
+    assert "?" not in error.text
+    advice = error.text.split("** ", 1)[1]
+    assert len(advice) > 10 and advice.endswith(".") and advice[0].isupper()
+
+
+def test_a_zero_quota_gets_no_advice_to_wait() -> None:
+    """It never ends, although Google sends a delay with it."""
+    error = failure(429, google(429, "limit: 0", details=[{"retryDelay": "37s"}]))
+    assert "37" not in error.text and error.kind not in gip.RETRYABLE
+
+
+@pytest.mark.parametrize(
+    "kind", ["quota_day", "quota_prepaid", "key_refused", "billing"]
+)
+def test_what_repeating_cannot_help_is_not_retryable(kind: str) -> None:
+    assert kind not in gip.RETRYABLE
+
+
+@pytest.mark.parametrize(
+    ("delay", "shown"),
+    [("34.4s", "34 seconds"), ("0.2s", "1 seconds"), ("7s", "7 seconds")],
+)
+def test_the_seconds_to_wait_are_named(delay: str, shown: str) -> None:
+    error = failure(429, google(429, "x", details=quota("PerMinute", delay)))
+    assert shown in error.text and error.retry_after == float(delay[:-1])
+
+
+@pytest.mark.parametrize(
+    "delay", ["soon", "", None, 7, {"seconds": 7}, "-3s", "9" * 400 + "s", "\u0663s"]
+)
+def test_an_odd_delay_is_no_accident(delay: Any) -> None:
+    """A delay that cannot be read must not hide the error it came with."""
+    details = [*quota("PerMinute"), {"retryDelay": delay}]
+    assert_readable(failure(429, google(429, "x", details=details)))
+
+
+# ── Shapes ───────────────────────────────────────────────────────────────────────────
+
+BUSY = "The model is overloaded. Please try again later."
+NESTED = json.dumps(google(429, BUSY, "RESOURCE_EXHAUSTED"), indent=2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(google(503, BUSY, "UNAVAILABLE"), id="google"),
+        pytest.param([google(503, BUSY)], id="array"),
+        pytest.param({"error": {"message": BUSY}}, id="message-only"),
+        pytest.param(
+            {"error": {"code": "unavailable", "message": BUSY}}, id="text-code"
+        ),
+        pytest.param({"error": {"code": "503", "message": BUSY}}, id="number-as-text"),
+        pytest.param({"event_type": "error", "error": {"message": BUSY}}, id="event"),
+        pytest.param(
+            {"error": {"message": BUSY, "errors": [{"reason": "x"}]}}, id="old-google"
+        ),
+        pytest.param({"error": BUSY}, id="bare-text"),
+        pytest.param({"detail": BUSY}, id="detail"),
+        pytest.param({"message": BUSY}, id="message"),
+        pytest.param({"error": None, "message": BUSY}, id="error-none"),
+        pytest.param(google(503, NESTED), id="json-in-the-message"),
+        pytest.param(google(503, f"[{NESTED}]"), id="json-array-in-the-message"),
+        pytest.param({"error": NESTED}, id="json-in-the-error"),
+        pytest.param(
+            google(503, f"gateway: upstream said {NESTED}"), id="words-before-the-json"
+        ),
+        pytest.param(google(503, f"  {NESTED}\n"), id="json-with-blanks"),
+    ],
+)
+def test_googles_sentence_is_found_in_every_shape(body: Any) -> None:
+    """And without the JSON around it."""
+    error = failure(503, body)
+    assert BUSY in error.text
+    assert_readable(error)
+    assert "RESOURCE_EXHAUSTED" not in error.text and '"message"' not in error.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(None, id="none"),
+        pytest.param([], id="empty-array"),
+        pytest.param({}, id="empty-object"),
+        pytest.param({"error": {}}, id="empty-error"),
+        pytest.param({"error": ""}, id="empty-text"),
+        pytest.param({"error": {"message": None, "details": None}}, id="nulls"),
+        pytest.param({"error": {"message": ["x"], "details": ["x", 7]}}, id="odd"),
+        pytest.param({"error": {"message": "{}"}}, id="empty-json"),
+        pytest.param({"error": {"message": "{<`*>}"}}, id="only-signs"),
+        pytest.param({"error": 7}, id="number"),
+        pytest.param({"detail": [{"loc": ["body"], "msg": "x"}]}, id="list-of-details"),
+        pytest.param([[[]]], id="arrays"),
+        pytest.param("text", id="text"),
+        pytest.param(7, id="bare-number"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 404, 429, 500, 503, 599])
+def test_an_error_that_says_nothing_still_gives_a_message(
+    body: Any, status: int
+) -> None:
+    assert_readable(failure(status, body))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [8, 1301, 0, -1, True],
+    ids=["grpc", "gateways-own", "zero", "minus", "true"],
+)
+def test_a_code_that_is_no_http_status_does_not_replace_it(code: Any) -> None:
+    """gRPC gateways number errors their own way: 8 is a quota, and 429 is the status
+    that tells so."""
+    error = failure(429, {"error": {"code": code, "message": "Slow down."}})
+    assert error.kind == "quota_minute"
+    assert failure(429, {"code": code, "message": "Slow down."}).kind == "quota_minute"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"status": "RESOURCE_EXHAUSTED"}, "quota_minute"),
+        ({"status": "UNAVAILABLE"}, "overloaded"),
+        ({"status": "INTERNAL"}, "google"),
+        ({"status": "NOT_FOUND"}, "model_unknown"),
+        ({"code": "429"}, "quota_minute"),
+        ({"code": 503}, "overloaded"),
+    ],
+)
+def test_an_error_inside_a_stream_brings_its_own_status(
+    said: dict[str, Any], kind: str
+) -> None:
+    """There HTTP said 200 long ago, and "error (HTTP 200)" helps nobody."""
+    error = failure(200, {"error": {"message": "Sorry.", **said}})
+    assert error.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "kind", "quote"),
+    [
+        pytest.param(
+            502,
+            b"<html><head><title>502</title></head><body><center><h1>502 Bad Gateway"
+            b"</h1></center><hr>nginx</body></html>",
+            "google",
+            "502 Bad Gateway nginx",
+            id="nginx",
+        ),
+        pytest.param(
+            504,
+            b"<!DOCTYPE html><style>a{b:c}</style><script>var x={}</script><p>Time",
+            "gateway_timeout",
+            "Time",
+            id="style-and-script",
+        ),
+        pytest.param(413, b"Payload Too Large", "too_large", "Payload Too", id="413"),
+        pytest.param(
+            500,
+            b"bufio.Scanner: token too long",
+            "google",
+            "token too long",
+            id="relay",
+        ),
+        pytest.param(503, b"\xff\xfe\x00plain", "overloaded", "plain", id="charset"),
+        pytest.param(500, b"<script>alert(1)", "google", "", id="open-script"),
+        pytest.param(500, b"<p", "google", "", id="open-tag"),
+        pytest.param(503, b"", "overloaded", "", id="empty"),
+    ],
+)
+def test_a_page_or_a_plain_body_is_cut_to_its_words(
+    status: int, page: bytes, kind: str, quote: str
+) -> None:
+    """Markup in a chat is noise at best, and a script at worst."""
+    error = failure(status, None, page)
+    assert error.kind == kind
+    assert quote in error.quote and bool(quote) == bool(error.quote)
+    assert_readable(error)
+
+
+@pytest.mark.parametrize("raw", [b"", b"404 page not found", b"<h1>Not Found</h1>"])
+def test_a_404_that_is_not_googles_names_status_and_host(raw: bytes) -> None:
+    """Behind it is a wrong base URL; blaming the model sends people to change that."""
+    error = failure(404, None, raw)
+    assert "404" in error.text and "api.example" in error.text
+
+
+@given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
+def test_any_body_gives_a_readable_message(raw: bytes) -> None:
+    error = failure(500, None, raw)
+    assert not set(error.text) & set("{}<>\n\r") and error.text.startswith("**Google")
+
+
+# ── Quotes ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        pytest.param("two\n  lines", "two lines", id="lines"),
+        pytest.param("a [b](http://c) `d` *e*", "a b(http://c) d e", id="markdown"),
+        pytest.param("![x](http://evil.example/a.png)", "!x(http", id="remote-picture"),
+        pytest.param("a\u202eb\x00c", "a b c", id="controls"),
+        pytest.param("See. Support code: 355", "See. Support code: 355", id="support"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_a_quote_is_one_safe_line(said: str, quoted: str) -> None:
+    """Google's sentence may hold the user's, or an attacker's, words."""
+    result = gip.quote_sentence(said)
+    assert quoted in result and bool(quoted) == bool(result)
+    assert "](" not in result and "\n" not in result
+
+
+def test_a_quote_is_cut_at_a_word() -> None:
+    result = gip.quote_sentence("word " * 500)
+    assert len(result) <= 300 and result.endswith("word…")
+
+
+def test_a_quota_quote_leaves_out_metrics_and_links() -> None:
+    """The rest of Google's text is an internal name and two addresses."""
+    said = (
+        f"{YOUR_QUOTA} For more information on this error, head to: https://a.example. "
+        "To monitor your current usage, head to: https://b.example. \n* Quota exceeded "
+        "for metric: c.example/free_tier_requests, limit: 0, model: x"
+    )
+    result = gip.quote_sentence(said)
+    assert result.startswith(YOUR_QUOTA) and "metric" not in result
+
+
+# ── Refusals ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("MAX_TOKENS", "cut_off"),
+        ("IMAGE_SAFETY", "picture_safety"),
+        ("IMAGE_PROHIBITED_CONTENT", "picture_prohibited"),
+        ("IMAGE_RECITATION", "picture_recitation"),
+        ("IMAGE_OTHER", "picture_failed"),
+        ("NO_IMAGE", "no_picture"),
+        ("SAFETY", "picture_safety"),
+        ("RECITATION", "picture_recitation"),
+        ("LANGUAGE", "picture_failed"),
+        ("BLOCKLIST", "picture_safety"),
+        ("PROHIBITED_CONTENT", "picture_prohibited"),
+        ("SPII", "picture_safety"),
+        ("ESCALATION", "picture_failed"),
+        ("MODEL_ARMOR", "picture_safety"),
+        ("PUP_LIMITED_DISABLED", "account_limited"),
+        ("OTHER", "picture_failed"),
+        ("MALFORMED_FUNCTION_CALL", "picture_failed"),
+        ("MALFORMED_RESPONSE", "picture_failed"),
+        ("MISSING_THOUGHT_SIGNATURE", "picture_failed"),
+        ("FINISH_REASON_UNSPECIFIED", "picture_failed"),
+        ("SOME_FUTURE_REASON", "picture_failed"),
+    ],
+)
+def test_a_finish_reason_is_explained_and_named(reason: str, kind: str) -> None:
+    """An unknown one too: Google adds them without notice."""
+    error = gip.explain_refusal(gip.Refusal(reason), model=MODEL)
+    assert error.kind == kind
+    assert reason in error.text and len(error.text) > len(reason) + 40
+    assert_readable(error)
+
+
+@pytest.mark.parametrize(
+    "reason", ["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "JAILBREAK", "NEW"]
+)
+def test_a_blocked_prompt_is_said_to_be_the_prompt(reason: str) -> None:
+    error = gip.explain_refusal(gip.Refusal(reason, about="prompt"), model=MODEL)
+    assert error.kind == "prompt_blocked" and reason in error.text
+
+
+def test_googles_sentence_comes_before_the_reasons_name() -> None:
+    """It alone holds the support code and what may be done."""
+    said = (
+        "Unable to show the generated image. You will not be charged for this request. "
+        "Support code: 42876398."
+    )
+    error = gip.explain_refusal(gip.Refusal("IMAGE_OTHER", said), model=MODEL)
+    assert error.quote == said and said in error.text
+
+
+# ── Secrets ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        pytest.param(f"Consumer 'api_key:{OLD_KEY}' has been suspended.", id="old-key"),
+        pytest.param(f"key {AUTH_KEY}, refused", id="auth-key"),
+        pytest.param(f"GET https://h/v1beta/models?key={AUTH_KEY}&x=1", id="in-a-url"),
+        pytest.param("GET https://h/models?alt=sse&key=secret-5f2a", id="other-key"),
+        pytest.param("Authorization: Bearer secret-5f2a-ZZZ==", id="bearer"),
+        pytest.param("authorization: bearer secret-5f2a-ZZZ", id="bearer-small"),
+        pytest.param("token ya29.secret-5f2a_x", id="oauth"),
+    ],
+)
+def test_no_key_gets_into_a_message(leak: str) -> None:
+    """Whoever may use the model may read the message."""
+    error = failure(403, google(403, leak))
+    for text in (error.text, error.what, gip.redact(leak)):
+        for secret in (OLD_KEY, AUTH_KEY, "5f2a"):
+            assert secret not in text
+
+
+def test_given_secrets_are_masked_whatever_they_look_like() -> None:
+    assert gip.redact("no sk-77x here: sk-77x", "sk-77x") == "no [key] here: [key]"
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    ["AQ. and AIza are the beginnings", "a bearer of news", "the key=value pair", ""],
+)
+def test_ordinary_words_are_not_masked(harmless: str) -> None:
+    assert gip.redact(harmless) == harmless
+
+
+def test_a_failure_does_not_carry_its_words_into_a_log() -> None:
+    """Loggers print str(error) and repr(error)."""
+    error = failure(403, google(403, f"key {OLD_KEY}"))
+    assert OLD_KEY not in f"{error} {error!r}"
