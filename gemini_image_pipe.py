@@ -18,6 +18,7 @@ import inspect
 import io
 import json
 import logging
+import math
 import os
 import re
 import socket
@@ -187,7 +188,7 @@ def is_image_model(model: ListedModel) -> bool:
     names = f"{model.id} {model.name}"
     if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(model.id):
         return False
-    return not model.methods or uses_generate(model) or "predict" in model.methods
+    return not model.methods or bool({"generateContent", "predict"} & {*model.methods})
 
 
 def uses_generate(model: ListedModel) -> bool:
@@ -208,12 +209,11 @@ def is_preview(model_id: str) -> bool:
 
 
 def successor_of(model_id: str) -> Successor | None:
-    """The table's successor of an id, or the released model a preview became."""
+    """The table's successor of an id."""
     for pattern, successor in SUCCESSORS:
         if fnmatch.fnmatchcase(model_id, pattern):
             return successor
-    released = _PREVIEW.split(model_id)[0]
-    return Successor(released) if released != model_id else None
+    return None
 
 
 def successors(model_id: str) -> Iterator[Successor]:
@@ -285,11 +285,13 @@ def resolve_model(
     among the wanted models.
     """
     if asked == AUTO:
-        chosen = choose_models(available.values(), wanted) or available
-        return _route(AUTO, newest_model(chosen), available)
+        chosen = [
+            i for i in choose_models(available.values(), wanted) if i in available
+        ]
+        return _route(AUTO, newest_model(chosen or available), available)
     if asked in available or not follow:
         return _route(asked, asked, available)
-    heirs = list(successors(asked))
+    heirs = _heirs(asked, available)
     if not heirs or (not available and model_facts(asked)):
         return _route(asked, asked, available)
     return _first_heir(asked, heirs, available)
@@ -310,14 +312,22 @@ def next_route(
     heir: Route | None = None
     if not follow:
         return None
-    if named and named not in tried:
+    if named and named not in tried and is_image_model(ListedModel(named, named)):
         heir = _route(route.asked, named, available)
     elif route.asked == AUTO and available:
         heir = _route(AUTO, newest_model(available), available)
     else:
-        steps = [step for step in successors(route.model) if step.id not in tried]
-        heir = _first_heir(route.asked, steps, available)
+        heirs = [h for h in _heirs(route.model, available) if h.id not in tried]
+        heir = _first_heir(route.asked, heirs, available)
     return heir and replace(heir, tried=tried)
+
+
+def _heirs(model_id: str, available: dict[str, ListedModel]) -> list[Successor]:
+    """The table's successors; for a preview it lacks, the released model, if listed."""
+    released = _PREVIEW.split(model_id)[0]
+    return list(successors(model_id)) or [
+        Successor(released) for _ in (1,) if released in available
+    ]
 
 
 def _first_heir(
@@ -348,7 +358,7 @@ def choose_models(
     by_id = {model.id: model for model in available}
     known = [facts.id for facts in CURRENT_MODELS if facts.id in by_id]
     order = known + [model_id for model_id in by_id if model_id not in known]
-    patterns = [clean_model_id(pattern) for pattern in wanted]
+    patterns = [name for pattern in wanted if (name := clean_model_id(pattern))]
     if patterns:
         order = [i for i in order if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
         order += [
@@ -397,6 +407,7 @@ def _retired_name(model_id: str, models: dict[str, ListedModel], follow: bool) -
 # What one request asks for beyond its words.
 
 MAX_COUNT = 4
+_WHOLE = re.compile(r"[0-9]{1,6}")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[:/]\s*(\d{1,5}(?:\.\d+)?)\s*")
 _PIXELS = re.compile(r"\s*(\d{2,5})\s*[xX×*]\s*(\d{2,5})\s*")
 
@@ -417,26 +428,29 @@ def options_from_body(body: dict[str, Any]) -> ImageOptions:
     Reads `aspect_ratio`, `size` ("1024x1536"), `image_size` and `n`; whatever cannot
     be read is left out rather than refused.
     """
-    ratio = _RATIO.fullmatch(str(body.get("aspect_ratio") or ""))
-    pixels = _PIXELS.fullmatch(str(body.get("size") or ""))
+    ratio = _RATIO.fullmatch(_word(body.get("aspect_ratio")))
+    pixels = _PIXELS.fullmatch(_word(body.get("size")))
     aspect_ratio = None
     if ratio:
         aspect_ratio = f"{ratio.group(1)}:{ratio.group(2)}"
     elif pixels and int(pixels.group(1)) and int(pixels.group(2)):
         aspect_ratio = nearest_ratio(int(pixels.group(1)) / int(pixels.group(2)))
-    size = str(body.get("image_size") or "").strip().upper()
+    size = _word(body.get("image_size")).upper()
+    count = _word(body.get("n"))
     return ImageOptions(
         aspect_ratio=aspect_ratio,
         image_size=size if size in ("512", "1K", "2K", "4K") else None,
-        count=_count(body.get("n")),
+        count=min(max(int(count), 1), MAX_COUNT) if _WHOLE.fullmatch(count) else 1,
     )
 
 
-def _count(value: Any) -> int:
-    try:
-        return min(max(int(str(value)), 1), MAX_COUNT)
-    except ValueError:
-        return 1
+def _word(value: Any) -> str:
+    """A parameter as text: it may have come as text or as any JSON value."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if 0 < value < 1_000_000 else ""
+    return value.strip() if isinstance(value, str) else ""
 
 
 def ratio_value(ratio: str) -> float:
@@ -447,7 +461,7 @@ def ratio_value(ratio: str) -> float:
 
 def nearest_ratio(value: float, allowed: Iterable[str] = RATIOS_14) -> str:
     """The allowed ratio whose shape is nearest to `value` (width over height)."""
-    return min(allowed, key=lambda ratio: abs(ratio_value(ratio) / value - 1))
+    return min(allowed, key=lambda ratio: abs(math.log(ratio_value(ratio) / value)))
 
 
 def fit_options(options: ImageOptions, route: Route) -> ImageOptions:
@@ -484,13 +498,17 @@ MAX_ALT_CHARACTERS = 80
 MAX_TITLE_CHARACTERS = 50
 
 _OWN_LINES = re.compile(rf"^(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE)
-_HOST_BLOCKS = re.compile(
-    r"<(details|attached_files|context)\b[^>]*>.*?</\1>\s*", re.DOTALL | re.IGNORECASE
+_HOST_TAG = re.compile(r"<(/?)(details|attached_files|context)\b", re.IGNORECASE)
+_MARKDOWN_PICTURE = re.compile(r"!\[[^\[\]\n]{0,300}\]\([^()\s]*\)")
+_DATA_URI = re.compile(
+    r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,([A-Za-z0-9+/=_-]*)"
 )
-_MARKDOWN_PICTURE = re.compile(r"!\[[^\]]*\]\([^)\s]*\)")
-_DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=_-]*")
+_PICTURE_IN_TEXT = re.compile(rf"(?:!\[[^\[\]\n]{{0,300}}\]\()?{_DATA_URI.pattern}\)?")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# How the host's own template for documents and web search begins.
+_DOCUMENTS = "### Task:\nRespond to the user query"
 _NOT_PRINTED = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 )
 _MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
 
@@ -506,14 +524,22 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """The turns alternate, start and end with the user's; there may be none at all."""
+    """What was said so far. The turns alternate, from the user's to the user's; there
+    are none when the user's newest message is empty.
+
+    newest: the words of that message alone, which its turn may hold together with
+    those of a message before it.
+    """
 
     system: str
     turns: tuple[Turn, ...]
+    newest: str | None = None
 
     @property
     def prompt(self) -> str:
         """The user's newest words."""
+        if self.newest is not None:
+            return self.newest
         return self.turns[-1].text if self.turns else ""
 
 
@@ -523,25 +549,34 @@ def read_conversation(messages: Any, newest_prompt: str | None = None) -> Conver
     `newest_prompt`: the user's own words of the last turn, where the host hands them
     over apart from what it wrapped around them (metadata "base_user_prompt").
     """
-    system: list[str] = []
-    turns: list[Turn] = []
-    for message in messages if isinstance(messages, list) else []:
-        if not isinstance(message, dict):
-            continue
-        role, content = message.get("role"), message.get("content")
-        if role == "system":
-            system.append(_content_text(content).strip())
-        elif role in ("user", "assistant"):
-            name = "user" if role == "user" else "model"
-            turns.append(
-                Turn(name, clean_text(_content_text(content)), _pictures(content))
-            )
+    system = "\n\n".join(dict.fromkeys(filter(None, _system_texts(messages))))
+    turns = read_turns(messages)
     while turns and turns[-1].role == "model":
         turns.pop()
-    if turns and newest_prompt and newest_prompt.strip():
-        turns[-1] = replace(turns[-1], text=newest_prompt.strip())
-    once = dict.fromkeys(text for text in system if text)
-    return Conversation("\n\n".join(once), tuple(_alternate(turns)))
+    if turns and newest_prompt and (own_words := clean_text(newest_prompt)):
+        turns[-1] = replace(turns[-1], text=own_words)
+    if not turns or not (turns[-1].text or turns[-1].pictures):
+        return Conversation(system, ())
+    return Conversation(system, tuple(_alternate(turns)), turns[-1].text)
+
+
+def read_turns(messages: Any) -> list[Turn]:
+    """The user's and the model's messages as they stand, cleaned; some may be empty."""
+    names = {"user": "user", "assistant": "model"}
+    turns = []
+    for message in messages if isinstance(messages, list) else []:
+        role = message.get("role") if isinstance(message, dict) else None
+        if isinstance(role, str) and role in names and "content" in message:
+            content = message["content"]
+            text = clean_text(_content_text(content))
+            turns.append(Turn(names[role], text, _pictures(content)))
+    return turns
+
+
+def _system_texts(messages: Any) -> Iterator[str]:
+    for message in messages if isinstance(messages, list) else []:
+        if isinstance(message, dict) and message.get("role") == "system":
+            yield _content_text(message.get("content")).strip()
 
 
 def _alternate(turns: list[Turn]) -> list[Turn]:
@@ -596,10 +631,34 @@ def _pictures(content: Any) -> tuple[str, ...]:
 
 def clean_text(text: str) -> str:
     """The text without what the host, this plugin or a picture put into it."""
-    text = _HOST_BLOCKS.sub("", text)
+    text = _LONE_SURROGATE.sub("\ufffd", text)
+    text = _without_blocks(_without_documents(text))
     text = _OWN_LINES.sub("", text)
     text = _MARKDOWN_PICTURE.sub("", text)
     return _DATA_URI.sub("", text).strip()
+
+
+def _without_documents(text: str) -> str:
+    """The user's words behind the documents that the host put in front of them."""
+    if not text.lstrip().startswith(_DOCUMENTS) or "</context>" not in text:
+        return text
+    words = text.rpartition("</context>")[2]
+    return words.replace("<user_query>", "").replace("</user_query>", "")
+
+
+def _without_blocks(text: str) -> str:
+    """The text without the host's blocks, in one pass: from a tag to its first end."""
+    kept, at = [], 0
+    opened: dict[str, int] = {}
+    for tag in _HOST_TAG.finditer(text):
+        closes, name = tag.group(1), tag.group(2).lower()
+        if not closes:
+            opened.setdefault(name, tag.start())
+        elif opened.get(name, -1) >= at:
+            kept.append(text[at : opened[name]])
+            at = text.find(">", tag.end()) + 1 or len(text)
+            opened.clear()
+    return "".join(kept) + text[at:].lstrip("\n" if kept else "")
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
@@ -638,10 +697,8 @@ def unnamed_task(conversation: Conversation) -> str | None:
     prompt = conversation.prompt
     if not prompt.startswith("### Task:"):
         return None
-    if "### Output:" not in prompt and "### Guidelines:" not in prompt:
-        return None
     keys = re.findall(r"[\"'](\w+)[\"']\s*(?::|key)", prompt)
-    return next((_TASK_KEYS[key] for key in keys if key in _TASK_KEYS), "unknown")
+    return next((_TASK_KEYS[key] for key in keys if key in _TASK_KEYS), None)
 
 
 def answer_task(task: str, task_body: Any, messages: Any) -> str:
@@ -659,7 +716,7 @@ def answer_task(task: str, task_body: Any, messages: Any) -> str:
         replies = body.get("responses")
         texts = replies if isinstance(replies, list) else []
         return "\n\n".join(text for text in texts if isinstance(text, str))
-    turns = read_conversation(body.get("messages") or _quoted_chat(messages)).turns
+    turns = read_turns(body.get("messages") or _quoted_chat(messages))
     words = [turn.text for turn in turns if turn.role == "user" and turn.text]
     if task == "title_generation":
         first = words[0] if words else ""
@@ -673,11 +730,9 @@ def answer_task(task: str, task_body: Any, messages: Any) -> str:
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
     """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
     prompt = read_conversation(messages).prompt
-    chat = re.search(r"<chat_history>(.*?)</chat_history>", prompt, re.DOTALL)
+    chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
     said = re.findall(
-        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)",
-        chat.group(1) if chat else "",
-        re.DOTALL | re.MULTILINE,
+        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
     )
     return [{"role": "user", "content": text} for text in said]
 
@@ -783,8 +838,9 @@ def generate_body(conversation: Conversation, options: ImageOptions) -> dict[str
 def _content(turn: Turn) -> dict[str, Any]:
     parts: list[dict[str, Any]] = []
     for picture in turn.pictures:
-        header, _, data = picture.partition(";base64,")
-        parts.append({"inlineData": {"mimeType": header[5:], "data": data}})
+        if found := _DATA_URI.fullmatch(picture):
+            mime = picture[5:].partition(";")[0]
+            parts.append({"inlineData": {"mimeType": mime, "data": found.group(1)}})
     if turn.text:
         parts.append({"text": turn.text})
     return {"role": turn.role, "parts": parts}
@@ -819,7 +875,9 @@ class Base64Decoder:
         self._out = io.BytesIO()
         self._rest = b""
         self._held = b""
+        self._header = b""
         self._started = False
+        self._padded = False
         self.valid = True
 
     def feed(self, piece: bytes) -> None:
@@ -838,7 +896,7 @@ class Base64Decoder:
 
     def finish(self) -> bytes | None:
         """All bytes, or None when the text was not base64."""
-        rest = self._rest + self._held
+        rest = self._header + self._rest + self._held
         if rest:
             self._decode(rest + b"=" * (-len(rest) % 4))
         return self._out.getvalue() if self.valid else None
@@ -847,7 +905,10 @@ class Base64Decoder:
         if not self.valid:
             return
         try:
+            if self._padded:
+                raise binascii.Error("data behind the padding")
             self._out.write(binascii.a2b_base64(piece, strict_mode=True))
+            self._padded = piece.endswith(b"=")
         except binascii.Error:
             self.valid = False
             self._out = io.BytesIO()
@@ -862,14 +923,14 @@ class Base64Decoder:
     def _unescaped(match: re.Match[bytes]) -> bytes:
         code, sign = match.groups()
         if code:
-            return bytes.fromhex(code.decode())
+            return bytes.fromhex(code.decode()).strip()
         return b"" if sign in b"nrt" else sign
 
     def _without_header(self, piece: bytes) -> bytes:
-        piece = self._rest + piece
-        self._rest = b""
+        piece = self._header + piece
+        self._header = b""
         if b"data:".startswith(piece[:5]) and b"," not in piece and len(piece) < 200:
-            self._rest = piece
+            self._header = piece
             return b""
         self._started = True
         return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
@@ -911,6 +972,7 @@ class AnswerReader:
         self.stray = bytearray()
         self.broken = 0
         self._last_string = bytearray()
+        self._slashes = 0
         self._state: Callable[[bytes, int], int] = self._outside
         self._found: list[tuple[Any, list[bytes | None]]] = []
         self._line = bytearray()
@@ -930,8 +992,10 @@ class AnswerReader:
 
     def end(self) -> bool:
         """Whether the answer ended between objects, none of them broken."""
+        if self._state != self._outside:
+            self._abandon(0)
         self._keep_stray(self._line)
-        return self._state == self._outside and not self.broken
+        return not self.broken
 
     # Each state takes the data and a position in it, and returns the next position.
 
@@ -988,6 +1052,9 @@ class AnswerReader:
             return start + 1
         if sign in b"\r\n" and self._in_event:
             return self._abandon(start)
+        if sign == b":" and self._in_event and not self._prefix:
+            self._state = self._comment
+            return start
         prefix = self._prefix + sign
         if prefix == b"data:":
             self._state = self._structure
@@ -998,6 +1065,13 @@ class AnswerReader:
         self._object += self._prefix
         self._state = self._structure
         return start
+
+    def _comment(self, data: bytes, start: int) -> int:
+        """A comment line between the lines of an event, as proxies keep alive with."""
+        end = _line_break(data, start, len(data))
+        if end >= 0:
+            self._state = self._line_start
+        return end + 1 if end >= 0 else len(data)
 
     def _enter_string(self) -> None:
         between = bytes(self._object[self._string_end : -1]).strip()
@@ -1011,23 +1085,32 @@ class AnswerReader:
 
     def _string(self, data: bytes, start: int) -> int:
         """Inside a string: up to the next quote, which an escape may disarm."""
+        stop, quoted, cut_off = self._next_quote(data, start)
+        if cut_off:
+            return self._abandon(stop)
+        self._object += data[start:stop]
+        if quoted:
+            self._object += b'"'
+            if not self._slashes % 2:
+                self._leave_string()
+            self._slashes = 0
+        return stop + quoted
+
+    def _next_quote(self, data: bytes, start: int) -> tuple[int, bool, bool]:
+        """Where the next quote is, whether there is one, whether a line ends first.
+
+        Counts the backslashes in front of it, over the edges of the pieces.
+        """
         quote_at = data.find(b'"', start)
         stop = len(data) if quote_at < 0 else quote_at
-        if _line_break(data, start, stop):
-            return self._abandon(start)
-        self._object += data[start:stop]
-        if quote_at < 0:
-            return stop
-        self._object += b'"'
-        if not self._quote_is_escaped():
-            self._leave_string()
-        return stop + 1
-
-    def _quote_is_escaped(self) -> bool:
-        at = len(self._object) - 2
-        while at >= self._string_start and self._object[at] == 0x5C:
+        line_end = _line_break(data, start, stop)
+        if line_end >= 0:
+            return line_end, False, True
+        at = stop
+        while at > start and data[at - 1] == 0x5C:
             at -= 1
-        return (len(self._object) - 2 - at) % 2 == 1
+        self._slashes = stop - at + (self._slashes if at == start else 0)
+        return stop, quote_at >= 0, False
 
     def _leave_string(self) -> None:
         self._string_end = len(self._object)
@@ -1039,18 +1122,20 @@ class AnswerReader:
 
     def _base64(self, data: bytes, start: int) -> int:
         """Inside a value that is cut out."""
-        quote_at = data.find(b'"', start)
-        stop = len(data) if quote_at < 0 else quote_at
-        if _line_break(data, start, stop):
-            return self._abandon(start)
+        stop, quoted, cut_off = self._next_quote(data, start)
+        if cut_off:
+            return self._abandon(stop)
+        stop += quoted and self._slashes % 2  # a text after all: its quote is its own
         for at in range(start, stop, _SLICE):
             self._blob.feed(data[at : min(at + _SLICE, stop)])
         if len(self._short) <= self._SHORT:
             self._short += data[start : min(stop, start + self._SHORT + 1)]
-        if quote_at < 0:
-            return stop
-        self._keep_blob()
-        return stop + 1
+        if quoted and not self._slashes % 2:
+            self._keep_blob()
+            stop += 1
+        if quoted:
+            self._slashes = 0
+        return stop
 
     def _keep_blob(self) -> None:
         decoded = self._blob.finish()
@@ -1070,6 +1155,7 @@ class AnswerReader:
         self._string_start = self._string_end = 0
         self._last_string = bytearray()
         self._prefix = b""
+        self._slashes = 0
 
     def _finish_object(self) -> None:
         try:
@@ -1094,8 +1180,10 @@ class AnswerReader:
             self.stray += line[:room] + b"\n"
 
 
-def _line_break(data: bytes, start: int, stop: int) -> bool:
-    return data.find(b"\n", start, stop) >= 0 or data.find(b"\r", start, stop) >= 0
+def _line_break(data: bytes, start: int, stop: int) -> int:
+    """Where the first line ends, or -1."""
+    feed, back = data.find(b"\n", start, stop), data.find(b"\r", start, stop)
+    return max(feed, back) if min(feed, back) < 0 else min(feed, back)
 
 
 def get_field(value: Any, name: str) -> Any:
@@ -1132,7 +1220,8 @@ def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
             yield from _part_events(part, blobs)
         if reason := get_field(candidate, "finishReason"):
             message = _str(get_field(candidate, "finishMessage"))
-            yield Finish() if reason == "STOP" else Refusal(str(reason), message)
+            fine = str(reason).upper() in ("STOP", "CONTINUATION")
+            yield Finish() if fine else Refusal(str(reason), message)
     yield from _prediction_events(answer, blobs)
     usage = get_field(answer, "usageMetadata")
     if isinstance(usage, dict):
@@ -1145,13 +1234,13 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     if isinstance(inline, dict):
         yield _picture(inline.get("data"), blobs, draft=thought)
     if text := _str(get_field(part, "text")):
-        yield from _text_events(text, thought)
+        yield from _text_events(_LONE_SURROGATE.sub("\ufffd", text), thought)
 
 
 def _text_events(text: str, thought: bool) -> Iterator[Event]:
     """Text, with the pictures that some gateways write into it as data URIs."""
     rest = 0
-    for found in _DATA_URI_IN_TEXT.finditer(text):
+    for found in _PICTURE_IN_TEXT.finditer(text):
         yield Text(text[rest : found.start()], thought)
         decoder = Base64Decoder()
         decoder.feed(found.group(1).encode())
@@ -1159,11 +1248,6 @@ def _text_events(text: str, thought: bool) -> Iterator[Event]:
         rest = found.end()
     if text[rest:]:
         yield Text(text[rest:], thought)
-
-
-_DATA_URI_IN_TEXT = re.compile(
-    r"(?:!\[[^\]\n]{0,200}\]\()?data:image/[\w.+-]{1,40};base64,([A-Za-z0-9+/=_-]+)\)?"
-)
 
 
 def _prediction_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
@@ -1174,7 +1258,7 @@ def _prediction_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event
             yield _picture(data, blobs)
         elif reason := get_field(prediction, "raiFilteredReason"):
             yield Refusal("IMAGE_SAFETY", _str(reason), about="picture")
-    if isinstance(predictions, list):
+    if isinstance(predictions, list) or answer == {}:
         yield Finish()
 
 
