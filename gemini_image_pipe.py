@@ -1297,6 +1297,7 @@ MESSAGES: dict[str, str] = {
     "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
     "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
     "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
+    "address_unknown": "{host} has nothing for {model} at this address (HTTP 404). | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
     "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
     "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
@@ -1394,7 +1395,7 @@ class _Values(dict[str, Any]):
 
 
 _KEYS = re.compile(
-    r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=Bearer )[\w.~+/-]{8,}=*"
+    r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
     r"|(?<=[?&]key=)[^&\s]+"
 )
 
@@ -1417,6 +1418,20 @@ class ApiError:
     retry_after: float | None = None
 
 
+# google.rpc.Code by name, as HTTP status (cloud.google.com/apis/design/errors).
+_RPC_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+
 def read_error(status: int, answer: Any) -> ApiError:
     """The error in an answer's JSON: Google's shape, an array of it, or a gateway's.
 
@@ -1428,34 +1443,48 @@ def read_error(status: int, answer: Any) -> ApiError:
     error = get_field(answer, "error")
     if error is None and isinstance(answer, dict):
         error = answer if "message" in answer else answer.get("detail")
-    if isinstance(error, str):
-        return ApiError(status, error)
-    message = _str(get_field(error, "message"))
-    if message.lstrip().startswith("{"):
-        with contextlib.suppress(ValueError, RecursionError):
-            return read_error(status, json.loads(message))
-    code = get_field(error, "code")
+    message = error if isinstance(error, str) else _str(get_field(error, "message"))
+    nested = _json_inside(message)
+    if nested is not None:
+        return read_error(status, nested)
     details = _list(get_field(error, "details"))
-    reasons = [_str(get_field(error, "status"))]
+    reasons = [_str(get_field(error, "status")), _str(get_field(error, "code"))]
     reasons += [_str(get_field(detail, "reason")) for detail in details]
     reasons += [
         _str(get_field(violation, "quotaId"))
         for detail in details
         for violation in _list(get_field(detail, "violations"))
     ]
-    if isinstance(code, str):
-        reasons.append(code)
     delays = [_seconds(get_field(detail, "retryDelay")) for detail in details]
     return ApiError(
-        status=code if isinstance(code, int) else status,
+        status=_error_status(status, get_field(error, "code"), reasons),
         message=message,
         reason=" ".join(filter(None, reasons)),
         retry_after=next((delay for delay in delays if delay is not None), None),
     )
 
 
+def _json_inside(message: str) -> Any:
+    """The JSON document that a gateway put into a message, or None."""
+    found = re.search(r"[\[{]\s*[\[{\"]", message)
+    if found and '"message"' in message:
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.JSONDecoder().raw_decode(message[found.start() :])[0]
+    return None
+
+
+def _error_status(status: int, code: Any, reasons: list[str]) -> int:
+    """The HTTP status an error stands for: its own code, if that is an HTTP status;
+    in an answer that began well, what its name says; else that of the answer."""
+    number = _word(code)
+    if _WHOLE.fullmatch(number) and 400 <= int(number) <= 599:
+        return int(number)
+    named = (_RPC_STATUS.get(reason.upper()) for reason in reasons)
+    return next(filter(None, named), status) if status < 300 else status
+
+
 def _seconds(text: Any) -> float | None:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)s?", _str(text))
+    found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,9})?)s?", _str(text))
     return float(found.group(1)) if found else None
 
 
@@ -1473,9 +1502,7 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("key_leaked", (), r"reported as leaked"),
     _Rule("key_type", (), r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are not supported"),
     _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
-    _Rule(
-        "api_disabled", (), r"SERVICE_DISABLED|has not been used in project|is disabled"
-    ),
+    _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
     _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|are blocked"),
     _Rule("key_refused", (401,), r""),
     _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
@@ -1524,6 +1551,8 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
         "http",
     )
     delay = error.retry_after
+    if error.status == 404 and not error.message:
+        kind = "address_unknown"
     if error.status == 429 and kind == "http":
         kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
