@@ -153,7 +153,9 @@ def test_the_method_is_chosen_per_model(
         pytest.param([FLASH, OLD], FLASH, id="without-the-newest"),
         pytest.param([NB, "gemini-nano-banana-3"], "gemini-nano-banana-3", id="next"),
         pytest.param(
-            [NB, "gemini-nano-banana-2.10"], "gemini-nano-banana-2.10", id="2.10>2.1"
+            [NB, "gemini-nano-banana-2.9", "gemini-nano-banana-2.10"],
+            "gemini-nano-banana-2.10",
+            id="2.10>2.9",
         ),
         pytest.param([NB, "gemini-nano-banana-2.0"], NB, id="older-of-the-line"),
         pytest.param([NB, "gemini-nano-banana-3-preview"], NB, id="no-preview"),

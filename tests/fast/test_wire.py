@@ -81,6 +81,7 @@ PRETTY = json.dumps(ERROR, indent=2).encode()
         pytest.param(b'\xef\xbb\xbfdata: {"a":"1"}\n\n', [A], id="bom-sse"),
         pytest.param(b'\xef\xbb\xbf{"a":"1"}', [A], id="bom-object"),
         pytest.param(b': hi {x}\n\n: {\ndata: {"a":"1"}\n\n', [A], id="comments"),
+        pytest.param(b': x\r{"a":"1"}\r', [A], id="comment-cr-only"),
         pytest.param(b'\n\n\ndata: {"a":"1"}\n\n\n', [A], id="blank-lines"),
         pytest.param(
             b'event: message\nid: 7\nretry: 3000\ndata: {"a":"1"}\n\n',
@@ -197,6 +198,11 @@ def test_a_broken_object_spoils_no_other() -> None:
             id="css",
         ),
         pytest.param(b"\xef\xbb\xbf<html><script>{x}</script>Hi", b"Hi", id="bom"),
+        pytest.param(
+            b'<html><script>{"error":{"message":"x"}}</script>\n{"a":1}Hi',
+            b"Hi",
+            id="page-with-json",
+        ),
         pytest.param(b"upstream connect error", b"upstream", id="plain-text"),
         pytest.param(b"Expected { but got (", b"but got", id="text-with-a-brace"),
     ],
