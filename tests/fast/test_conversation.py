@@ -105,7 +105,7 @@ def texts(*messages: Any) -> list[tuple[str, str]]:
             id="none-among-the-parts",
         ),
         pytest.param(
-            [None, "x", 7, [], {}, user("fox"), {"role": "user"}],
+            [None, "x", 7, [], {}, {"role": "user"}, user("fox")],
             [("user", "fox")],
             id="things-that-are-no-messages",
         ),
@@ -173,6 +173,10 @@ def test_the_prompt_is_the_newest_words(reply: str) -> None:
             id="attachments",
         ),
         pytest.param("<context>Tuesday</context>\na fox", "a fox", id="context"),
+        pytest.param(
+            "<details>hm <context>x</context> so</details>B", "B", id="block-in-a-block"
+        ),
+        pytest.param("<context> is a tag", "<context> is a tag", id="open-tag"),
         pytest.param("1 < 2 and <b>bold</b>", "1 < 2 and <b>bold</b>", id="other-tags"),
         pytest.param("![] (x) [a](b)", "![] (x) [a](b)", id="no-picture"),
     ],

@@ -580,6 +580,12 @@ def test_a_page_or_a_plain_body_is_cut_to_its_words(
     assert_readable(error)
 
 
+def test_json_that_the_message_only_mentions_does_not_replace_it() -> None:
+    """Google's sentence may quote a piece of the request."""
+    said = 'Invalid value at ["contents"]: no field "message" there.'
+    assert "Invalid value at" in failure(400, google(400, said)).text
+
+
 @pytest.mark.parametrize("raw", [b"", b"404 page not found", b"<h1>Not Found</h1>"])
 def test_a_404_that_is_not_googles_names_status_and_host(raw: bytes) -> None:
     """Behind it is a wrong base URL; blaming the model sends people to change that."""

@@ -362,6 +362,13 @@ def test_a_text_model_that_google_names_is_not_asked_for_a_picture() -> None:
     assert heir and heir.model == FLASH
 
 
+def test_a_listed_model_that_google_names_needs_no_telling_id() -> None:
+    """Its display name has already made it an image model."""
+    available = {"gemini-9": model("gemini-9", "Nano Banana 9"), **listed(FLASH)}
+    heir = gip.next_route(gip.Route(OLD, OLD), available, named="gemini-9")
+    assert heir and heir.model == "gemini-9"
+
+
 def test_nobody_follows_when_successors_are_off() -> None:
     assert gip.next_route(gip.Route(OLD, OLD), listed(NB), False, NB) is None
 

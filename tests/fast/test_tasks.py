@@ -232,6 +232,10 @@ def test_a_task_prompt_is_known_by_its_form(prompt: str, task: str) -> None:
         pytest.param('Output: "title": "x"', id="json-words"),
         pytest.param("A poster.\n### Task:\n### Output:\n", id="headings-later"),
         pytest.param("", id="empty"),
+        pytest.param(
+            '### Task:\nDraw a poster.\n### Output:\n{"title": "Foxes", "text": "Red"}',
+            id="structured-prompt",
+        ),
         pytest.param(f"{DOCUMENTS}\na red fox", id="documents-or-web-search"),
     ],
 )

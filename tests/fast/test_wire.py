@@ -203,6 +203,11 @@ def test_a_broken_object_spoils_no_other() -> None:
             b"Hi",
             id="page-with-json",
         ),
+        pytest.param(
+            b'\xef\xbb\xbf<html><script>{"error":{"message":"x"}}</script>Hi',
+            b"Hi",
+            id="bom-and-json",
+        ),
         pytest.param(b"upstream connect error", b"upstream", id="plain-text"),
         pytest.param(b"Expected { but got (", b"but got", id="text-with-a-brace"),
     ],
@@ -821,3 +826,15 @@ def test_imagens_body(options: gip.ImageOptions, parameters: dict[str, Any]) -> 
     assert instance["prompt"].endswith("blue") and set(instance) == {"prompt"}
     assert body["parameters"].pop("includeRaiReason") is True
     assert body["parameters"] == parameters
+
+
+def test_imagen_is_told_the_same_words_as_other_models() -> None:
+    """After a failure the newest words alone ("again, please") are no prompt."""
+    history = [
+        {"role": "user", "content": "a fox"},
+        {"role": "assistant", "content": f"{gip.FAILURE_MARK}Overloaded."},
+        {"role": "user", "content": "again, please"},
+    ]
+    asked = gip.read_conversation(history)
+    [instance] = gip.predict_body(asked, gip.ImageOptions())["instances"]
+    assert instance["prompt"] == asked.turns[-1].text == "a fox\n\nagain, please"
