@@ -34,8 +34,8 @@ def listed(*ids: str) -> dict[str, gip.ListedModel]:
     }
 
 
-def route_to(asked: str, *ids: str, **how: bool) -> gip.Route:
-    route = gip.resolve_model(asked, listed(*ids), **how)
+def route_to(asked: str, *ids: str, follow: bool = True) -> gip.Route:
+    route = gip.resolve_model(asked, listed(*ids), follow)
     assert route is not None
     return route
 
