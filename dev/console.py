@@ -18,8 +18,9 @@ def step(title: str) -> Iterator[None]:
     print(f"• {title} …", end="", flush=True)
     try:
         yield
-    except BaseException:
-        print(f" failed after {time.monotonic() - started:.1f} s", flush=True)
+    except BaseException as error:
+        end = "failed" if isinstance(error, Exception) else "stopped"
+        print(f" {end} after {time.monotonic() - started:.1f} s", flush=True)
         raise
     print(f" {time.monotonic() - started:.1f} s", flush=True)
 

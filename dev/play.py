@@ -19,6 +19,7 @@ from dev.console import Failure, say, step
 from dev.hosts import HOST_VERSION, Host, is_port_free
 
 DEFAULT_PORT = 8085
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PROMPT = "A red fox in fresh snow, in the first light of the day"
 
 
@@ -40,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
             f"python3 dev play --port {options.port + 1}"
         )
     environment.enter(["play", *arguments])
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _as_ctrl_c)
+    for number in ENDINGS:
+        signal.signal(number, _end)
     with ExitStack() as stack:
         google = _google(options, stack)
         host = stack.enter_context(Host(options.version, port=options.port))
@@ -70,8 +71,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _as_ctrl_c(*_: object) -> None:
-    """Have other requests to end clean up just as Ctrl-C does."""
+def _end(*_: object) -> None:
+    """Clean up, however the request to end came, and undisturbed by further ones."""
+    for number in ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

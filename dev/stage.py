@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
@@ -25,7 +25,7 @@ class Picture:
     """A picture as a user gets it from the host, under its full address."""
 
     link: str
-    data: bytes
+    data: bytes = field(repr=False)
     format: str
     width: int
     height: int

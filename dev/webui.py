@@ -33,6 +33,8 @@ SERVER_OPENS_CHATS = (0, 9)
 # From here on pictures are uploaded first; before, the page put their bytes into the
 # chat.
 PICTURES_ARE_FILES = (0, 6, 43)
+# From here on until then the request holds the question once more, by itself.
+PAGES_NAME_THE_QUESTION = (0, 6, 43)
 EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 TIMEOUT_S = 120
 POLL_S = 0.1
@@ -82,7 +84,7 @@ class Answer:
     @property
     def content(self) -> str:
         """The text that the chat shows."""
-        return self.raw.get("content") or ""
+        return self.raw.get("content") or _output_text(self.raw.get("output") or [])
 
     @property
     def error(self) -> str:
@@ -329,18 +331,12 @@ class Chat:
             "session_id": str(uuid.uuid4()),
             "id": answer["id"],
             "background_tasks": {},
+            **self._turn(question, answer),
+            **body,
         }
-        if self.client.version >= SERVER_OPENS_CHATS:
-            form["parent_id"] = question["parentId"]
-            form["user_message"] = question
-            form.update({"chat_id": self.id} if self.id else {})
-        else:
-            self._save(question, answer)
-            form["chat_id"] = self.id
-            form["messages"] = self._thread(question["id"])
-        reply = self.client.post("/api/chat/completions", {**form, **body})
+        reply = self.client.post("/api/chat/completions", form)
         self.id = self.id or reply["chat_id"]
-        self.tasks = reply.get("task_ids") or [reply.get("task_id", "")]
+        self.tasks = reply.get("task_ids") or [reply["task_id"]]
         self._last_message_id = answer["id"]
         return str(answer["id"])
 
@@ -363,6 +359,18 @@ class Chat:
         """Press Stop while an answer is being made."""
         for task in self.tasks:
             self.client.stop_task(task)
+
+    def _turn(self, question: Json, answer: Json) -> Json:
+        """The part of the request that tells the host where in the chat it belongs."""
+        if self.client.version >= SERVER_OPENS_CHATS:
+            chat = {"chat_id": self.id} if self.id else {}
+            parent_id = question["parentId"]
+            return {**chat, "parent_id": parent_id, "user_message": question}
+        self._save(question, answer)
+        turn: Json = {"chat_id": self.id, "messages": self._thread(question["id"])}
+        if self.client.version >= PAGES_NAME_THE_QUESTION:
+            turn |= {"parent_id": question["id"], "parent_message": question}
+        return turn
 
     def _question(self, text: str, pictures: Sequence[UploadedFile]) -> Json:
         files = [_attachment(picture, self.client.version) for picture in pictures]
@@ -439,6 +447,12 @@ def wait_for(probe: Callable[[], T | None], what: str, timeout_s: float) -> T:
         if time.monotonic() > deadline:
             raise Failure(f"{what} did not come within {timeout_s:.0f} s.")
         time.sleep(POLL_S)
+
+
+def _output_text(output: Sequence[Json]) -> str:
+    """The text of the structured output, all that 0.10.2 saves."""
+    parts = [part for item in output for part in item.get("content") or []]
+    return "".join(part.get("text", "") for part in parts)
 
 
 def _completion_form(model: str, messages: Sequence[Json] | str, **body: Any) -> Json:
