@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -252,12 +252,16 @@ def newest_model(available: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Route:
-    """Which model is called for the one that was asked for."""
+    """Which model is called for the one that was asked for.
+
+    from_list: whether Google's list was known. tried: those that turned out gone.
+    """
 
     asked: str
     model: str
     generate: bool = True
     thinking_level: str | None = None
+    from_list: bool = False
     tried: tuple[str, ...] = ()
 
     @property
@@ -268,7 +272,7 @@ class Route:
 
 def _route(asked: str, model_id: str, available: dict[str, ListedModel]) -> Route:
     listed = available.get(model_id) or ListedModel(model_id, model_id)
-    return Route(asked, model_id, uses_generate(listed))
+    return Route(asked, model_id, uses_generate(listed), from_list=bool(available))
 
 
 def resolve_model(
@@ -301,6 +305,7 @@ def next_route(
     route: Route,
     available: dict[str, ListedModel],
     follow: bool = True,
+    wanted: Iterable[str] = (),
     named: str | None = None,
 ) -> Route | None:
     """Where to go when Google says that the model of the route is gone.
@@ -312,14 +317,20 @@ def next_route(
     heir: Route | None = None
     if not follow:
         return None
-    if named and named not in tried and is_image_model(ListedModel(named, named)):
+    if named in tried or not (named in available or _may_be_image_model(named)):
+        named = None
+    if named:
         heir = _route(route.asked, named, available)
     elif route.asked == AUTO and available:
-        heir = _route(AUTO, newest_model(available), available)
-    else:
+        heir = resolve_model(AUTO, available, wanted=wanted)
+    elif available or not route.from_list:
         heirs = [h for h in _heirs(route.model, available) if h.id not in tried]
         heir = _first_heir(route.asked, heirs, available)
-    return heir and replace(heir, tried=tried)
+    return heir and replace(heir, tried=tried, from_list=route.from_list)
+
+
+def _may_be_image_model(model_id: str | None) -> bool:
+    return bool(model_id) and is_image_model(ListedModel(str(model_id), ""))
 
 
 def _heirs(model_id: str, available: dict[str, ListedModel]) -> list[Successor]:
@@ -378,27 +389,38 @@ def display_name(model_id: str) -> str:
 
 
 def model_entries(
-    models: dict[str, ListedModel], retired: Iterable[str], follow: bool = True
+    shown: dict[str, ListedModel],
+    retired: Iterable[str],
+    available: dict[str, ListedModel],
+    follow: bool = True,
 ) -> list[dict[str, str]]:
-    """What the host's list shows: `{"id", "name"}` each, `auto` first, retired last."""
+    """What the host's list shows: `{"id", "name"}` each, `auto` first, retired last.
+
+    shown: the models to offer; available: all that the key can use, among them those
+    who answer for the retired ones. One of those that still lives is called as it is.
+    """
     entries = [{"id": AUTO, "name": AUTO_NAME}]
-    names = [model.name for model in models.values()] + [AUTO_NAME]
-    for model in models.values():
+    names = [model.name for model in shown.values()] + [AUTO_NAME]
+    for model in shown.values():
         twin = names.count(model.name) > 1 and not model_facts(model.id)
         name = f"{model.name} ({model.id})" if twin else model.name
         entries.append({"id": model.id, "name": name})
     for model_id in dict.fromkeys(retired):
-        if model_id and model_id not in models and model_id != AUTO:
-            name = _retired_name(model_id, models, follow)
+        if model_id and model_id not in shown and model_id != AUTO:
+            name = _retired_name(model_id, available, follow)
             entries.append({"id": model_id, "name": name})
     return entries
 
 
-def _retired_name(model_id: str, models: dict[str, ListedModel], follow: bool) -> str:
-    route = resolve_model(model_id, models, follow)
+def _retired_name(
+    model_id: str, available: dict[str, ListedModel], follow: bool
+) -> str:
+    if model_id in available:
+        return available[model_id].name
+    route = resolve_model(model_id, available, follow)
     if route is None or not route.replaced:
         return f"{model_id} (retired)"
-    heir = models.get(route.model)
+    heir = available.get(route.model)
     name = heir.name if heir else display_name(route.model)
     return f"{model_id} (retired, answers as {name})"
 
@@ -575,7 +597,8 @@ def read_turns(messages: Any) -> list[Turn]:
 
 def _system_texts(messages: Any) -> Iterator[str]:
     for message in messages if isinstance(messages, list) else []:
-        if isinstance(message, dict) and message.get("role") == "system":
+        role = message.get("role") if isinstance(message, dict) else None
+        if role in ("system", "developer"):
             yield _content_text(message.get("content")).strip()
 
 
@@ -647,18 +670,20 @@ def _without_documents(text: str) -> str:
 
 
 def _without_blocks(text: str) -> str:
-    """The text without the host's blocks, in one pass: from a tag to its first end."""
-    kept, at = [], 0
-    opened: dict[str, int] = {}
+    """The text without the host's blocks and what stands in them."""
+    opened: dict[str, list[int]] = {}
+    spans = []
     for tag in _HOST_TAG.finditer(text):
-        closes, name = tag.group(1), tag.group(2).lower()
-        if not closes:
-            opened.setdefault(name, tag.start())
-        elif opened.get(name, -1) >= at:
-            kept.append(text[at : opened[name]])
-            at = text.find(">", tag.end()) + 1 or len(text)
-            opened.clear()
-    return "".join(kept) + text[at:].lstrip("\n" if kept else "")
+        starts = opened.setdefault(tag.group(2).lower(), [])
+        if not tag.group(1):
+            starts.append(tag.start())
+        elif starts:
+            spans.append((starts.pop(), text.find(">", tag.end()) + 1 or len(text)))
+    kept, at = [], 0
+    for start, end in sorted(spans):
+        kept.append(text[at:start] if start > at else "")
+        at = max(at, end)
+    return "".join(kept) + text[at:]
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
@@ -695,7 +720,7 @@ _TASK_KEYS = {
 def unnamed_task(conversation: Conversation) -> str | None:
     """The task behind a prompt that has the form of the host's own task prompts."""
     prompt = conversation.prompt
-    if not prompt.startswith("### Task:"):
+    if not prompt.startswith("### Task:") or "<chat_history>" not in prompt:
         return None
     keys = re.findall(r"[\"'](\w+)[\"']\s*(?::|key)", prompt)
     return next((_TASK_KEYS[key] for key in keys if key in _TASK_KEYS), None)
@@ -848,7 +873,8 @@ def _content(turn: Turn) -> dict[str, Any]:
 
 def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
     """The body of Imagen's predict, which knows one prompt and no conversation."""
-    prompt = "\n\n".join(filter(None, (conversation.system, conversation.prompt)))
+    words = conversation.turns[-1].text if conversation.turns else ""
+    prompt = "\n\n".join(filter(None, (conversation.system, words)))
     parameters: dict[str, Any] = {
         "sampleCount": options.count,
         "includeRaiReason": True,
@@ -992,7 +1018,7 @@ class AnswerReader:
 
     def end(self) -> bool:
         """Whether the answer ended between objects, none of them broken."""
-        if self._state != self._outside:
+        if self._state not in (self._outside, self._rest_of_line):
             self._abandon(0)
         self._keep_stray(self._line)
         return not self.broken
@@ -1007,20 +1033,34 @@ class AnswerReader:
             self._line += data[start:stop]
         if not found:
             return stop
-        is_comment = self._line.startswith(b":")
-        is_page = self.stray[:512].lstrip().startswith(b"<")
-        is_page = is_page or self._line[:512].lstrip().startswith(b"<")
         if found.group() != b"{":
             self._keep_stray(self._line)
             self._line.clear()
-        elif is_comment or is_page:
+        elif self.is_page or self._line.startswith(b":"):
             self._line += b"{"
+            self._state = self._rest_of_line
         else:
             self._start_object(in_event=b"data:" in self._line)
             self._keep_stray(self._line)
             self._line.clear()
             self._state = self._structure
         return stop + 1
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the answer begins like a web page."""
+        begin = (self.stray[:512] or self._line[:512]).lstrip(b"\xef\xbb\xbf \t\r\n")
+        return begin.startswith(b"<")
+
+    def _rest_of_line(self, data: bytes, start: int) -> int:
+        """In a comment or a page: up to the end of the line, braces and all."""
+        end = _line_break(data, start, len(data))
+        stop = len(data) if end < 0 else end
+        if len(self._line) < _MAX_STRAY_BYTES:
+            self._line += data[start:stop]
+        if end >= 0:
+            self._state = self._outside
+        return stop
 
     def _structure(self, data: bytes, start: int) -> int:
         """Inside an object, outside its strings: up to the next brace or quote."""
@@ -1444,9 +1484,9 @@ def read_error(status: int, answer: Any) -> ApiError:
     if error is None and isinstance(answer, dict):
         error = answer if "message" in answer else answer.get("detail")
     message = error if isinstance(error, str) else _str(get_field(error, "message"))
-    nested = _json_inside(message)
-    if nested is not None:
-        return read_error(status, nested)
+    nested = read_error(status, inside) if (inside := _json_inside(message)) else None
+    if nested and nested.message:
+        return nested
     details = _list(get_field(error, "details"))
     reasons = [_str(get_field(error, "status")), _str(get_field(error, "code"))]
     reasons += [_str(get_field(detail, "reason")) for detail in details]
@@ -1526,7 +1566,6 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
     _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
     _Rule("input_picture", (400,), r"input image|image is not valid|MIME type"),
-    _Rule("input_picture", (400,), r"mime type"),
     _Rule(
         "parameter",
         (400,),
@@ -1948,7 +1987,7 @@ class GeminiClient:
         if error is not None or status != 200:
             found = read_error(status, error if error is not None else objects)
             return explain_error(found, bytes(reader.stray), **values)
-        if reader.stray.lstrip().startswith(b"<"):
+        if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
 
@@ -2158,6 +2197,11 @@ class HostChat:
     chat_id: str = ""
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
+    secret: str = field(default="", repr=False)
+
+    def scrub(self, text: str) -> str:
+        """A sentence of ours as it may be shown: without anything like a key."""
+        return redact(text, self.secret)
 
     @property
     def is_saved(self) -> bool:
@@ -2168,7 +2212,7 @@ class HostChat:
         """Show a line of progress; a failing emitter must not end the answer."""
         if self.emitter is None:
             return
-        data = {"description": redact(description), "done": done}
+        data = {"description": self.scrub(description), "done": done}
         try:
             await self.emitter({"type": "status", "data": data})
         except Exception as error:
@@ -2189,7 +2233,7 @@ class HostChat:
             log.debug("picture not stored", exc_info=True)
             detail = getattr(error, "detail", None)
             reason = quote_sentence(detail, 120) if isinstance(detail, str) else ""
-            raise StorageRefused(redact(reason) or "its storage failed") from None
+            raise StorageRefused(reason or "its storage failed") from None
         return link if self.chat_id else await self._absolute(link)
 
     async def _upload(self, image: Image) -> str:
@@ -2383,11 +2427,11 @@ class Answer:
 
     def note(self, sentence: str) -> str:
         """A sentence of ours that is no failure."""
-        return self._block(NOTE_MARK + sentence)
+        return self._block(NOTE_MARK + self._chat.scrub(sentence))
 
     def failure(self, error: GeminiError) -> str:
         """A failure's message."""
-        return self._block(FAILURE_MARK + error.text)
+        return self._block(FAILURE_MARK + self._chat.scrub(error.text))
 
     def _add(self, text: str) -> str:
         self._tail = (self._tail + text)[-2:]
@@ -2458,16 +2502,22 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
                     yield piece
             return
         except GeminiError as error:
-            gone = error.kind in ("model_unknown", "model_retired")
-            if not gone or answer.pictures:
+            if not _is_gone(error, route.model) or answer.pictures:
                 raise
             available.pop(route.model, None)
-            named = named_successor(error.quote) if ask.follow else None
-            heir = next_route(route, available, ask.follow, named)
+            named = named_successor(error.quote)
+            heir = next_route(route, available, ask.follow, ask.wanted, named)
             if heir is None:
-                raise _no_model(ask.asked, available, error.quote) from None
+                raise _no_model(route.model, available, error.quote) from None
             route = heir
     raise _no_model(ask.asked, available)
+
+
+def _is_gone(error: GeminiError, model_id: str) -> bool:
+    """Whether Google says so of the model; of an id with heirs, a bare 404 will do."""
+    if error.kind == "address_unknown":
+        return successor_of(model_id) is not None
+    return error.kind in ("model_unknown", "model_retired")
 
 
 def _no_model(
@@ -2575,6 +2625,9 @@ class Pipe:
     class Valves(BaseModel):
         """The administrator's settings; each accepts whatever was once saved."""
 
+        # The page shows the names that messages and README use.
+        model_config = ConfigDict(field_title_generator=lambda name, _: name)
+
         GEMINI_API_KEY: str = Field(
             default="",
             description="The API key from https://aistudio.google.com/apikey, of a "
@@ -2634,9 +2687,11 @@ class Pipe:
         models = [model for model in listed if is_image_model(model)] or [
             ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS
         ]
-        chosen = choose_models(models, _split(valves.MODELS))
         return model_entries(
-            chosen, map(clean_model_id, retired), valves.FOLLOW_SUCCESSORS
+            choose_models(models, _split(valves.MODELS)),
+            map(clean_model_id, retired),
+            choose_models(models, ()),
+            valves.FOLLOW_SUCCESSORS,
         )
 
     async def pipe(
@@ -2673,6 +2728,7 @@ class Pipe:
                     chat_id=_str(__chat_id__ or metadata.get("chat_id")),
                     message_id=_str(__message_id__ or metadata.get("message_id")),
                     emitter=__event_emitter__,
+                    secret=_api_key(valves).strip(),
                 ),
                 key=_api_key(valves),
                 base_url=valves.GEMINI_API_BASE_URL,

@@ -457,8 +457,40 @@ def test_an_added_model_has_a_name() -> None:
     assert [m.name for m in added.values()] == ["Nano Banana 2.1", "gemini-7-image"]
 
 
+def entries_of(
+    models: dict[str, gip.ListedModel], retired: list[str], follow: bool = True
+) -> list[dict[str, str]]:
+    return gip.model_entries(models, retired, models, follow)
+
+
+def test_a_narrowed_list_still_names_who_answers() -> None:
+    """The successor answers whether or not the administrator shows it."""
+    available = listed(NB, FLASH, OLD)
+    entries = gip.model_entries(listed(FLASH), [IMAGEN_3, OLD], available)
+    names = [entry["name"] for entry in entries[2:]]
+    assert names == [f"{IMAGEN_3} (retired, answers as Nano Banana 2.1)", "Nano Banana"]
+
+
+def test_auto_keeps_to_the_choice_when_a_model_turns_out_to_be_gone() -> None:
+    available = listed(NB, LITE, FLASH)
+    route = gip.resolve_model("auto", available, wanted=["*lite*", FLASH])
+    assert route and route.model == LITE
+    available.pop(LITE)
+    heir = gip.next_route(route, available, wanted=["*lite*", FLASH])
+    assert heir and heir.model == FLASH
+
+
+def test_what_google_did_not_list_is_not_tried_after_a_refusal() -> None:
+    """Each try is a request; a list that ran empty is still a list."""
+    available = listed(OLD)
+    route = gip.resolve_model(OLD, available)
+    assert route
+    available.pop(OLD)
+    assert gip.next_route(route, available) is None
+
+
 def test_auto_stands_on_top_and_retired_ones_last() -> None:
-    entries = gip.model_entries(listed(NB, PRO), [IMAGEN_3, IMAGEN_4])
+    entries = entries_of(listed(NB, PRO), [IMAGEN_3, IMAGEN_4])
     assert [e["id"] for e in entries] == ["auto", NB, PRO, IMAGEN_3, IMAGEN_4]
     assert entries[0]["name"] == "Gemini Image"
 
@@ -482,25 +514,25 @@ def test_a_retired_entry_says_who_answers(
     retired: str, follow: bool, name: str
 ) -> None:
     """The name must promise what the request then does."""
-    entries = gip.model_entries(listed(NB), [retired], follow)
+    entries = entries_of(listed(NB), [retired], follow)
     assert entries[-1] == {"id": retired, "name": name}
 
 
 @pytest.mark.parametrize("retired", ["", "auto", NB])
 def test_what_is_listed_already_is_not_listed_as_retired(retired: str) -> None:
     """The host keeps one model per id: a second entry would rename the first."""
-    entries = gip.model_entries(listed(NB), [retired, retired])
+    entries = entries_of(listed(NB), [retired, retired])
     assert [e["id"] for e in entries] == ["auto", NB]
 
 
 def test_models_of_one_name_can_be_told_apart() -> None:
     """Google gives an alias the display name of its model."""
     twins = [model(PRO), model("nano-banana-pro-preview", gip.display_name(PRO))]
-    entries = gip.model_entries({m.id: m for m in twins}, [])
+    entries = entries_of({m.id: m for m in twins}, [])
     assert entries[1]["name"] == "Nano Banana Pro"
     assert entries[2]["name"] == "Nano Banana Pro (nano-banana-pro-preview)"
 
 
 def test_a_model_cannot_pose_as_auto() -> None:
-    entries = gip.model_entries({"x-image": model("x-image", "Gemini Image")}, [])
+    entries = entries_of({"x-image": model("x-image", "Gemini Image")}, [])
     assert entries[1]["name"] != entries[0]["name"]

@@ -1,0 +1,74 @@
+"""An administrator at a browser: import, switch on, set the key, choose, see."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from dev import environment, stage
+from dev.browser import RELEASE_NOTES_BUTTON, ChatPage
+from dev.hosts import Host
+from dev.standin import DEFAULT_KEY, StandInProcess
+from dev.webui import Client
+
+PROMPT = "a red fox in the snow at sunset"
+
+
+@pytest.fixture
+def empty_host(google_process: StandInProcess) -> Iterator[Host]:
+    """A host that has never seen the plugin, as people have it."""
+    with Host() as running:
+        yield running
+
+
+def test_from_the_import_file_to_a_picture_that_stays(
+    empty_host: Host, browser: Browser, google_process: StandInProcess
+) -> None:
+    admin = Client.sign_up(empty_host.url, stage.ADMIN)
+    chat = ChatPage(browser, admin)
+    page = chat.page
+    page.goto(f"{empty_host.url}/admin/functions")
+    page.get_by_role("button", name=RELEASE_NOTES_BUTTON).click()
+    import_manifest(page)
+    page.get_by_role("switch").click()
+    set_valve(page, "GEMINI_API_KEY", DEFAULT_KEY)
+    set_valve(page, "GEMINI_API_BASE_URL", google_process.url)
+
+    page.goto(empty_host.url)
+    choose_model(page, "Gemini Image")
+    chat.send(PROMPT)
+    [link] = chat.wait_for_pictures()
+    page.get_by_text("Done in").wait_for()
+    chat.screenshot("chat")
+    page.reload()
+    assert chat.wait_for_pictures() == [link]
+    picture = stage.fetch_picture(admin, link)
+    assert (picture.width, picture.height) == (1024, 1024)
+
+
+def import_manifest(page: Page) -> None:
+    """Create ▾ → Import JSON → the file → Confirm."""
+    page.get_by_role("button", name="Open create menu").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_text("Import JSON").click()
+    chooser.value.set_files(environment.ROOT / "manifest.json")
+    page.get_by_role("button", name="Confirm").click()
+    page.get_by_role("button", name="Valves").wait_for()
+
+
+def set_valve(page: Page, name: str, value: str) -> None:
+    """The gear → the valve's "Default", which shows an input → Save."""
+    page.get_by_role("button", name="Valves").click()
+    valve = page.locator(f"xpath=//*[normalize-space(text())='{name}']/..")
+    valve.get_by_role("button", name="Default").click()
+    page.locator(f"#valve-{name}").fill(value)
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Valves updated successfully").wait_for()
+    page.get_by_role("button", name="Close toast").click()
+
+
+def choose_model(page: Page, name: str) -> None:
+    """The model list at the top of a new chat."""
+    page.locator("#model-selector-0-button").click()
+    page.get_by_placeholder("Search a model").fill(name)
+    page.get_by_role("option", name=name, exact=False).first.click()
