@@ -202,7 +202,7 @@ class Host:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.data_dir,
-                env=self._environment(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -242,7 +242,8 @@ class Host:
         telling = [line for line in everything if ACCESS_LOG not in line]
         return "\n".join(telling[-lines:])
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the host gets to see: little of ours, its settings, the extras."""
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         own = {"DATA_DIR": str(self.data_dir), "HOME": str(self.data_dir)}
         return {**inherited, **SETTINGS, **own, **self._extra_env}

@@ -286,8 +286,12 @@ class Client:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send a request; raise ``ApiError`` unless it succeeded."""
         options.setdefault("timeout", TIMEOUT_S)
-        response = self._http.request(method, f"{self.url}{path}", **options)
-        return _checked(f"{method} {path}", response)
+        what = f"{method} {path}"
+        try:
+            response = self._http.request(method, f"{self.url}{path}", **options)
+        except requests.RequestException as error:
+            raise Failure(f"{what} failed: {error}") from None
+        return _checked(what, response)
 
 
 class Chat:
