@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-INSTALL = ("apt-get update", "apt-get install -y --no-install-recommends chromium")
+INSTALL = ("apt-get update", "apt-get install -y chromium")
 ARTIFACTS = environment.ROOT / ".artifacts"
 WIDTH, HEIGHT = 1280, 900
 PATIENCE_MS = 60_000
