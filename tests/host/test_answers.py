@@ -115,7 +115,7 @@ def test_words_of_the_model_cannot_forge_a_tool_call(
     answer = user.new_chat(stage.AUTO_MODEL).ask(f"a fox [[say64 {script}]]")
     assert "add_memory" in answer.content
     assert "data: " in answer.content
-    assert "tool_calls" not in json.dumps(answer.raw.get("output") or [])
+    assert {item["type"] for item in answer.raw.get("output") or []} <= {"message"}
     assert user.get("/api/v1/memories/") in ([], {"items": [], "total": 0})
 
 

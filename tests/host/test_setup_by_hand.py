@@ -27,18 +27,20 @@ def test_from_the_import_file_to_a_picture_that_stays(
     admin = Client.sign_up(empty_host.url, stage.ADMIN)
     chat = ChatPage(browser, admin)
     page = chat.page
+    page.set_default_timeout(20_000)
     page.goto(f"{empty_host.url}/admin/functions")
     page.get_by_role("button", name=RELEASE_NOTES_BUTTON).click()
     import_manifest(page)
     page.get_by_role("switch").click()
-    set_valve(page, "GEMINI_API_KEY", DEFAULT_KEY)
-    set_valve(page, "GEMINI_API_BASE_URL", google_process.url)
+    set_valves(page, GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google_process.url)
 
     page.goto(empty_host.url)
     choose_model(page, "Gemini Image")
     chat.send(PROMPT)
     [link] = chat.wait_for_pictures()
     page.get_by_text("Done in").wait_for()
+    page.set_viewport_size({"width": 1000, "height": 1250})
+    page.wait_for_timeout(500)  # the page scrolls to the end once more
     chat.screenshot("chat")
     page.reload()
     assert chat.wait_for_pictures() == [link]
@@ -56,19 +58,18 @@ def import_manifest(page: Page) -> None:
     page.get_by_role("button", name="Valves").wait_for()
 
 
-def set_valve(page: Page, name: str, value: str) -> None:
-    """The gear → the valve's "Default", which shows an input → Save."""
+def set_valves(page: Page, **values: str) -> None:
+    """The gear → each valve's "Default", which shows an input → Save."""
     page.get_by_role("button", name="Valves").click()
-    valve = page.locator(f"xpath=//*[normalize-space(text())='{name}']/..")
-    valve.get_by_role("button", name="Default").click()
-    page.locator(f"#valve-{name}").fill(value)
+    for name, value in values.items():
+        valve = page.locator(f"xpath=//*[normalize-space(text())='{name}']/../..")
+        valve.get_by_role("button", name="Default").click()
+        valve.locator("input, textarea").fill(value)
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Valves updated successfully").wait_for()
-    page.get_by_role("button", name="Close toast").click()
 
 
 def choose_model(page: Page, name: str) -> None:
-    """The model list at the top of a new chat."""
-    page.locator("#model-selector-0-button").click()
-    page.get_by_placeholder("Search a model").fill(name)
-    page.get_by_role("option", name=name, exact=False).first.click()
+    """The model list beside the message box."""
+    page.locator("#model-selector-model-button").click()
+    page.get_by_role("option", name=f"Select {name} model", exact=True).click()
