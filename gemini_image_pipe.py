@@ -1761,6 +1761,9 @@ SHORT_WORK = DaemonThreads(4, "gemini-image-work")
 # One thread at a time parses and decodes, so that together they never take the
 # interpreter lock from the event loop for long.
 _PARSING = threading.Lock()
+# Seconds between two pieces of an answer, in which the event loop gets its turn: it
+# would else wait for the interpreter's switch interval of 5 ms each time.
+_PAUSE = 0.0003
 
 
 class Cancelled(Exception):
@@ -2074,9 +2077,10 @@ class _Exchange:
     def _read(self, response: requests.Response) -> None:
         reader = AnswerReader()
         objects: list[Any] = []
-        for chunk in response.iter_content(_SLICE):
+        for chunk in response.iter_content(2 * _SLICE):
             if self._sockets.shut:
                 raise Cancelled
+            time.sleep(_PAUSE)
             with _PARSING:
                 for answer, blobs in reader.feed(chunk):
                     objects = [*objects[-9:], answer]
