@@ -22,9 +22,11 @@ import math
 import os
 import re
 import socket
+import struct
 import threading
 import time
 import uuid
+import warnings
 from collections import deque
 from collections.abc import (
     AsyncGenerator,
@@ -33,6 +35,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
+    Sequence,
 )
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -255,6 +258,7 @@ class Route:
     """Which model is called for the one that was asked for.
 
     from_list: whether Google's list was known. tried: those that turned out gone.
+    why: which of NOTES explains a replacement.
     """
 
     asked: str
@@ -263,6 +267,7 @@ class Route:
     thinking_level: str | None = None
     from_list: bool = False
     tried: tuple[str, ...] = ()
+    why: str = "successor"
 
     @property
     def replaced(self) -> bool:
@@ -428,6 +433,31 @@ def _retired_name(
 # ── Room 2 · Options ─────────────────────────────────────────────────────────────────
 # What one request asks for beyond its words.
 
+# Each sentence that may stand below an answer; the names in braces are filled in.
+NOTES: dict[str, str] = {
+    "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
+    "editor": "`{asked}` cannot change pictures; `{model}` made this.",
+    "draft": "Google sent only a draft of this picture, no finished one.",
+    "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
+    "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
+    "earlier_cut": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
+    "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
+    "shrunk": "{name} was made smaller to fit into the request.",
+    "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
+    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
+    "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
+    "broken": "{name} was left out: it is damaged or empty.",
+    "too_many_pixels": "{name} was left out: it has too many pixels.",
+    "too_large": "{name} was left out: it is too large for one request.",
+    "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+}
+
+
+def note_text(kind: str, **values: Any) -> str:
+    """A note's sentence."""
+    return NOTES[kind].format(**values)
+
+
 MAX_COUNT = 4
 _WHOLE = re.compile(r"[0-9]{1,6}")
 _RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[:/]\s*(\d{1,5}(?:\.\d+)?)\s*")
@@ -526,6 +556,14 @@ _DATA_URI = re.compile(
     r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,([A-Za-z0-9+/=_-]*)"
 )
 _PICTURE_IN_TEXT = re.compile(rf"(?:!\[[^\[\]\n]{{0,300}}\]\()?{_DATA_URI.pattern}\)?")
+# A picture in a text: the address in markdown, or a bare data URI.
+_PICTURE_ADDRESS = re.compile(
+    rf"!\[[^\[\]\n]{{0,300}}\]\(<?([^()\s<>]+)>?(?:\s[^()\n]{{0,300}})?\)|({_DATA_URI.pattern})"
+)
+_FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_FILE_LINK = re.compile(
+    rf"(https?://[^/]+)?(?:/[\w.-]+)*/api/v1/files/({_FILE_ID})(?:/content)?.*"
+)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # How the host's own template for documents and web search begins.
 _DOCUMENTS = "### Task:\nRespond to the user query"
@@ -549,37 +587,86 @@ class Conversation:
     """What was said so far. The turns alternate, from the user's to the user's; there
     are none when the user's newest message is empty.
 
-    newest: the words of that message alone, which its turn may hold together with
-    those of a message before it.
+    newest: that message by itself; its turn may hold what was said before it as well.
+    quoted: pictures that only system messages name, as they do in channels.
     """
 
     system: str
     turns: tuple[Turn, ...]
-    newest: str | None = None
+    newest: Turn | None = None
+    quoted: tuple[str, ...] = ()
+
+    @property
+    def _newest(self) -> Turn:
+        return self.newest or (self.turns[-1] if self.turns else Turn("user", ""))
 
     @property
     def prompt(self) -> str:
         """The user's newest words."""
-        if self.newest is not None:
-            return self.newest
-        return self.turns[-1].text if self.turns else ""
+        return self._newest.text
+
+    @property
+    def attached(self) -> tuple[str, ...]:
+        """The addresses of the pictures in the user's newest message."""
+        return self._newest.pictures
+
+    @property
+    def earlier(self) -> tuple[str, ...]:
+        """The addresses of all pictures before it, oldest first."""
+        pictures = [p for turn in self.turns for p in turn.pictures]
+        return self.quoted + tuple(pictures[: len(pictures) - len(self.attached)])
 
 
-def read_conversation(messages: Any, newest_prompt: str | None = None) -> Conversation:
+def read_conversation(
+    messages: Any,
+    newest_prompt: str | None = None,
+    files: Any = None,
+    speaker: str = "",
+    addressed: str = "",
+) -> Conversation:
     """The conversation in the host's messages, whatever their shape.
 
-    `newest_prompt`: the user's own words of the last turn, where the host hands them
+    newest_prompt: the user's own words of the last turn, where the host hands them
     over apart from what it wrapped around them (metadata "base_user_prompt").
+    files: what the host lists beside the messages; its pictures count as attached
+    when the last turn has none. speaker, addressed: in channels the names of the user
+    and of the model, which stand before the user's words.
     """
-    system = "\n\n".join(dict.fromkeys(filter(None, _system_texts(messages))))
+    quoted, system = _system_messages(messages)
     turns = read_turns(messages)
     while turns and turns[-1].role == "model":
         turns.pop()
-    if turns and newest_prompt and (own_words := clean_text(newest_prompt)):
-        turns[-1] = replace(turns[-1], text=own_words)
-    if not turns or not (turns[-1].text or turns[-1].pictures):
+    if not turns:
         return Conversation(system, ())
-    return Conversation(system, tuple(_alternate(turns)), turns[-1].text)
+    text = (newest_prompt and clean_text(newest_prompt)) or turns[-1].text
+    pictures = turns[-1].pictures or tuple(_file_addresses(files))
+    newest = Turn("user", _without_names(text, speaker, addressed), pictures)
+    if not newest.text and not newest.pictures:
+        return Conversation(system, ())
+    turns[-1] = newest
+    return Conversation(system, tuple(_alternate(turns)), newest, quoted)
+
+
+def _without_names(text: str, speaker: str, addressed: str) -> str:
+    """The words behind "Name: @model ", as a channel writes its turns."""
+    if not speaker or not text.startswith(f"{speaker}:"):
+        return text
+    text = text.removeprefix(f"{speaker}:").strip()
+    if addressed and text.removeprefix("@").startswith(addressed):
+        return text.removeprefix("@").removeprefix(addressed).strip()
+    return re.sub(r"^<?@\S+\s*", "", text)
+
+
+def _file_addresses(files: Any) -> Iterator[str]:
+    """The pictures among the host's file entries, by link or id."""
+    for entry in files if isinstance(files, list) else []:
+        if not isinstance(entry, dict):
+            continue
+        kinds = (entry.get("type"), entry.get("content_type"))
+        if any(isinstance(kind, str) and kind.startswith("image") for kind in kinds):
+            address = entry.get("url") or entry.get("id")
+            if isinstance(address, str) and address:
+                yield address
 
 
 def read_turns(messages: Any) -> list[Turn]:
@@ -595,11 +682,16 @@ def read_turns(messages: Any) -> list[Turn]:
     return turns
 
 
-def _system_texts(messages: Any) -> Iterator[str]:
+def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
+    """The pictures that system messages name, and all their texts as one."""
+    pictures: list[str] = []
+    texts: list[str] = []
     for message in messages if isinstance(messages, list) else []:
         role = message.get("role") if isinstance(message, dict) else None
         if role in ("system", "developer"):
-            yield _content_text(message.get("content")).strip()
+            pictures += _pictures(message.get("content"))
+            texts.append(clean_text(_content_text(message.get("content"))))
+    return tuple(pictures), "\n\n".join(dict.fromkeys(filter(None, texts)))
 
 
 def _alternate(turns: list[Turn]) -> list[Turn]:
@@ -643,13 +735,42 @@ def _content_text(content: Any) -> str:
 
 
 def _pictures(content: Any) -> tuple[str, ...]:
-    found = []
-    for part in content if isinstance(content, list) else []:
+    """The addresses of the pictures in a message, in their order."""
+    found: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str):
+            matches = _PICTURE_ADDRESS.finditer(text)
+            found += [match[1] or match[2] for match in matches]
         image = part.get("image_url") if isinstance(part, dict) else None
         url = image.get("url") if isinstance(image, dict) else image
         if isinstance(url, str) and url.strip():
             found.append(url.strip())
     return tuple(found)
+
+
+def pick_pictures(
+    conversation: Conversation, history_images: int, max_images: int
+) -> tuple[list[str], list[str]]:
+    """The addresses of the pictures to send, in the chat's order, and notes for the
+    user on what is left out.
+
+    The newest message's own go first, then earlier ones, newest first, as many as
+    `history_images` and the model's limit allow; each picture once.
+    """
+    notes = []
+    attached = list(dict.fromkeys(conversation.attached))
+    if len(attached) > max_images:
+        count = len(attached)
+        notes.append(note_text("attached_cut", limit=max_images, count=count))
+        attached = attached[:max_images]
+    earlier = [
+        p for p in dict.fromkeys(conversation.earlier[::-1]) if p not in attached
+    ]
+    room = max(min(history_images, max_images - len(attached)), 0)
+    if len(earlier) > room and history_images > 0:
+        notes.append(note_text("earlier_cut", limit=room, count=len(earlier)))
+    return earlier[:room][::-1] + attached, notes
 
 
 def clean_text(text: str) -> str:
@@ -776,12 +897,21 @@ _IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
     (b"\xff\xd8\xff", 0, "image/jpeg"),
     (b"WEBP", 8, "image/webp"),
     (b"GIF8", 0, "image/gif"),
-    (b"ftypavif", 4, "image/avif"),
-    (b"ftypheic", 4, "image/heic"),
-    (b"ftypheix", 4, "image/heic"),
+    (b"ftypavi", 4, "image/avif"),
+    (b"ftyphei", 4, "image/heic"),
+    (b"ftyphev", 4, "image/heic"),
     (b"ftypmif1", 4, "image/heif"),
+    (b"ftypmsf1", 4, "image/heif"),
+    (b"II*\0", 0, "image/tiff"),
+    (b"MM\0*", 0, "image/tiff"),
     (b"BM", 0, "image/bmp"),
 )
+# What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
+# the others into PNG.
+_SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+MAX_PIXELS = 200_000_000
+# Of pictures in one request: with base64 this stays below Google's 100 MB for all.
+MAX_PICTURE_BYTES = 70_000_000
 
 
 def image_type(data: bytes) -> str | None:
@@ -841,9 +971,129 @@ class BadPicture:
 Event = Text | Image | Refusal | Finish | Usage | BadPicture
 
 
-def generate_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
-    """The body of generateContent. Sampling parameters and candidateCount stay out:
-    the 2.1 model refuses them (changelog of 2026-07-21)."""
+class UnusablePicture(Exception):
+    """A picture that cannot be sent; `kind` is a key of NOTES."""
+
+    def __init__(self, kind: str, **values: Any) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.values = values
+
+
+def ready_picture(data: bytes, name: str) -> Image:
+    """A picture as Google takes it: unchanged, or the first frame as PNG.
+
+    Its type is told by its bytes, then by its name. Raises UnusablePicture. Decodes
+    the picture once, since Google refuses the whole request for one damaged one.
+    """
+    if not data:
+        raise UnusablePicture("broken")
+    ending = name.lower().rpartition(".")[2]
+    mime = image_type(data)
+    if mime is None and ending in ("heic", "heif") and data[4:8] == b"ftyp":
+        mime = f"image/{ending}"
+    if mime is None:
+        raise UnusablePicture("no_picture", form=ending.upper() if ending else "this")
+    if mime in ("image/heic", "image/heif"):
+        return Image(data, mime)  # Pillow reads neither
+    if mime in _SENT_TYPES:
+        with contextlib.suppress(ImportError):
+            _decoded(data)
+        return Image(data, mime)
+    return _saved(_decoded(data), "PNG")
+
+
+def _decoded(data: bytes) -> Any:
+    """The picture as Pillow reads it, upright. Raises UnusablePicture, ImportError."""
+    # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            picture = PIL.Image.open(io.BytesIO(data))
+            if picture.width * picture.height > MAX_PIXELS:
+                raise UnusablePicture("too_many_pixels")
+            picture.load()
+            return PIL.ImageOps.exif_transpose(picture)
+    except PIL.Image.DecompressionBombError:
+        raise UnusablePicture("too_many_pixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError):
+        raise UnusablePicture("broken") from None
+
+
+def _has_alpha(picture: Any) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+
+
+def _saved(picture: Any, form: str) -> Image:
+    picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+    out = io.BytesIO()
+    picture.save(out, form, quality=90)
+    return Image(out.getvalue(), f"image/{form.lower()}")
+
+
+def smaller_picture(image: Image, limit: int) -> Image:
+    """The picture in at most `limit` bytes, with fewer pixels if need be.
+
+    Transparency and orientation stay. Raises UnusablePicture, ImportError.
+    """
+    if image.mime in ("image/heic", "image/heif"):
+        raise UnusablePicture("too_large")
+    picture = _decoded(image.data)
+    form = "WEBP" if _has_alpha(picture) else "JPEG"
+    for _ in range(12):
+        made = _saved(picture, form)
+        if len(made.data) <= limit:
+            return made
+        factor = min(0.9, (limit / len(made.data)) ** 0.5)
+        size = [max(1, int(side * factor)) for side in picture.size]
+        picture = picture.resize(size)
+    raise UnusablePicture("too_large")
+
+
+def fit_pictures(
+    pictures: list[tuple[Image, str, bool]], limit: int = MAX_PICTURE_BYTES
+) -> tuple[list[Image], list[str]]:
+    """The pictures within one request's limit in bytes, and notes for the user.
+
+    Each comes with its name and whether it is attached to the newest message. Earlier
+    ones are left out first, oldest first; then the largest are made smaller.
+    """
+    kept, notes, left_out = list(pictures), [], 0
+    while sum(len(image.data) for image, _, _ in kept) > limit:
+        oldest = next((p for p in kept if not p[2]), None)
+        if oldest is None:
+            break
+        kept.remove(oldest)
+        left_out += 1
+    if left_out:
+        notes.append(note_text("earlier_large", count=left_out))
+    fitted = []
+    too_much = sum(len(image.data) for image, _, _ in kept) > limit
+    share = limit // max(len(kept), 1)
+    for image, name, _ in kept:
+        if too_much and len(image.data) > share:
+            try:
+                image = smaller_picture(image, share)
+                notes.append(note_text("shrunk", name=name))
+            except (UnusablePicture, ImportError):
+                notes.append(note_text("too_large", name=name))
+                continue
+        fitted.append(image)
+    return fitted, notes
+
+
+def generate_body(
+    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+) -> dict[str, Any]:
+    """The body of generateContent; pictures stand in it as Image objects.
+
+    All pictures go into the user's newest turn: there they need no thought signature,
+    whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
+    parameters and candidateCount stay out: the 2.1 model refuses them.
+    """
     config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
     image = {"aspectRatio": options.aspect_ratio, "imageSize": options.image_size}
     image = {key: value for key, value in image.items() if value}
@@ -852,7 +1102,7 @@ def generate_body(conversation: Conversation, options: ImageOptions) -> dict[str
     if options.thinking_level:
         config["thinkingConfig"] = {"thinkingLevel": options.thinking_level}
     body: dict[str, Any] = {
-        "contents": [_content(turn) for turn in conversation.turns],
+        "contents": _contents(conversation, pictures),
         "generationConfig": config,
     }
     if conversation.system:
@@ -860,15 +1110,67 @@ def generate_body(conversation: Conversation, options: ImageOptions) -> dict[str
     return body
 
 
-def _content(turn: Turn) -> dict[str, Any]:
+def _contents(
+    conversation: Conversation, pictures: Sequence[Image]
+) -> list[dict[str, Any]]:
+    """The turns in words, and at the end the pictures before the newest words."""
+    before = [replace(turn, pictures=()) for turn in conversation.turns]
+    before[-1] = replace(
+        before[-1], text=before[-1].text.removesuffix(conversation.prompt).strip()
+    )
+    turns = _alternate(before)
     parts: list[dict[str, Any]] = []
-    for picture in turn.pictures:
-        if found := _DATA_URI.fullmatch(picture):
-            mime = picture[5:].partition(";")[0]
-            parts.append({"inlineData": {"mimeType": mime, "data": found.group(1)}})
-    if turn.text:
-        parts.append({"text": turn.text})
-    return {"role": turn.role, "parts": parts}
+    if turns and turns[-1].role == "user":
+        parts.append({"text": turns.pop().text})
+    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    if conversation.prompt:
+        parts.append({"text": conversation.prompt})
+    contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
+    return [*contents, {"role": "user", "parts": parts}]
+
+
+def with_system_in_words(conversation: Conversation) -> Conversation:
+    """The same for a model that takes no systemInstruction: its text comes before the
+    user's newest words."""
+    if not conversation.turns:
+        return conversation
+    words = "\n\n".join(filter(None, (conversation.system, conversation.prompt)))
+    last = conversation.turns[-1]
+    before = last.text.removesuffix(conversation.prompt)
+    turns = (*conversation.turns[:-1], replace(last, text=before + words))
+    newest = Turn("user", words, conversation.attached)
+    return Conversation("", turns, newest, conversation.quoted)
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """The JSON of a body, its Image objects as base64, encoded in slices."""
+    pictures: list[Image] = []
+
+    def mark(value: Any) -> str:
+        if not isinstance(value, Image):
+            raise TypeError(f"no JSON: {type(value).__name__}")
+        pictures.append(value)
+        return f"picture {len(pictures) - 1}"
+
+    text = json.dumps(body, default=mark).encode()
+    # Only a field of ours can hold this: within a text the quotes are escaped.
+    pieces = re.split(rb'"data": "picture \d+"', text)
+    joined = [pieces[0]]
+    for picture, piece in zip(pictures, pieces[1:], strict=True):
+        joined += [b'"data": "', *_base64_slices(picture.data), b'"', piece]
+    return b"".join(joined)
+
+
+def _base64_slices(data: bytes) -> Iterator[bytes]:
+    size = _SLICE * 3
+    for start in range(0, len(data), size):
+        yield base64.b64encode(data[start : start + size])
+
+
+def data_uri(image: Image) -> str:
+    """The picture as a data URI."""
+    encoded = b"".join(_base64_slices(image.data)).decode()
+    return f"data:{image.mime};base64,{encoded}"
 
 
 def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
@@ -1342,6 +1644,7 @@ MESSAGES: dict[str, str] = {
     "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
     "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
+    "system_refused": "{model} takes no system prompt. | An administrator can remove it from this model, folder or chat, or another image model can be picked.",
     "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
     "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
     "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
@@ -1566,6 +1869,7 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
     _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
     _Rule("input_picture", (400,), r"input image|image is not valid|MIME type"),
+    _Rule("system_refused", (400,), r"(developer|system).?instruction"),
     _Rule(
         "parameter",
         (400,),
@@ -1874,7 +2178,11 @@ class GeminiClient:
         return hashlib.sha256(secret).hexdigest()
 
     async def generate(
-        self, route: Route, conversation: Conversation, options: ImageOptions
+        self,
+        route: Route,
+        conversation: Conversation,
+        options: ImageOptions,
+        pictures: Sequence[Image] = (),
     ) -> AsyncGenerator[Event, None]:
         """The events of one request, as they arrive.
 
@@ -1883,7 +2191,7 @@ class GeminiClient:
         """
         if route.generate:
             method = "streamGenerateContent?alt=sse"
-            body = generate_body(conversation, options)
+            body = generate_body(conversation, options, pictures)
         else:
             method, body = "predict", predict_body(conversation, options)
         path = f"/models/{quote(route.model, safe='')}:{method}"
@@ -2067,7 +2375,7 @@ class _Exchange:
             self._put(GeminiError("unexpected"))
 
     def _converse(self) -> None:
-        body = json.dumps(self._body).encode()
+        body = encode_body(self._body)
         timeout = self._client.timeout
         with self._client.request(
             "POST", self._path, timeout, self._sockets, body
@@ -2212,6 +2520,11 @@ class HostChat:
         """Whether the host keeps the chat under its id."""
         return bool(self.chat_id) and ":" not in self.chat_id
 
+    @property
+    def is_channel(self) -> bool:
+        """Whether the answer goes to a channel."""
+        return self.chat_id.startswith("channel:")
+
     async def status(self, description: str, done: bool) -> None:
         """Show a line of progress; a failing emitter must not end the answer."""
         if self.emitter is None:
@@ -2244,7 +2557,7 @@ class HostChat:
         from open_webui.routers.images import upload_image
 
         metadata: dict[str, str] = {}
-        if self.chat_id.startswith("channel:"):
+        if self.is_channel:
             metadata["channel_id"] = self.chat_id.removeprefix("channel:")
         elif self.is_saved:
             metadata = {"chat_id": self.chat_id, "message_id": self.message_id}
@@ -2261,6 +2574,45 @@ class HostChat:
         link = result[-1] if isinstance(result, tuple) else result
         return str(link["url"] if isinstance(link, dict) else link)
 
+    async def read(self, address: str) -> tuple[bytes, str]:
+        """The bytes and the name of a picture that a chat names.
+
+        A file is read for its owner, an administrator, or whoever the host lets read
+        it; nothing is downloaded from elsewhere. Raises UnusablePicture.
+        """
+        if address.startswith("data:"):
+            return await SHORT_WORK.run(_data_uri_bytes, address), "A pasted picture"
+        found = _FILE_LINK.fullmatch(address)
+        if found and found[1] and not await self._is_own(found[1]):
+            found = None
+        file_id = found[2] if found else address
+        if not re.fullmatch(_FILE_ID, file_id):
+            raise UnusablePicture("remote")
+        try:
+            return await self._read_file(file_id)
+        except UnusablePicture:
+            raise
+        except Exception as error:
+            log.warning("picture not read: %s", type(error).__name__)
+            log.debug("picture not read", exc_info=True)
+            raise UnusablePicture("no_file") from None
+
+    async def _is_own(self, origin: str) -> bool:
+        own = (str(getattr(self.request, "base_url", "")), await _public_address())
+        return urlsplit(origin).netloc in {urlsplit(base).netloc for base in own}
+
+    async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+        from open_webui.models.files import Files
+        from open_webui.storage.provider import Storage
+
+        file = await call_host(Files.get_file_by_id, id=file_id)
+        user = await self._user() if self.user.get("id") else None
+        if file is None or user is None or not await _may_read(file, user):
+            raise UnusablePicture("no_file")
+        path = await SHORT_WORK.run(Storage.get_file, file.path)
+        data = await SHORT_WORK.run(_file_bytes, path)
+        return data, str((file.meta or {}).get("name") or file.filename)
+
     async def _user(self) -> Any:
         """The host's user; it hands over all of it, or (old hosts) not enough."""
         from open_webui.models.users import UserModel, Users
@@ -2275,6 +2627,37 @@ class HostChat:
         if not base or urlsplit(base).hostname == "localhost":  # a default of old hosts
             base = str(getattr(self.request, "base_url", ""))
         return base.rstrip("/") + link
+
+
+async def _may_read(file: Any, user: Any) -> bool:
+    """The host's own rule for files (routers/files.py)."""
+    if file.user_id == user.id or user.role == "admin":
+        return True
+    try:
+        from open_webui.utils.access_control.files import has_access_to_file
+    except ImportError:  # where old hosts have it
+        from open_webui.routers.files import has_access_to_file
+    return bool(
+        await call_host(
+            has_access_to_file, file_id=file.id, access_type="read", user=user
+        )
+    )
+
+
+def _data_uri_bytes(address: str) -> bytes:
+    found = _DATA_URI.fullmatch(address)
+    if not found:
+        raise UnusablePicture("no_picture", form="this")
+    decoder = Base64Decoder()
+    decoder.feed(found[1].encode())
+    return decoder.finish() or b""
+
+
+def _file_bytes(path: str) -> bytes:
+    if os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+        raise UnusablePicture("too_large")
+    with open(path, "rb") as file:
+        return file.read()
 
 
 async def _public_address() -> str:
@@ -2320,7 +2703,7 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
 
 
-def _accept(value: Any, default: Any) -> Any:
+def _accept(value: Any, default: Any, minimum: int = 1) -> Any:
     """A saved value as the type of its default, or the default where it cannot be.
 
     A value that fails validation would take the whole model list down with it, and
@@ -2335,7 +2718,7 @@ def _accept(value: Any, default: Any) -> Any:
             number = int(float(str(value)))
         except (ValueError, OverflowError):
             return default
-        return number if number > 0 else default
+        return number if number >= minimum else default
     return str(value) if isinstance(value, str | int | float) else default
 
 
@@ -2352,6 +2735,13 @@ class Ask:
     timeout: float
     follow: bool
     wanted: tuple[str, ...]
+    history_images: int
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether there is a picture to send along."""
+        earlier = self.conversation.earlier and self.history_images > 0
+        return bool(self.conversation.attached or earlier)
 
 
 class Answer:
@@ -2368,6 +2758,7 @@ class Answer:
         self.finished = False
         self.refusals: list[Refusal] = []
         self.usage: dict[str, Any] = {}
+        self.notes: list[str] = []
 
     @property
     def has_something(self) -> bool:
@@ -2401,9 +2792,7 @@ class Answer:
         if not self.pictures and self._draft:
             draft, self._draft = self._draft, None
             shown = await self._show(draft)
-            return shown + self.note(
-                "Google sent only a draft of this picture, no finished one."
-            )
+            return shown + self.remark(note_text("draft"))
         if self.pictures:
             lost = [refusal for refusal in self.refusals if refusal.about == "picture"]
             if lost:
@@ -2424,12 +2813,10 @@ class Answer:
             return self._block(f"![{self._alt}]({link})")
         except StorageRefused as error:
             data = await SHORT_WORK.run(data_uri, image)
-            return self._block(f"![{self._alt}]({data})") + self.note(
-                f"Open WebUI could not store this picture ({error}), so it is part of "
-                "the message."
-            )
+            picture = self._block(f"![{self._alt}]({data})")
+            return picture + self.remark(note_text("not_stored", reason=error))
 
-    def note(self, sentence: str) -> str:
+    def remark(self, sentence: str) -> str:
         """A sentence of ours that is no failure."""
         return self._block(NOTE_MARK + self._chat.scrub(sentence))
 
@@ -2446,16 +2833,6 @@ class Answer:
         return self._add(f"{gap}{text}\n\n")
 
 
-def data_uri(image: Image) -> str:
-    """The picture as a data URI, encoded in slices that let other threads run."""
-    size = _SLICE * 3
-    pieces = [
-        base64.b64encode(image.data[start : start + size])
-        for start in range(0, len(image.data), size)
-    ]
-    return f"data:{image.mime};base64,{b''.join(pieces).decode()}"
-
-
 async def compose(ask: Ask) -> AsyncGenerator[str, None]:
     """The answer's markdown, piece by piece: always ends, never raises a failure.
 
@@ -2465,17 +2842,21 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
     started = time.monotonic()
     closing = "Stopped"
     try:
-        async with contextlib.aclosing(_routed(ask, answer)) as pieces:
-            async for piece in pieces:
-                yield piece
-        closing = f"Done in {time.monotonic() - started:.0f} s"
-    except GeminiError as error:
-        closing = error.what
-        yield answer.failure(error)
-    except Exception as error:
-        log.exception("answer failed unexpectedly: %s", type(error).__name__)
-        closing = "Failed"
-        yield answer.failure(GeminiError("unexpected"))
+        try:
+            async with contextlib.aclosing(_routed(ask, answer)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            ending = f"Done in {time.monotonic() - started:.0f} s"
+        except GeminiError as error:
+            ending = error.what
+            yield answer.failure(error)
+        except Exception as error:
+            log.exception("answer failed unexpectedly: %s", type(error).__name__)
+            ending = "Failed"
+            yield answer.failure(GeminiError("unexpected"))
+        for note in answer.notes:
+            yield answer.remark(note)
+        closing = ending
     finally:
         # On its own task: after Stop, whatever is awaited here may be cancelled again.
         await asyncio.shield(_in_background(ask.chat.status(closing, done=True)))
@@ -2499,6 +2880,10 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
     listed = await MODEL_LISTS.get(client, LIST_WAIT)
     available = choose_models(filter(is_image_model, listed), ())
     route = resolve_model(ask.asked, available, ask.follow, ask.wanted)
+    if route and not route.generate and ask.has_pictures:
+        others = {i: model for i, model in available.items() if i != route.model}
+        editor = next_route(route, others, ask.follow, ask.wanted)
+        route = replace(editor, why="editor") if editor else route
     while route is not None:
         try:
             async with contextlib.aclosing(_painted(client, ask, route, answer)) as it:
@@ -2536,16 +2921,47 @@ def _no_model(
 async def _painted(
     client: GeminiClient, ask: Ask, route: Route, answer: Answer
 ) -> AsyncGenerator[str, None]:
-    """One model's answer: as many requests as pictures are wanted, side by side.
+    """One model's answer to the conversation and its pictures.
 
-    Raises GeminiError when there is nothing to look at in the end; a failure after a
-    picture is part of the answer.
+    Raises GeminiError when there is nothing to look at in the end.
     """
-    name, model = display_name(route.model), f"`{route.model}`"
+    name = display_name(route.model)
     await ask.chat.status(f"{name} is making the picture …", done=False)
+    pictures, answer.notes = await gather_pictures(ask, route)
+    if route.replaced:
+        note = note_text(route.why, asked=route.asked, model=route.model)
+        answer.notes.append(note)
+    if not pictures and not ask.conversation.prompt:
+        raise GeminiError("prompt_empty")
+    conversation = ask.conversation
+    for _ in range(2):
+        work = _requested(client, ask, route, answer, conversation, pictures)
+        try:
+            async with contextlib.aclosing(work) as pieces:
+                async for piece in pieces:
+                    yield piece
+            return
+        except GeminiError as error:
+            if error.kind != "system_refused" or not conversation.system:
+                raise
+            conversation = with_system_in_words(conversation)
+
+
+async def _requested(
+    client: GeminiClient,
+    ask: Ask,
+    route: Route,
+    answer: Answer,
+    conversation: Conversation,
+    pictures: list[Image],
+) -> AsyncGenerator[str, None]:
+    """As many requests as pictures are wanted, side by side; a failure after a picture
+    is part of the answer. Raises GeminiError when there is nothing to look at."""
     options = fit_options(ask.options, route)
     count = options.count if route.generate else 1  # predict counts by itself
-    streams = [client.generate(route, ask.conversation, options) for _ in range(count)]
+    streams = [
+        client.generate(route, conversation, options, pictures) for _ in range(count)
+    ]
     errors: list[GeminiError] = []
     async with contextlib.aclosing(_merged(streams)) as events:
         async for event in events:
@@ -2555,13 +2971,35 @@ async def _painted(
                 yield piece
     if errors and not answer.has_something:
         raise errors[0]
-    yield await answer.end(model)
+    yield await answer.end(f"`{route.model}`")
     if errors:
         yield answer.failure(errors[0])
-    if route.replaced:
-        yield answer.note(
-            f"Google no longer offers `{route.asked}`; its successor {model} made this."
-        )
+
+
+async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str]]:
+    """The pictures to send, in the chat's order and each once, and notes for the user."""
+    facts = model_facts(route.model)
+    limit = facts.max_input_images if facts else 14
+    addresses, notes = pick_pictures(ask.conversation, ask.history_images, limit)
+    pictures: list[tuple[Image, str, bool]] = []
+    if not route.generate:
+        return [], notes
+    for address in addresses:
+        name = "A picture"
+        try:
+            data, name = await ask.chat.read(address)
+            name = re.sub(r"[`\s]+", " ", name)[-80:]
+            image = await SHORT_WORK.run(ready_picture, data, name)
+        except UnusablePicture as error:
+            notes.append(note_text(error.kind, **{"name": name, **error.values}))
+            continue
+        except ImportError:
+            notes.append(note_text("no_pillow", name=name))
+            continue
+        if all(image != other for other, _, _ in pictures):
+            pictures.append((image, name, address in ask.conversation.attached))
+    fitted, more = await SHORT_WORK.run(fit_pictures, pictures)
+    return fitted, list(dict.fromkeys(notes + more))
 
 
 async def _merged(
@@ -2662,6 +3100,12 @@ class Pipe:
             description="Let the successor that Google names answer for a retired "
             "model, and say so. Off: a message instead.",
         )
+        HISTORY_IMAGES: int = Field(
+            default=4,
+            description="How many earlier pictures of a chat go along with a new "
+            "message, newest first, so that it can ask for changes. Each costs input "
+            "tokens. 0: none.",
+        )
         REQUEST_TIMEOUT: int = Field(
             default=300,
             description="Seconds that one request to Google may take in all.",
@@ -2670,7 +3114,9 @@ class Pipe:
         @field_validator("*", mode="before")
         @classmethod
         def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
-            return _accept(value, cls.model_fields[info.field_name or ""].default)
+            name = info.field_name or ""
+            default = cls.model_fields[name].default
+            return _accept(value, default, minimum=0 if name == "HISTORY_IMAGES" else 1)
 
     def __init__(self) -> None:
         self.valves = self.Valves()
@@ -2709,36 +3155,43 @@ class Pipe:
         __task_body__: dict[str, Any] | None = None,
         __chat_id__: str | None = None,
         __message_id__: str | None = None,
+        __files__: list[dict[str, Any]] | None = None,
     ) -> str | AsyncGenerator[dict[str, Any], None]:
         """Answer a chat request: chunks when the host streams, else the whole text."""
         valves = self.valves
         body = body if isinstance(body, dict) else {}
         metadata = __metadata__ if isinstance(__metadata__, dict) else {}
-        messages = body.get("messages")
-        words = metadata.get("base_user_prompt")
-        conversation = read_conversation(messages, words if _str(words) else None)
+        chat = HostChat(
+            request=__request__,
+            user=__user__ if isinstance(__user__, dict) else {},
+            chat_id=_str(__chat_id__ or metadata.get("chat_id")),
+            message_id=_str(__message_id__ or metadata.get("message_id")),
+            emitter=__event_emitter__,
+            secret=_api_key(valves).strip(),
+        )
+        conversation = read_conversation(
+            body.get("messages"),
+            newest_prompt=_str(metadata.get("base_user_prompt")),
+            files=__files__ or metadata.get("files"),
+            speaker=_str(chat.user.get("name")) if chat.is_channel else "",
+            addressed=_str(get_field(metadata.get("model"), "name")),
+        )
         task = __task__ or unnamed_task(conversation)
         if task:
-            return answer_task(str(task), __task_body__, messages)
+            return answer_task(str(task), __task_body__, body.get("messages"))
         model = _str(body.get("model"))
         pieces = compose(
             Ask(
                 asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
                 conversation=conversation,
                 options=options_from_body(body),
-                chat=HostChat(
-                    request=__request__,
-                    user=__user__ if isinstance(__user__, dict) else {},
-                    chat_id=_str(__chat_id__ or metadata.get("chat_id")),
-                    message_id=_str(__message_id__ or metadata.get("message_id")),
-                    emitter=__event_emitter__,
-                    secret=_api_key(valves).strip(),
-                ),
+                chat=chat,
                 key=_api_key(valves),
                 base_url=valves.GEMINI_API_BASE_URL,
                 timeout=float(valves.REQUEST_TIMEOUT),
                 follow=valves.FOLLOW_SUCCESSORS,
                 wanted=tuple(_split(valves.MODELS)),
+                history_images=valves.HISTORY_IMAGES,
             )
         )
         if body.get("stream"):

@@ -767,24 +767,47 @@ def test_options_become_googles_fields(
     assert body["generationConfig"] == config
 
 
-def test_system_prompt_turns_and_pictures_keep_their_places() -> None:
-    png = f"data:image/png;base64,{PNG_64}"
+def test_pictures_stand_before_the_newest_words_and_earlier_turns_in_words() -> None:
+    """In a model's turn Google would want a signature; here it wants none."""
+    fox, hat = gip.Image(PNG, "image/png"), gip.Image(JPEG, "image/jpeg")
     body = gip.generate_body(
         conversation(
-            gip.Turn("user", "", (png,)),
-            gip.Turn("model", "Nice."),
-            gip.Turn("user", "blue", (png, png)),
+            gip.Turn("user", "a fox"),
+            gip.Turn("model", "Nice.", ("/api/v1/files/1/content",)),
+            gip.Turn("user", "with a hat"),
+            gip.Turn("model", "", ("/api/v1/files/2/content",)),
+            gip.Turn("user", "blue"),
             system="Always paint.",
         ),
         gip.ImageOptions(),
+        [fox, hat],
     )
-    picture = {"inlineData": {"mimeType": "image/png", "data": PNG_64}}
-    assert body["systemInstruction"] == {"parts": [{"text": "Always paint."}]}
-    assert body["contents"] == [
-        {"role": "user", "parts": [picture]},
+    sent = json.loads(gip.encode_body(body))
+    assert sent["systemInstruction"] == {"parts": [{"text": "Always paint."}]}
+    assert sent["contents"] == [
+        {"role": "user", "parts": [{"text": "a fox"}]},
         {"role": "model", "parts": [{"text": "Nice."}]},
-        {"role": "user", "parts": [picture, picture, {"text": "blue"}]},
+        {
+            "role": "user",
+            "parts": [
+                {"text": "with a hat"},
+                inline(PNG_64),
+                inline(JPEG_64, "image/jpeg"),
+                {"text": "blue"},
+            ],
+        },
     ]
+
+
+@pytest.mark.parametrize("words", ['"data": "picture 0"', '{"data": "picture 1"}'])
+def test_words_that_look_like_the_place_of_a_picture_stay_words(words: str) -> None:
+    body = gip.generate_body(
+        conversation(gip.Turn("user", words)),
+        gip.ImageOptions(),
+        [gip.Image(PNG, "image/png")],
+    )
+    [content] = json.loads(gip.encode_body(body))["contents"]
+    assert content["parts"] == [inline(PNG_64), {"text": words}]
 
 
 @pytest.mark.parametrize(
