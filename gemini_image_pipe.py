@@ -883,12 +883,10 @@ def _quoted_chat(messages: Any) -> list[dict[str, str]]:
     return [{"role": "user", "content": text} for text in said]
 
 
-# ── Room 4 · Wire ────────────────────────────────────────────────────────────────────
-# Google's protocol: request bodies out, events in. Transport is somebody else's.
+# ── Room 4 · Pictures ────────────────────────────────────────────────────────────────
+# What a picture is, told by its bytes, and what has to be done to it before Google
+# takes it.
 
-MAX_ANSWER_BYTES = 200_000_000
-_MAX_OBJECT_BYTES = 64_000_000
-_MAX_STRAY_BYTES = 65_536
 # The interpreter lock is held for about 0.2 ms per slice of this size.
 _SLICE = 65_536
 
@@ -909,7 +907,8 @@ _IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
 # What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
 # the others into PNG.
 _SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
-MAX_PIXELS = 200_000_000
+# Decoded they take up to 400 MB.
+MAX_PIXELS = 100_000_000
 # Of pictures in one request: with base64 this stays below Google's 100 MB for all.
 MAX_PICTURE_BYTES = 70_000_000
 
@@ -923,269 +922,12 @@ def image_type(data: bytes) -> str | None:
 
 
 @dataclass(frozen=True)
-class Text:
-    """Words of the model; `thought` ones are not part of the answer."""
-
-    text: str
-    thought: bool = False
-
-
-@dataclass(frozen=True)
 class Image:
     """A picture's bytes; a draft is an interim picture, not a result."""
 
     data: bytes
     mime: str
     draft: bool = False
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Google's reason to stop or to make nothing, with its own sentence, if any.
-
-    `about` says what was refused: "prompt", "answer" or "picture" (one of several).
-    """
-
-    reason: str
-    message: str = ""
-    about: str = "answer"
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The model came to its regular end."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Google's token counts, as they came (camelCase)."""
-
-    counts: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class BadPicture:
-    """Picture data that could not be decoded or is no picture."""
-
-
-Event = Text | Image | Refusal | Finish | Usage | BadPicture
-
-
-class UnusablePicture(Exception):
-    """A picture that cannot be sent; `kind` is a key of NOTES."""
-
-    def __init__(self, kind: str, **values: Any) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.values = values
-
-
-def ready_picture(data: bytes, name: str) -> Image:
-    """A picture as Google takes it: unchanged, or the first frame as PNG.
-
-    Its type is told by its bytes, then by its name. Raises UnusablePicture. Decodes
-    the picture once, since Google refuses the whole request for one damaged one.
-    """
-    if not data:
-        raise UnusablePicture("broken")
-    ending = name.lower().rpartition(".")[2]
-    mime = image_type(data)
-    if mime is None and ending in ("heic", "heif") and data[4:8] == b"ftyp":
-        mime = f"image/{ending}"
-    if mime is None:
-        raise UnusablePicture("no_picture", form=ending.upper() if ending else "this")
-    if mime in ("image/heic", "image/heif"):
-        return Image(data, mime)  # Pillow reads neither
-    if mime in _SENT_TYPES:
-        with contextlib.suppress(ImportError):
-            _decoded(data)
-        return Image(data, mime)
-    return _saved(_decoded(data), "PNG")
-
-
-def _decoded(data: bytes) -> Any:
-    """The picture as Pillow reads it, upright. Raises UnusablePicture, ImportError."""
-    # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
-    import PIL.Image
-    import PIL.ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(io.BytesIO(data))
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UnusablePicture("too_many_pixels")
-            picture.load()
-            return PIL.ImageOps.exif_transpose(picture)
-    except PIL.Image.DecompressionBombError:
-        raise UnusablePicture("too_many_pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError):
-        raise UnusablePicture("broken") from None
-
-
-def _has_alpha(picture: Any) -> bool:
-    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
-
-
-def _saved(picture: Any, form: str) -> Image:
-    picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
-    out = io.BytesIO()
-    picture.save(out, form, quality=90)
-    return Image(out.getvalue(), f"image/{form.lower()}")
-
-
-def smaller_picture(image: Image, limit: int) -> Image:
-    """The picture in at most `limit` bytes, with fewer pixels if need be.
-
-    Transparency and orientation stay. Raises UnusablePicture, ImportError.
-    """
-    if image.mime in ("image/heic", "image/heif"):
-        raise UnusablePicture("too_large")
-    picture = _decoded(image.data)
-    form = "WEBP" if _has_alpha(picture) else "JPEG"
-    for _ in range(12):
-        made = _saved(picture, form)
-        if len(made.data) <= limit:
-            return made
-        factor = min(0.9, (limit / len(made.data)) ** 0.5)
-        size = [max(1, int(side * factor)) for side in picture.size]
-        picture = picture.resize(size)
-    raise UnusablePicture("too_large")
-
-
-def fit_pictures(
-    pictures: list[tuple[Image, str, bool]], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[Image], list[str]]:
-    """The pictures within one request's limit in bytes, and notes for the user.
-
-    Each comes with its name and whether it is attached to the newest message. Earlier
-    ones are left out first, oldest first; then the largest are made smaller.
-    """
-    kept, notes, left_out = list(pictures), [], 0
-    while sum(len(image.data) for image, _, _ in kept) > limit:
-        oldest = next((p for p in kept if not p[2]), None)
-        if oldest is None:
-            break
-        kept.remove(oldest)
-        left_out += 1
-    if left_out:
-        notes.append(note_text("earlier_large", count=left_out))
-    fitted = []
-    too_much = sum(len(image.data) for image, _, _ in kept) > limit
-    share = limit // max(len(kept), 1)
-    for image, name, _ in kept:
-        if too_much and len(image.data) > share:
-            try:
-                image = smaller_picture(image, share)
-                notes.append(note_text("shrunk", name=name))
-            except (UnusablePicture, ImportError):
-                notes.append(note_text("too_large", name=name))
-                continue
-        fitted.append(image)
-    return fitted, notes
-
-
-def generate_body(
-    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
-) -> dict[str, Any]:
-    """The body of generateContent; pictures stand in it as Image objects.
-
-    All pictures go into the user's newest turn: there they need no thought signature,
-    whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
-    parameters and candidateCount stay out: the 2.1 model refuses them.
-    """
-    config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
-    image = {"aspectRatio": options.aspect_ratio, "imageSize": options.image_size}
-    image = {key: value for key, value in image.items() if value}
-    if image:
-        config["imageConfig"] = image
-    if options.thinking_level:
-        config["thinkingConfig"] = {"thinkingLevel": options.thinking_level}
-    body: dict[str, Any] = {
-        "contents": _contents(conversation, pictures),
-        "generationConfig": config,
-    }
-    if conversation.system:
-        body["systemInstruction"] = {"parts": [{"text": conversation.system}]}
-    return body
-
-
-def _contents(
-    conversation: Conversation, pictures: Sequence[Image]
-) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words."""
-    before = [replace(turn, pictures=()) for turn in conversation.turns]
-    before[-1] = replace(
-        before[-1], text=before[-1].text.removesuffix(conversation.prompt).strip()
-    )
-    turns = _alternate(before)
-    parts: list[dict[str, Any]] = []
-    if turns and turns[-1].role == "user":
-        parts.append({"text": turns.pop().text})
-    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
-    if conversation.prompt:
-        parts.append({"text": conversation.prompt})
-    contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
-    return [*contents, {"role": "user", "parts": parts}]
-
-
-def with_system_in_words(conversation: Conversation) -> Conversation:
-    """The same for a model that takes no systemInstruction: its text comes before the
-    user's newest words."""
-    if not conversation.turns:
-        return conversation
-    words = "\n\n".join(filter(None, (conversation.system, conversation.prompt)))
-    last = conversation.turns[-1]
-    before = last.text.removesuffix(conversation.prompt)
-    turns = (*conversation.turns[:-1], replace(last, text=before + words))
-    newest = Turn("user", words, conversation.attached)
-    return Conversation("", turns, newest, conversation.quoted)
-
-
-def encode_body(body: dict[str, Any]) -> bytes:
-    """The JSON of a body, its Image objects as base64, encoded in slices."""
-    pictures: list[Image] = []
-
-    def mark(value: Any) -> str:
-        if not isinstance(value, Image):
-            raise TypeError(f"no JSON: {type(value).__name__}")
-        pictures.append(value)
-        return f"picture {len(pictures) - 1}"
-
-    text = json.dumps(body, default=mark).encode()
-    # Only a field of ours can hold this: within a text the quotes are escaped.
-    pieces = re.split(rb'"data": "picture \d+"', text)
-    joined = [pieces[0]]
-    for picture, piece in zip(pictures, pieces[1:], strict=True):
-        joined += [b'"data": "', *_base64_slices(picture.data), b'"', piece]
-    return b"".join(joined)
-
-
-def _base64_slices(data: bytes) -> Iterator[bytes]:
-    size = _SLICE * 3
-    for start in range(0, len(data), size):
-        yield base64.b64encode(data[start : start + size])
-
-
-def data_uri(image: Image) -> str:
-    """The picture as a data URI."""
-    encoded = b"".join(_base64_slices(image.data)).decode()
-    return f"data:{image.mime};base64,{encoded}"
-
-
-def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
-    """The body of Imagen's predict, which knows one prompt and no conversation."""
-    words = conversation.turns[-1].text if conversation.turns else ""
-    prompt = "\n\n".join(filter(None, (conversation.system, words)))
-    parameters: dict[str, Any] = {
-        "sampleCount": options.count,
-        "includeRaiReason": True,
-    }
-    if options.aspect_ratio:
-        parameters["aspectRatio"] = options.aspect_ratio
-    if options.image_size in ("1K", "2K"):
-        parameters["sampleImageSize"] = options.image_size
-    return {"instances": [{"prompt": prompt}], "parameters": parameters}
 
 
 class Base64Decoder:
@@ -1262,6 +1004,286 @@ class Base64Decoder:
             return b""
         self._started = True
         return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
+
+
+def _base64_slices(data: bytes) -> Iterator[bytes]:
+    size = _SLICE * 3
+    for start in range(0, len(data), size):
+        yield base64.b64encode(data[start : start + size])
+
+
+def data_uri(image: Image) -> str:
+    """The picture as a data URI."""
+    encoded = b"".join(_base64_slices(image.data)).decode()
+    return f"data:{image.mime};base64,{encoded}"
+
+
+def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
+    """The body of Imagen's predict, which knows one prompt and no conversation."""
+    words = conversation.turns[-1].text if conversation.turns else ""
+    prompt = "\n\n".join(filter(None, (conversation.system, words)))
+    parameters: dict[str, Any] = {
+        "sampleCount": options.count,
+        "includeRaiReason": True,
+    }
+    if options.aspect_ratio:
+        parameters["aspectRatio"] = options.aspect_ratio
+    if options.image_size in ("1K", "2K"):
+        parameters["sampleImageSize"] = options.image_size
+    return {"instances": [{"prompt": prompt}], "parameters": parameters}
+
+
+def _data_uri_bytes(address: str) -> bytes:
+    found = _DATA_URI.fullmatch(address)
+    if not found:
+        raise UnusablePicture("no_picture", form="this")
+    decoder = Base64Decoder()
+    decoder.feed(found[1].encode())
+    return decoder.finish() or b""
+
+
+class UnusablePicture(Exception):
+    """A picture that cannot be sent; `kind` is a key of NOTES."""
+
+    def __init__(self, kind: str, **values: Any) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.values = values
+
+
+def ready_picture(data: bytes, name: str) -> Image:
+    """A picture as Google takes it: unchanged, or the first frame as PNG.
+
+    Its type is told by its bytes, then by its name. Raises UnusablePicture. Decodes
+    the picture once, since Google refuses the whole request for one damaged one.
+    """
+    if not data:
+        raise UnusablePicture("broken")
+    ending = name.lower().rpartition(".")[2]
+    mime = image_type(data)
+    if mime is None and ending in ("heic", "heif") and data[4:8] == b"ftyp":
+        mime = f"image/{ending}"
+    if mime is None:
+        raise UnusablePicture("no_picture", form=ending.upper() if ending else "this")
+    if mime in ("image/heic", "image/heif"):
+        return Image(data, mime)  # Pillow reads neither
+    if mime in _SENT_TYPES:
+        with contextlib.suppress(ImportError):
+            _decoded(data, reduced=True)
+        return Image(data, mime)
+    return _saved(_decoded(data), "PNG")
+
+
+def _decoded(data: bytes, reduced: bool = False) -> Any:
+    """The picture as Pillow reads it, upright. Raises UnusablePicture, ImportError.
+
+    reduced: only to see whether it can be read; a JPEG then takes an eighth of the
+    time and memory.
+    """
+    # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            picture = PIL.Image.open(io.BytesIO(data))
+            if picture.width * picture.height > MAX_PIXELS:
+                raise UnusablePicture("too_many_pixels")
+            if reduced:
+                picture.draft("RGB", (picture.width // 8, picture.height // 8))
+            picture.load()
+            return picture if reduced else PIL.ImageOps.exif_transpose(picture)
+    except PIL.Image.DecompressionBombError:
+        raise UnusablePicture("too_many_pixels") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError):
+        raise UnusablePicture("broken") from None
+
+
+def _has_alpha(picture: Any) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+
+
+def _saved(picture: Any, form: str) -> Image:
+    picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+    out = io.BytesIO()
+    picture.save(out, form, quality=90)
+    return Image(out.getvalue(), f"image/{form.lower()}")
+
+
+def smaller_picture(image: Image, limit: int) -> Image:
+    """The picture in at most `limit` bytes, with fewer pixels if need be.
+
+    Transparency and orientation stay. Raises UnusablePicture, ImportError.
+    """
+    if image.mime in ("image/heic", "image/heif"):
+        raise UnusablePicture("too_large")
+    picture = _decoded(image.data)
+    form = "WEBP" if _has_alpha(picture) else "JPEG"
+    for _ in range(12):
+        made = _saved(picture, form)
+        if len(made.data) <= limit:
+            return made
+        factor = min(0.9, (limit / len(made.data)) ** 0.5)
+        size = [max(1, int(side * factor)) for side in picture.size]
+        picture = picture.resize(size)
+    raise UnusablePicture("too_large")
+
+
+def fit_pictures(
+    pictures: list[tuple[Image, str, bool]], limit: int = MAX_PICTURE_BYTES
+) -> tuple[list[Image], list[str]]:
+    """The pictures within one request's limit in bytes, and notes for the user.
+
+    Each comes with its name and whether it is attached to the newest message. Earlier
+    ones are left out first, oldest first; then the largest are made smaller.
+    """
+    kept, notes, left_out = list(pictures), [], 0
+    while sum(len(image.data) for image, _, _ in kept) > limit:
+        oldest = next((p for p in kept if not p[2]), None)
+        if oldest is None:
+            break
+        kept.remove(oldest)
+        left_out += 1
+    if left_out:
+        notes.append(note_text("earlier_large", count=left_out))
+    fitted = []
+    too_much = sum(len(image.data) for image, _, _ in kept) > limit
+    share = limit // max(len(kept), 1)
+    for image, name, _ in kept:
+        if too_much and len(image.data) > share:
+            try:
+                image = smaller_picture(image, share)
+                notes.append(note_text("shrunk", name=name))
+            except (UnusablePicture, ImportError):
+                notes.append(note_text("too_large", name=name))
+                continue
+        fitted.append(image)
+    return fitted, notes
+
+
+# ── Room 5 · Wire ────────────────────────────────────────────────────────────────────
+# Google's protocol: request bodies out, events in. Transport is somebody else's.
+
+MAX_ANSWER_BYTES = 200_000_000
+_MAX_OBJECT_BYTES = 64_000_000
+_MAX_STRAY_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of the model; `thought` ones are not part of the answer."""
+
+    text: str
+    thought: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Google's reason to stop or to make nothing, with its own sentence, if any.
+
+    `about` says what was refused: "prompt", "answer" or "picture" (one of several).
+    """
+
+    reason: str
+    message: str = ""
+    about: str = "answer"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The model came to its regular end."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Google's token counts, as they came (camelCase)."""
+
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """Picture data that could not be decoded or is no picture."""
+
+
+Event = Text | Image | Refusal | Finish | Usage | BadPicture
+
+
+def generate_body(
+    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+) -> dict[str, Any]:
+    """The body of generateContent; pictures stand in it as Image objects.
+
+    All pictures go into the user's newest turn: there they need no thought signature,
+    whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
+    parameters and candidateCount stay out: the 2.1 model refuses them.
+    """
+    config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
+    image = {"aspectRatio": options.aspect_ratio, "imageSize": options.image_size}
+    image = {key: value for key, value in image.items() if value}
+    if image:
+        config["imageConfig"] = image
+    if options.thinking_level:
+        config["thinkingConfig"] = {"thinkingLevel": options.thinking_level}
+    body: dict[str, Any] = {
+        "contents": _contents(conversation, pictures),
+        "generationConfig": config,
+    }
+    if conversation.system:
+        body["systemInstruction"] = {"parts": [{"text": conversation.system}]}
+    return body
+
+
+def _contents(
+    conversation: Conversation, pictures: Sequence[Image]
+) -> list[dict[str, Any]]:
+    """The turns in words, and at the end the pictures before the newest words."""
+    before = [replace(turn, pictures=()) for turn in conversation.turns]
+    before[-1] = replace(
+        before[-1], text=before[-1].text.removesuffix(conversation.prompt).strip()
+    )
+    turns = _alternate(before)
+    parts: list[dict[str, Any]] = []
+    if turns and turns[-1].role == "user":
+        parts.append({"text": turns.pop().text})
+    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    if conversation.prompt:
+        parts.append({"text": conversation.prompt})
+    contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
+    return [*contents, {"role": "user", "parts": parts}]
+
+
+def with_system_in_words(conversation: Conversation) -> Conversation:
+    """The same for a model that takes no systemInstruction: its text comes before the
+    user's newest words."""
+    if not conversation.turns:
+        return conversation
+    words = "\n\n".join(filter(None, (conversation.system, conversation.prompt)))
+    last = conversation.turns[-1]
+    before = last.text.removesuffix(conversation.prompt)
+    turns = (*conversation.turns[:-1], replace(last, text=before + words))
+    newest = Turn("user", words, conversation.attached)
+    return Conversation("", turns, newest, conversation.quoted)
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """The JSON of a body, its Image objects as base64, encoded in slices."""
+    pictures: list[Image] = []
+
+    def mark(value: Any) -> str:
+        if not isinstance(value, Image):
+            raise TypeError(f"no JSON: {type(value).__name__}")
+        pictures.append(value)
+        return f"picture {len(pictures) - 1}"
+
+    text = json.dumps(body, default=mark).encode()
+    # Only a field of ours can hold this: within a text the quotes are escaped.
+    pieces = re.split(rb'"data": "picture \d+"', text)
+    joined = [pieces[0]]
+    for picture, piece in zip(pictures, pieces[1:], strict=True):
+        joined += [b'"data": "', *_base64_slices(picture.data), b'"', piece]
+    return b"".join(joined)
 
 
 class UnreadableAnswer(Exception):
@@ -1616,7 +1638,7 @@ def _as_picture(data: bytes | None, draft: bool = False) -> Event:
     return Image(data, mime, draft) if data and mime else BadPicture()
 
 
-# ── Room 5 · Failures ────────────────────────────────────────────────────────────────
+# ── Room 6 · Failures ────────────────────────────────────────────────────────────────
 # What went wrong, in words for the person who reads them.
 
 
@@ -1957,7 +1979,7 @@ def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     return GeminiError(kind, said, **values)
 
 
-# ── Room 6 · Client ──────────────────────────────────────────────────────────────────
+# ── Room 7 · Client ──────────────────────────────────────────────────────────────────
 # Everything that talks to Google: threads, sockets, time, and the list of models.
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
@@ -2480,7 +2502,7 @@ class ModelLists:
 MODEL_LISTS = ModelLists()
 
 
-# ── Room 7 · Host ────────────────────────────────────────────────────────────────────
+# ── Room 8 · Host ────────────────────────────────────────────────────────────────────
 # All that is known of Open WebUI, and the only place that imports it: inside
 # functions, so that the file loads without a host. Its functions differ from version
 # to version; they are called by the names in their own signatures.
@@ -2644,15 +2666,6 @@ async def _may_read(file: Any, user: Any) -> bool:
     )
 
 
-def _data_uri_bytes(address: str) -> bytes:
-    found = _DATA_URI.fullmatch(address)
-    if not found:
-        raise UnusablePicture("no_picture", form="this")
-    decoder = Base64Decoder()
-    decoder.feed(found[1].encode())
-    return decoder.finish() or b""
-
-
 def _file_bytes(path: str) -> bytes:
     if os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
         raise UnusablePicture("too_large")
@@ -2696,7 +2709,7 @@ async def referenced_ids() -> set[str]:
     return {i.removeprefix(prefix) for i in ids if i.startswith(prefix)}
 
 
-# ── Room 8 · Pipe ────────────────────────────────────────────────────────────────────
+# ── Room 9 · Pipe ────────────────────────────────────────────────────────────────────
 
 
 def _split(text: str) -> list[str]:
@@ -3179,24 +3192,32 @@ class Pipe:
         task = __task__ or unnamed_task(conversation)
         if task:
             return answer_task(str(task), __task_body__, body.get("messages"))
-        model = _str(body.get("model"))
-        pieces = compose(
-            Ask(
-                asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
-                conversation=conversation,
-                options=options_from_body(body),
-                chat=chat,
-                key=_api_key(valves),
-                base_url=valves.GEMINI_API_BASE_URL,
-                timeout=float(valves.REQUEST_TIMEOUT),
-                follow=valves.FOLLOW_SUCCESSORS,
-                wanted=tuple(_split(valves.MODELS)),
-                history_images=valves.HISTORY_IMAGES,
-            )
-        )
+        pieces = compose(_ask(valves, body, conversation, chat))
         if body.get("stream"):
-            return as_chunks(pieces, model)
+            return as_chunks(pieces, _str(body.get("model")))
         return "".join([piece async for piece in pieces]).strip()
+
+
+def _ask(
+    valves: Pipe.Valves,
+    body: dict[str, Any],
+    conversation: Conversation,
+    chat: HostChat,
+) -> Ask:
+    """The request in our own words; the host's model id is "<function>.<model>"."""
+    model = _str(body.get("model"))
+    return Ask(
+        asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
+        conversation=conversation,
+        options=options_from_body(body),
+        chat=chat,
+        key=_api_key(valves),
+        base_url=valves.GEMINI_API_BASE_URL,
+        timeout=float(valves.REQUEST_TIMEOUT),
+        follow=valves.FOLLOW_SUCCESSORS,
+        wanted=tuple(_split(valves.MODELS)),
+        history_images=valves.HISTORY_IMAGES,
+    )
 
 
 def _api_key(valves: Pipe.Valves) -> str:
