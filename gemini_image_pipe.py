@@ -816,6 +816,34 @@ def plain_words(text: str, limit: int, default: str) -> str:
     return text or default
 
 
+class SafeText:
+    """A model's words as markdown that loads no foreign picture and opens no tag.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own. Words arrive in
+    pieces, so a sign that may begin either is held back until the next piece.
+    """
+
+    _PICTURE = re.compile(r"!+\[")
+    _TAG = re.compile(r"<(?![\s\d=<-])")
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        text, self._held = self._held + text, ""
+        kept = len(text.rstrip("!")) if text.endswith("!") else len(text.rstrip("<"))
+        text, self._held = text[:kept], text[kept:]
+        text = self._TAG.sub("&lt;", self._PICTURE.sub("[", text))
+        return text.replace("◁", "‹")  # another model's sign for its thoughts
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        held, self._held = self._held, ""
+        return held
+
+
 # The shapes in which the host parses what a background task answers
 # (open_webui/routers/tasks.py, utils/middleware.py, utils/memory.py).
 _TASK_ANSWERS: dict[str, Any] = {
@@ -2763,6 +2791,7 @@ class Answer:
     def __init__(self, chat: HostChat, prompt: str) -> None:
         self._chat = chat
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default="Generated image")
+        self._words = SafeText()
         self._tail = "\n\n"
         self._draft: Image | None = None
         self.pictures = 0
@@ -2782,7 +2811,7 @@ class Answer:
         """What the event adds to the answer."""
         if isinstance(event, Text) and not event.thought:
             self.texts += bool(event.text.strip())
-            return self._add(event.text)
+            return self._add(self._words.feed(event.text))
         if isinstance(event, Image):
             if not event.draft:
                 return await self._show(event)
@@ -2841,9 +2870,14 @@ class Answer:
         self._tail = (self._tail + text)[-2:]
         return text
 
+    def rest(self) -> str:
+        """The end of the model's words."""
+        return self._add(self._words.rest())
+
     def _block(self, text: str) -> str:
+        rest = self.rest()
         gap = "" if self._tail == "\n\n" else "\n" if self._tail[-1] == "\n" else "\n\n"
-        return self._add(f"{gap}{text}\n\n")
+        return rest + self._add(f"{gap}{text}\n\n")
 
 
 async def compose(ask: Ask) -> AsyncGenerator[str, None]:
@@ -2982,6 +3016,7 @@ async def _requested(
                 errors.append(event)
             elif piece := await answer.take(event):
                 yield piece
+    yield answer.rest()
     if errors and not answer.has_something:
         raise errors[0]
     yield await answer.end(f"`{route.model}`")
@@ -3146,14 +3181,17 @@ class Pipe:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        retired += sorted(i for i in await referenced_ids() if successor_of(i))
         models = [model for model in listed if is_image_model(model)] or [
             ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS
         ]
+        available = choose_models(models, ())
+        # One that lives and is not shown was left out by the administrator.
+        referenced = (await referenced_ids()).difference(available)
+        retired += sorted(i for i in referenced if successor_of(i))
         return model_entries(
             choose_models(models, _split(valves.MODELS)),
             map(clean_model_id, retired),
-            choose_models(models, ()),
+            available,
             valves.FOLLOW_SUCCESSORS,
         )
 
