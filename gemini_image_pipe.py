@@ -20,6 +20,7 @@ import json
 import logging
 import math
 import os
+import random
 import re
 import socket
 import struct
@@ -38,6 +39,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -437,6 +439,7 @@ def _retired_name(
 NOTES: dict[str, str] = {
     "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
+    "dropped": "`{model}` refused {what}, so it was left out.",
     "draft": "Google sent only a draft of this picture, no finished one.",
     "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
     "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
@@ -1739,7 +1742,25 @@ _UNKNOWN_VALUES = {
     "available": "",
 }
 
-RETRYABLE = {"quota_minute", "capacity", "overloaded", "google", "gateway_timeout"}
+# What may pass by itself and is not billed. A read that timed out is not among them: the
+# picture may have been made.
+RETRYABLE = {
+    "quota_minute",
+    "capacity",
+    "overloaded",
+    "google",
+    "gateway_timeout",
+    "no_connection",
+}
+# finishReasons after which the next try often brings the picture.
+WORTH_ANOTHER_TRY = {
+    "NO_IMAGE",
+    "IMAGE_OTHER",
+    "OTHER",
+    "MALFORMED_RESPONSE",
+    "MALFORMED_FUNCTION_CALL",
+}
+MAX_WAIT = 30.0  # seconds; who asks for more is not waited for
 
 
 class GeminiError(Exception):
@@ -1953,6 +1974,40 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
     quote_text = error.message or plain_text(stray)
     values["status"] = error.status
     return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+
+
+def retry_wait(error: GeminiError, tries: int, max_retries: int) -> float | None:
+    """Seconds to wait before the next try, or None when there should be none.
+
+    tries: how many there were already. What Google or a gateway asks for comes first;
+    else 2 s, 6 s, 18 s …
+    """
+    if error.kind not in RETRYABLE or tries > max_retries:
+        return None
+    wait = error.retry_after or 2.0 * 3.0 ** (tries - 1)
+    return wait if wait <= MAX_WAIT else None
+
+
+# The words by which a refusal names an option, the option, and its name in a note.
+_REFUSED_OPTIONS = (
+    (r"aspect.?ratio", "aspect_ratio", "the aspect ratio"),
+    (r"image.?size", "image_size", "the picture size"),
+    (r"thinking", "thinking_level", "the thinking level"),
+)
+
+
+def without_refused(
+    error: GeminiError, options: ImageOptions
+) -> tuple[ImageOptions, str] | None:
+    """The options without the one that Google refuses by name, and its name in words;
+    None when the error is no such refusal. Google refuses one after the other."""
+    if error.kind != "parameter":
+        return None
+    for words, name, what in _REFUSED_OPTIONS:
+        if getattr(options, name) and re.search(words, error.quote, re.IGNORECASE):
+            left_out: dict[str, Any] = {name: None}
+            return replace(options, **left_out), what
+    return None
 
 
 def plain_text(raw: bytes) -> str:
@@ -2233,8 +2288,11 @@ class GeminiClient:
         conversation: Conversation,
         options: ImageOptions,
         pictures: Sequence[Image] = (),
+        timeout: float | None = None,
     ) -> AsyncGenerator[Event, None]:
         """The events of one request, as they arrive.
+
+        timeout: seconds, where it is not the client's own.
 
         Raises GeminiError, after whatever had arrived. Ends the request at once when
         the caller goes away.
@@ -2245,7 +2303,8 @@ class GeminiClient:
         else:
             method, body = "predict", predict_body(conversation, options)
         path = f"/models/{quote(route.model, safe='')}:{method}"
-        exchange = _Exchange(self, path, body, route.model)
+        client = replace(self, timeout=timeout or self.timeout)
+        exchange = _Exchange(client, path, body, route.model)
         async with contextlib.aclosing(exchange.events()) as events:
             async for event in events:
                 yield event
@@ -2347,6 +2406,9 @@ class GeminiClient:
         error = next((a for a in objects if get_field(a, "error") is not None), None)
         if error is not None or status != 200:
             found = read_error(status, error if error is not None else objects)
+            if found.retry_after is None:
+                seconds = _seconds(response.headers.get("Retry-After"))
+                found = replace(found, retry_after=seconds)
             return explain_error(found, bytes(reader.stray), **values)
         if reader.is_page:
             return GeminiError("web_page", **values)
@@ -2777,6 +2839,7 @@ class Ask:
     follow: bool
     wanted: tuple[str, ...]
     history_images: int
+    max_retries: int
 
     @property
     def has_pictures(self) -> bool:
@@ -3006,9 +3069,8 @@ async def _requested(
     is part of the answer. Raises GeminiError when there is nothing to look at."""
     options = fit_options(ask.options, route)
     count = options.count if route.generate else 1  # predict counts by itself
-    streams = [
-        client.generate(route, conversation, options, pictures) for _ in range(count)
-    ]
+    make = partial(client.generate, route, conversation, pictures=pictures)
+    streams = [_persistent(make, ask, route, options, answer) for _ in range(count)]
     errors: list[GeminiError] = []
     async with contextlib.aclosing(_merged(streams)) as events:
         async for event in events:
@@ -3022,6 +3084,52 @@ async def _requested(
     yield await answer.end(f"`{route.model}`")
     if errors:
         yield answer.failure(errors[0])
+
+
+async def _persistent(
+    make: Callable[..., AsyncGenerator[Event, None]],
+    ask: Ask,
+    route: Route,
+    options: ImageOptions,
+    answer: Answer,
+) -> AsyncGenerator[Event, None]:
+    """The events of one request, sent again where that can help and is not billed
+    twice: only while nothing of an answer has arrived, and within the time limit.
+
+    make: sends it; takes `options` and `timeout` (seconds). Raises GeminiError.
+    """
+    deadline = time.monotonic() + ask.timeout
+    tries, second_chance = 0, True
+    while True:
+        tries += 1
+        left = max(deadline - time.monotonic(), 0.1)
+        arrived = slipped = False
+        try:
+            async with contextlib.aclosing(make(options=options, timeout=left)) as it:
+                async for event in it:
+                    slip = second_chance and not arrived and _is_slip(event)
+                    slipped = slipped or slip
+                    arrived = arrived or isinstance(event, Text | Image)
+                    if not slipped:
+                        yield event
+            if not slipped:
+                return
+            second_chance, wait, why = False, 0.0, f"{route.model} made no picture"
+        except GeminiError as error:
+            dropped = without_refused(error, options)
+            delay = 0.0 if dropped else retry_wait(error, tries, ask.max_retries)
+            if arrived or delay is None or time.monotonic() + delay > deadline:
+                raise
+            if dropped:
+                options, what = dropped
+                answer.notes.append(note_text("dropped", model=route.model, what=what))
+            wait, why = delay * random.uniform(1, 1.2), error.what
+        await ask.chat.status(f"{why}; next try in {wait:.0f} s …", done=False)
+        await asyncio.sleep(wait)
+
+
+def _is_slip(event: Event) -> bool:
+    return isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY
 
 
 async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str]]:
@@ -3154,9 +3262,14 @@ class Pipe:
             "message, newest first, so that it can ask for changes. Each costs input "
             "tokens. 0: none.",
         )
+        MAX_RETRIES: int = Field(
+            default=2,
+            description="How often a request is sent again after a failure that may "
+            "pass by itself and is not billed (overload, rate limit). 0: never.",
+        )
         REQUEST_TIMEOUT: int = Field(
             default=300,
-            description="Seconds that one request to Google may take in all.",
+            description="Seconds that an answer of Google may take, with all tries.",
         )
 
         @field_validator("*", mode="before")
@@ -3164,7 +3277,7 @@ class Pipe:
         def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
             name = info.field_name or ""
             default = cls.model_fields[name].default
-            return _accept(value, default, minimum=0 if name == "HISTORY_IMAGES" else 1)
+            return _accept(value, default, minimum=name == "REQUEST_TIMEOUT")
 
     def __init__(self) -> None:
         self.valves = self.Valves()
@@ -3255,6 +3368,7 @@ def _ask(
         follow=valves.FOLLOW_SUCCESSORS,
         wanted=tuple(_split(valves.MODELS)),
         history_images=valves.HISTORY_IMAGES,
+        max_retries=valves.MAX_RETRIES,
     )
 
 

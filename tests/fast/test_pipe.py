@@ -34,6 +34,7 @@ def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 def pipe_for(google: StandIn, **valves: Any) -> gip.Pipe:
     pipe = gip.Pipe()
     settings = {"GEMINI_API_KEY": DEFAULT_KEY, "GEMINI_API_BASE_URL": google.url}
+    settings["MAX_RETRIES"] = "0"  # a failure is to be seen, not waited for
     pipe.valves = pipe.Valves(**{**settings, **valves})
     return pipe
 

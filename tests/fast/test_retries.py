@@ -1,0 +1,183 @@
+"""What is tried again, what is not, and what is left out on the way."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import gemini_image_pipe as gip
+from dev.standin import DEFAULT_KEY, StandIn
+
+
+@pytest.fixture(scope="module")
+def shared_google() -> Iterator[StandIn]:
+    with StandIn(extra_models={"gemini-9-image": "Banana From The Future"}) as google:
+        yield google
+
+
+@pytest.fixture
+def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    shared_google.reset()
+    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
+    return shared_google
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were waited, none of them really."""
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float, *rest: Any) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(gip.asyncio, "sleep", note)
+    return waited
+
+
+class Chat:
+    """One request and what became of it."""
+
+    def __init__(self, google: StandIn, prompt: str, **more: Any) -> None:
+        self.statuses: list[str] = []
+        valves = {"GEMINI_API_KEY": DEFAULT_KEY, "GEMINI_API_BASE_URL": google.url}
+        valves.update(more.pop("valves", {}))
+        pipe = gip.Pipe()
+        pipe.valves = pipe.Valves(**valves)
+        model = more.pop("model", "gemini-nano-banana-2.1")
+        messages = [{"role": "user", "content": prompt}]
+        body = {"model": f"f.{model}", "messages": messages, **more}
+        self.text = str(asyncio.run(pipe.pipe(body, __event_emitter__=self._emit)))
+        self.pictures = self.text.count("](data:image/")
+        self.requests = [r for r in google.requests if r.method == "POST"]
+
+    async def _emit(self, event: dict[str, Any]) -> None:
+        self.statuses.append(event["data"]["description"])
+
+
+@pytest.mark.parametrize("trouble", ["503", "500", "502", "504", "minute 2s", "bare"])
+def test_what_passes_by_itself_is_tried_again(
+    google: StandIn, waits: list[float], trouble: str
+) -> None:
+    chat = Chat(google, f"a fox [[fail 2 {trouble}]]")
+    assert chat.pictures == 1
+    assert len(chat.requests) == 3
+    assert len(waits) == 2
+    assert gip.FAILURE_MARK not in chat.text
+    assert sum("next try in" in status for status in chat.statuses) == 2
+
+
+def test_each_wait_is_longer_and_what_google_asks_for_comes_first(
+    google: StandIn, waits: list[float]
+) -> None:
+    Chat(google, "a fox [[fail 2 503]]")
+    assert 2 <= waits[0] < 3
+    assert 6 <= waits[1] < 8
+    waits.clear()
+    Chat(google, "a cat [[fail 1 minute 17s]]")
+    assert 17 <= waits[0] < 21
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["429 zero", "429 day", "429 prepaid", "status 400", "429 minute 44788s"],
+)
+def test_what_waiting_cannot_help_is_not_tried_again(
+    google: StandIn, waits: list[float], trouble: str
+) -> None:
+    chat = Chat(google, f"a fox [[{trouble}]]")
+    assert len(chat.requests) == 1
+    assert waits == []
+    assert gip.FAILURE_MARK in chat.text
+
+
+@pytest.mark.parametrize("trouble", ["cut", "midstream error", "reset"])
+def test_what_may_have_been_billed_is_not_tried_again(
+    google: StandIn, waits: list[float], trouble: str
+) -> None:
+    chat = Chat(google, f"a fox [[{trouble}]]")
+    assert len(chat.requests) == 1
+    assert gip.FAILURE_MARK in chat.text
+
+
+def test_a_read_that_timed_out_is_not_tried_again(google: StandIn) -> None:
+    chat = Chat(google, "a fox [[wait 20]]", valves={"REQUEST_TIMEOUT": 1})
+    assert len(chat.requests) == 1
+    assert "did not finish" in chat.text
+
+
+@pytest.mark.parametrize(("retries", "requests"), [(0, 1), (1, 2), (3, 4), ("", 3)])
+def test_the_administrator_says_how_often(
+    google: StandIn, waits: list[float], retries: Any, requests: int
+) -> None:
+    chat = Chat(google, "a fox [[status 503]]", valves={"MAX_RETRIES": retries})
+    assert len(chat.requests) == requests
+    assert "overloaded" in chat.text
+
+
+def test_the_time_limit_holds_for_all_tries_together(google: StandIn) -> None:
+    chat = Chat(google, "a fox [[status 503]]", valves={"REQUEST_TIMEOUT": 1})
+    assert len(chat.requests) == 1
+    assert "overloaded" in chat.text
+
+
+@pytest.mark.parametrize("reason", ["NO_IMAGE", "IMAGE_OTHER", "OTHER"])
+def test_a_slip_gets_one_more_try(
+    google: StandIn, waits: list[float], reason: str
+) -> None:
+    chat = Chat(google, f"a fox [[finish {reason}]]")
+    assert len(chat.requests) == 2
+    assert chat.text.count(gip.FAILURE_MARK) == 1
+
+
+@pytest.mark.parametrize("reason", ["IMAGE_SAFETY", "PROHIBITED_CONTENT", "MAX_TOKENS"])
+def test_a_refusal_gets_none(google: StandIn, reason: str) -> None:
+    chat = Chat(google, f"a fox [[finish {reason}]]")
+    assert len(chat.requests) == 1
+    assert chat.text.count(gip.FAILURE_MARK) == 1
+
+
+def test_options_that_are_refused_by_name_are_left_out_one_by_one(
+    google: StandIn,
+) -> None:
+    chat = Chat(
+        google,
+        "a fox [[refuse aspectRatio]] [[refuse imageSize]]",
+        model="gemini-9-image",
+        aspect_ratio="16:9",
+        image_size="2K",
+    )
+    assert chat.pictures == 1
+    assert len(chat.requests) == 3
+    assert "imageConfig" not in chat.requests[-1].body["generationConfig"]
+    notes = [s for s in chat.text.splitlines() if s.startswith(gip.NOTE_MARK)]
+    assert sum("the aspect ratio" in note for note in notes) == 1
+    assert sum("the picture size" in note for note in notes) == 1
+
+
+def test_stop_in_a_pause_sends_nothing_more(google: StandIn) -> None:
+    async def stop_soon() -> None:
+        pipe = gip.Pipe()
+        pipe.valves = pipe.Valves(
+            GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
+        )
+        messages = [{"role": "user", "content": "a fox [[status 503]]"}]
+        body = {"model": "f.gemini-3-pro-image", "messages": messages}
+        task = asyncio.create_task(pipe.pipe(body))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        before = len(google.requests)
+        await asyncio.sleep(2.5)
+        assert len(google.requests) == before
+
+    asyncio.run(stop_soon())
+
+
+def test_one_of_several_that_fails_does_not_hide_the_rest(google: StandIn) -> None:
+    chat = Chat(google, "a fox [[fail 1 400]]", n=3)
+    assert chat.pictures == 2
+    assert chat.text.count(gip.FAILURE_MARK) == 1
