@@ -2289,10 +2289,11 @@ class GeminiClient:
         options: ImageOptions,
         pictures: Sequence[Image] = (),
         timeout: float | None = None,
+        attempt: int = 1,
     ) -> AsyncGenerator[Event, None]:
         """The events of one request, as they arrive.
 
-        timeout: seconds, where it is not the client's own.
+        timeout: seconds, where it is not the client's own. attempt: for the log.
 
         Raises GeminiError, after whatever had arrived. Ends the request at once when
         the caller goes away.
@@ -2304,7 +2305,7 @@ class GeminiClient:
             method, body = "predict", predict_body(conversation, options)
         path = f"/models/{quote(route.model, safe='')}:{method}"
         client = replace(self, timeout=timeout or self.timeout)
-        exchange = _Exchange(client, path, body, route.model)
+        exchange = _Exchange(client, path, body, route.model, attempt)
         async with contextlib.aclosing(exchange.events()) as events:
             async for event in events:
                 yield event
@@ -2428,8 +2429,16 @@ class _Exchange:
     """One request on its thread, and its events on the event loop."""
 
     def __init__(
-        self, client: GeminiClient, path: str, body: dict[str, Any], model: str
+        self,
+        client: GeminiClient,
+        path: str,
+        body: dict[str, Any],
+        model: str,
+        attempt: int,
     ) -> None:
+        self._attempt = attempt
+        self._received = 0
+        self._response_id = ""
         self._client = client
         self._path = path
         self._body = body
@@ -2472,19 +2481,34 @@ class _Exchange:
 
     def _run(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
+        failure = None
         try:
             if not self._sockets.shut:
                 self._converse()
-            self._put(None)
         except GeminiError as error:
-            self._put(error)
+            failure = error
         except UnreadableAnswer:
-            self._put(GeminiError("answer_too_large", **self._values()))
+            failure = GeminiError("answer_too_large", **self._values())
         except Cancelled:
-            self._put(None)
+            pass
         except Exception as error:
             log.exception("request failed unexpectedly: %s", type(error).__name__)
-            self._put(GeminiError("unexpected"))
+            failure = GeminiError("unexpected")
+        self._put(failure)
+        self._log(failure)
+
+    def _log(self, failure: GeminiError | None) -> None:
+        """One line for each request: never a prompt, a name or a key."""
+        ended = "stopped" if self._sockets.shut else "answered"
+        log.info(
+            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
+            self._model,
+            self._attempt,
+            failure.kind if failure else ended,
+            time.monotonic() - self._started,
+            self._received,
+            self._response_id or "-",
+        )
 
     def _converse(self) -> None:
         body = encode_body(self._body)
@@ -2501,6 +2525,7 @@ class _Exchange:
             if self._sockets.shut:
                 raise Cancelled
             time.sleep(_PAUSE)
+            self._received += len(chunk)
             with _PARSING:
                 for answer, blobs in reader.feed(chunk):
                     objects = [*objects[-9:], answer]
@@ -2521,6 +2546,8 @@ class _Exchange:
         if get_field(answer, "error") is not None:
             error = read_error(response.status_code, answer)
             raise explain_error(error, **self._values())
+        response_id = re.sub(r"[^\w-]", "", _str(get_field(answer, "responseId")))
+        self._response_id = self._response_id or response_id[:64]
         for event in read_events(answer, blobs):
             self._put(event)
 
@@ -2925,9 +2952,10 @@ class Answer:
         """A sentence of ours that is no failure."""
         return self._block(NOTE_MARK + self._chat.scrub(sentence))
 
-    def failure(self, error: GeminiError) -> str:
-        """A failure's message."""
-        return self._block(FAILURE_MARK + self._chat.scrub(error.text))
+    def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
+        """A failure's message; the time it took, if long, may tell who gave up."""
+        after = f" (After {seconds:.0f} s.)" if seconds >= 10 else ""
+        return self._block(FAILURE_MARK + self._chat.scrub(error.text) + after)
 
     def _add(self, text: str) -> str:
         self._tail = (self._tail + text)[-2:]
@@ -2951,6 +2979,7 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
     answer = Answer(ask.chat, ask.conversation.prompt)
     started = time.monotonic()
     closing = "Stopped"
+    heartbeat = _in_background(_heartbeat(ask.chat))
     try:
         try:
             async with contextlib.aclosing(_routed(ask, answer)) as pieces:
@@ -2959,7 +2988,7 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
             ending = f"Done in {time.monotonic() - started:.0f} s"
         except GeminiError as error:
             ending = error.what
-            yield answer.failure(error)
+            yield answer.failure(error, time.monotonic() - started)
         except Exception as error:
             log.exception("answer failed unexpectedly: %s", type(error).__name__)
             ending = "Failed"
@@ -2968,8 +2997,21 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
             yield answer.remark(note)
         closing = ending
     finally:
+        heartbeat.cancel()
         # On its own task: after Stop, whatever is awaited here may be cancelled again.
         await asyncio.shield(_in_background(ask.chat.status(closing, done=True)))
+
+
+# Seconds after which the status says that the work goes on; each is saved by the host.
+_HEARTBEATS = (15, 30, 60, 120)
+
+
+async def _heartbeat(chat: HostChat) -> None:
+    before = 0
+    for seconds in _HEARTBEATS:
+        await asyncio.sleep(seconds - before)
+        await chat.status(f"Still working, {seconds} s …", done=False)
+        before = seconds
 
 
 _BACKGROUND: set[asyncio.Task[Any]] = set()
@@ -3096,7 +3138,8 @@ async def _persistent(
     """The events of one request, sent again where that can help and is not billed
     twice: only while nothing of an answer has arrived, and within the time limit.
 
-    make: sends it; takes `options` and `timeout` (seconds). Raises GeminiError.
+    make: sends it; takes `options`, `timeout` (seconds) and `attempt`. Raises
+    GeminiError.
     """
     deadline = time.monotonic() + ask.timeout
     tries, second_chance = 0, True
@@ -3105,8 +3148,9 @@ async def _persistent(
         left = max(deadline - time.monotonic(), 0.1)
         arrived = slipped = False
         try:
-            async with contextlib.aclosing(make(options=options, timeout=left)) as it:
-                async for event in it:
+            work = make(options=options, timeout=left, attempt=tries)
+            async with contextlib.aclosing(work) as events:
+                async for event in events:
                     slip = second_chance and not arrived and _is_slip(event)
                     slipped = slipped or slip
                     arrived = arrived or isinstance(event, Text | Image)
@@ -3206,11 +3250,40 @@ async def as_chunks(
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return {**frame, "choices": [choice]}
 
-    async with contextlib.aclosing(pieces):
-        async for piece in pieces:
-            if piece:
-                yield chunk({"role": "assistant", "content": piece}, None)
+    async with contextlib.aclosing(_with_pauses(pieces)) as texts:
+        async for text in texts:
+            if text is None:
+                yield chunk({"content": ""}, None)
+            elif text:
+                yield chunk({"role": "assistant", "content": text}, None)
     yield chunk({}, "stop")
+
+
+KEEP_ALIVE = 15.0  # seconds; proxies in front of API clients hang up after 60
+
+
+async def _with_pauses(
+    pieces: AsyncGenerator[str, None],
+) -> AsyncGenerator[str | None, None]:
+    """The pieces, and None whenever KEEP_ALIVE has passed without one."""
+    waiting: asyncio.Future[str | None] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(pieces, None))
+            await asyncio.wait([waiting], timeout=KEEP_ALIVE)
+            if not waiting.done():
+                yield None
+                continue
+            piece, waiting = waiting.result(), None
+            if piece is None:
+                return
+            yield piece
+    finally:
+        # Its own task cleans up; closing a generator that runs would be an error.
+        if waiting and not waiting.done():
+            waiting.cancel()
+        else:
+            await pieces.aclose()
 
 
 def _secret() -> dict[str, Any]:

@@ -390,6 +390,44 @@ def test_a_reader_that_goes_away_closes_everything(google: StandIn) -> None:
     assert google.requests[-1].disconnected
 
 
+def test_a_long_wait_shows_life_to_people_and_to_proxies(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gip, "_HEARTBEATS", (0.2, 0.4))
+    monkeypatch.setattr(gip, "KEEP_ALIVE", 0.15)
+    emitter = Emitter()
+    body = body_of("a fox [[wait 1]]")
+    chunks = asyncio.run(chunks_of(pipe_for(google), body, __event_emitter__=emitter))
+    contents = [c["choices"][0]["delta"].get("content") for c in chunks]
+    assert contents.count("") >= 4
+    assert len(shown("".join(text or "" for text in contents))) == 1
+    said = [event["data"]["description"] for event in emitter.events]
+    assert sum("Still working" in text for text in said) == 2
+    assert emitter.last["done"] is True
+
+
+def test_a_failure_after_a_long_time_names_it(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = gip.Answer(gip.HostChat(), "a fox")
+    assert "(After 61 s.)" in chat.failure(gip.GeminiError("google"), 61.2)
+    assert "After" not in chat.failure(gip.GeminiError("google"), 3)
+
+
+def test_the_log_has_a_line_for_each_request_and_no_words_or_keys(
+    google: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    answer(pipe_for(google), body_of("a very private fox"))
+    answer(pipe_for(google), body_of("a very private fox [[status 503]]"))
+    lines = [r.getMessage() for r in caplog.records if r.name == "gemini_image_pipe"]
+    told = [line for line in lines if line.startswith("model=")]
+    assert "outcome=answered" in told[0] and "outcome=overloaded" in told[1]
+    assert re.search(r"try=1 .*seconds=\d+\.\d bytes=\d{4,} id=\w", told[0])
+    assert "private" not in " ".join(lines)
+    assert DEFAULT_KEY not in " ".join(lines)
+
+
 # ── Models ───────────────────────────────────────────────────────────────────────────
 
 

@@ -33,6 +33,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waited.append(seconds)
         await sleep(0)
 
+    monkeypatch.setattr(gip, "_HEARTBEATS", ())
     monkeypatch.setattr(gip.asyncio, "sleep", note)
     return waited
 
