@@ -1,0 +1,1084 @@
+"""Rooms 3, 4 and 7: which pictures of a chat go along, and in which form."""
+
+import asyncio
+import base64
+import builtins
+import io
+import json
+import random
+import struct
+import time
+import zlib
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import PIL.Image
+import PIL.ImageCms
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gemini_image_pipe as gip
+
+ID = "3f1c0000-0000-4000-8000-00000000000"
+A, B, C, D, E = (f"/api/v1/files/{ID}{n}/content" for n in range(1, 6))
+URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
+
+
+def user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def model(content: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": content}
+
+
+def system(content: Any) -> dict[str, Any]:
+    return {"role": "system", "content": content}
+
+
+def picture(url: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def words(text: Any) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def link(address: str) -> str:
+    return f"![a fox]({address})"
+
+
+# ── Finding them ─────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param(link(A), [A], id="relative"),
+        pytest.param(
+            link(f"https://h.example{A}"), [f"https://h.example{A}"], id="absolute"
+        ),
+        pytest.param(f"![]({A})", [A], id="no-alt"),
+        pytest.param(f'![a]({A} "title")', [A], id="title"),
+        pytest.param(f"![a](<{A}>)", [A], id="angle-brackets"),
+        pytest.param(f"![a](<{A}> 'title')", [A], id="both"),
+        pytest.param(f"x{link(A)}{link(B)}\n\n{link(C)}y", [A, B, C], id="in-order"),
+        pytest.param(f"| {link(A)} | {link(B)} |", [A, B], id="table"),
+        pytest.param(f"[{link(A)}]({B})", [A], id="picture-in-a-link"),
+        pytest.param(f"![a]({URI})", [URI], id="data-uri"),
+        pytest.param(f"see {URI} here", [URI], id="bare-data-uri"),
+        pytest.param(
+            "data:image/png;name=a.png;charset=utf-8;base64,AAAA",
+            ["data:image/png;name=a.png;charset=utf-8;base64,AAAA"],
+            id="data-uri-with-parameters",
+        ),
+        pytest.param(f"{link(A)} {URI} {link(B)}", [A, URI, B], id="kinds-mixed"),
+        pytest.param(f"[a fox]({A})", [], id="link-only"),
+        pytest.param(f"! [a]({A})", [], id="not-markdown"),
+        pytest.param(f"![a]\n({A})", [], id="broken-over-lines"),
+        pytest.param("![a]()", [], id="no-address"),
+        pytest.param("data:text/plain;base64,AAAA", [], id="no-picture-type"),
+    ],
+)
+def test_pictures_are_found_in_words(text: str, found: list[str]) -> None:
+    """An earlier result that is not found is a second turn without its picture."""
+    conversation = gip.read_conversation([user("a fox"), model(text), user("blue")])
+    assert list(conversation.earlier) == found
+    assert conversation.attached == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        link(A),
+        f'![a]({A} "title")',
+        f"![a](<{A}>)",
+        f"![a](<{A}> 'title')",
+        f"![a]({URI})",
+        f'![a]({URI} "title")',
+        URI,
+    ],
+    ids=["plain", "title", "angle", "angle-title", "data-uri", "data-title", "bare"],
+)
+def test_what_is_sent_as_a_picture_is_no_word_any_more(text: str) -> None:
+    """The model would draw the address, or answer with it."""
+    assert gip.clean_text(f"one {text} two").split() == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [
+        pytest.param(picture(A), [A], id="object"),
+        pytest.param({"type": "image_url", "image_url": A}, [A], id="string"),
+        pytest.param(picture(f"{ID}1"), [f"{ID}1"], id="bare-id"),
+        pytest.param(picture(f" {URI}\n"), [URI], id="blanks"),
+        pytest.param(words(link(A)), [A], id="text-part"),
+        pytest.param(link(A), [A], id="bare-string"),
+        pytest.param({**words(link(A)), **picture(B)}, [A, B], id="both-in-one"),
+        pytest.param(picture(None), [], id="none"),
+        pytest.param(picture("  "), [], id="blank"),
+        pytest.param(picture({"url": A}), [], id="nested-twice"),
+        pytest.param({"image_url": [A]}, [], id="list"),
+        pytest.param(None, [], id="no-part"),
+    ],
+)
+def test_pictures_are_found_in_parts(part: Any, found: list[str]) -> None:
+    """Hosts and clients write them in each of these ways."""
+    conversation = gip.read_conversation([user([words("edit"), part])])
+    assert list(conversation.attached) == found
+
+
+@pytest.mark.parametrize(
+    ("entry", "found"),
+    [
+        pytest.param({"type": "image", "url": A, "id": "x"}, [A], id="url"),
+        pytest.param({"type": "image", "id": f"{ID}1"}, [f"{ID}1"], id="id"),
+        pytest.param(
+            {"type": "file", "content_type": "image/png", "url": A}, [A], id="file"
+        ),
+        pytest.param({"type": "image", "url": URI}, [URI], id="data-uri"),
+        pytest.param({"type": "file", "url": A}, [], id="document"),
+        pytest.param({"type": "image"}, [], id="no-address"),
+        pytest.param({"type": ["image"], "url": A}, [], id="odd-type"),
+        pytest.param({"type": "image", "url": 7}, [], id="odd-address"),
+        pytest.param("image", [], id="text"),
+        pytest.param(None, [], id="none"),
+    ],
+)
+def test_pictures_that_only_the_files_name_are_attached(
+    entry: Any, found: list[str]
+) -> None:
+    """Some hosts leave the message itself without the picture."""
+    conversation = gip.read_conversation([user("edit")], files=[entry])
+    assert list(conversation.attached) == found
+
+
+@pytest.mark.parametrize("files", [None, {}, "x", 7, [[]]])
+def test_odd_lists_of_files_are_none(files: Any) -> None:
+    assert gip.read_conversation([user("edit")], files=files).attached == ()
+
+
+def test_the_message_s_own_pictures_count_before_the_files() -> None:
+    """Both name the same uploads; sent twice they cost twice."""
+    files = [{"type": "image", "url": A}]
+    attached = gip.read_conversation([user([picture(URI)])], files=files).attached
+    assert attached == (URI,)
+
+
+def test_a_channel_names_earlier_pictures_in_its_system_message_only() -> None:
+    thread = system(f"Thread:\n\nAnn: a fox\n\nNano Banana: {link(A)}\n\n{link(B)}")
+    conversation = gip.read_conversation([thread, user([words("blue"), picture(C)])])
+    assert conversation.earlier == (A, B)
+    assert conversation.attached == (C,)
+    assert "/api/v1/files" not in conversation.system
+
+
+# ── What is no picture of the chat ───────────────────────────────────────────────────
+
+DOCUMENTS = (
+    "### Task:\nRespond to the user query using the provided context.\n\n<context>\n"
+    '<source id="1">![logo](https://web.example/logo.png) ![x](https://web.example/x.png)'
+    " ![y](https://web.example/y.png)</source>\n</context>\n\nblue"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(DOCUMENTS, id="documents"),
+        pytest.param(f"<context>{link(A)}</context>\nblue", id="context"),
+        pytest.param(
+            f'<details type="reasoning">{link(A)}</details>\nblue', id="thoughts"
+        ),
+        pytest.param(
+            f"<attached_files><file>{link(A)}</file></attached_files>\nblue",
+            id="attached-files",
+        ),
+    ],
+)
+def test_pictures_in_what_the_host_wrapped_around_are_not_the_user_s(text: str) -> None:
+    """The logos of a found web page would push the attached photo out of the limit."""
+    asked = [words(text), picture(URI)]
+    conversation = gip.read_conversation([user(asked)], newest_prompt="blue")
+    assert conversation.attached == (URI,)
+    assert gip.pick_pictures(conversation, 4, 3) == ([URI], [])
+
+
+def test_a_draft_within_the_thoughts_is_no_earlier_result() -> None:
+    answer = f'<details type="reasoning">{link(A)}</details>\n{link(B)}'
+    conversation = gip.read_conversation([user("a fox"), model(answer), user("blue")])
+    assert conversation.earlier == (B,)
+
+
+# ── What must not get lost on the way ────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        pytest.param([model(link(A))], id="chat-begins-with-the-model"),
+        pytest.param([user("x" * 100_000), model(link(A))], id="after-a-long-prompt"),
+        pytest.param([user(""), model(link(A))], id="after-an-empty-prompt"),
+        pytest.param(
+            [user("a"), model("x" * 100_000 + link(A))], id="in-a-long-answer"
+        ),
+    ],
+)
+def test_the_newest_picture_outlives_the_words_around_it(history: list[Any]) -> None:
+    """Filters of the host keep the last few messages, and prompts can be long: "make
+    it blue" is still about the picture above it."""
+    conversation = gip.read_conversation([*history, user("blue")])
+    assert conversation.earlier == (A,)
+
+
+def test_joined_turns_tell_attached_from_earlier_pictures() -> None:
+    """After a failure the repeated message stands in one turn with the first."""
+    failure = f"{gip.FAILURE_MARK}Overloaded."
+    history = [user([words("1"), picture(A)]), model(failure), user([picture(B)])]
+    conversation = gip.read_conversation(history)
+    assert (conversation.earlier, conversation.attached) == ((A,), (B,))
+
+
+# ── Picking ──────────────────────────────────────────────────────────────────────────
+
+
+def chat(*earlier: str, attached: tuple[str, ...] = ()) -> gip.Conversation:
+    messages = [m for p in earlier for m in (user("draw"), model(link(p)))]
+    newest = user([words("edit"), *map(picture, attached)])
+    return gip.read_conversation([*messages, newest])
+
+
+@pytest.mark.parametrize(
+    ("conversation", "history", "limit", "sent", "notes"),
+    [
+        pytest.param(chat(), 4, 14, [], [], id="none"),
+        pytest.param(chat(A), 4, 14, [A], [], id="last-result"),
+        pytest.param(chat(A, B, C), 4, 14, [A, B, C], [], id="chat-order"),
+        pytest.param(chat(A, B, C), 2, 14, [B, C], ["3", "2"], id="newest-of-them"),
+        pytest.param(chat(A, B, C), 0, 14, [], [], id="history-off"),
+        pytest.param(chat(attached=(A, B)), 4, 14, [A, B], [], id="attached"),
+        pytest.param(
+            chat(A, attached=(B, C)), 0, 14, [B, C], [], id="attached-without-history"
+        ),
+        pytest.param(
+            chat(A, B, attached=(C,)),
+            4,
+            14,
+            [A, B, C],
+            [],
+            id="earlier-before-attached",
+        ),
+        pytest.param(
+            chat(A, B, attached=(C, D)),
+            4,
+            3,
+            [B, C, D],
+            ["2", "1"],
+            id="model-of-three",
+        ),
+        pytest.param(
+            chat(attached=(A, B, C, D)), 4, 3, [A, B, C], ["3", "4"], id="too-many"
+        ),
+        pytest.param(chat(A, B, A), 4, 14, [B, A], [], id="newest-place-of-the-same"),
+        pytest.param(chat(A, attached=(A,)), 4, 14, [A], [], id="attached-again"),
+        pytest.param(chat(attached=(A, A, B)), 4, 14, [A, B], [], id="attached-twice"),
+        pytest.param(chat(B, attached=(A, B)), 4, 14, [A, B], [], id="attached-order"),
+        pytest.param(
+            chat(*(f"{A}?{n}" for n in range(20))),
+            99,
+            14,
+            [f"{A}?{n}" for n in range(6, 20)],
+            ["20", "14"],
+            id="model-of-fourteen",
+        ),
+    ],
+)
+def test_which_pictures_go(
+    conversation: gip.Conversation,
+    history: int,
+    limit: int,
+    sent: list[str],
+    notes: list[str],
+) -> None:
+    """Attached ones always, then the newest; what stays behind is said in numbers."""
+    picked, said = gip.pick_pictures(conversation, history, limit)
+    assert picked == sent
+    assert len(said) == bool(notes)
+    assert all(number in said[0] for number in notes)
+
+
+def test_the_note_does_not_speak_of_the_newest_none() -> None:
+    """ "The newest 0 were sent along" is no sentence."""
+    _, notes = gip.pick_pictures(chat(A, attached=(B, C, D)), 4, 3)
+    assert not any("newest 0" in note for note in notes)
+
+
+addresses = st.lists(st.sampled_from([A, B, C, D, E]), max_size=8)
+
+
+@given(addresses, addresses, st.integers(-1, 20), st.integers(1, 14))
+def test_picking_keeps_every_limit_and_order(
+    earlier: list[str], attached: list[str], history: int, limit: int
+) -> None:
+    conversation = chat(*earlier, attached=tuple(attached))
+    sent, _ = gip.pick_pictures(conversation, history, limit)
+    own = list(dict.fromkeys(attached))[:limit]
+    assert sent[len(sent) - len(own) :] == own
+    assert len(sent) == len(set(sent)) <= limit
+    assert len(sent) - len(own) <= max(history, 0)
+
+
+# ── Reading an address ───────────────────────────────────────────────────────────────
+
+
+def read(address: str, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, str]:
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        return file_id.encode(), "a.png"
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    request = SimpleNamespace(base_url="https://h.example/")
+    return asyncio.run(gip.HostChat(request=request, user={"id": "u"}).read(address))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        A,
+        A.removesuffix("/content"),
+        f"{A}?x=1#y",
+        f"/sub/path{A}",
+        f"https://h.example{A}",
+        f"http://h.example/sub{A}",
+        f"{ID}1",
+    ],
+)
+def test_own_addresses_are_read_by_id(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(address, monkeypatch)[0] == f"{ID}1".encode()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"https://evil.example{A}",
+        f"https://h.example.evil.example{A}",
+        f"https://h.example@evil.example{A}",
+        f"//evil.example{A}",
+        f"https://h.example:99{A}",
+        "https://web.example/a.png",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "../../api/v1/files/x/content",
+        "/api/v1/files/not-an-id/content",
+        f"http://[{A}",
+        f"http://[x]y{A}",
+        f"http://\u2100.example{A}",
+        f"https://h.example:port{A}",
+        "blob:https://h.example/1",
+        "x",
+    ],
+)
+def test_other_addresses_are_left_out(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is fetched, and none may end the answer: it would end each later one too."""
+    with pytest.raises(gip.UnusablePicture) as caught:
+        read(address, monkeypatch)
+    assert caught.value.kind == "remote"
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        pytest.param("data:image/png;base64,", "broken", id="empty"),
+        pytest.param("data:image/png;base64,A", "broken", id="cut-short"),
+        pytest.param("data:,x", "no_picture", id="no-base64"),
+        pytest.param("data:application/pdf;base64,JVBERi0=", "no_picture", id="pdf"),
+        pytest.param("data:image/svg+xml;utf8,<svg/>", "no_picture", id="svg-text"),
+        pytest.param("data:image/svg+xml;base64,PHN2Zy8+", "no_picture", id="svg"),
+    ],
+)
+def test_unusable_data_uris_get_their_note(
+    written: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(gip.UnusablePicture) as caught:
+        gip.ready_picture(*read(written, monkeypatch))
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        pytest.param(lambda text: text, id="plain"),
+        pytest.param(lambda text: text.rstrip("="), id="without-padding"),
+        pytest.param(
+            lambda text: text.replace("+", "-").replace("/", "_"), id="url-safe"
+        ),
+        pytest.param(
+            lambda text: "\n".join(text[n : n + 76] for n in range(0, len(text), 76)),
+            id="lines-of-76",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mime", ["image/png", "image/jpg", "image/x-any;name=a.b"])
+def test_a_data_uri_gives_its_bytes(
+    mime: str, rewritten: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients encode with whatever their language offers."""
+    data = random.Random(1).randbytes(4000)
+    text = rewritten(base64.b64encode(data).decode())
+    assert read(f"data:{mime};base64,{text}", monkeypatch)[0] == data
+
+
+# ── Formats ──────────────────────────────────────────────────────────────────────────
+
+RED, BLUE = (214, 30, 30), (30, 30, 214)
+
+
+def encoded(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def plain(mode: str = "RGB", size: tuple[int, int] = (32, 16)) -> PIL.Image.Image:
+    return PIL.Image.new("RGB", size, RED).convert(mode)
+
+
+def half_clear() -> PIL.Image.Image:
+    image = PIL.Image.new("RGBA", (32, 16), (*RED, 0))
+    image.paste((*RED, 255), (16, 0, 32, 16))
+    return image
+
+
+def noise(mode: str = "RGB", size: tuple[int, int] = (64, 64)) -> PIL.Image.Image:
+    count = len(PIL.Image.new(mode, size).tobytes())
+    return PIL.Image.frombytes(mode, size, random.Random(7).randbytes(count))
+
+
+def turned(form: str, image: PIL.Image.Image | None = None) -> bytes:
+    """A picture whose EXIF says that it lies on its side."""
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    return encoded(image or plain(), form, exif=exif)
+
+
+def opened(image: gip.Image) -> PIL.Image.Image:
+    picture = PIL.Image.open(io.BytesIO(image.data))
+    assert f"image/{(picture.format or '').lower()}" == image.mime
+    picture.load()
+    return picture
+
+
+def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
+    pairs = zip(pixel, colour, strict=True)
+    return all(abs(one - other) <= tolerance for one, other in pairs)
+
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
+
+
+@pytest.mark.parametrize(
+    ("data", "mime"),
+    [
+        pytest.param(encoded(plain(), "PNG"), "image/png", id="png"),
+        pytest.param(encoded(plain("P"), "PNG"), "image/png", id="palette"),
+        pytest.param(encoded(half_clear(), "PNG"), "image/png", id="alpha"),
+        pytest.param(
+            encoded(PIL.Image.new("I;16", (9, 9), 30000), "PNG"), "image/png", id="deep"
+        ),
+        pytest.param(encoded(plain(), "JPEG"), "image/jpeg", id="jpeg"),
+        pytest.param(encoded(plain("CMYK"), "JPEG"), "image/jpeg", id="cmyk"),
+        pytest.param(turned("JPEG"), "image/jpeg", id="turned"),
+        pytest.param(encoded(plain(), "WEBP"), "image/webp", id="webp"),
+        pytest.param(
+            encoded(half_clear(), "WEBP", lossless=True), "image/webp", id="webp-alpha"
+        ),
+        pytest.param(HEIC, "image/heic", id="heic"),
+        pytest.param(HEIC.replace(b"heic", b"mif1"), "image/heif", id="heif"),
+        pytest.param(HEIC.replace(b"heic", b"hevx"), "image/heic", id="heic-sequence"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.png", "A.GIF", "", "picture"])
+def test_what_google_reads_goes_unchanged(data: bytes, mime: str, name: str) -> None:
+    """Each re-encoding costs quality, turn after turn; and names lie."""
+    assert gip.ready_picture(data, name) == gip.Image(data, mime)
+
+
+def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
+    data = HEIC.replace(b"heic", b"zzzz")
+    assert gip.ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
+    with pytest.raises(gip.UnusablePicture):
+        gip.ready_picture(data, "film.mp4")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(encoded(plain(), "GIF"), id="gif"),
+        pytest.param(
+            encoded(
+                plain(),
+                "GIF",
+                save_all=True,
+                append_images=[PIL.Image.new("RGB", (32, 16), BLUE)],
+            ),
+            id="gif-animated",
+        ),
+        pytest.param(encoded(plain(), "BMP"), id="bmp"),
+        pytest.param(encoded(plain().quantize(2), "BMP"), id="bmp-palette"),
+        pytest.param(encoded(plain(), "TIFF"), id="tiff"),
+        pytest.param(encoded(plain(), "TIFF", compression="tiff_lzw"), id="tiff-lzw"),
+        pytest.param(encoded(plain("CMYK"), "TIFF"), id="tiff-cmyk"),
+        pytest.param(
+            encoded(
+                PIL.ImageCms.profileToProfile(
+                    plain(),
+                    PIL.ImageCms.createProfile("sRGB"),
+                    PIL.ImageCms.createProfile("LAB"),
+                    outputMode="LAB",
+                ),
+                "TIFF",
+            ),
+            id="tiff-lab",
+        ),
+        pytest.param(
+            encoded(
+                plain(),
+                "TIFF",
+                save_all=True,
+                append_images=[PIL.Image.new("RGB", (32, 16), BLUE)],
+            ),
+            id="tiff-pages",
+        ),
+        pytest.param(encoded(plain(), "AVIF", quality=95), id="avif"),
+    ],
+)
+def test_other_formats_become_png(data: bytes) -> None:
+    """Google refuses the whole request for one of these, and with it the chat."""
+    picture = opened(gip.ready_picture(data, "a.dat"))
+    assert (picture.format, picture.size, picture.mode) == ("PNG", (32, 16), "RGB")
+    assert near(picture.getpixel((5, 5)), RED)
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "AVIF"])
+def test_conversion_keeps_transparency(form: str) -> None:
+    picture = opened(gip.ready_picture(encoded(half_clear(), form), "a"))
+    assert picture.mode == "RGBA"
+    clear, solid = picture.getpixel((2, 2)), picture.getpixel((29, 2))
+    assert isinstance(clear, tuple) and isinstance(solid, tuple)
+    assert clear[3] == 0 and solid[3] == 255 and near(solid[:3], RED)
+
+
+@pytest.mark.parametrize("form", ["TIFF", "AVIF"])
+def test_conversion_keeps_the_picture_upright(form: str) -> None:
+    """The PNG has no EXIF that readers would mind: the pixels have to be turned."""
+    picture = opened(gip.ready_picture(turned(form), "a"))
+    assert picture.size == (16, 32)
+    assert picture.getexif().get(274, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "middle"), [("I;16", 32768), ("I;16B", 32768)], ids=["little", "big"]
+)
+def test_a_deep_grey_scan_does_not_turn_white(mode: str, middle: int) -> None:
+    """Clipped to eight bits nothing is left of it but a white sheet."""
+    data = encoded(PIL.Image.new(mode, (9, 9), middle), "TIFF")
+    pixel = opened(gip.ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
+    assert near(pixel, (128, 128, 128), tolerance=2)
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it has 20,000 × 20,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99)))
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind"),
+    [
+        pytest.param(b"", "a.png", "broken", id="empty"),
+        pytest.param(encoded(noise(), "PNG")[:900], "a.png", "broken", id="png-cut"),
+        pytest.param(encoded(noise(), "JPEG")[:900], "a.jpg", "broken", id="jpeg-cut"),
+        pytest.param(encoded(noise(), "WEBP")[:900], "a.webp", "broken", id="webp-cut"),
+        pytest.param(encoded(noise(), "GIF")[:900], "a.gif", "broken", id="gif-cut"),
+        pytest.param(encoded(noise(), "TIFF")[:900], "a.tif", "broken", id="tiff-cut"),
+        pytest.param(encoded(noise(), "BMP")[:900], "a.bmp", "broken", id="bmp-cut"),
+        pytest.param(encoded(noise(), "AVIF")[:900], "a.avif", "broken", id="avif-cut"),
+        pytest.param(b"\x89PNG\r\n\x1a\n", "a.png", "broken", id="png-sign-alone"),
+        pytest.param(bomb(), "a.png", "too_many_pixels", id="bomb"),
+        pytest.param(b"<svg xmlns='x'/>", "a.svg", "no_picture", id="svg"),
+        pytest.param(b"%PDF-1.7\n", "a.pdf", "no_picture", id="pdf"),
+        pytest.param(b"just words", "a.png", "no_picture", id="text-named-png"),
+        pytest.param(b"\0", "", "no_picture", id="a-byte"),
+    ],
+)
+def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) -> None:
+    """Sent anyway, it would have Google refuse this turn and all that follow."""
+    with pytest.raises(gip.UnusablePicture) as caught:
+        gip.ready_picture(data, name)
+    assert caught.value.kind == kind
+    assert gip.note_text(kind, **{"name": "x", **caught.value.values})
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("plan.pdf", "PDF"),
+        ("logo.final.SVG", "SVG"),
+        ("README", "this"),
+        ("A pasted picture", "this"),
+        ("", "this"),
+        ("odd.", "this"),
+    ],
+)
+def test_the_note_names_the_form_of_the_file(name: str, form: str) -> None:
+    """ "A PASTED PICTURE is no picture" helps nobody."""
+    with pytest.raises(gip.UnusablePicture) as caught:
+        gip.ready_picture(b"<svg/>", name)
+    assert caught.value.values == {"form": form}
+
+
+def test_a_damaged_note_of_the_camera_does_not_make_a_photo_unusable() -> None:
+    """Pixels that decode are what counts; the photo goes as it is."""
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    data = bytearray(encoded(plain(), "JPEG", exif=exif))
+    at = data.index(b"Exif\0\0") + 6
+    for place in range(at + 8, at + 26):
+        for value in (0, 1, 255):
+            odd = bytearray(data)
+            odd[place] = value
+            assert gip.ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
+
+
+SEEDS = {
+    form: encoded(noise(size=(24, 24)), form)
+    for form in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+}
+
+
+@given(
+    st.sampled_from(sorted(SEEDS)),
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_damage_is_a_note_and_no_exception(
+    form: str, changes: list[tuple[int, int]]
+) -> None:
+    """Decoders fail in ways of their own; one that gets through ends the answer."""
+    data = bytearray(SEEDS[form])
+    for place, value in changes:
+        data[place % len(data)] = value
+    try:
+        image = gip.ready_picture(bytes(data), f"a.{form}")
+        gip.smaller_picture(image, 700)
+    except gip.UnusablePicture as error:
+        assert gip.note_text(error.kind, **{"name": "x", **error.values})
+
+
+def test_a_damaged_avif_is_a_note() -> None:
+    """Its decoder has an exception of its own kind."""
+    data = bytearray(SEEDS["AVIF"])
+    data[-200:] = bytes(200)
+    data[40:60] = bytes(20)
+    with pytest.raises(gip.UnusablePicture) as caught:
+        gip.ready_picture(bytes(data), "a.avif")
+    assert caught.value.kind == "broken"
+
+
+# ── Without Pillow ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refusing(name: str, *rest: Any, **more: Any) -> Any:
+        if name.split(".")[0] == "PIL":
+            raise ImportError(f"No module named {name!r}")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refusing)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
+    assert gip.ready_picture(SEEDS[form], "a").data == SEEDS[form]
+
+
+def gathered(
+    attached: list[bytes], earlier: list[bytes] | None = None
+) -> tuple[list[gip.Image], list[str]]:
+    def uri(data: bytes) -> str:
+        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+    history = [m for data in earlier or [] for m in (user("x"), model(link(uri(data))))]
+    newest = user([words("edit"), *(picture(uri(data)) for data in attached)])
+    ask: Any = SimpleNamespace(
+        conversation=gip.read_conversation([*history, newest]),
+        history_images=4,
+        chat=gip.HostChat(),
+    )
+    route = gip.Route("auto", "gemini-nano-banana-2.1")
+    return asyncio.run(gip.gather_pictures(ask, route))
+
+
+def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -> None:
+    images, notes = gathered([SEEDS["GIF"], SEEDS["PNG"]])
+    assert [image.data for image in images] == [SEEDS["PNG"]]
+    assert len(notes) == 1 and "Pillow" in notes[0]
+
+
+def test_one_unusable_picture_does_not_hold_back_the_others() -> None:
+    images, notes = gathered([b"<svg/>", SEEDS["PNG"], b"", SEEDS["JPEG"]])
+    assert [image.data for image in images] == [SEEDS["PNG"], SEEDS["JPEG"]]
+    assert len(notes) == 2
+
+
+@pytest.mark.parametrize("again", ["PNG", "JPEG"])
+def test_a_result_that_is_attached_again_goes_once_and_where_the_user_put_it(
+    again: str,
+) -> None:
+    """ "The first" and "the second" picture of the message are counted by people."""
+    attached = [SEEDS["PNG"], SEEDS["JPEG"]]
+    images, _ = gathered(attached, earlier=[SEEDS[again]])
+    assert [image.data for image in images] == attached
+
+
+def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
+    """A result is downloaded and attached again: a link above, a data URI below."""
+    url_safe = base64.urlsafe_b64encode(SEEDS["JPEG"]).decode().rstrip("=")
+    png = base64.b64encode(SEEDS["PNG"]).decode()
+    jpeg = base64.b64encode(SEEDS["JPEG"]).decode()
+    history = [user("x"), model(link(f"data:image/jpeg;base64,{url_safe}"))]
+    newest = [
+        picture(f"data:image/png;base64,{png}"),
+        picture(f"data:image/jpeg;base64,{jpeg}"),
+    ]
+    conversation = gip.read_conversation([*history, user(newest)])
+    ask: Any = SimpleNamespace(
+        conversation=conversation, history_images=4, chat=gip.HostChat()
+    )
+    route = gip.Route("auto", "gemini-nano-banana-2.1")
+    images, _ = asyncio.run(gip.gather_pictures(ask, route))
+    assert [image.data for image in images] == [SEEDS["PNG"], SEEDS["JPEG"]]
+
+
+# ── Fitting into one request ─────────────────────────────────────────────────────────
+
+
+def as_image(data: bytes) -> gip.Image:
+    return gip.Image(data, gip.image_type(data) or "")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(encoded(noise(size=(300, 200)), "PNG"), id="png"),
+        pytest.param(encoded(noise("RGBA", (300, 200)), "PNG"), id="alpha"),
+        pytest.param(encoded(noise(size=(300, 200)).quantize(), "PNG"), id="palette"),
+        pytest.param(encoded(noise("CMYK", (300, 200)), "JPEG"), id="cmyk"),
+        pytest.param(encoded(noise("L", (300, 200)), "PNG"), id="grey"),
+        pytest.param(encoded(noise("LA", (300, 200)), "PNG"), id="grey-alpha"),
+        pytest.param(encoded(noise("I;16", (300, 200)), "PNG"), id="deep"),
+        pytest.param(encoded(noise(size=(300, 200)), "WEBP", lossless=True), id="webp"),
+    ],
+)
+@pytest.mark.parametrize("limit", [30_000, 4_000])
+def test_a_picture_is_made_as_small_as_it_has_to_be(data: bytes, limit: int) -> None:
+    made = gip.smaller_picture(as_image(data), limit)
+    assert len(made.data) <= limit
+    picture = opened(made)
+    assert abs(picture.width / picture.height - 1.5) < 0.1
+
+
+def test_making_smaller_keeps_transparency() -> None:
+    image = noise("RGBA", (200, 200))
+    image.paste((0, 0, 0, 0), (0, 0, 100, 200))
+    image.paste((*RED, 255), (100, 0, 200, 200))
+    data = encoded(image, "PNG", compress_level=0)
+    picture = opened(gip.smaller_picture(as_image(data), 20_000)).convert("RGBA")
+    clear = picture.getpixel((2, picture.height // 2))
+    solid = picture.getpixel((picture.width - 3, picture.height // 2))
+    assert isinstance(clear, tuple) and isinstance(solid, tuple)
+    assert clear[3] < 20 and solid[3] > 235
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_making_smaller_keeps_the_picture_upright(form: str) -> None:
+    data = turned(form, noise(size=(300, 200)))
+    picture = opened(gip.smaller_picture(as_image(data), 5_000))
+    assert picture.height > picture.width
+    assert picture.getexif().get(274, 1) == 1
+
+
+def test_a_deep_picture_stays_visible_when_made_smaller() -> None:
+    """Cut to eight bits it would be all white."""
+    data = encoded(PIL.Image.new("I;16", (300, 300), 32768), "PNG", compress_level=0)
+    picture = opened(gip.smaller_picture(as_image(data), 9_000)).convert("RGB")
+    assert near(picture.getpixel((9, 9)), (128, 128, 128), tolerance=4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("RGBA", (17_000, 20)), ("RGB", (66_000, 20))]
+)
+def test_very_long_pictures_are_made_smaller_too(
+    mode: str, size: tuple[int, int]
+) -> None:
+    """Screenshots of whole pages: longer than WebP and JPEG can be."""
+    image = as_image(encoded(noise(mode, size), "PNG"))
+    [made], notes = gip.fit_pictures([(image, "page.png", True)], 500_000)
+    assert len(made.data) <= 500_000 and max(opened(made).size) > 5_000
+    assert len(notes) == 1
+
+
+def test_a_heic_that_is_too_large_is_said_to_be() -> None:
+    with pytest.raises(gip.UnusablePicture) as caught:
+        gip.smaller_picture(gip.Image(HEIC, "image/heic"), 10)
+    assert caught.value.kind == "too_large"
+
+
+Named = tuple[gip.Image, str, bool]
+
+
+def sized(count: int, name: str, attached: bool) -> Named:
+    return gip.Image(name.encode().ljust(count, b"."), "image/png"), name, attached
+
+
+def test_pictures_that_fit_stay_as_they_are() -> None:
+    pictures = [sized(30, "a", False), sized(30, "b", True), sized(40, "c", True)]
+    fitted, notes = gip.fit_pictures(pictures, 100)
+    assert (fitted, notes) == ([image for image, _, _ in pictures], [])
+
+
+def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
+    pictures = [
+        sized(50, "old", False),
+        sized(30, "new", False),
+        sized(40, "one", True),
+        sized(20, "two", True),
+    ]
+    fitted, [note] = gip.fit_pictures(pictures, 100)
+    assert fitted == [image for image, _, _ in pictures[1:]]
+    assert note == gip.note_text("earlier_large", count=1)
+
+
+def test_equal_pictures_are_not_mixed_up() -> None:
+    pictures = [sized(60, "a", True), sized(60, "a", False), sized(40, "b", True)]
+    fitted, _ = gip.fit_pictures(pictures, 100)
+    assert fitted == [pictures[0][0], pictures[2][0]]
+
+
+def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
+    large = encoded(noise(size=(300, 200)), "PNG")
+    small = encoded(plain(), "PNG")
+    pictures: list[Named] = [
+        (as_image(large), "one.png", True),
+        (as_image(small), "two.png", True),
+        (as_image(encoded(noise(size=(200, 300)), "PNG")), "three.png", True),
+    ]
+    fitted, notes = gip.fit_pictures(pictures, 60_000)
+    assert sum(len(image.data) for image in fitted) <= 60_000
+    assert fitted[1].data == small
+    first, last = opened(fitted[0]), opened(fitted[2])
+    assert first.width > first.height and last.width < last.height
+    assert [note.split()[0] for note in notes] == ["one.png", "three.png"]
+
+
+def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
+    pictures = [sized(90, "one", True), sized(20, "two", True)]
+    fitted, [note] = gip.fit_pictures(pictures, 100)
+    assert fitted == [pictures[1][0]] and note.startswith("one ")
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.booleans()), max_size=8),
+    st.integers(1, 200),
+)
+def test_what_fits_is_within_the_limit(
+    sizes: list[tuple[int, bool]], limit: int
+) -> None:
+    pictures = [
+        sized(size, f"{number}", attached)
+        for number, (size, attached) in enumerate(sizes)
+    ]
+    fitted, notes = gip.fit_pictures(pictures, limit)
+    assert sum(len(image.data) for image in fitted) <= limit
+    order = [image for image, _, _ in pictures if image in fitted]
+    assert fitted == order
+    assert bool(notes) == (len(fitted) < len(pictures))
+
+
+# ── The request's bytes ──────────────────────────────────────────────────────────────
+
+
+@given(
+    st.lists(st.binary(max_size=300), max_size=12),
+    st.text(max_size=60)
+    | st.sampled_from(
+        ['"data": "picture 0"', '\\"data\\": \\"picture 0\\"', "data", "picture 1"]
+    ),
+)
+def test_a_body_holds_exactly_these_pictures_and_words(
+    pictures: list[bytes], text: str
+) -> None:
+    images = [gip.Image(data, "image/png") for data in pictures]
+    turns = (gip.Turn("user", text or "x"),)
+    body = gip.generate_body(gip.Conversation(text, turns), gip.ImageOptions(), images)
+    sent = json.loads(gip.encode_body(body))
+    *inline, said = sent["contents"][0]["parts"]
+    got = [
+        base64.b64decode(part["inlineData"]["data"], validate=True) for part in inline
+    ]
+    assert got == pictures
+    assert said == {"text": text or "x"}
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 196_607, 196_608, 196_609])
+def test_slices_join_without_padding_between_them(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    raw = gip.encode_body({"data": gip.Image(data, "image/png")})
+    assert json.loads(raw)["data"] == base64.b64encode(data).decode()
+
+
+def test_a_full_request_is_encoded_in_linear_time() -> None:
+    """Fourteen pictures of 5 MB: the thread holds the interpreter while it works."""
+    images = [gip.Image(bytes([n]) * 5_000_000, "image/png") for n in range(14)]
+    turns = (gip.Turn("user", '"data": "picture 0" ' * 3_000),)
+    started = time.process_time()
+    body = gip.generate_body(gip.Conversation("", turns), gip.ImageOptions(), images)
+    raw = gip.encode_body(body)
+    assert time.process_time() - started < 2
+    assert len(raw) > 14 * 5_000_000 * 4 // 3
+
+
+# ── A model that takes no system prompt ──────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("history", "parts"),
+    [
+        pytest.param([user("a fox")], [[{"text": "Blue.\n\na fox"}]], id="one-turn"),
+        pytest.param(
+            [user("a fox"), model("Nice."), user("at night")],
+            [
+                [{"text": "a fox"}],
+                [{"text": "Nice."}],
+                [{"text": "Blue.\n\nat night"}],
+            ],
+            id="before-the-newest",
+        ),
+        pytest.param(
+            [user("a fox"), model(""), user("again")],
+            [[{"text": "a fox"}, {"text": "Blue.\n\nagain"}]],
+            id="joined-turns",
+        ),
+        pytest.param(
+            [user([words(""), picture(A)])], [[{"text": "Blue."}]], id="picture-alone"
+        ),
+        pytest.param(
+            [user("a fox"), model(""), user([picture(A)])],
+            [[{"text": "a fox"}, {"text": "Blue."}]],
+            id="picture-alone-in-a-joined-turn",
+        ),
+    ],
+)
+def test_the_system_prompt_moves_in_front_of_the_newest_words(
+    history: list[Any], parts: list[Any]
+) -> None:
+    asked = gip.read_conversation([system("Blue."), *history])
+    moved = gip.with_system_in_words(asked)
+    body = gip.generate_body(moved, gip.ImageOptions())
+    assert "systemInstruction" not in body
+    assert [content["parts"] for content in body["contents"]] == parts
+    assert (moved.attached, moved.earlier) == (asked.attached, asked.earlier)
+
+
+def test_nothing_moves_where_nothing_was_said() -> None:
+    empty = gip.read_conversation([system("Blue.")])
+    assert gip.with_system_in_words(empty) == empty
+
+
+# ── Channels ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "prompt"),
+    [
+        ("Ann Lee: @Nano Banana 2 a red fox", "a red fox"),
+        ("Ann Lee: Nano Banana 2 a red fox", "a red fox"),
+        ("Ann Lee: @other a red fox", "a red fox"),
+        ("Ann Lee: a red fox", "a red fox"),
+        ("Ann Lee: draw: a fox", "draw: a fox"),
+        ("Bob: a fox", "Bob: a fox"),
+        ("a fox", "a fox"),
+        ("Ann Lee:", ""),
+    ],
+)
+def test_names_are_no_part_of_the_prompt(said: str, prompt: str) -> None:
+    """They would stand in the picture's description, and some models draw them."""
+    conversation = gip.read_conversation(
+        [user(said)], speaker="Ann Lee", addressed="Nano Banana 2"
+    )
+    assert conversation.prompt == prompt
+
+
+@pytest.mark.parametrize("mark", [gip.NOTE_MARK, gip.FAILURE_MARK])
+def test_our_own_sentences_do_not_return_in_a_channel_s_thread(mark: str) -> None:
+    """There each message stands behind the name of who wrote it."""
+    thread = system(f"Thread:\n\nNano Banana: {mark}**Overloaded.** Wait.\n\nAnn: hi")
+    conversation = gip.read_conversation([thread, user("a fox")])
+    assert "Overloaded" not in conversation.system
+    assert "Ann: hi" in conversation.system
+
+
+# ── Time ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "![",
+        "![](",
+        "![a](x",
+        "![a](<",
+        "![a](x ",
+        "![a](x \t",
+        "![a](x 'y",
+        "![" + "a" * 300,
+        f"![]({'x' * 200} ",
+        "data:image/",
+        "data:image/a;",
+        "data:image/a;a;a;a;a;",
+        "data:image/a;base64,",
+        "![a](data:image/a;base64,A",
+        "/a",
+        "/api/v1/files/",
+        "http://a/",
+        f"{A}/",
+        "<@",
+        "@a ",
+        "> ",
+        "### Task:\nRespond to the user query</context>",
+    ],
+)
+def test_hostile_words_do_not_hold_the_host(unit: str) -> None:
+    """All of this runs on the event loop: seconds here are seconds for everybody."""
+    text = unit * (100_000 // len(unit))
+    thread = [system(text), user(text), model(text), user(f"Ann: {text}")]
+    started = time.process_time()
+    conversation = gip.read_conversation(thread, text, speaker="Ann", addressed=unit)
+    gip.pick_pictures(conversation, 4, 14)
+    gip._FILE_LINK.fullmatch(text)
+    gip._FILE_LINK.fullmatch(f"http://{text}")
+    assert time.process_time() - started < 0.5
