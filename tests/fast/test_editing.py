@@ -1,0 +1,594 @@
+"""Chats that change their pictures: histories in, requests at the stand-in out."""
+
+import asyncio
+import base64
+import io
+import re
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import PIL.Image
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import gemini_image_pipe as gip
+from dev.standin import DEFAULT_KEY, StandIn
+
+DATA_URI = re.compile(r"!\[[^\]\n]*\]\(data:image/\w+;base64,([A-Za-z0-9+/=]+)\)")
+NO_SYSTEM = "gemini-2.5-flash-image"  # it refuses systemInstruction, and takes three
+
+
+@pytest.fixture(scope="module")
+def shared_google() -> Iterator[StandIn]:
+    with StandIn() as google:
+        yield google
+
+
+@pytest.fixture
+def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    shared_google.reset()
+    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
+    return shared_google
+
+
+def pipe_for(google: StandIn, place: str = "", **valves: Any) -> gip.Pipe:
+    pipe = gip.Pipe()
+    pipe.valves = pipe.Valves(
+        GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url + place, **valves
+    )
+    return pipe
+
+
+def user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def model(content: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": content}
+
+
+def system(content: Any) -> dict[str, Any]:
+    return {"role": "system", "content": content}
+
+
+def uri(data: bytes) -> str:
+    mime = gip.image_type(data) or "image/png"
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+def attached(text: Any, *addresses: Any) -> dict[str, Any]:
+    parts = [{"type": "image_url", "image_url": {"url": each}} for each in addresses]
+    return user([{"type": "text", "text": text}, *parts])
+
+
+def encoded(number: int, form: str = "PNG", size: tuple[int, int] = (8, 8)) -> bytes:
+    out = io.BytesIO()
+    PIL.Image.new("RGB", size, (number * 9 % 256, 80, 200)).save(out, form)
+    return out.getvalue()
+
+
+PHOTOS = [encoded(n, form) for n, form in enumerate(("PNG", "JPEG", "WEBP", "PNG"))]
+ONE, TWO, THREE, FOUR = PHOTOS
+IDS = [f"3f1c0000-0000-4000-8000-00000000000{n}" for n in range(1, 5)]
+LINKS = [f"/api/v1/files/{file_id}/content" for file_id in IDS]
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The host's files by id; one that is not there is deleted or foreign."""
+    kept = dict(zip(IDS, PHOTOS, strict=True))
+
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        if file_id not in kept:
+            raise gip.UnusablePicture("no_file")
+        return kept[file_id], f"{file_id}.png"
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    return kept
+
+
+def ask(
+    google: StandIn,
+    *messages: Any,
+    of: str = "gemini-nano-banana-2.1",
+    pipe: gip.Pipe | None = None,
+    **host: Any,
+) -> str:
+    """The answer's markdown."""
+    body = {"model": f"gemini_image_pipe.{of}", "messages": list(messages)}
+    result = asyncio.run((pipe or pipe_for(google)).pipe(body, **host))
+    assert isinstance(result, str)
+    return result
+
+
+def shown(markdown: str) -> list[bytes]:
+    return [base64.b64decode(found) for found in DATA_URI.findall(markdown)]
+
+
+def notes(markdown: str) -> list[str]:
+    lines = [s for s in markdown.splitlines() if s.startswith(gip.NOTE_MARK)]
+    return [s.removeprefix(gip.NOTE_MARK) for s in lines if "could not store" not in s]
+
+
+def failures(markdown: str) -> list[str]:
+    return [s for s in markdown.splitlines() if s.startswith(gip.FAILURE_MARK)]
+
+
+def posts(google: StandIn) -> list[Any]:
+    return [request for request in google.requests if request.method == "POST"]
+
+
+def sent(google: StandIn) -> Any:
+    """The only request for a picture that was made."""
+    [request] = posts(google)
+    assert request.status == 200
+    return request
+
+
+# ── Turn after turn ──────────────────────────────────────────────────────────────────
+
+
+def test_each_turn_carries_the_earlier_pictures_bytes_and_the_user_s_words(
+    google: StandIn,
+) -> None:
+    """Without a host the answers hold their pictures themselves, notes and all: what
+    comes back is what a chat really holds."""
+    history: list[dict[str, Any]] = []
+    prompts = ["a red fox", "make it blue", "as a stamp"]
+    for number, prompt in enumerate(prompts):
+        google.requests.clear()
+        history.append(user(prompt))
+        markdown = ask(google, *history)
+        history.append(model(markdown))
+        request = sent(google)
+        assert request.images == google.sent_images[:number]
+        assert [t for t in request.texts if t in prompts] == prompts[: number + 1]
+        assert request.texts[-1] == prompt
+        assert not failures(markdown) and not notes(markdown)
+        for text in request.texts:
+            assert "base64" not in text and gip.NOTE_MARK not in text
+
+
+def test_links_of_earlier_answers_give_the_same(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    history = [
+        user("a fox"),
+        model(f"Here.\n\n![a fox]({LINKS[0]})\n\n"),
+        user("blue"),
+        model(f"![blue](http://h.example{LINKS[1]})"),
+        user("as a stamp"),
+    ]
+    request = SimpleNamespace(base_url="http://h.example/")
+    markdown = ask(google, *history, __request__=request)
+    assert sent(google).images == [ONE, TWO]
+    assert sent(google).texts == ["a fox", "Here.", "blue", "as a stamp"]
+    assert not notes(markdown)
+
+
+@pytest.mark.parametrize(
+    ("history_images", "images"), [(0, []), (1, [THREE]), (2, [TWO, THREE])]
+)
+def test_the_setting_bounds_what_goes_along(
+    google: StandIn, files: dict[str, bytes], history_images: int, images: list[bytes]
+) -> None:
+    turns = [m for each in LINKS[:3] for m in (user("x"), model(f"![]({each})"))]
+    pipe = pipe_for(google, HISTORY_IMAGES=history_images)
+    markdown = ask(google, *turns, user("blue"), pipe=pipe)
+    assert sent(google).images == images
+    assert len(notes(markdown)) == (history_images > 0)
+
+
+def test_another_model_goes_on_with_the_picture(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """Pictures of a model's turn would need its own signature."""
+    history = [user("a fox"), model(f"![]({LINKS[0]})"), user("blue")]
+    for name in ("gemini-3-pro-image", "gemini-3.1-flash-image", NO_SYSTEM):
+        google.requests.clear()
+        ask(google, *history, of=name)
+        assert sent(google).images == [ONE]
+        assert all(
+            "inlineData" not in part
+            for content in sent(google).body["contents"]
+            if content["role"] == "model"
+            for part in content["parts"]
+        )
+
+
+# ── Attached pictures ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param(uri, id="data-uri"),
+        pytest.param(lambda data: LINKS[PHOTOS.index(data)], id="link"),
+        pytest.param(lambda data: IDS[PHOTOS.index(data)], id="bare-id"),
+    ],
+)
+def test_all_attached_pictures_arrive_equal_and_in_order(
+    google: StandIn, files: dict[str, bytes], address: Any
+) -> None:
+    """ "The dog of the first on the sofa of the second" needs a first and a second."""
+    ask(google, attached("the first on the second", *map(address, PHOTOS)))
+    assert sent(google).images == PHOTOS
+    assert sent(google).texts == ["the first on the second"]
+
+
+def test_earlier_results_stand_before_the_attached_pictures(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    history = [user("a fox"), model(f"![]({LINKS[0]})")]
+    ask(google, *history, attached("with this hat", uri(TWO), uri(THREE)))
+    assert sent(google).images == [ONE, TWO, THREE]
+
+
+def test_a_result_that_is_attached_again_goes_once_in_the_user_s_order(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """It comes back as an upload: other address, same bytes."""
+    history = [user("a fox"), model(f"![]({LINKS[1]})")]
+    ask(google, *history, attached("the first on the second", uri(ONE), uri(TWO)))
+    assert sent(google).images == [ONE, TWO]
+
+
+def test_a_picture_alone_is_sent_without_empty_words(google: StandIn) -> None:
+    ask(google, attached("", uri(ONE)))
+    assert sent(google).images == [ONE] and sent(google).texts == []
+
+
+def test_pictures_that_only_the_files_name_are_sent(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    entries = [{"type": "image", "url": LINKS[0]}, {"type": "file", "url": LINKS[1]}]
+    ask(google, user("blue"), __files__=entries)
+    assert sent(google).images == [ONE]
+
+
+def test_the_type_that_is_sent_is_that_of_the_bytes(google: StandIn) -> None:
+    """image/jpg is no type, and clients call everything PNG."""
+    written = uri(TWO).replace("image/jpeg", "image/jpg")
+    ask(google, attached("blue", written, uri(THREE).replace("webp", "png")))
+    parts = sent(google).body["contents"][0]["parts"]
+    types = [p["inlineData"]["mimeType"] for p in parts if "inlineData" in p]
+    assert types == ["image/jpeg", "image/webp"]
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "AVIF"])
+def test_a_format_that_google_lacks_arrives_as_png(google: StandIn, form: str) -> None:
+    """One GIF in an old turn would else block the chat for ever."""
+    data = encoded(5, form)
+    ask(google, attached("x", uri(data)), model("Nice."), user("blue"))
+    [image] = sent(google).images
+    assert gip.image_type(image) == "image/png"
+
+
+def test_too_many_attached_pictures_are_cut_and_counted(google: StandIn) -> None:
+    markdown = ask(google, attached("all", *map(uri, PHOTOS)), of=NO_SYSTEM)
+    assert sent(google).images == PHOTOS[:3]
+    [note] = notes(markdown)
+    assert "3" in note and "4" in note
+
+
+def test_earlier_pictures_make_room_for_attached_ones(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    turns = [m for each in LINKS[:2] for m in (user("x"), model(f"![]({each})"))]
+    markdown = ask(google, *turns, attached("x", uri(THREE), uri(FOUR)), of=NO_SYSTEM)
+    assert sent(google).images == [TWO, THREE, FOUR]
+    assert len(notes(markdown)) == 1
+
+
+# ── What cannot be sent ──────────────────────────────────────────────────────────────
+
+
+def test_a_remote_picture_is_noted_and_nobody_is_asked_for_it(google: StandIn) -> None:
+    """Fetching it would tell its owner who looks, or reach what only the server can."""
+    remote = f"{google.url}/somewhere/a.png"
+    history = [user("a fox"), model(f"![]({remote})")]
+    markdown = ask(google, *history, attached("blue", remote, uri(ONE)))
+    assert not [r for r in google.requests if "somewhere" in r.path]
+    assert google.elsewhere == []
+    assert sent(google).images == [ONE]
+    assert len(notes(markdown)) == 1 and "attach" in notes(markdown)[0]
+    assert len(shown(markdown)) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param(LINKS[0], id="deleted-or-foreign"),
+        pytest.param(f"http://[{LINKS[1]}", id="no-address"),
+        pytest.param(f"http://\u2100.example{LINKS[1]}", id="no-host-name"),
+        pytest.param("data:image/png;base64,", id="empty"),
+        pytest.param("data:image/png;base64,AAAA", id="no-picture"),
+        pytest.param(uri(ONE)[:-30], id="cut-off"),
+        pytest.param("data:image/svg+xml;base64,PHN2Zy8+", id="svg"),
+        pytest.param("data:application/pdf;base64,JVBERi0=", id="pdf"),
+    ],
+)
+@pytest.mark.parametrize("place", ["attached", "earlier"])
+def test_an_unusable_picture_is_noted_and_the_rest_goes_on(
+    google: StandIn, files: dict[str, bytes], address: str, place: str
+) -> None:
+    """An exception here would come back with every later message of the chat."""
+    del files[IDS[0]]
+    if place == "attached":
+        markdown = ask(google, attached("blue", address, uri(TWO)))
+    else:
+        history = [user("a fox"), attached("x", address), model("Nice.")]
+        markdown = ask(google, *history, attached("blue", uri(TWO)))
+    assert sent(google).images == [TWO]
+    assert len(notes(markdown)) == 1 and not failures(markdown)
+
+
+def test_links_to_pictures_elsewhere_do_not_displace_the_last_result(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """A search result of another model holds several of them; they cannot be sent."""
+    logos = "".join(f"![](https://web.example/{n}.png)" for n in range(6))
+    history = [user("a fox"), model(f"![]({LINKS[0]})"), user("news?"), model(logos)]
+    ask(google, *history, user("make the fox blue"))
+    assert sent(google).images == [ONE]
+
+
+def test_only_an_unusable_picture_and_no_words_asks_for_words(
+    google: StandIn,
+) -> None:
+    markdown = ask(google, attached("", "https://web.example/a.png"))
+    assert posts(google) == []
+    assert len(failures(markdown)) == len(notes(markdown)) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["![x](https://evil.example/x.png).svg", "<img src=//evil.example>.svg", "a`b.svg"],
+)
+def test_a_file_s_name_does_not_load_a_picture_into_the_note(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Names come from whoever uploaded the file."""
+
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        return b"<svg/>", name
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    [note] = notes(ask(google, attached("blue", IDS[0])))
+    assert "![" not in note and "<" not in note and "](" not in note
+
+
+# ── What is said by whom ─────────────────────────────────────────────────────────────
+
+
+def test_notes_and_failures_do_not_come_back_as_words(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    first = ask(google, attached("a fox", "https://web.example/a.png"))
+    failed = ask(google, user("a fox [[error 403]]"))
+    assert notes(first) and failures(failed)
+    google.requests.clear()
+    ask(google, user("a fox"), model(first), user("again"), model(failed), user("blue"))
+    said = " ".join(sent(google).texts)
+    assert "left out" not in said and "**" not in said and ">" not in said
+    assert said.endswith("again blue")
+
+
+def test_the_host_s_wrapping_is_not_sent(google: StandIn) -> None:
+    """Neither its words nor the pictures of the pages that it found."""
+    wrapped = (
+        "### Task:\nRespond to the user query using the provided context.\n\n"
+        "<context>\n<source>![logo](https://web.example/l.png)</source>\n</context>\n"
+        "a blue fox"
+    )
+    metadata = {"base_user_prompt": "a blue fox"}
+    markdown = ask(google, attached(wrapped, uri(ONE)), __metadata__=metadata)
+    assert sent(google).texts == ["a blue fox"]
+    assert sent(google).images == [ONE]
+    assert not notes(markdown)
+
+
+# ── System prompts ───────────────────────────────────────────────────────────────────
+
+
+def test_system_prompts_reach_the_model_once(google: StandIn) -> None:
+    ask(
+        google,
+        system("Blue."),
+        system([{"text": "Wide."}]),
+        user("a fox"),
+        system("Blue."),
+    )
+    body = sent(google).body
+    assert body["systemInstruction"] == {"parts": [{"text": "Blue.\n\nWide."}]}
+    assert sent(google).texts == ["a fox"]
+
+
+def test_where_it_is_refused_it_stands_before_the_newest_words(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """Folders and presets bring one along; nobody in the chat could remove it."""
+    history = [user("a fox"), model(f"Nice.![]({LINKS[0]})"), user("at night")]
+    markdown = ask(google, system("Always blue."), *history, of=NO_SYSTEM)
+    refused, accepted = posts(google)
+    assert (refused.status, accepted.status) == (400, 200)
+    assert "systemInstruction" not in accepted.body
+    assert accepted.texts == ["a fox", "Nice.", "Always blue.\n\nat night"]
+    assert accepted.images == [ONE]
+    assert not notes(markdown) and not failures(markdown)
+    assert len(shown(markdown)) == 1
+    assert re.findall(r"!\[([^\]]*)\]", markdown) == ["at night"]
+
+
+def test_several_pictures_with_a_refused_system_prompt(google: StandIn) -> None:
+    body = {
+        "model": f"x.{NO_SYSTEM}",
+        "messages": [system("Blue."), attached("a fox", uri(ONE))],
+        "n": 3,
+    }
+    markdown = asyncio.run(pipe_for(google).pipe(body))
+    assert isinstance(markdown, str)
+    assert len(shown(markdown)) == 3 and not failures(markdown)
+    assert all(request.images == [ONE] for request in posts(google))
+
+
+# ── A model that cannot edit ─────────────────────────────────────────────────────────
+
+
+def test_a_model_that_draws_only_hands_a_picture_to_one_that_edits(
+    google: StandIn,
+) -> None:
+    pipe = pipe_for(google, "/legacy")
+    name = "imagen-4.0-generate-001"
+    markdown = ask(google, attached("blue", uri(ONE)), of=name, pipe=pipe)
+    assert sent(google).model == "gemini-nano-banana-2.1"
+    assert sent(google).images == [ONE]
+    [note] = notes(markdown)
+    assert name in note and "gemini-nano-banana-2.1" in note
+
+
+def test_without_a_picture_it_draws_itself(google: StandIn) -> None:
+    pipe = pipe_for(google, "/legacy", HISTORY_IMAGES=0)
+    history = [user("a fox"), model(f"![]({uri(ONE)})"), user("a house")]
+    ask(google, *history, of="imagen-4.0-generate-001", pipe=pipe)
+    assert sent(google).path.endswith(":predict")
+
+
+def test_a_picture_that_nobody_may_edit_is_not_passed_over_in_silence(
+    google: StandIn,
+) -> None:
+    """Else the answer is a picture that has nothing to do with the attached one."""
+    pipe = pipe_for(google, "/legacy", FOLLOW_SUCCESSORS=False)
+    name = "imagen-4.0-generate-001"
+    markdown = ask(google, attached("blue", uri(ONE)), of=name, pipe=pipe)
+    assert notes(markdown) or failures(markdown)
+
+
+# ── Where it is asked ────────────────────────────────────────────────────────────────
+
+
+def test_a_channel_s_turn_is_sent_without_names(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """Earlier pictures stand in the system message, and must not be drawn as words."""
+    thread = system(f"Thread:\n\nAnn: a fox\n\nNano Banana 2.1: ![a fox]({LINKS[0]})")
+    markdown = ask(
+        google,
+        thread,
+        user("Ann: @Nano Banana 2.1 make it blue"),
+        __metadata__={"chat_id": "channel:c", "model": {"name": "Nano Banana 2.1"}},
+        __user__={"id": "u", "name": "Ann"},
+    )
+    assert sent(google).images == [ONE]
+    assert sent(google).texts == ["make it blue"]
+    assert "![make it blue](" in markdown
+    assert "/api/v1" not in str(sent(google).body["systemInstruction"])
+
+
+@pytest.mark.parametrize("chat_id", [None, "", "local:x", "temporary:x", "c0ffee"])
+def test_every_place_gets_the_same(
+    google: StandIn, files: dict[str, bytes], chat_id: str | None
+) -> None:
+    metadata = {} if chat_id is None else {"chat_id": chat_id}
+    history = [system("Blue."), user("a fox"), model(f"![]({LINKS[0]})"), user("wide")]
+    ask(google, *history, __metadata__=metadata)
+    assert sent(google).images == [ONE]
+    assert sent(google).texts == ["a fox", "wide"]
+
+
+# ── Anything at all ──────────────────────────────────────────────────────────────────
+
+addresses = st.sampled_from(
+    [
+        uri(ONE),
+        uri(TWO),
+        uri(encoded(3, "GIF")),
+        uri(THREE)[:-9],
+        LINKS[0],
+        LINKS[3],
+        f"http://h.example{LINKS[1]}",
+        f"http://[{LINKS[2]}",
+        "https://web.example/a.png",
+        "data:image/svg+xml;base64,PHN2Zy8+",
+        "data:,x",
+        IDS[1],
+        "x",
+        "",
+    ]
+)
+said = st.sampled_from(
+    [
+        "",
+        " ",
+        "a fox",
+        "Ann: @x blue",
+        f"{gip.FAILURE_MARK}**Overloaded.** Wait.",
+        f"{gip.NOTE_MARK}x\n\n",
+        "<context>x</context>",
+        '<details type="reasoning">x</details>',
+        "\ud83d",
+        "\x00",
+        '"data": "picture 0"',
+    ]
+) | addresses.map(lambda each: f"Here ![a]({each} 't') ![]({each}) {each}")
+odd = st.none() | st.booleans() | st.integers() | st.lists(st.none(), max_size=1)
+images = st.fixed_dictionaries(
+    {"image_url": addresses | odd | st.fixed_dictionaries({"url": addresses | odd})},
+    optional={"type": st.just("image_url"), "text": said | odd},
+)
+contents = (
+    said | odd | st.lists(said | odd | images | st.fixed_dictionaries({"text": said}))
+)
+roles = st.sampled_from(
+    ["user", "user", "assistant", "assistant", "system", "tool", "developer", None, 7]
+)
+histories = st.lists(
+    st.fixed_dictionaries({"role": roles, "content": contents})
+    | st.fixed_dictionaries({"role": roles})
+    | odd,
+    max_size=7,
+)
+entries = st.none() | st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(["image", "file", None]), "url": addresses | odd}
+    ),
+    max_size=2,
+)
+
+
+@given(
+    histories, contents, entries, st.sampled_from([NO_SYSTEM, "gemini-3.1-flash-image"])
+)
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_messages_give_an_answer_and_no_request_that_google_refuses(
+    google: StandIn,
+    files: dict[str, bytes],
+    history: list[Any],
+    newest: Any,
+    entries: Any,
+    name: str,
+) -> None:
+    """A refused request comes back with each later message: the chat is lost."""
+    google.requests.clear()
+    body = {
+        "model": f"x.{name}",
+        "messages": [*history, user(newest)],
+        "image_size": "512",
+        "stream": False,
+    }
+    host = SimpleNamespace(base_url="http://h.example/")
+    work = pipe_for(google).pipe(body, __files__=entries, __request__=host)
+    markdown = asyncio.run(work)
+    assert isinstance(markdown, str) and markdown
+    markdown.encode()
+    assert "in the plugin" not in markdown
+    requests = posts(google)
+    if requests:
+        assert requests[-1].status == 200, markdown
+        assert len(requests) == 1 or "systemInstruction" in requests[0].body
