@@ -473,6 +473,17 @@ def opened(image: gip.Image) -> PIL.Image.Image:
     return picture
 
 
+def lab() -> PIL.Image.Image:
+    made = PIL.ImageCms.profileToProfile(
+        plain(),
+        PIL.ImageCms.createProfile("sRGB"),
+        PIL.ImageCms.createProfile("LAB"),
+        outputMode="LAB",
+    )
+    assert made
+    return made
+
+
 def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
     pairs = zip(pixel, colour, strict=True)
     return all(abs(one - other) <= tolerance for one, other in pairs)
@@ -534,15 +545,7 @@ def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
         pytest.param(encoded(plain(), "TIFF", compression="tiff_lzw"), id="tiff-lzw"),
         pytest.param(encoded(plain("CMYK"), "TIFF"), id="tiff-cmyk"),
         pytest.param(
-            encoded(
-                PIL.ImageCms.profileToProfile(
-                    plain(),
-                    PIL.ImageCms.createProfile("sRGB"),
-                    PIL.ImageCms.createProfile("LAB"),
-                    outputMode="LAB",
-                ),
-                "TIFF",
-            ),
+            encoded(lab(), "TIFF"),
             id="tiff-lab",
         ),
         pytest.param(
