@@ -1,5 +1,6 @@
-"""``python3 dev manifest``: write the product as a file that Open WebUI imports.
+"""``python3 dev manifest``: write what is made from the product's source.
 
+That is the product as a file that Open WebUI imports, and the page of its messages.
 Admin Panel → Functions → Import JSON sends each element of a plain array to the host,
 as it is; ``manifest.json`` is such an array with the product as its only element.
 """
@@ -11,6 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from dev import messages
 from dev.console import Failure, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,11 +23,15 @@ FRONT_MATTER_LINE = re.compile(r"^\s*([a-z_]+):\s*(.*)\s*$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write ``manifest.json``."""
+    """Write ``manifest.json`` and ``docs/messages.md``."""
     if arguments:
         raise Failure("usage: python3 dev manifest")
-    refreshed = refresh()
-    say(f"{MANIFEST.name} {'written' if refreshed else 'was up to date'}.")
+    written = {
+        MANIFEST: refresh(),
+        messages.PAGE: messages.refresh(PRODUCT.read_text()),
+    }
+    for path, is_new in written.items():
+        say(f"{path.relative_to(ROOT)} {'written' if is_new else 'was up to date'}.")
     return 0
 
 

@@ -1,0 +1,163 @@
+"""The page of all messages, ``docs/messages.md``, as the product's tables have them.
+
+``python3 dev manifest`` writes it. The tables are read from the source's text, so that
+this needs neither the product's packages nor a virtual environment.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dev.console import Failure
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "messages.md"
+
+# How the page shows what the product fills in.
+PLACEHOLDERS = {
+    "asked": "*the chosen model*",
+    "available": " *The models that this key can use.*",
+    "count": "*number*",
+    "elapsed": "*number*",
+    "form": "*its type*",
+    "host": "*the host of the base URL*",
+    "limit": "*number*",
+    "model": "*the model*",
+    "name": "*the picture's name*",
+    "reason": "*what Open WebUI says*",
+    "seconds": "*number*",
+    "status": "*number*",
+    "target": "*another host*",
+    "what": "*the setting*",
+}
+
+_PAGE = """\
+# Messages
+
+Whatever the plugin says of its own in a chat. Words in *italics* are filled in.
+`python3 dev manifest` writes this page from the tables `MESSAGES` and `NOTES` in
+`gemini_image_pipe.py`: change a message there.
+
+## Failures
+
+A failure stands below what had arrived, in this form; Google's sentence is there when
+Google sent one:
+
+> ⚠️ **What happened.** “Google's own sentence.” What to do.
+
+{failures}
+
+*Tried again* counts only while nothing has arrived, at most `MAX_RETRIES` times, within
+`REQUEST_TIMEOUT`, and when Google asks for {max_wait} seconds of patience or less.
+Apart from that, a setting that a model refuses by name (`parameter`) is left out; a
+system prompt that it refuses (`system_refused`) is put into the words of the user; and
+for a model that is gone (`model_unknown`, `model_retired`) its successor answers. Only
+when none of this is possible does the message appear.
+
+## Notes
+
+A note stands below the picture that it is about:
+
+> ℹ️ What the reader should know.
+
+{notes}
+"""
+
+
+def refresh(source: str) -> bool:
+    """Write the page if the tables have changed since; tell whether they had."""
+    text = build(source)
+    if PAGE.exists() and PAGE.read_text() == text:
+        return False
+    PAGE.write_text(text)
+    return True
+
+
+def build(source: str) -> str:
+    """The text of the page for the product's source."""
+    tables = read_tables(source)
+    failures = [
+        _failure(kind, message, tables) for kind, message in tables["MESSAGES"].items()
+    ]
+    notes = [
+        (f"`{kind}`", _readable(sentence)) for kind, sentence in tables["NOTES"].items()
+    ]
+    head = ("Kind", "What the chat says", "Whose turn", "What to do", "Tried again")
+    return _PAGE.format(
+        failures=_table(head, failures),
+        notes=_table(("Kind", "What the chat says"), notes),
+        max_wait=f"{tables['MAX_WAIT']:.0f}",
+    )
+
+
+def read_tables(source: str) -> dict[str, Any]:
+    """The constants that the page shows, by name."""
+    wanted = {"MESSAGES", "ADVICE", "NOTES", "RETRYABLE", "MAX_WAIT"}
+    wanted |= {"WORTH_ANOTHER_TRY", "_REFUSALS"}
+    found = {}
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                pass
+            case _:
+                continue
+        if name in wanted:
+            found[name] = ast.literal_eval(value)
+    if wanted - found.keys():
+        raise Failure(f"The source lacks {', '.join(sorted(wanted - found.keys()))}.")
+    return found
+
+
+def whose_turn(advice: str) -> str:
+    """Who has to act on an advice; empty when it addresses nobody."""
+    you, administrator = "Please" in advice, "dministrator" in advice
+    if you and administrator:
+        return "yours, or an administrator's"
+    return "yours" if you else "an administrator's" if administrator else ""
+
+
+def _failure(kind: str, message: str, tables: dict[str, Any]) -> tuple[str, ...]:
+    what, _, advice = message.partition(" | ")
+    for name, sentence in tables["ADVICE"].items():
+        advice = advice.replace(f"{{{name}}}", sentence)
+    reasons = sorted(
+        reason
+        for reason in tables["WORTH_ANOTHER_TRY"]
+        if tables["_REFUSALS"].get(reason, "picture_failed") == kind
+    )
+    again = "yes" if kind in tables["RETRYABLE"] else "no"
+    if reasons:
+        again = f"once, after {', '.join(f'`{reason}`' for reason in reasons)}"
+    return (
+        f"`{kind}`",
+        _readable(what),
+        whose_turn(advice),
+        _readable(advice),
+        again,
+    )
+
+
+def _readable(sentence: str) -> str:
+    """The sentence with words in the place of what is filled in."""
+
+    def words(match: re.Match[str]) -> str:
+        if match[1] not in PLACEHOLDERS:
+            raise Failure(f"dev/messages.py has no words for {match[0]}.")
+        return PLACEHOLDERS[match[1]]
+
+    # In the chat a model's name is code already; here it is not yet a name.
+    text = re.sub(r"`?\{(\w+)\}`?", words, sentence)
+    first = 1 if text.startswith("*") else 0
+    return text[:first] + text[first : first + 1].upper() + text[first + 1 :]
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = tuple(head)
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
