@@ -104,6 +104,15 @@ class ChatPage:
         if self.client.role == "admin":
             button.click()
 
+    def attach(self, name: str, content_type: str, data: bytes) -> None:
+        """Choose a picture with the + button; wait until its preview is drawn."""
+        there = self.pictures.count()
+        chooser = self.page.locator("input[type=file]").first
+        chooser.set_input_files(
+            {"name": name, "mimeType": content_type, "buffer": data}
+        )
+        self.wait_for_pictures(there + 1)
+
     def send(self, prompt: str) -> None:
         """Write a message and send it."""
         self.prompt_box.click()

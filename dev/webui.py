@@ -35,6 +35,8 @@ SERVER_OPENS_CHATS = (0, 9)
 PICTURES_ARE_FILES = (0, 6, 43)
 # From here on until then the request holds the question once more, by itself.
 PAGES_NAME_THE_QUESTION = (0, 6, 43)
+# From here on a drawing (SVG) is a document to the page, and no picture.
+DRAWINGS_ARE_DOCUMENTS = (0, 11)
 EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 TIMEOUT_S = 120
 POLL_S = 0.1
@@ -225,10 +227,17 @@ class Client:
         everything = self.get("/api/models?refresh=true")["data"]
         return [model for model in everything if model["id"].startswith(prefix)]
 
-    def upload(self, name: str, content_type: str, data: bytes) -> UploadedFile:
-        """Put a file on the host, without having its text extracted."""
+    def upload(
+        self, name: str, content_type: str, data: bytes, **about: str
+    ) -> UploadedFile:
+        """Put a file on the host, without having its text extracted.
+
+        ``about`` is what the page tells of it, such as the ``channel_id``.
+        """
+        form = {"metadata": json.dumps(about)}
+        path = "/api/v1/files/?process=false"
         files = {"file": (name, data, content_type)}
-        answer = self.request("POST", "/api/v1/files/?process=false", files=files)
+        answer = self.request("POST", path, files=files, data=form)
         return UploadedFile(answer.json()["id"], name, content_type, data)
 
     def fetch(self, link: str) -> requests.Response:
@@ -256,6 +265,10 @@ class Client:
     def new_chat(self, model: str) -> Chat:
         """A chat as the page has it; the host hears of it with the first message."""
         return Chat(self, model)
+
+    def open_chat(self, chat_id: str, model: str) -> Chat:
+        """A saved chat, to be continued where it stands."""
+        return Chat(self, model, chat_id)
 
     def chat_history(self, chat_id: str) -> Json:
         """The messages of a saved chat by their ids."""
@@ -297,12 +310,17 @@ class Client:
 class Chat:
     """A saved chat of one user with one model, driven with the requests of the page."""
 
-    def __init__(self, client: Client, model: str) -> None:
+    def __init__(self, client: Client, model: str, chat_id: str = "") -> None:
         self.client = client
         self.model = model
-        self.id = ""
+        self.id = chat_id
         self.tasks: list[str] = []
         self._last_message_id: str | None = None
+        self._documents: list[Json] = []
+        if chat_id:
+            saved = client.get(f"/api/v1/chats/{chat_id}")["chat"]
+            self._last_message_id = saved["history"]["currentId"]
+            self._documents = saved.get("files") or []
 
     def ask(
         self,
@@ -315,6 +333,18 @@ class Chat:
         """Send a message and wait until its answer is complete."""
         return self.wait(self.send(text, pictures, **body), timeout_s)
 
+    def ask_again(self, answer: Answer, **body: Any) -> Answer:
+        """Press Regenerate: another answer to the question of that one."""
+        question = self.client.chat_history(self.id)[answer.raw["parentId"]]
+        return self.wait(self._submit(question, body))
+
+    def go_back(self, answer: Answer | None) -> None:
+        """Let the next message follow that answer, or None to begin anew.
+
+        So branches come about, and what the page calls editing an earlier message.
+        """
+        self._last_message_id = answer.id if answer else None
+
     def send(
         self, text: str, pictures: Sequence[UploadedFile] = (), **body: Any
     ) -> str:
@@ -323,9 +353,11 @@ class Chat:
         No socket needs to be open: any ``session_id`` makes the host answer in the
         background and save the answer, its events just go nowhere.
         """
-        question = self._question(text, pictures)
+        return self._submit(self._question(text, pictures), body)
+
+    def _submit(self, question: Json, body: Json) -> str:
         answer = self._placeholder(question["id"])
-        question["childrenIds"] = [answer["id"]]
+        question = {**question, "childrenIds": [*question["childrenIds"], answer["id"]]}
         form: Json = {
             "stream": True,
             "model": self.model,
@@ -335,6 +367,8 @@ class Chat:
             "session_id": str(uuid.uuid4()),
             "id": answer["id"],
             "background_tasks": {},
+            # The page tells of a chat's documents with every message.
+            **({"files": self._documents} if self._documents else {}),
             **self._turn(question, answer),
             **body,
         }
@@ -377,7 +411,9 @@ class Chat:
         return turn
 
     def _question(self, text: str, pictures: Sequence[UploadedFile]) -> Json:
-        files = [_attachment(picture, self.client.version) for picture in pictures]
+        version = self.client.version
+        files = [_attachment(picture, version) for picture in pictures]
+        self._documents += [file for file in files if _is_document(file, version)]
         return {
             "id": str(uuid.uuid4()),
             "parentId": self._last_message_id,
@@ -405,7 +441,7 @@ class Chat:
     def _save(self, question: Json, answer: Json) -> None:
         """Write the new turn into the chat, as pages of older hosts do themselves."""
         messages = self.client.chat_history(self.id) if self.id else {}
-        if question["parentId"]:
+        if question["parentId"] and question["id"] not in messages:
             messages[question["parentId"]]["childrenIds"].append(question["id"])
         messages.update({question["id"]: question, answer["id"]: answer})
         chat = {
@@ -466,7 +502,7 @@ def _completion_form(model: str, messages: Sequence[Json] | str, **body: Any) ->
 
 
 def _as_sent(message: Json) -> Json:
-    pictures = [f for f in message.get("files") or [] if f["type"] == "image"]
+    pictures = [f for f in message.get("files") or [] if _is_picture(f)]
     if message["role"] != "user" or not pictures:
         return {"role": message["role"], "content": message["content"]}
     parts: list[Json] = [{"type": "text", "text": message["content"]}]
@@ -474,11 +510,21 @@ def _as_sent(message: Json) -> Json:
     return {"role": "user", "content": parts}
 
 
+def _is_picture(entry: Json) -> bool:
+    is_image: bool = entry.get("content_type", "").startswith("image/")
+    return is_image or entry["type"] == "image"
+
+
+def _is_document(entry: Json, version: tuple[int, ...]) -> bool:
+    is_drawing = entry.get("content_type") == "image/svg+xml"
+    return is_drawing and version >= DRAWINGS_ARE_DOCUMENTS
+
+
 def _attachment(file: UploadedFile, version: tuple[int, ...]) -> Json:
     if version < PICTURES_ARE_FILES:
         return {"type": "image", "url": _data_uri(file)}
     details = {"name": file.name, "content_type": file.content_type}
-    return {"type": "image", "id": file.id, "url": file.id, **details}
+    return {"type": "file", "id": file.id, "url": file.id, **details}
 
 
 def _data_uri(file: UploadedFile) -> str:
