@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -23,6 +23,7 @@ CONNECT_SECONDS = 10.0
 LIST_SECONDS = 30.0
 PICTURE_SECONDS = 240.0
 MAX_BYTES = 64_000_000
+SHORTEST_KEY = 8
 MAX_LINE = 300
 MAX_STRING = 400
 PROMPT = "A red circle on white paper"
@@ -51,7 +52,7 @@ class Price(NamedTuple):
         details = gip.get_field(counts, "candidatesTokensDetails")
         pictures = sum(
             _count(detail, "tokenCount")
-            for detail in details or []
+            for detail in (details if isinstance(details, list) else [])
             if gip.get_field(detail, "modality") == "IMAGE"
         )
         words = max(0, made - pictures) + _count(counts, "thoughtsTokenCount")
@@ -127,6 +128,14 @@ class Reply:
         )
 
     @property
+    def shows_that_key_works(self) -> bool:
+        """Whether this is an answer that only a good key gets."""
+        if self.status == 200:
+            return isinstance(self.chunks[-1], dict) and not self.is_error
+        about_key = self.is_error and self.kind.startswith("key_")
+        return self.status in (400, 404) and self.is_error and not about_key
+
+    @property
     def candidates(self) -> list[Any]:
         """The first candidate of each chunk that has one."""
         found = [gip.get_field(chunk, "candidates") for chunk in self.chunks]
@@ -192,7 +201,9 @@ class Google:
     silences: int = 0
     # Whether requests leave room for one token only, and so for no picture.
     limited: bool = False
-    _kept: dict[str, Reply] = field(default_factory=dict)
+    # Whether some answer shows that the key is good.
+    key_works: bool = False
+    _kept: dict[str, Reply] = field(default_factory=dict, repr=False)
 
     @property
     def address(self) -> str:
@@ -273,16 +284,26 @@ class Google:
         base = self.base_url
         if version:
             base = f"{base.rpartition('/')[0]}/{version}"
+        is_own = key is None and not headers
         key = self.key if key is None else key
         headers = headers | ({"x-goog-api-key": key} if key else {})
         seconds = LIST_SECONDS if method == "GET" else PICTURE_SECONDS
         try:
-            reply = _exchange(method, base + path, body, headers, seconds)
+            reply = self._without_key(
+                _exchange(method, base + path, body, headers, seconds)
+            )
         except (requests.RequestException, OSError, ValueError) as error:
             # Its text may hold the whole address; its name says enough.
             reply = Reply(problem=type(error).__name__)
         self.silences = 0 if reply.status else self.silences + 1
+        self.key_works |= is_own and reply.shows_that_key_works
         return reply
+
+    def _without_key(self, reply: Reply) -> Reply:
+        """Before anything is cut: half a key would not be recognised."""
+        if len(self.key) < SHORTEST_KEY:
+            return reply
+        return replace(reply, body=reply.body.replace(self.key.encode(), b"[key]"))
 
 
 def _exchange(

@@ -114,8 +114,8 @@ class Verification:
         estimate = min(estimate_of(pending), MAX_DOLLARS)
         if not pending:
             return
-        if not self._count()[self._words.HELD]:
-            say("\nNothing held so far; what costs is not tried.")
+        if not self._google.key_works:
+            say("\nNo answer shows that the key works; what costs is not tried.")
             return
         say(f"\n{len(pending)} facts cost money:\n")
         for price, names in _priced(pending):
