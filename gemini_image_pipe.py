@@ -23,7 +23,6 @@ import os
 import random
 import re
 import socket
-import struct
 import threading
 import time
 import uuid
@@ -44,6 +43,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
+import urllib3
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -438,11 +438,13 @@ def _retired_name(
 # Each sentence that may stand below an answer; the names in braces are filled in.
 NOTES: dict[str, str] = {
     "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
+    "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
     "dropped": "`{model}` refused {what}, so it was left out.",
     "draft": "Google sent only a draft of this picture, no finished one.",
     "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
     "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
+    "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
     "earlier_cut": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
     "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
     "shrunk": "{name} was made smaller to fit into the request.",
@@ -552,16 +554,21 @@ MAX_HISTORY_CHARACTERS = 60_000
 MAX_ALT_CHARACTERS = 80
 MAX_TITLE_CHARACTERS = 50
 
-_OWN_LINES = re.compile(rf"^(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE)
+_OWN_LINES = re.compile(
+    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+)
 _HOST_TAG = re.compile(r"<(/?)(details|attached_files|context)\b", re.IGNORECASE)
-_MARKDOWN_PICTURE = re.compile(r"!\[[^\[\]\n]{0,300}\]\([^()\s]*\)")
+_MARKDOWN_PICTURE = re.compile(
+    r"!\[[^\[\]\n]{0,300}\]\([^()\s]*(?:\s[^()\n]{0,300})?\)"
+)
 _DATA_URI = re.compile(
     r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,([A-Za-z0-9+/=_-]*)"
 )
 _PICTURE_IN_TEXT = re.compile(rf"(?:!\[[^\[\]\n]{{0,300}}\]\()?{_DATA_URI.pattern}\)?")
 # A picture in a text: the address in markdown, or a bare data URI.
 _PICTURE_ADDRESS = re.compile(
-    rf"!\[[^\[\]\n]{{0,300}}\]\(<?([^()\s<>]+)>?(?:\s[^()\n]{{0,300}})?\)|({_DATA_URI.pattern})"
+    rf"({_DATA_URI.pattern})|"
+    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]+)>?(?:\s[^()\n]{0,300})?\)"
 )
 _FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _FILE_LINK = re.compile(
@@ -591,13 +598,14 @@ class Conversation:
     are none when the user's newest message is empty.
 
     newest: that message by itself; its turn may hold what was said before it as well.
-    quoted: pictures that only system messages name, as they do in channels.
+    earlier: the addresses of all pictures before it, oldest first, those that only
+    system messages name (as they do in channels) among them.
     """
 
     system: str
     turns: tuple[Turn, ...]
     newest: Turn | None = None
-    quoted: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
 
     @property
     def _newest(self) -> Turn:
@@ -613,12 +621,6 @@ class Conversation:
         """The addresses of the pictures in the user's newest message."""
         return self._newest.pictures
 
-    @property
-    def earlier(self) -> tuple[str, ...]:
-        """The addresses of all pictures before it, oldest first."""
-        pictures = [p for turn in self.turns for p in turn.pictures]
-        return self.quoted + tuple(pictures[: len(pictures) - len(self.attached)])
-
 
 def read_conversation(
     messages: Any,
@@ -631,8 +633,7 @@ def read_conversation(
 
     newest_prompt: the user's own words of the last turn, where the host hands them
     over apart from what it wrapped around them (metadata "base_user_prompt").
-    files: what the host lists beside the messages; its pictures count as attached
-    when the last turn has none. speaker, addressed: in channels the names of the user
+    files: what is attached to the newest message, as the host lists it. speaker, addressed: in channels the names of the user
     and of the model, which stand before the user's words.
     """
     quoted, system = _system_messages(messages)
@@ -642,12 +643,15 @@ def read_conversation(
     if not turns:
         return Conversation(system, ())
     text = (newest_prompt and clean_text(newest_prompt)) or turns[-1].text
-    pictures = turns[-1].pictures or tuple(_file_addresses(files))
+    pictures = turns[-1].pictures + tuple(_file_addresses(files, turns[-1].pictures))
     newest = Turn("user", _without_names(text, speaker, addressed), pictures)
     if not newest.text and not newest.pictures:
         return Conversation(system, ())
     turns[-1] = newest
-    return Conversation(system, tuple(_alternate(turns)), newest, quoted)
+    # Elsewhere a system message may well show a logo that nobody wants changed.
+    quoted = quoted if speaker else ()
+    earlier = quoted + tuple(p for turn in turns[:-1] for p in turn.pictures)
+    return Conversation(system, tuple(_alternate(turns)), newest, earlier)
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -655,18 +659,24 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
     if not speaker or not text.startswith(f"{speaker}:"):
         return text
     text = text.removeprefix(f"{speaker}:").strip()
-    if addressed and text.removeprefix("@").startswith(addressed):
-        return text.removeprefix("@").removeprefix(addressed).strip()
+    if addressed and addressed in text:
+        words = re.sub(rf"\s*@?{re.escape(addressed)}\s*", " ", text, count=1)
+        return words.strip()
     return re.sub(r"^<?@\S+\s*", "", text)
 
 
-def _file_addresses(files: Any) -> Iterator[str]:
-    """The pictures among the host's file entries, by link or id."""
+def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
+    """The pictures among the host's file entries, by link or id.
+
+    Where the host has inlined the message's pictures, only those it never inlines.
+    """
     for entry in files if isinstance(files, list) else []:
         if not isinstance(entry, dict):
             continue
-        kinds = (entry.get("type"), entry.get("content_type"))
-        if any(isinstance(kind, str) and kind.startswith("image") for kind in kinds):
+        kinds = [str(entry.get("content_type")), str(entry.get("type"))]
+        if inlined:
+            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        if any(kind.startswith("image") for kind in kinds):
             address = entry.get("url") or entry.get("id")
             if isinstance(address, str) and address:
                 yield address
@@ -743,13 +753,23 @@ def _pictures(content: Any) -> tuple[str, ...]:
     for part in content if isinstance(content, list) else [content]:
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str):
+            text = _without_blocks(_without_documents(text))
             matches = _PICTURE_ADDRESS.finditer(text)
-            found += [match[1] or match[2] for match in matches]
+            found += [match[1] or match[3] for match in matches]
         image = part.get("image_url") if isinstance(part, dict) else None
         url = image.get("url") if isinstance(image, dict) else image
         if isinstance(url, str) and url.strip():
             found.append(url.strip())
     return tuple(found)
+
+
+def _may_be_read(address: str) -> bool:
+    """Whether an address can be one of this host's; others are never fetched."""
+    return bool(
+        address.startswith("data:")
+        or re.fullmatch(_FILE_ID, address)
+        or _FILE_LINK.fullmatch(address)
+    )
 
 
 def pick_pictures(
@@ -767,22 +787,21 @@ def pick_pictures(
         count = len(attached)
         notes.append(note_text("attached_cut", limit=max_images, count=count))
         attached = attached[:max_images]
-    earlier = [
-        p for p in dict.fromkeys(conversation.earlier[::-1]) if p not in attached
-    ]
+    newest_first = dict.fromkeys(conversation.earlier[::-1])
+    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
     room = max(min(history_images, max_images - len(attached)), 0)
     if len(earlier) > room and history_images > 0:
-        notes.append(note_text("earlier_cut", limit=room, count=len(earlier)))
+        kind = "earlier_cut" if room else "earlier_none"
+        notes.append(note_text(kind, limit=room, count=len(earlier)))
     return earlier[:room][::-1] + attached, notes
 
 
 def clean_text(text: str) -> str:
     """The text without what the host, this plugin or a picture put into it."""
-    text = _LONE_SURROGATE.sub("\ufffd", text)
+    text = _LONE_SURROGATE.sub("\ufffd", _DATA_URI.sub("", text))
     text = _without_blocks(_without_documents(text))
     text = _OWN_LINES.sub("", text)
-    text = _MARKDOWN_PICTURE.sub("", text)
-    return _DATA_URI.sub("", text).strip()
+    return _MARKDOWN_PICTURE.sub("", text).strip()
 
 
 def _without_documents(text: str) -> str:
@@ -940,6 +959,7 @@ _IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
 _SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 # Decoded they take up to 400 MB.
 MAX_PIXELS = 100_000_000
+_MAX_SIDE = 16_000  # WebP holds no more
 # Of pictures in one request: with base64 this stays below Google's 100 MB for all.
 MAX_PICTURE_BYTES = 70_000_000
 
@@ -1065,6 +1085,7 @@ def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str,
 
 
 def _data_uri_bytes(address: str) -> bytes:
+    address = "".join(address.split())
     found = _DATA_URI.fullmatch(address)
     if not found:
         raise UnusablePicture("no_picture", form="this")
@@ -1090,7 +1111,8 @@ def ready_picture(data: bytes, name: str) -> Image:
     """
     if not data:
         raise UnusablePicture("broken")
-    ending = name.lower().rpartition(".")[2]
+    ending = name.lower().rpartition(".")[2] if "." in name else ""
+    ending = ending if ending.isalnum() and len(ending) <= 5 else ""
     mime = image_type(data)
     if mime is None and ending in ("heic", "heif") and data[4:8] == b"ftyp":
         mime = f"image/{ending}"
@@ -1118,17 +1140,22 @@ def _decoded(data: bytes, reduced: bool = False) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture = PIL.Image.open(io.BytesIO(data))
+            picture: Any = PIL.Image.open(io.BytesIO(data))
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnusablePicture("too_many_pixels")
             if reduced:
                 picture.draft("RGB", (picture.width // 8, picture.height // 8))
             picture.load()
-            return picture if reduced else PIL.ImageOps.exif_transpose(picture)
     except PIL.Image.DecompressionBombError:
         raise UnusablePicture("too_many_pixels") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError):
+    except UnusablePicture:
+        raise
+    except Exception:  # its decoders fail in ways of their own
         raise UnusablePicture("broken") from None
+    if not reduced:
+        with contextlib.suppress(Exception):  # a damaged EXIF block is no damage
+            picture = PIL.ImageOps.exif_transpose(picture)
+    return picture
 
 
 def _has_alpha(picture: Any) -> bool:
@@ -1136,9 +1163,16 @@ def _has_alpha(picture: Any) -> bool:
 
 
 def _saved(picture: Any, form: str) -> Image:
-    picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+    """The picture in another format. Raises UnusablePicture."""
     out = io.BytesIO()
-    picture.save(out, form, quality=90)
+    try:
+        if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
+            picture = picture.convert("I").point(lambda grey: grey * (1 / 257))
+            picture = picture.convert("L")
+        picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+        picture.save(out, form, quality=90)
+    except Exception:  # as above
+        raise UnusablePicture("broken") from None
     return Image(out.getvalue(), f"image/{form.lower()}")
 
 
@@ -1151,13 +1185,13 @@ def smaller_picture(image: Image, limit: int) -> Image:
         raise UnusablePicture("too_large")
     picture = _decoded(image.data)
     form = "WEBP" if _has_alpha(picture) else "JPEG"
+    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
     for _ in range(12):
         made = _saved(picture, form)
         if len(made.data) <= limit:
             return made
         factor = min(0.9, (limit / len(made.data)) ** 0.5)
-        size = [max(1, int(side * factor)) for side in picture.size]
-        picture = picture.resize(size)
+        picture = picture.resize([max(1, int(side * factor)) for side in picture.size])
     raise UnusablePicture("too_large")
 
 
@@ -1295,7 +1329,7 @@ def with_system_in_words(conversation: Conversation) -> Conversation:
     before = last.text.removesuffix(conversation.prompt)
     turns = (*conversation.turns[:-1], replace(last, text=before + words))
     newest = Turn("user", words, conversation.attached)
-    return Conversation("", turns, newest, conversation.quoted)
+    return Conversation("", turns, newest, conversation.earlier)
 
 
 def encode_body(body: dict[str, Any]) -> bytes:
@@ -2241,6 +2275,14 @@ def _noting_pools(sockets: Sockets) -> dict[str, Any]:
     }
 
 
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads: requests would parse
+    the address, and fail on an odd one, although it is told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def _certificates() -> str | bool:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         if path := os.environ.get(name):
@@ -2257,6 +2299,8 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ChunkedEncodingError, "broken_off"),
     (requests.exceptions.InvalidURL, "base_url"),
     (requests.RequestException, "no_connection"),
+    (urllib3.exceptions.TimeoutError, "timeout"),
+    (urllib3.exceptions.HTTPError, "broken_off"),
 )
 
 
@@ -2357,7 +2401,7 @@ class GeminiClient:
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        with requests.Session() as session:
+        with _Session() as session:
             session.trust_env = False
             adapter = _KnownSockets(sockets)
             session.mount("https://", adapter)
@@ -2375,7 +2419,7 @@ class GeminiClient:
                     verify=_certificates(),
                 ) as response:
                     yield response
-            except requests.RequestException as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 raise self._transport_failure(error, timeout) from None
 
     def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
@@ -2402,8 +2446,8 @@ class GeminiClient:
             values["model"] = f"`{model}`"
         status = response.status_code
         if 300 <= status < 400:
-            target = urlsplit(response.headers.get("Location", "")).hostname
-            return GeminiError("redirect", target=target or "another address", **values)
+            target = _host_name(response.headers.get("Location", ""))
+            return GeminiError("redirect", target=target, **values)
         error = next((a for a in objects if get_field(a, "error") is not None), None)
         if error is not None or status != 200:
             found = read_error(status, error if error is not None else objects)
@@ -2414,6 +2458,29 @@ class GeminiClient:
         if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
+
+
+def _host_name(address: str) -> str:
+    """The host in an address that a stranger has written, fit for a message."""
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        name = ""
+    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else "another address"
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives.
+
+    iter_content gathers a body that is not chunked until it has a whole piece, and
+    loses what it gathered when the connection breaks off.
+    """
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    if chunked or not hasattr(response.raw, "read1"):
+        yield from response.iter_content(2 * _SLICE)
+        return
+    while piece := response.raw.read1(2 * _SLICE):
+        yield piece
 
 
 def _listed_model(row: Any) -> ListedModel | None:
@@ -2481,7 +2548,7 @@ class _Exchange:
 
     def _run(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
-        failure = None
+        failure, outcome = None, "answered"
         try:
             if not self._sockets.shut:
                 self._converse()
@@ -2490,21 +2557,20 @@ class _Exchange:
         except UnreadableAnswer:
             failure = GeminiError("answer_too_large", **self._values())
         except Cancelled:
-            pass
+            outcome = "stopped"
         except Exception as error:
             log.exception("request failed unexpectedly: %s", type(error).__name__)
             failure = GeminiError("unexpected")
+        self._log(failure.kind if failure else outcome)
         self._put(failure)
-        self._log(failure)
 
-    def _log(self, failure: GeminiError | None) -> None:
+    def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
-        ended = "stopped" if self._sockets.shut else "answered"
         log.info(
             "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
             self._model,
             self._attempt,
-            failure.kind if failure else ended,
+            outcome,
             time.monotonic() - self._started,
             self._received,
             self._response_id or "-",
@@ -2521,7 +2587,7 @@ class _Exchange:
     def _read(self, response: requests.Response) -> None:
         reader = AnswerReader()
         objects: list[Any] = []
-        for chunk in response.iter_content(2 * _SLICE):
+        for chunk in _pieces(response):
             if self._sockets.shut:
                 raise Cancelled
             time.sleep(_PAUSE)
@@ -2723,7 +2789,7 @@ class HostChat:
             return await SHORT_WORK.run(_data_uri_bytes, address), "A pasted picture"
         found = _FILE_LINK.fullmatch(address)
         if found and found[1] and not await self._is_own(found[1]):
-            found = None
+            raise UnusablePicture("remote")
         file_id = found[2] if found else address
         if not re.fullmatch(_FILE_ID, file_id):
             raise UnusablePicture("remote")
@@ -2738,7 +2804,10 @@ class HostChat:
 
     async def _is_own(self, origin: str) -> bool:
         own = (str(getattr(self.request, "base_url", "")), await _public_address())
-        return urlsplit(origin).netloc in {urlsplit(base).netloc for base in own}
+        try:
+            return urlsplit(origin).netloc in {urlsplit(base).netloc for base in own}
+        except ValueError:
+            return False
 
     async def _read_file(self, file_id: str) -> tuple[bytes, str]:
         from open_webui.models.files import Files
@@ -3035,7 +3104,10 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
     if route and not route.generate and ask.has_pictures:
         others = {i: model for i, model in available.items() if i != route.model}
         editor = next_route(route, others, ask.follow, ask.wanted)
-        route = replace(editor, why="editor") if editor else route
+        if ask.follow and editor is None:
+            editor = resolve_model(AUTO, others, wanted=ask.wanted)
+        if editor and editor.generate:
+            route = replace(editor, asked=route.asked, why="editor")
     while route is not None:
         try:
             async with contextlib.aclosing(_painted(client, ask, route, answer)) as it:
@@ -3176,6 +3248,11 @@ def _is_slip(event: Event) -> bool:
     return isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY
 
 
+def _shown(name: str) -> str:
+    """A file's name for a note: a stranger may have chosen it."""
+    return plain_words(name, 80, default="A picture")
+
+
 async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str]]:
     """The pictures to send, in the chat's order and each once, and notes for the user."""
     facts = model_facts(route.model)
@@ -3183,21 +3260,25 @@ async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str
     addresses, notes = pick_pictures(ask.conversation, ask.history_images, limit)
     pictures: list[tuple[Image, str, bool]] = []
     if not route.generate:
-        return [], notes
+        return [], [note_text("no_editor", model=route.model)] if addresses else []
     for address in addresses:
         name = "A picture"
         try:
             data, name = await ask.chat.read(address)
-            name = re.sub(r"[`\s]+", " ", name)[-80:]
             image = await SHORT_WORK.run(ready_picture, data, name)
         except UnusablePicture as error:
-            notes.append(note_text(error.kind, **{"name": name, **error.values}))
+            notes.append(note_text(error.kind, name=_shown(name), **error.values))
             continue
         except ImportError:
-            notes.append(note_text("no_pillow", name=name))
+            notes.append(note_text("no_pillow", name=_shown(name)))
             continue
-        if all(image != other for other, _, _ in pictures):
-            pictures.append((image, name, address in ask.conversation.attached))
+        attached = address in ask.conversation.attached
+        twin = next((p for p in pictures if p[0] == image), None)
+        if twin and attached and not twin[2]:
+            pictures.remove(twin)  # it goes where it is attached
+        elif twin:
+            continue
+        pictures.append((image, _shown(name), attached))
     fitted, more = await SHORT_WORK.run(fit_pictures, pictures)
     return fitted, list(dict.fromkeys(notes + more))
 
@@ -3409,7 +3490,7 @@ class Pipe:
         conversation = read_conversation(
             body.get("messages"),
             newest_prompt=_str(metadata.get("base_user_prompt")),
-            files=__files__ or metadata.get("files"),
+            files=_attached_files(metadata, __files__),
             speaker=_str(chat.user.get("name")) if chat.is_channel else "",
             addressed=_str(get_field(metadata.get("model"), "name")),
         )
@@ -3420,6 +3501,14 @@ class Pipe:
         if body.get("stream"):
             return as_chunks(pieces, _str(body.get("model")))
         return "".join([piece async for piece in pieces]).strip()
+
+
+def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
+    """The files of the newest message; older hosts only list those of the chat."""
+    message = metadata.get("user_message")
+    if isinstance(message, dict):
+        return message.get("files")
+    return files or metadata.get("files")
 
 
 def _ask(

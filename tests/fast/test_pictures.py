@@ -169,10 +169,17 @@ def test_the_message_s_own_pictures_count_before_the_files() -> None:
 
 def test_a_channel_names_earlier_pictures_in_its_system_message_only() -> None:
     thread = system(f"Thread:\n\nAnn: a fox\n\nNano Banana: {link(A)}\n\n{link(B)}")
-    conversation = gip.read_conversation([thread, user([words("blue"), picture(C)])])
+    messages = [thread, user([words("Ann: blue"), picture(C)])]
+    conversation = gip.read_conversation(messages, speaker="Ann")
     assert conversation.earlier == (A, B)
     assert conversation.attached == (C,)
+    assert conversation.prompt == "blue"
     assert "/api/v1/files" not in conversation.system
+
+
+def test_a_logo_in_a_preset_s_system_prompt_is_no_picture_of_the_chat() -> None:
+    messages = [system(f"Our logo: {link(A)}"), user([words("a fox")])]
+    assert gip.read_conversation(messages).earlier == ()
 
 
 # ── What is no picture of the chat ───────────────────────────────────────────────────
