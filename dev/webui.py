@@ -30,6 +30,8 @@ T = TypeVar("T")
 # From here on the server opens a chat and its turns itself ("parent_id" in the
 # request); before, the page saved the chat first.
 SERVER_OPENS_CHATS = (0, 9)
+# From here on a chat is stopped as a whole, and single answers by administrators only.
+CHATS_ARE_STOPPED = (0, 9)
 # From here on pictures are uploaded first; before, the page put their bytes into the
 # chat.
 PICTURES_ARE_FILES = (0, 6, 43)
@@ -394,7 +396,10 @@ class Chat:
         return Answer(message_id, history.get(message_id, {}))
 
     def stop(self) -> None:
-        """Press Stop while an answer is being made."""
+        """Press Stop, also when no answer is being made any more."""
+        if self.client.version >= CHATS_ARE_STOPPED:
+            self.client.post(f"/api/tasks/chat/{self.id}/stop")
+            return
         for task in self.tasks:
             self.client.stop_task(task)
 
