@@ -1801,7 +1801,8 @@ class GeminiError(Exception):
     """A failure that ends in a message in the chat.
 
     kind: a key of MESSAGES. quote: Google's own sentence, if it says more than ours.
-    values: what the message's placeholders stand for. retry_after: seconds.
+    values: what the message's placeholders stand for; "details" is for administrators
+    only. retry_after: seconds.
     """
 
     def __init__(
@@ -1825,14 +1826,27 @@ class GeminiError(Exception):
     @property
     def text(self) -> str:
         """The message for the chat: what happened, Google's sentence, what to do."""
+        return self._text(_PROJECT.sub(r"\1…", self.quote))
+
+    @property
+    def text_for_admins(self) -> str:
+        """The same with Google's names for it, such as the quota that is used up."""
+        details = self.values.get("details")
+        return self._text(self.quote) + (f" ({redact(details)})" if details else "")
+
+    def _text(self, quote_text: str) -> str:
         what, advice = self._sentences()
-        said = f"“{self.quote}” " if self.quote else ""
+        said = f"“{quote_text}” " if quote_text else ""
         return redact(f"**{what}** {said}{advice}")
 
     def _sentences(self) -> tuple[str, str]:
         values = _Values({**ADVICE, **self.values})
         what, _, advice = MESSAGES[self.kind].partition(" | ")
         return what.format_map(values), advice.format_map(values)
+
+
+# A project's number or name: not for everybody in a chat.
+_PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
 
 
 class _Values(dict[str, Any]):
@@ -2007,6 +2021,7 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
         values["seconds"] = round(delay) or 1
     quote_text = error.message or plain_text(stray)
     values["status"] = error.status
+    values["details"] = quote_sentence(f"HTTP {error.status} {error.reason}", 200)
     return GeminiError(kind, quote_sentence(quote_text), delay, **values)
 
 
@@ -2726,6 +2741,11 @@ class HostChat:
         return bool(self.chat_id) and ":" not in self.chat_id
 
     @property
+    def is_admin(self) -> bool:
+        """Whether the one who asks may see what concerns administrators."""
+        return self.user.get("role") == "admin" and not self.is_channel
+
+    @property
     def is_channel(self) -> bool:
         """Whether the answer goes to a channel."""
         return self.chat_id.startswith("channel:")
@@ -3024,7 +3044,8 @@ class Answer:
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
         """A failure's message; the time it took, if long, may tell who gave up."""
         after = f" (After {seconds:.0f} s.)" if seconds >= 10 else ""
-        return self._block(FAILURE_MARK + self._chat.scrub(error.text) + after)
+        text = error.text_for_admins if self._chat.is_admin else error.text
+        return self._block(FAILURE_MARK + self._chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
         self._tail = (self._tail + text)[-2:]

@@ -406,6 +406,21 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
     assert emitter.last["done"] is True
 
 
+def test_administrators_read_what_others_need_not_know(google: StandIn) -> None:
+    pipe = pipe_for(google, GEMINI_API_KEY="stand-in-key-disabled")
+    admin = {"id": "1", "role": "admin"}
+    told = {
+        role: failure_of(answer(pipe, body_of("a fox"), __user__=user))
+        for role, user in (("admin", admin), ("user", {"id": "2", "role": "user"}))
+    }
+    assert "SERVICE_DISABLED" in told["admin"]
+    assert "SERVICE_DISABLED" not in told["user"]
+    assert re.search(r"\d{5,}", told["admin"])  # the number of the project
+    assert not re.search(r"\d{5,}", told["user"])
+    in_channel = {"__user__": admin, "__chat_id__": "channel:1"}
+    assert "SERVICE_DISABLED" not in answer(pipe, body_of("a fox"), **in_channel)
+
+
 def test_a_failure_after_a_long_time_names_it(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
