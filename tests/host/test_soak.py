@@ -1,0 +1,218 @@
+"""Many mixed requests on a real host: in the end nothing is left over.
+
+A third of them fail, some bring pictures along, some are stopped or lose their client.
+`SOAK=500 pytest tests/host/test_soak.py` goes on for longer.
+"""
+
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from dev import stage
+from dev.hosts import Host
+from dev.standin import StandInProcess
+from dev.webui import Client, Json, picture_links, text_of, wait_for
+
+REQUESTS = int(os.environ.get("SOAK", "120"))
+WARM_UP = 40
+AT_ONCE = 8
+MEMORY_GROWTH = 1.15
+
+# A function for the host that tells what the plugin has running in its process.
+PROBE = '''"""
+title: Probe
+"""
+import asyncio, json, threading
+
+
+class Pipe:
+    async def pipe(self, body):
+        threads = [thread.name for thread in threading.enumerate()]
+        tasks = [repr(task.get_coro()) + str(task.get_stack()) for task in asyncio.all_tasks()]
+        return json.dumps({"threads": threads, "tasks": tasks})
+'''
+
+
+class Soak:
+    """The requests, and the chats that they leave behind."""
+
+    def __init__(self, user: Client) -> None:
+        self.user = user
+        self.chats: list[str] = []
+        self.stopped: list[str] = []
+        out = io.BytesIO()
+        Image.effect_noise((400, 300), 60).save(out, "PNG")
+        self.upload = user.upload("noise.png", "image/png", out.getvalue())
+        self.kinds: list[Callable[[int], None]] = [
+            self.paints,
+            self.fails("status 400", "cannot work with this request"),
+            self.is_stopped,
+            self.changes_a_picture,
+            self.fails("429 zero", "no free tier"),
+            self.streams,
+            self.paints_three,
+            self.fails("midstream error", "internal error"),
+            self.loses_its_client,
+            self.with_an_upload,
+            self.fails("cut 300", "broke off"),
+            self.tries_again,
+        ]
+
+    def run(self, numbers: range) -> None:
+        """So many requests, some at once; the first that is not as it should be fails."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._one, numbers))
+
+    def _one(self, number: int) -> None:
+        self.kinds[number % len(self.kinds)](number)
+
+    def _ask(self, prompt: str, *pictures: Any, **body: Any) -> str:
+        chat = self.user.new_chat(stage.AUTO_MODEL)
+        answer = chat.ask(prompt, pictures, **body)
+        self.chats.append(chat.id)
+        assert not answer.error
+        return answer.content
+
+    def paints(self, number: int) -> None:
+        assert picture_links(self._ask(f"fox {number} [[size 300KB]]"))
+
+    def paints_three(self, number: int) -> None:
+        assert len(picture_links(self._ask(f"foxes {number}", n=3))) == 3
+
+    def with_an_upload(self, number: int) -> None:
+        assert picture_links(self._ask(f"like this {number}", self.upload))
+
+    def tries_again(self, number: int) -> None:
+        assert picture_links(self._ask(f"fox {number} [[fail 1 minute 1s]]"))
+
+    def changes_a_picture(self, number: int) -> None:
+        chat = self.user.new_chat(stage.AUTO_MODEL)
+        assert chat.ask(f"fox {number}").picture_links
+        assert chat.ask("make it red").picture_links
+        self.chats.append(chat.id)
+
+    def fails(self, directive: str, says: str) -> Callable[[int], None]:
+        def ask(number: int) -> None:
+            content = self._ask(f"fox {number} [[{directive}]]")
+            assert "⚠️" in content and says in content
+
+        return ask
+
+    def is_stopped(self, number: int) -> None:
+        chat = self.user.new_chat(stage.AUTO_MODEL)
+        prompt = f"fox {number} [[{('wait', 'trickle', 'pause')[number % 3]} 60]]"
+        message_id = chat.send(prompt, n=1 + number % 2)
+        time.sleep(0.2 * (number % 5))
+        chat.stop()
+        chat.wait(message_id, 10)
+        self.stopped.append(chat.id)
+
+    def streams(self, number: int) -> None:
+        text = text_of(self.user.stream(stage.AUTO_MODEL, f"fox {number}"))
+        assert picture_links(text)
+
+    def loses_its_client(self, number: int) -> None:
+        prompt = f"fox {number} [[say Here.]] [[pause 60]]"
+        events: Any = self.user.stream(stage.AUTO_MODEL, prompt)
+        next(events)
+        events.close()
+
+
+@pytest.fixture
+def probe(admin: Client) -> Iterator[Callable[[], Json]]:
+    """A function that tells what runs in the host's process."""
+    meta = {"description": "What runs here."}
+    function = {"id": "probe", "name": "Probe", "content": PROBE, "meta": meta}
+    admin.import_functions(json.dumps([function]))
+    admin.toggle_function("probe")
+    assert admin.models(prefix="probe")
+
+    def look() -> Json:
+        answer = admin.complete("probe", "What runs here?")
+        found: Json = json.loads(answer["choices"][0]["message"]["content"])
+        return found
+
+    yield look
+    admin.delete_function("probe")
+
+
+def left_over(found: Json) -> list[str]:
+    """The plugin's threads and tasks among all."""
+    threads = [name for name in found["threads"] if name.startswith("gemini-image-")]
+    return threads + [task for task in found["tasks"] if stage.FUNCTION_ID in task]
+
+
+def sockets_to(port: int, pid: int) -> list[str]:
+    """The host's connections to that port of loopback, as the kernel lists them."""
+    own = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            own.add(os.readlink(entry))
+        except OSError:  # closed in the meantime
+            continue
+    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    theirs = [row for row in rows if int(row[2].partition(":")[2], 16) == port]
+    return [" ".join(row) for row in theirs if f"socket:[{row[9]}]" in own]
+
+
+def memory_mb(pid: int) -> float:
+    """What the process has in memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    [kilobytes] = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    return int(kilobytes) / 1000
+
+
+def open_statuses(user: Client, soak: Soak) -> list[str]:
+    """The chats with an answer whose status line is not closed, or is missing.
+
+    Only one that was stopped before the plugin was called has none.
+    """
+    found = []
+    for chat_id in soak.chats + soak.stopped:
+        default = [{"done": chat_id in soak.stopped}]
+        for message in user.chat_history(chat_id).values():
+            statuses = message.get("statusHistory") or default
+            if message["role"] == "assistant" and not statuses[-1]["done"]:
+                found.append(f"{chat_id}: {statuses}")
+    return found
+
+
+def test_a_long_day_leaves_nothing_over(
+    host: Host,
+    user: Client,
+    google: StandInProcess,
+    valves: Any,
+    probe: Callable[[], Json],
+) -> None:
+    valves(MAX_RETRIES=1)
+    port = int(google.url.rpartition(":")[2])
+    soak = Soak(user)
+    soak.run(range(WARM_UP))
+
+    def at_rest() -> bool | None:
+        return None if left_over(probe()) or sockets_to(port, host.pid) else True
+
+    wait_for(at_rest, "rest after the warm-up", 10)
+    before, started = memory_mb(host.pid), time.monotonic()
+    soak.run(range(WARM_UP, REQUESTS))
+    took = time.monotonic() - started
+    try:
+        wait_for(at_rest, "rest", 10)
+    finally:
+        print(f"left over: {left_over(probe())}, {sockets_to(port, host.pid)}")
+    after = memory_mb(host.pid)
+    print(f"{REQUESTS - WARM_UP} in {took:.0f} s, {before:.0f} MB, then {after:.0f} MB")
+    assert not open_statuses(user, soak)
+    assert all(request["finished"] for request in google.requests())
+    assert after < before * MEMORY_GROWTH
+    assert len(soak.chats) > REQUESTS // 2 and len(soak.stopped) >= REQUESTS // 12
