@@ -3173,9 +3173,6 @@ async def _painted(
     name = display_name(route.model)
     await ask.chat.status(f"{name} is making the picture …", done=False)
     pictures, answer.notes = await gather_pictures(ask, route)
-    if route.replaced:
-        note = note_text(route.why, asked=route.asked, model=route.model)
-        answer.notes.append(note)
     if not pictures and not ask.conversation.prompt:
         raise GeminiError("prompt_empty")
     conversation = ask.conversation
@@ -3185,6 +3182,9 @@ async def _painted(
             async with contextlib.aclosing(work) as pieces:
                 async for piece in pieces:
                     yield piece
+            if route.replaced:
+                note = note_text(route.why, asked=route.asked, model=route.model)
+                answer.notes.append(note)
             return
         except GeminiError as error:
             if error.kind != "system_refused" or not conversation.system:

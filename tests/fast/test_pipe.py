@@ -521,6 +521,15 @@ def test_a_retired_model_answers_through_its_successor(
     assert config["imageConfig"] == {"aspectRatio": "16:9"}
 
 
+def test_a_successor_that_fails_is_not_said_to_have_made_anything(
+    google: StandIn,
+) -> None:
+    body = body_of("a fox [[status 503]]", "imagen-3.0-generate-002")
+    markdown = answer(pipe_for(google), body)
+    assert "`gemini-nano-banana-2.1`" in failure_of(markdown)
+    assert "made this" not in markdown
+
+
 def test_a_retired_model_that_still_lives_is_called_as_it_is(google: StandIn) -> None:
     pipe = pipe_for(google, GEMINI_API_BASE_URL=f"{google.url}/legacy")
     markdown = answer(pipe, body_of("a fox", "imagen-4.0-generate-001"))
