@@ -1731,7 +1731,7 @@ MESSAGES: dict[str, str] = {
     "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
     "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
-    "system_refused": "{model} takes no system prompt. | An administrator can remove it from this model, folder or chat, or another image model can be picked.",
+    "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
     "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
     "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
     "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
@@ -2387,7 +2387,7 @@ class GeminiClient:
         reader = AnswerReader()
         objects: list[Any] = []
         with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
-            for chunk in response.iter_content(_SLICE):
+            for chunk in _pieces(response):
                 objects += [answer for answer, _ in reader.feed(chunk)]
             if not objects or response.status_code != 200:
                 raise self.failure(response, objects, reader, LIST_TIMEOUT)
@@ -2487,14 +2487,13 @@ def _host_name(address: str) -> str:
 def _pieces(response: requests.Response) -> Iterator[bytes]:
     """The body as it arrives.
 
-    iter_content gathers a body that is not chunked until it has a whole piece, and
-    loses what it gathered when the connection breaks off.
+    iter_content gathers until it has a whole piece, and loses what it gathered when
+    the connection breaks off. Old versions of urllib3 know nothing else.
     """
-    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    if chunked or not hasattr(response.raw, "read1"):
+    if not hasattr(response.raw, "read1"):
         yield from response.iter_content(2 * _SLICE)
         return
-    while piece := response.raw.read1(2 * _SLICE):
+    while piece := response.raw.read1(2 * _SLICE, decode_content=True):
         yield piece
 
 
@@ -2574,8 +2573,11 @@ class _Exchange:
         except Cancelled:
             outcome = "stopped"
         except Exception as error:
-            log.exception("request failed unexpectedly: %s", type(error).__name__)
-            failure = GeminiError("unexpected")
+            if self._sockets.shut:  # a TLS socket that is shut fails in its own ways
+                outcome = "stopped"
+            else:
+                log.exception("request failed unexpectedly: %s", type(error).__name__)
+                failure = GeminiError("unexpected")
         self._log(failure.kind if failure else outcome)
         self._put(failure)
 
@@ -2602,18 +2604,22 @@ class _Exchange:
     def _read(self, response: requests.Response) -> None:
         reader = AnswerReader()
         objects: list[Any] = []
+        unpaused, usable = 0, False
         for chunk in _pieces(response):
             if self._sockets.shut:
                 raise Cancelled
-            time.sleep(_PAUSE)
             self._received += len(chunk)
+            unpaused += len(chunk)
+            if unpaused >= 2 * _SLICE:
+                time.sleep(_PAUSE)
+                unpaused = 0
             with _PARSING:
                 for answer, blobs in reader.feed(chunk):
                     objects = [*objects[-9:], answer]
+                    usable = usable or _is_answer(answer)
                     self._handle(response, answer, blobs)
         whole = reader.end()
-        usable = response.status_code == 200 and _is_answer(objects)
-        if not usable:
+        if response.status_code != 200 or not usable:
             elapsed = time.monotonic() - self._started
             raise self._client.failure(response, objects, reader, elapsed, self._model)
         if not whole:
@@ -2633,13 +2639,10 @@ class _Exchange:
             self._put(event)
 
 
-def _is_answer(objects: list[Any]) -> bool:
-    """Whether any object is Google's; Imagen answers {} when it filtered all."""
+def _is_answer(answer: Any) -> bool:
+    """Whether an object is Google's; Imagen answers {} when it filtered all."""
     known = ("candidates", "promptFeedback", "predictions", "usageMetadata")
-    return any(
-        answer == {} or any(get_field(answer, key) is not None for key in known)
-        for answer in objects
-    )
+    return answer == {} or any(get_field(answer, key) is not None for key in known)
 
 
 class ModelLists:
