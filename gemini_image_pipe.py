@@ -2570,14 +2570,12 @@ class _Exchange:
             failure = error
         except UnreadableAnswer:
             failure = GeminiError("answer_too_large", **self._values())
-        except Cancelled:
-            outcome = "stopped"
         except Exception as error:
-            if self._sockets.shut:  # a TLS socket that is shut fails in its own ways
-                outcome = "stopped"
-            else:
+            if not self._sockets.shut:
                 log.exception("request failed unexpectedly: %s", type(error).__name__)
-                failure = GeminiError("unexpected")
+            failure = GeminiError("unexpected")
+        if self._sockets.shut:  # whatever a shut socket then raised
+            failure, outcome = None, "stopped"
         self._log(failure.kind if failure else outcome)
         self._put(failure)
 
