@@ -2711,12 +2711,29 @@ class StorageRefused(Exception):
     """The host cannot or will not store a picture; the text says why, in words."""
 
 
+_UNDER_WAY: set[asyncio.Task[Any]] = set()
+
+
+async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of work that a Stop must not break off in the middle.
+
+    A cancelled database call of the host can leave its transaction open, and with it
+    a SQLite database locked. The caller still ends at once.
+    """
+    task = asyncio.create_task(work)
+    _UNDER_WAY.add(task)
+    task.add_done_callback(_UNDER_WAY.discard)
+    # Nobody else looks at its exception when the caller is gone.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(task)
+
+
 async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     """A host function's result: given what it takes, awaited or run on a thread."""
     takes = inspect.signature(function).parameters
     arguments = {name: arguments[name] for name in arguments if name in takes}
     if inspect.iscoroutinefunction(function):
-        return await function(**arguments)
+        return await to_its_end(function(**arguments))
     result = await SHORT_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
 
@@ -2756,10 +2773,14 @@ class HostChat:
         if self.emitter is None:
             return
         data = {"description": self.scrub(description), "done": done}
+        await to_its_end(self._emit({"type": "status", "data": data}))
+
+    async def _emit(self, event: dict[str, Any]) -> None:
         try:
-            await self.emitter({"type": "status", "data": data})
+            if self.emitter is not None:
+                await self.emitter(event)
         except Exception as error:
-            log.debug("status not shown: %s", type(error).__name__)
+            log.debug("event not shown: %s", type(error).__name__)
 
     async def store(self, image: Image) -> str:
         """Keep the picture in the host's storage. Returns its link.
@@ -3070,7 +3091,7 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
     answer = Answer(ask.chat, ask.conversation.prompt)
     started = time.monotonic()
     closing = "Stopped"
-    heartbeat = _in_background(_heartbeat(ask.chat))
+    heartbeat = asyncio.create_task(_heartbeat(ask.chat))
     try:
         try:
             async with contextlib.aclosing(_routed(ask, answer)) as pieces:
@@ -3089,8 +3110,7 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
         closing = ending
     finally:
         heartbeat.cancel()
-        # On its own task: after Stop, whatever is awaited here may be cancelled again.
-        await asyncio.shield(_in_background(ask.chat.status(closing, done=True)))
+        await ask.chat.status(closing, done=True)
 
 
 # Seconds after which the status says that the work goes on; each is saved by the host.
@@ -3103,16 +3123,6 @@ async def _heartbeat(chat: HostChat) -> None:
         await asyncio.sleep(seconds - before)
         await chat.status(f"Still working, {seconds} s …", done=False)
         before = seconds
-
-
-_BACKGROUND: set[asyncio.Task[Any]] = set()
-
-
-def _in_background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    task = asyncio.create_task(work)
-    _BACKGROUND.add(task)
-    task.add_done_callback(_BACKGROUND.discard)
-    return task
 
 
 async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
