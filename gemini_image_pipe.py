@@ -2748,6 +2748,7 @@ class HostChat:
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     secret: str = field(default="", repr=False)
+    line: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def scrub(self, text: str) -> str:
         """A sentence of ours as it may be shown: without anything like a key."""
@@ -2777,8 +2778,9 @@ class HostChat:
 
     async def _emit(self, event: dict[str, Any]) -> None:
         try:
-            if self.emitter is not None:
-                await self.emitter(event)
+            async with self.line:  # the last one said is the last one shown
+                if self.emitter is not None:
+                    await self.emitter(event)
         except Exception as error:
             log.debug("event not shown: %s", type(error).__name__)
 

@@ -373,6 +373,28 @@ def test_stop_closes_the_status_and_the_connection(
     assert google.requests[-1].disconnected
 
 
+def test_the_closing_status_comes_last_however_slow_the_host_is(
+    google: StandIn,
+) -> None:
+    said: list[bool] = []
+
+    async def slow(event: dict[str, Any]) -> None:
+        await asyncio.sleep(0.5 if not said else 0)
+        said.append(event["data"]["done"])
+
+    async def stop_at_once() -> None:
+        body = body_of("a fox [[wait 20]]", "gemini-3-pro-image")
+        task = asyncio.create_task(pipe_for(google).pipe(body, __event_emitter__=slow))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(1)
+
+    asyncio.run(stop_at_once())
+    assert said == [False, True]
+
+
 def test_a_reader_that_goes_away_closes_everything(google: StandIn) -> None:
     emitter = Emitter()
 
