@@ -7,6 +7,7 @@ empty.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 Change = Callable[..., Json]
+
+# A soak takes minutes and wants the machine for itself: SOAK=500 python3 dev test …
+collect_ignore = [] if os.environ.get("SOAK") else ["test_soak.py"]
 
 
 @pytest.fixture(scope="session")
