@@ -342,10 +342,11 @@ def _may_be_image_model(model_id: str | None) -> bool:
 
 def _heirs(model_id: str, available: dict[str, ListedModel]) -> list[Successor]:
     """The table's successors; for a preview it lacks, the released model, if listed."""
+    known = list(successors(model_id))
     released = _PREVIEW.split(model_id)[0]
-    return list(successors(model_id)) or [
-        Successor(released) for _ in (1,) if released in available
-    ]
+    if not known and released in available:
+        return [Successor(released)]
+    return known
 
 
 def _first_heir(
@@ -633,8 +634,9 @@ def read_conversation(
 
     newest_prompt: the user's own words of the last turn, where the host hands them
     over apart from what it wrapped around them (metadata "base_user_prompt").
-    files: what is attached to the newest message, as the host lists it. speaker, addressed: in channels the names of the user
-    and of the model, which stand before the user's words.
+    files: what is attached to the newest message, as the host lists it.
+    speaker, addressed: in channels the names of the user and of the model, which stand
+    before the user's words.
     """
     quoted, system = _system_messages(messages)
     turns = read_turns(messages)
@@ -3401,10 +3403,6 @@ async def _with_pauses(
             await pieces.aclose()
 
 
-def _secret() -> dict[str, Any]:
-    return {"input": {"type": "password"}}
-
-
 class Pipe:
     """Google's image models as chat models of Open WebUI."""
 
@@ -3419,7 +3417,7 @@ class Pipe:
             description="The API key from https://aistudio.google.com/apikey, of a "
             "project with billing. Empty: the environment variable GEMINI_API_KEY or "
             "GOOGLE_API_KEY.",
-            json_schema_extra=_secret(),
+            json_schema_extra={"input": {"type": "password"}},
         )
         GEMINI_API_BASE_URL: str = Field(
             default="",
