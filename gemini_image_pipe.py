@@ -2499,6 +2499,11 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
+def gemini_client(base_url: str, key: str, timeout: float) -> GeminiClient:
+    """The client for what an administrator typed. Raises GeminiError."""
+    return GeminiClient(api_base_url(base_url), checked_key(key), timeout)
+
+
 def _listed_model(row: Any) -> ListedModel | None:
     model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
     if not model_id:
@@ -3004,7 +3009,6 @@ class Answer:
         self.damaged = False
         self.finished = False
         self.refusals: list[Refusal] = []
-        self.usage: dict[str, Any] = {}
         self.notes: list[str] = []
 
     @property
@@ -3027,8 +3031,6 @@ class Answer:
             self.damaged = True
         elif isinstance(event, Finish):
             self.finished = True
-        elif isinstance(event, Usage):
-            self.usage = event.counts
         return ""
 
     async def end(self, model: str) -> str:
@@ -3133,7 +3135,7 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
     """Asks the model that answers for the chosen one; if that is gone, its heirs."""
     if not ask.conversation.turns:
         raise GeminiError("prompt_empty")
-    client = GeminiClient(api_base_url(ask.base_url), checked_key(ask.key), ask.timeout)
+    client = gemini_client(ask.base_url, ask.key, ask.timeout)
     listed = await MODEL_LISTS.get(client, LIST_WAIT)
     available = choose_models(filter(is_image_model, listed), ())
     route = resolve_model(ask.asked, available, ask.follow, ask.wanted)
@@ -3474,7 +3476,9 @@ class Pipe:
         listed: list[ListedModel] = []
         retired = _split(valves.RETIRED_MODELS)
         try:
-            client = _client(valves)
+            timeout = float(valves.REQUEST_TIMEOUT)
+            url = valves.GEMINI_API_BASE_URL
+            client = gemini_client(url, _api_key(valves), timeout)
             listed = await MODEL_LISTS.get(client, LIST_WAIT)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
@@ -3575,12 +3579,3 @@ def _api_key(valves: Pipe.Valves) -> str:
         if key.strip():
             return key
     return ""
-
-
-def _client(valves: Pipe.Valves) -> GeminiClient:
-    """The client for the administrator's settings. Raises GeminiError."""
-    return GeminiClient(
-        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
-        key=checked_key(_api_key(valves)),
-        timeout=float(valves.REQUEST_TIMEOUT),
-    )
