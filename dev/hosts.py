@@ -5,12 +5,11 @@
 
 Any version can be asked for; each lives in ``.hosts/<version>/`` with a virtual
 environment of its own and is kept. The host's data is temporary unless a folder is
-given.
+given. ``VERSIONS`` are those that the plugin is tested on.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -28,8 +27,10 @@ from urllib.request import urlopen
 
 from dev import environment
 from dev.console import Failure, step
+from dev.processes import Guard, signal_group
 
-HOST_VERSION = "0.12.4"
+VERSIONS = ("0.6.5", "0.6.43", "0.8.12", "0.9.6", "0.10.2", "0.11.4", "0.12.4")
+HOST_VERSION = VERSIONS[-1]
 HOSTS = environment.ROOT / ".hosts"
 LOOPBACK = "127.0.0.1"
 
@@ -49,6 +50,8 @@ UNUSED_PACKAGES = (
 )
 # Versions whose own code (or chromadb of their time) imports one of them all the same.
 NEEDED_AFTER_ALL: dict[str, tuple[str, ...]] = {"0.6.5": ("onnxruntime",)}
+# What a host image has and the package leaves out: the driver for PostgreSQL.
+EXTRAS = {HOST_VERSION: "[postgres]"}
 NEWEST_PYTHON_OF_HOSTS = (3, 12)
 
 # Keeps a host on this machine and quiet; names that a version lacks do no harm.
@@ -89,18 +92,55 @@ LOG_TAIL_LINES = 40
 ACCESS_LOG = "uvicorn.protocols.http"
 
 
-def ensure_host(version: str = HOST_VERSION) -> Path:
-    """Install that version if it is not there yet; return its folder."""
-    folder = HOSTS / version
-    overrides = _overrides(version)
+def ensure_host(version: str = HOST_VERSION, python: Path | None = None) -> Path:
+    """Install that version if it is not there yet; return its folder.
+
+    With a ``python`` it is one that runs on that Python instead of this one.
+    """
+    if python is None:
+        return _ensure(HOSTS / version, version)
+    folder = HOSTS / f"{version}-{python.name}"
+    code = "import sys; from dev import hosts; hosts.ensure_as(*sys.argv[1:])"
+    command = [str(python), "-c", code, str(folder), version]
+    if subprocess.run(command, cwd=environment.ROOT).returncode:
+        raise Failure(f"Open WebUI {version} could not be installed for {python}.")
+    return folder
+
+
+def ensure_as(folder: str, version: str) -> None:
+    """What ``ensure_host`` has another Python do."""
+    try:
+        _ensure(Path(folder), version)
+    except Failure as failure:
+        raise SystemExit(f"\n{failure}") from None
+
+
+def newest_python() -> Path | None:
+    """The newest Python that hosts run on, if it is on this machine; not this one."""
+    number = ".".join(map(str, NEWEST_PYTHON_OF_HOSTS))
+    if sys.version_info[:2] == NEWEST_PYTHON_OF_HOSTS:
+        return None
+    name = f"python{number}"
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [Path(path) for path in [shutil.which(name)] if path]
+    for python in [*found, *sorted(pyenv.glob(f"versions/{number}*/bin/{name}"))]:
+        probe = [str(python), "-c", "import ensurepip, venv"]
+        if subprocess.run(probe, capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def _ensure(folder: Path, version: str) -> Path:
+    overrides, extras = _overrides(version), EXTRAS.get(version, "")
     with environment.exclusive(folder):
-        stamp = environment.Stamp(folder, version, overrides)
+        stamp = environment.Stamp(folder, version + extras, overrides)
         if stamp.is_current():
             return folder
         _require_python()
         environment.make_venv(folder, f"Open WebUI {version}")
-        with step(f"installing Open WebUI {version} into .hosts/{version}"):
-            environment.install(folder, [f"open-webui=={version}"], overrides)
+        with step(f"installing Open WebUI {version} into .hosts/{folder.name}"):
+            wanted = f"open-webui{extras}=={version}"
+            environment.install(folder, [wanted], overrides)
         stamp.write()
     return folder
 
@@ -147,17 +187,20 @@ class Host:
         self,
         version: str = HOST_VERSION,
         *,
+        python: Path | None = None,
         port: int = 0,
         data_dir: Path | None = None,
         env: Mapping[str, str] | None = None,
         log_file: Path | None = None,
     ) -> None:
-        """``port`` 0 takes a free one; ``env`` adds to or replaces ``SETTINGS``.
+        """``port`` 0 takes a free one; ``env`` adds to or replaces ``SETTINGS``;
+        ``python`` is what the host runs on, if not on this one.
 
         With a ``data_dir`` the data outlives the host, so that another one can be
         started on it; the log goes to ``log_file``, else to ``host.log`` in the data.
         """
         self.version = version
+        self.python = python
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._is_temporary = data_dir is None
@@ -165,6 +208,7 @@ class Host:
         self.log_file = log_file or self.data_dir / "host.log"
         self._extra_env = dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
 
     def __enter__(self) -> Host:
         try:
@@ -191,7 +235,7 @@ class Host:
 
     def start(self) -> None:
         """Start serving and wait until the host is healthy."""
-        folder = ensure_host(self.version)
+        folder = ensure_host(self.version, self.python)
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [str(folder / "bin" / "open-webui"), "serve"]
         command += ["--host", LOOPBACK, "--port", str(self.port)]
@@ -207,8 +251,8 @@ class Host:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
             )
+            self._guard = Guard(self._process.pid)
             try:
                 self._wait_until_healthy()
             except BaseException:
@@ -227,12 +271,14 @@ class Host:
         if process is None:
             return
         if not hard:
-            _signal_group(process, signal.SIGINT)
+            signal_group(process, signal.SIGINT)
             # It may wait for open connections; nobody needs them any more.
             with suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_PATIENCE_S)
-        _signal_group(process, signal.SIGKILL)
+        signal_group(process, signal.SIGKILL)
         process.wait()
+        if self._guard is not None:
+            self._guard.dismiss()
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
         """The end of what the host has logged, without the lines about requests."""
@@ -275,15 +321,3 @@ class Host:
     def _remove_data(self) -> None:
         if self._is_temporary:
             shutil.rmtree(self.data_dir, ignore_errors=True)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # all of the group have ended
-        os.killpg(process.pid, number)
-
-
-def _die_with_parent() -> None:
-    """Have Linux end the host when its starter is killed and cannot do it itself."""
-    pr_set_pdeathsig = 1
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
