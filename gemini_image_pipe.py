@@ -27,7 +27,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -65,20 +65,37 @@ AUTO = "auto"
 AUTO_NAME = "Gemini Image"
 
 
+class Prices(NamedTuple):
+    """USD: per million tokens in, per million tokens of text and thoughts out, and per
+    picture of each size."""
+
+    input: float
+    output: float
+    pictures: dict[str, float]
+
+
 @dataclass(frozen=True)
 class ModelFacts:
-    """What one current model takes; `released` is the day of general availability."""
+    """What one current model takes; `released` is the day of general availability.
+
+    searches: the kinds of Google Search. thinks: whether there are thoughts to show;
+    thinking_levels: those that can be chosen.
+    """
 
     id: str
     name: str
     released: str
     ratios: tuple[str, ...]
     sizes: tuple[str, ...]
+    prices: Prices
     thinking_levels: tuple[str, ...] = ()
+    thinks: bool = True
+    searches: tuple[str, ...] = ()
     max_input_images: int = 14
 
 
-# In the order in which the model list shows them.
+# In the order in which the model list shows them. Prices: the pricing page in October
+# 2026, standard tier; where its readings differ, the higher figure.
 CURRENT_MODELS: tuple[ModelFacts, ...] = (
     # "512" is documented as refused; one third party still lists it.
     ModelFacts(
@@ -87,7 +104,9 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2026-10-06",
         ratios=RATIOS_14,
         sizes=("1K", "2K", "4K"),
+        prices=Prices(1.50, 7.50, {"1K": 0.0336, "2K": 0.0504, "4K": 0.1134}),
         thinking_levels=("MINIMAL", "MEDIUM", "HIGH"),
+        searches=("web", "image"),
     ),
     # Deprecated on 2026-10-06 without a shutdown day.
     ModelFacts(
@@ -96,7 +115,11 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2026-05-28",
         ratios=RATIOS_14,
         sizes=("512", "1K", "2K", "4K"),
+        prices=Prices(
+            0.50, 3.00, {"512": 0.045, "1K": 0.067, "2K": 0.101, "4K": 0.151}
+        ),
         thinking_levels=("MINIMAL", "HIGH"),
+        searches=("web", "image"),
     ),
     # Thinking cannot be switched off, and no page documents a level for it.
     ModelFacts(
@@ -105,6 +128,8 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2026-05-28",
         ratios=RATIOS_10,
         sizes=("1K", "2K", "4K"),
+        prices=Prices(2.00, 12.00, {"1K": 0.134, "2K": 0.134, "4K": 0.24}),
+        searches=("web",),
     ),
     ModelFacts(
         id="gemini-3.1-flash-lite-image",
@@ -112,6 +137,8 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2026-06-30",
         ratios=RATIOS_14,
         sizes=("1K",),
+        # Its prices of text were not found; they are taken to be Nano Banana 2's.
+        prices=Prices(0.50, 3.00, {"1K": 0.034}),
         thinking_levels=("MINIMAL", "HIGH"),
     ),
     # Any imageSize is answered with 500 INTERNAL (new-api pull request 2330).
@@ -121,8 +148,23 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2025-10-02",
         ratios=RATIOS_10,
         sizes=(),
+        prices=Prices(0.30, 2.50, {"1K": 0.039}),
+        thinks=False,
         max_input_images=3,
     ),
+)
+
+
+# Imagen, as gateways still serve it; one row for all of its models.
+IMAGEN = ModelFacts(
+    id="imagen",
+    name="Imagen",
+    released="",
+    ratios=IMAGEN_RATIOS,
+    sizes=("1K", "2K"),
+    prices=Prices(0, 0, {}),
+    thinks=False,
+    max_input_images=0,
 )
 
 
@@ -206,6 +248,23 @@ def uses_generate(model: ListedModel) -> bool:
 def model_facts(model_id: str) -> ModelFacts | None:
     """The row of a current model, or None for a model this file does not know."""
     return next((facts for facts in CURRENT_MODELS if facts.id == model_id), None)
+
+
+def estimate_price(
+    model_id: str, sizes: Iterable[str], tokens_in: int, tokens_out: int
+) -> float | None:
+    """About what an answer costs in USD, or None for a model whose prices are unknown.
+
+    sizes: those of its pictures; tokens_out: of text and thoughts. A gateway may charge
+    otherwise, and Google Search costs extra beyond 5,000 prompts a month.
+    """
+    facts = model_facts(model_id)
+    if facts is None:
+        return None
+    prices = facts.prices
+    dearest = max(prices.pictures.values())
+    pictures = sum(prices.pictures.get(size, dearest) for size in sizes)
+    return pictures + (prices.input * tokens_in + prices.output * tokens_out) / 1e6
 
 
 def is_preview(model_id: str) -> bool:
@@ -441,7 +500,14 @@ NOTES: dict[str, str] = {
     "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
-    "dropped": "`{model}` refused {what}, so it was left out.",
+    "bad_option": "`{name}` was left out: it can be {choices}.",
+    "count_cut": "At most {limit} pictures are made for one prompt.",
+    "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
+    "not_offered": "`{model}` offers no {what}, so it was left out.",
+    "dropped": "`{model}` refused the {what}, so it was left out.",
+    "other_pixels": "Asked for was {asked}; Google made {width} × {height} pixels.",
+    "searched": "Google searched for {queries}.",
+    "sources": "Sources: {pages}.",
     "draft": "Google sent only a draft of this picture, no finished one.",
     "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
     "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
@@ -465,48 +531,254 @@ def note_text(kind: str, **values: Any) -> str:
 
 
 MAX_COUNT = 4
+SIZES = ("512", "1K", "2K", "4K")
+THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+# ai.google.dev/gemini-api/docs/safety-settings
+SAFETY_THRESHOLDS = (
+    "BLOCK_LOW_AND_ABOVE",
+    "BLOCK_MEDIUM_AND_ABOVE",
+    "BLOCK_ONLY_HIGH",
+    "BLOCK_NONE",
+    "OFF",
+)
 _WHOLE = re.compile(r"[0-9]{1,6}")
-_RATIO = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[:/]\s*(\d{1,5}(?:\.\d+)?)\s*")
-_PIXELS = re.compile(r"\s*(\d{2,5})\s*[xX×*]\s*(\d{2,5})\s*")
+_RATIO = re.compile(r"(\d{1,5}(?:\.\d+)?)\s*[:/]\s*(\d{1,5}(?:\.\d+)?)")
+_PIXELS = re.compile(r"(\d{2,5})\s*[xX×*]\s*(\d{2,5})")
 
 
 @dataclass(frozen=True)
 class ImageOptions:
-    """What to ask Google for; None leaves a field out, and Google's default holds."""
+    """What to ask Google for; None or nothing leaves a field out, and Google's default
+    holds.
+
+    searches: the kinds of Google Search to ground the picture with.
+    """
 
     aspect_ratio: str | None = None
     image_size: str | None = None
     count: int = 1
     thinking_level: str | None = None
+    searches: tuple[str, ...] = ()
+    thoughts: bool = False
+    safety: str | None = None
 
 
-def options_from_body(body: dict[str, Any]) -> ImageOptions:
-    """The options among a request's parameters (presets and API clients send them).
+Fields = dict[str, Any]
 
-    Reads `aspect_ratio`, `size` ("1024x1536"), `image_size` and `n`; whatever cannot
-    be read is left out rather than refused.
+
+def _read_ratio(text: str) -> Fields | None:
+    found = _RATIO.fullmatch(text)
+    return {"aspect_ratio": f"{found[1]}:{found[2]}"} if found else None
+
+
+def _read_size(text: str) -> Fields | None:
+    """A size by its name, or the shape (and the size, if large) of WxH pixels."""
+    size = text.upper().removesuffix("PX")
+    size = {"1024": "1K", "2048": "2K", "4096": "4K", "0.5K": "512"}.get(size, size)
+    pixels = _PIXELS.fullmatch(text)
+    if not pixels:
+        return {"image_size": size} if size in SIZES else None
+    width, height = int(pixels[1]), int(pixels[2])
+    if not width or not height:
+        return None
+    fields: Fields = {"aspect_ratio": nearest_ratio(width / height)}
+    if (size := size_of(width, height)) in ("2K", "4K"):
+        fields["image_size"] = size
+    return fields
+
+
+def _read_count(text: str) -> Fields | None:
+    return {"count": int(text)} if _WHOLE.fullmatch(text) and int(text) else None
+
+
+def _read_level(text: str) -> Fields | None:
+    return {"thinking_level": text.upper()} if text.upper() in THINKING_LEVELS else None
+
+
+def _read_safety(text: str) -> Fields | None:
+    return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
+
+
+_SWITCH = {"on": True, "true": True, "yes": True, "1": True}
+_SWITCH |= {"off": False, "false": False, "no": False, "0": False}
+
+
+def _read_search(text: str) -> Fields | None:
+    on = _SWITCH.get(text.lower())
+    return None if on is None else {"searches": ("web", "image") if on else ()}
+
+
+def _read_thoughts(text: str) -> Fields | None:
+    on = _SWITCH.get(text.lower())
+    return None if on is None else {"thoughts": on}
+
+
+class Option(NamedTuple):
+    """One thing that can be chosen: where, among what, and how a value is read.
+
+    field: of ImageOptions. valve: its name among the settings; a user's own ones too,
+    if of_users. refused: the words by which Google's refusals name it.
     """
-    ratio = _RATIO.fullmatch(_word(body.get("aspect_ratio")))
-    pixels = _PIXELS.fullmatch(_word(body.get("size")))
-    aspect_ratio = None
-    if ratio:
-        aspect_ratio = f"{ratio.group(1)}:{ratio.group(2)}"
-    elif pixels and int(pixels.group(1)) and int(pixels.group(2)):
-        aspect_ratio = nearest_ratio(int(pixels.group(1)) / int(pixels.group(2)))
-    size = _word(body.get("image_size")).upper()
-    count = _word(body.get("n"))
-    return ImageOptions(
-        aspect_ratio=aspect_ratio,
-        image_size=size if size in ("512", "1K", "2K", "4K") else None,
-        count=min(max(int(count), 1), MAX_COUNT) if _WHOLE.fullmatch(count) else 1,
-    )
+
+    field: str
+    what: str
+    read: Callable[[str], Fields | None]
+    choices: tuple[str, ...]
+    description: str
+    flags: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    valve: str = ""
+    of_users: bool = True
+    refused: str = ""
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        field="aspect_ratio",
+        what="aspect ratio",
+        read=_read_ratio,
+        choices=RATIOS_14,
+        description="Width to height. auto: that of the picture to be changed, or 1:1.",
+        flags=("ar", "aspect", "aspect-ratio"),
+        parameters=("aspect_ratio",),
+        valve="ASPECT_RATIO",
+        refused=r"aspect.?ratio",
+    ),
+    Option(
+        field="image_size",
+        what="picture size",
+        read=_read_size,
+        choices=SIZES,
+        description="1K is about 1024 × 1024 pixels, 4K sixteen times as many, and "
+        "dearer. auto: 1K.",
+        flags=("size", "image-size"),
+        parameters=("size", "image_size"),
+        valve="IMAGE_SIZE",
+        refused=r"image.?size",
+    ),
+    Option(
+        field="count",
+        what="number of pictures",
+        read=_read_count,
+        choices=tuple(str(count + 1) for count in range(MAX_COUNT)),
+        description="Pictures for one prompt, side by side. Each costs. auto: one.",
+        flags=("n", "count"),
+        parameters=("n",),
+        valve="IMAGES_PER_PROMPT",
+    ),
+    Option(
+        field="thinking_level",
+        what="thinking level",
+        read=_read_level,
+        choices=tuple(level.lower() for level in THINKING_LEVELS),
+        description="How long the model thinks before it draws; thoughts cost tokens. "
+        "auto: as the model does by itself.",
+        flags=("think", "thinking", "thinking-level"),
+        parameters=("thinking_level",),
+        valve="THINKING_LEVEL",
+        refused=r"thinking(?!.*thought)",
+    ),
+    Option(
+        field="searches",
+        what="Google Search",
+        read=_read_search,
+        choices=("on", "off"),
+        description="Let the model look things up with Google Search before it draws; "
+        "Google bills many searches extra. auto: off.",
+        flags=("search", "google-search"),
+        parameters=("google_search",),
+        valve="GOOGLE_SEARCH",
+        refused=r"search|\btools?\b",
+    ),
+    Option(
+        field="thoughts",
+        what="thoughts to show",
+        read=_read_thoughts,
+        choices=("on", "off"),
+        description="Show the model's thoughts, folded up, above its answer. auto: off.",
+        flags=("thoughts", "show-thoughts"),
+        parameters=("show_thoughts",),
+        valve="SHOW_THOUGHTS",
+        refused=r"thought|thinking",
+    ),
+    Option(
+        field="safety",
+        what="safety threshold",
+        read=_read_safety,
+        choices=SAFETY_THRESHOLDS,
+        description="From which probability of harm on Google blocks prompts and "
+        "answers. What no setting lifts stays blocked. auto: Google's default.",
+        valve="SAFETY_THRESHOLD",
+        of_users=False,
+        refused=r"safety|threshold",
+    ),
+)
+_OPTION_OF = {
+    name: option
+    for option in OPTIONS
+    for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
+}
+PARAMETERS = tuple(name for option in OPTIONS for name in option.parameters)
+USER_VALVES = tuple(option.valve for option in OPTIONS if option.of_users)
+
+
+def _flag_pattern(option: Option) -> str:
+    value = r"on|off|true|false|yes|no" if option.choices == ("on", "off") else r"\S+"
+    names = "|".join(sorted(option.flags, key=len, reverse=True))
+    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
+
+
+# The last flag of a prompt. Phones make one long dash of two short ones.
+_LAST_FLAG = re.compile(
+    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z"
+)
+
+
+def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The prompt without the flags at its very end, and these as (name, value).
+
+    Only known names, only at the end; all else stays as it was written.
+    """
+    flags: list[tuple[str, str]] = []
+    while found := _LAST_FLAG.search(text):
+        name, _, value = re.sub(r"\s*=\s*|\s+", " ", found[1]).partition(" ")
+        is_switch = _OPTION_OF[f"--{name}"].choices == ("on", "off")
+        flags.insert(0, (f"--{name}", value or ("on" if is_switch else "nothing")))
+        text = text[: found.start()].rstrip()
+    return text, tuple(flags)
+
+
+def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[str]]:
+    """The options in named values, of which the last that says something wins, and
+    notes for the user on those that cannot be.
+
+    The names are those of valves, of parameters and of flags (`--ar`); others are
+    passed over. Empty values, "auto" and "default" say nothing.
+    """
+    fields: Fields = {}
+    notes = []
+    for name, value in named:
+        option, text = _OPTION_OF.get(name), _word(value)
+        if option is None or text.lower() in ("", "auto", "default"):
+            continue
+        found = option.read(text)
+        if found is None:
+            choices = ", ".join(option.choices)
+            notes.append(note_text("bad_option", name=name, choices=choices))
+        fields |= found or {}
+    if fields.get("count", 1) > MAX_COUNT:
+        fields["count"] = MAX_COUNT
+        notes.append(note_text("count_cut", limit=MAX_COUNT))
+    return ImageOptions(**fields), notes
 
 
 def _word(value: Any) -> str:
-    """A parameter as text: it may have come as text or as any JSON value."""
+    """A setting as text: it may have come as text or as any JSON value."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):
         return str(value) if 0 < value < 1_000_000 else ""
     return value.strip() if isinstance(value, str) else ""
 
@@ -522,23 +794,55 @@ def nearest_ratio(value: float, allowed: Iterable[str] = RATIOS_14) -> str:
     return min(allowed, key=lambda ratio: abs(math.log(ratio_value(ratio) / value)))
 
 
-def fit_options(options: ImageOptions, route: Route) -> ImageOptions:
-    """The options as far as the model of the route takes them.
+def size_of(width: int, height: int) -> str:
+    """The size that so many pixels belong to: 1K has about as many as 1024 × 1024."""
+    doublings = round(math.log2(max(width * height, 1)) / 2 - 9)
+    return SIZES[min(max(doublings, 0), len(SIZES) - 1)]
 
-    A ratio the model lacks becomes its nearest one, a size it lacks is left out.
-    Unknown models get what was asked for.
+
+def _nearest(
+    asked: str | None, allowed: Sequence[str], scale: Sequence[str]
+) -> str | None:
+    if asked is None or not allowed:
+        return None
+    return min(allowed, key=lambda one: abs(scale.index(one) - scale.index(asked)))
+
+
+def fit_options(options: ImageOptions, route: Route) -> tuple[ImageOptions, list[str]]:
+    """The options as far as the model of the route takes them, and notes for the user.
+
+    What the model lacks becomes its nearest value, or is left out. Unknown models get
+    what was asked for.
     """
-    level = options.thinking_level or route.thinking_level
-    facts = model_facts(route.model)
-    ratios = facts.ratios if facts else () if route.generate else IMAGEN_RATIOS
-    ratio = options.aspect_ratio
-    if ratio and ratios and ratio not in ratios:
-        ratio = nearest_ratio(ratio_value(ratio), ratios)
+    facts = model_facts(route.model) or (None if route.generate else IMAGEN)
     if facts is None:
-        return replace(options, aspect_ratio=ratio, thinking_level=level)
-    size = options.image_size if options.image_size in facts.sizes else None
-    level = level if level in facts.thinking_levels else None
-    return replace(options, aspect_ratio=ratio, image_size=size, thinking_level=level)
+        level = options.thinking_level or route.thinking_level
+        searches = options.searches[:1]  # which kinds there are is not known
+        return replace(options, thinking_level=level, searches=searches), []
+    ratio, size, level = (
+        options.aspect_ratio,
+        options.image_size,
+        options.thinking_level,
+    )
+    taken: Fields = {
+        "aspect_ratio": ratio and nearest_ratio(ratio_value(ratio), facts.ratios),
+        "image_size": _nearest(size, facts.sizes, SIZES),
+        "thinking_level": _nearest(level, facts.thinking_levels, THINKING_LEVELS),
+        "searches": tuple(kind for kind in options.searches if kind in facts.searches),
+        "thoughts": options.thoughts and facts.thinks,
+    }
+    notes = []
+    for option in OPTIONS:
+        asked = getattr(options, option.field)
+        got = taken.get(option.field, asked)
+        values = {"model": route.model, "what": option.what, "asked": asked, "got": got}
+        if asked and not got:
+            notes.append(note_text("not_offered", **values))
+        elif asked and got != asked and isinstance(got, str):
+            notes.append(note_text("nearest", **values))
+    if not level and route.thinking_level in facts.thinking_levels:
+        taken["thinking_level"] = route.thinking_level
+    return replace(options, **taken), notes
 
 
 # ── Room 3 · Conversation ────────────────────────────────────────────────────────────
@@ -557,6 +861,10 @@ MAX_TITLE_CHARACTERS = 50
 
 _OWN_LINES = re.compile(
     rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+)
+# Several pictures side by side, as an answer shows them.
+_PICTURE_TABLE = re.compile(
+    r"^\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+\n\|(?:-+\|)+$", re.M
 )
 _HOST_TAG = re.compile(r"<(/?)(details|attached_files|context)\b", re.IGNORECASE)
 _MARKDOWN_PICTURE = re.compile(
@@ -586,11 +894,15 @@ _MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
 
 @dataclass(frozen=True)
 class Turn:
-    """One side's words and pictures; a picture is an address: data URI, link or id."""
+    """One side's words and pictures; a picture is an address: data URI, link or id.
+
+    flags: those at the end of a user's words, as `split_flags` returns them.
+    """
 
     role: str  # "user" or "model"
     text: str
     pictures: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -616,6 +928,11 @@ class Conversation:
     def prompt(self) -> str:
         """The user's newest words."""
         return self._newest.text
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """The flags behind the user's newest words."""
+        return self._newest.flags
 
     @property
     def attached(self) -> tuple[str, ...]:
@@ -644,9 +961,13 @@ def read_conversation(
         turns.pop()
     if not turns:
         return Conversation(system, ())
-    text = (newest_prompt and clean_text(newest_prompt)) or turns[-1].text
-    pictures = turns[-1].pictures + tuple(_file_addresses(files, turns[-1].pictures))
-    newest = Turn("user", _without_names(text, speaker, addressed), pictures)
+    newest = turns[-1]
+    text, flags = split_flags(clean_text(newest_prompt or ""))
+    if not text:
+        text, flags = newest.text, newest.flags
+    pictures = newest.pictures + tuple(_file_addresses(files, newest.pictures))
+    text = _without_names(text, speaker, addressed)
+    newest = Turn("user", text, pictures, flags)
     if not newest.text and not newest.pictures:
         return Conversation(system, ())
     turns[-1] = newest
@@ -692,8 +1013,13 @@ def read_turns(messages: Any) -> list[Turn]:
         role = message.get("role") if isinstance(message, dict) else None
         if isinstance(role, str) and role in names and "content" in message:
             content = message["content"]
-            text = clean_text(_content_text(content))
-            turns.append(Turn(names[role], text, _pictures(content)))
+            turn = Turn(
+                names[role], clean_text(_content_text(content)), _pictures(content)
+            )
+            if role == "user":
+                text, flags = split_flags(turn.text)
+                turn = replace(turn, text=text, flags=flags)
+            turns.append(turn)
     return turns
 
 
@@ -802,7 +1128,7 @@ def clean_text(text: str) -> str:
     """The text without what the host, this plugin or a picture put into it."""
     text = _LONE_SURROGATE.sub("\ufffd", _DATA_URI.sub("", text))
     text = _without_blocks(_without_documents(text))
-    text = _OWN_LINES.sub("", text)
+    text = _PICTURE_TABLE.sub("", _OWN_LINES.sub("", text))
     return _MARKDOWN_PICTURE.sub("", text).strip()
 
 
@@ -1071,21 +1397,6 @@ def data_uri(image: Image) -> str:
     return f"data:{image.mime};base64,{encoded}"
 
 
-def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
-    """The body of Imagen's predict, which knows one prompt and no conversation."""
-    words = conversation.turns[-1].text if conversation.turns else ""
-    prompt = "\n\n".join(filter(None, (conversation.system, words)))
-    parameters: dict[str, Any] = {
-        "sampleCount": options.count,
-        "includeRaiReason": True,
-    }
-    if options.aspect_ratio:
-        parameters["aspectRatio"] = options.aspect_ratio
-    if options.image_size in ("1K", "2K"):
-        parameters["sampleImageSize"] = options.image_size
-    return {"instances": [{"prompt": prompt}], "parameters": parameters}
-
-
 def _data_uri_bytes(address: str) -> bytes:
     address = "".join(address.split())
     found = _DATA_URI.fullmatch(address)
@@ -1158,6 +1469,17 @@ def _decoded(data: bytes, reduced: bool = False) -> Any:
         with contextlib.suppress(Exception):  # a damaged EXIF block is no damage
             picture = PIL.ImageOps.exif_transpose(picture)
     return picture
+
+
+def picture_pixels(data: bytes) -> tuple[int, int] | None:
+    """Width and height, as the head of the picture says; None where it cannot be read
+    (or Pillow is missing)."""
+    with contextlib.suppress(Exception):  # its readers fail in ways of their own
+        import PIL.Image
+
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            return picture.width, picture.height
+    return None
 
 
 def _has_alpha(picture: Any) -> bool:
@@ -1264,9 +1586,9 @@ class Finish:
 
 @dataclass(frozen=True)
 class Usage:
-    """Google's token counts, as they came (camelCase)."""
+    """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image"."""
 
-    counts: dict[str, Any]
+    tokens: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -1274,7 +1596,34 @@ class BadPicture:
     """Picture data that could not be decoded or is no picture."""
 
 
-Event = Text | Image | Refusal | Finish | Usage | BadPicture
+@dataclass(frozen=True)
+class Sources:
+    """What Google Search was asked and brought.
+
+    pages: (address, title) each. suggestions: Google's HTML, to be shown as it is.
+    """
+
+    queries: tuple[str, ...] = ()
+    pages: tuple[tuple[str, str], ...] = ()
+    suggestions: str = ""
+
+    def joined(self, other: "Sources") -> "Sources":
+        """Both, each query and page once."""
+        return Sources(
+            tuple(dict.fromkeys(self.queries + other.queries)),
+            tuple(dict.fromkeys(self.pages + other.pages)),
+            self.suggestions or other.suggestions,
+        )
+
+
+Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
+
+_HARM_CATEGORIES = (
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+)
 
 
 def generate_body(
@@ -1291,15 +1640,34 @@ def generate_body(
     image = {key: value for key, value in image.items() if value}
     if image:
         config["imageConfig"] = image
+    thinking: dict[str, Any] = {}
     if options.thinking_level:
-        config["thinkingConfig"] = {"thinkingLevel": options.thinking_level}
+        thinking["thinkingLevel"] = options.thinking_level
+    if options.thoughts:
+        thinking["includeThoughts"] = True
+    if thinking:
+        config["thinkingConfig"] = thinking
     body: dict[str, Any] = {
         "contents": _contents(conversation, pictures),
         "generationConfig": config,
     }
+    if options.searches:
+        body["tools"] = [{"googleSearch": _search_types(options.searches)}]
+    if options.safety:
+        body["safetySettings"] = [
+            {"category": category, "threshold": options.safety}
+            for category in _HARM_CATEGORIES
+        ]
     if conversation.system:
         body["systemInstruction"] = {"parts": [{"text": conversation.system}]}
     return body
+
+
+def _search_types(searches: Sequence[str]) -> dict[str, Any]:
+    """A search of the web alone is Google's default and needs no types."""
+    if searches == ("web",):
+        return {}
+    return {"searchTypes": {f"{kind}Search": {} for kind in searches}}
 
 
 def _contents(
@@ -1332,6 +1700,21 @@ def with_system_in_words(conversation: Conversation) -> Conversation:
     turns = (*conversation.turns[:-1], replace(last, text=before + words))
     newest = Turn("user", words, conversation.attached)
     return Conversation("", turns, newest, conversation.earlier)
+
+
+def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
+    """The body of Imagen's predict, which knows one prompt and no conversation."""
+    words = conversation.turns[-1].text if conversation.turns else ""
+    prompt = "\n\n".join(filter(None, (conversation.system, words)))
+    parameters: dict[str, Any] = {
+        "sampleCount": options.count,
+        "includeRaiReason": True,
+    }
+    if options.aspect_ratio:
+        parameters["aspectRatio"] = options.aspect_ratio
+    if options.image_size:
+        parameters["sampleImageSize"] = options.image_size
+    return {"instances": [{"prompt": prompt}], "parameters": parameters}
 
 
 def encode_body(body: dict[str, Any]) -> bytes:
@@ -1649,6 +2032,7 @@ def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     for candidate in _list(get_field(answer, "candidates")):
         for part in _list(get_field(get_field(candidate, "content"), "parts")):
             yield from _part_events(part, blobs)
+        yield from _grounding_events(get_field(candidate, "groundingMetadata"))
         if reason := get_field(candidate, "finishReason"):
             message = _str(get_field(candidate, "finishMessage"))
             fine = str(reason).upper() in ("STOP", "CONTINUATION")
@@ -1656,7 +2040,26 @@ def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     yield from _prediction_events(answer, blobs)
     usage = get_field(answer, "usageMetadata")
     if isinstance(usage, dict):
-        yield Usage(usage)
+        yield Usage(_token_counts(usage))
+
+
+def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
+    def number(value: Any) -> int:
+        return value if isinstance(value, int) and 0 <= value < 10**9 else 0
+
+    def of_images(name: str) -> int:
+        rows = _list(get_field(usage, name))
+        images = [row for row in rows if get_field(row, "modality") == "IMAGE"]
+        return sum(number(get_field(row, "tokenCount")) for row in images)
+
+    asked = number(get_field(usage, "promptTokenCount"))
+    return {
+        "in": asked + number(get_field(usage, "toolUsePromptTokenCount")),
+        "in_image": of_images("promptTokensDetails"),
+        "out": number(get_field(usage, "candidatesTokenCount")),
+        "out_image": of_images("candidatesTokensDetails"),
+        "thoughts": number(get_field(usage, "thoughtsTokenCount")),
+    }
 
 
 def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
@@ -1666,6 +2069,31 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
         yield _picture(inline.get("data"), blobs, draft=thought)
     if text := _str(get_field(part, "text")):
         yield from _text_events(_LONE_SURROGATE.sub("\ufffd", text), thought)
+
+
+def _grounding_events(found: Any) -> Iterator[Event]:
+    """The field names of pictures are documented in two ways; what is linked is the
+    page that holds a picture (ai.google.dev/gemini-api/docs/google-search)."""
+    if not isinstance(found, dict):
+        return
+    queries = [*_list(get_field(found, "webSearchQueries"))]
+    queries += _list(get_field(found, "imageSearchQueries"))
+    pages = {}
+    for chunk in _list(get_field(found, "groundingChunks")):
+        for kind in ("web", "image"):
+            page = get_field(chunk, kind)
+            address = get_field(page, "sourceUri") or get_field(page, "uri")
+            if re.fullmatch(r"https?://[^\s()<>\"'\\]{3,2000}", _str(address)):
+                title = _str(get_field(page, "title")) or _str(
+                    get_field(page, "domain")
+                )
+                pages[address] = plain_words(title, 80, default="Page")
+    entry = get_field(found, "searchEntryPoint")
+    yield Sources(
+        tuple(words for q in queries if (words := plain_words(_str(q), 200, ""))),
+        tuple(pages.items()),
+        _str(get_field(entry, "renderedContent"))[:_MAX_STRAY_BYTES],
+    )
 
 
 def _text_events(text: str, thought: bool) -> Iterator[Event]:
@@ -1713,18 +2141,19 @@ def _as_picture(data: bytes | None, draft: bool = False) -> Event:
 # are filled in; those of ADVICE stand for sentences that several kinds share.
 MESSAGES: dict[str, str] = {
     "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
     "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
     "key_refused": "Google does not accept the API key. | {key_advice}",
     "key_expired": "The Gemini API key has expired. | {key_advice}",
     "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
-    "key_type": "Google no longer accepts this type of API key. | An administrator can create a new one at https://aistudio.google.com/apikey.",
-    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | An administrator can change the key's restrictions in the Google Cloud console.",
-    "api_disabled": "The Gemini API is not enabled for the project of the API key. | An administrator can enable the Generative Language API in the Google Cloud console.",
-    "permission": "Google does not allow this API key to use {model}. | An administrator can check the key and its project.",
-    "billing": "Google makes images for paying projects only. | An administrator needs to enable billing for the project of the API key.",
-    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | An administrator needs to enable billing for the project of the API key. Waiting does not help.",
-    "quota_prepaid": "The prepaid credit of the API key's project is used up. | An administrator can add credit in Google AI Studio.",
-    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model; an administrator can ask Google for a higher quota.",
+    "key_type": "Google no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
+    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
+    "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
+    "permission": "Google does not allow this API key to use {model}. | {keeper} can check the key and its project.",
+    "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
+    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
+    "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
+    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
     "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
     "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
     "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
@@ -1742,10 +2171,11 @@ MESSAGES: dict[str, str] = {
     "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
     "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
     "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
-    "account_limited": "Google has limited the account of the API key for breaking its policies. | An administrator needs to look into the account.",
+    "account_limited": "Google has limited the account of the API key for breaking its policies. | {keeper} must look into the account.",
     "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
+    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "google": "Google had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google or a gateway on the way ({elapsed} s). | Please try again, with a smaller picture if you can.",
@@ -1765,9 +2195,16 @@ MESSAGES: dict[str, str] = {
     "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
 }
 ADVICE = {
+    "keeper": "An administrator",
+    "own_valves": "the sliders button below the message → Valves → Gemini Image → GEMINI_API_KEY",
     "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
     "wait": "Please try again in a few minutes, or pick another image model.",
     "rephrase": "Please rephrase the prompt and try again.",
+}
+# The same where the key is the user's own.
+OWN_KEY_ADVICE = {
+    "keeper": "You",
+    "key_advice": f"You can set another one under {ADVICE['own_valves']}.",
 }
 # How a placeholder reads when its value is not known.
 _UNKNOWN_VALUES = {
@@ -1994,7 +2431,7 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule(
         "parameter",
         (400,),
-        r"Unknown name|not supported|not enabled|aspect|image_?size",
+        r"Unknown name|not supported|not enabled|aspect|image_?size|safety",
     ),
     _Rule("request", (400, 409, 416, 422), r""),
     _Rule("gateway_timeout", (408, 504, 524), r""),
@@ -2039,14 +2476,6 @@ def retry_wait(error: GeminiError, tries: int, max_retries: int) -> float | None
     return wait if wait <= MAX_WAIT else None
 
 
-# The words by which a refusal names an option, the option, and its name in a note.
-_REFUSED_OPTIONS = (
-    (r"aspect.?ratio", "aspect_ratio", "the aspect ratio"),
-    (r"image.?size", "image_size", "the picture size"),
-    (r"thinking", "thinking_level", "the thinking level"),
-)
-
-
 def without_refused(
     error: GeminiError, options: ImageOptions
 ) -> tuple[ImageOptions, str] | None:
@@ -2054,10 +2483,13 @@ def without_refused(
     None when the error is no such refusal. Google refuses one after the other."""
     if error.kind != "parameter":
         return None
-    for words, name, what in _REFUSED_OPTIONS:
-        if getattr(options, name) and re.search(words, error.quote, re.IGNORECASE):
-            left_out: dict[str, Any] = {name: None}
-            return replace(options, **left_out), what
+    default = ImageOptions()
+    for option in OPTIONS:
+        left_out = {option.field: getattr(default, option.field)}
+        is_asked = getattr(options, option.field) != left_out[option.field]
+        named = option.refused and re.search(option.refused, error.quote, re.IGNORECASE)
+        if is_asked and named:
+            return replace(options, **left_out), option.what
     return None
 
 
@@ -2123,6 +2555,7 @@ LIST_WAIT = 2.5  # the host's model list waits no longer than this
 LIST_LIFETIME = 600.0
 LIST_RETRY = 30.0  # after a failure
 MAX_LIST_PAGES = 50
+MAX_LISTS = 500
 
 _VERSION_SEGMENT = re.compile(r"/v\d+\w*$")
 
@@ -2166,7 +2599,7 @@ def checked_key(text: str) -> str:
 
 
 class DaemonThreads:
-    """Runs jobs on daemon threads, `limit` at a time; the others wait in line.
+    """Runs jobs on daemon threads, so many at a time; the others wait in line.
 
     The loop's default executor is the host's: long waits there would starve it. The
     threads of concurrent.futures would keep the host from ending.
@@ -2179,10 +2612,10 @@ class DaemonThreads:
         self._waiting: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
 
-    def start(self, job: Callable[[], None]) -> None:
-        """Run a job that raises nothing."""
+    def start(self, job: Callable[[], None], limit: int | None = None) -> None:
+        """Run a job that raises nothing; limit: another one for this job."""
         with self._lock:
-            if self._running >= self._limit:
+            if self._running >= (limit or self._limit):
                 self._waiting.append(job)
                 return
             self._running += 1
@@ -2326,11 +2759,13 @@ class GeminiClient:
     """Google's API behind one base URL and key; blocking calls run on own threads.
 
     base_url: as `api_base_url` returns it. timeout: seconds for a whole request.
+    parallel: how many requests of this worker may run at the same time.
     """
 
     base_url: str
     key: str = field(repr=False)
     timeout: float = 300.0
+    parallel: int = 64
 
     @property
     def host(self) -> str:
@@ -2499,11 +2934,6 @@ def _pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-def gemini_client(base_url: str, key: str, timeout: float) -> GeminiClient:
-    """The client for what an administrator typed. Raises GeminiError."""
-    return GeminiClient(api_base_url(base_url), checked_key(key), timeout)
-
-
 def _listed_model(row: Any) -> ListedModel | None:
     model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
     if not model_id:
@@ -2525,6 +2955,7 @@ class _Exchange:
         attempt: int,
     ) -> None:
         self._attempt = attempt
+        self._begun = False
         self._received = 0
         self._response_id = ""
         self._client = client
@@ -2539,7 +2970,7 @@ class _Exchange:
     async def events(self) -> AsyncGenerator[Event, None]:
         """The events, until the answer ends. Raises GeminiError."""
         deadline = self._loop.time() + self._client.timeout
-        REQUESTS.start(self._run)
+        REQUESTS.start(self._run, self._client.parallel)
         try:
             # Not wait_for: on Python 3.11 it swallows a cancellation that comes
             # together with an item.
@@ -2552,7 +2983,8 @@ class _Exchange:
                     raise item
                 yield item
         except TimeoutError:
-            raise GeminiError("timeout", **self._values()) from None
+            kind = "timeout" if self._begun else "busy"
+            raise GeminiError(kind, **self._values()) from None
         finally:
             self._sockets.shutdown()
 
@@ -2570,6 +3002,7 @@ class _Exchange:
     def _run(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
         failure, outcome = None, "answered"
+        self._begun = True
         try:
             if not self._sockets.shut:
                 self._converse()
@@ -2694,6 +3127,8 @@ class ModelLists:
             async with asyncio.timeout(LIST_TIMEOUT):
                 models = await LISTS.run(client.list_models, sockets)
             self._lists[identity] = (time.monotonic(), models)
+            while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
+                self._lists.pop(next(iter(self._lists)))
             self._failures.pop(identity, None)
         except Exception as error:  # nobody waits for it
             if not isinstance(error, GeminiError):
@@ -2717,6 +3152,8 @@ MODEL_LISTS = ModelLists()
 class StorageRefused(Exception):
     """The host cannot or will not store a picture; the text says why, in words."""
 
+
+STORE_PAUSE = 1.0  # seconds before the second attempt to store a picture
 
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
 
@@ -2777,11 +3214,25 @@ class HostChat:
         return self.chat_id.startswith("channel:")
 
     async def status(self, description: str, done: bool) -> None:
-        """Show a line of progress; a failing emitter must not end the answer."""
-        if self.emitter is None:
-            return
-        data = {"description": self.scrub(description), "done": done}
-        await to_its_end(self._emit({"type": "status", "data": data}))
+        """Show a line of progress."""
+        await self.show("status", description=self.scrub(description), done=done)
+
+    async def show_sources(self, sources: Sources) -> None:
+        """Show pages as the host's citations, and Google's suggestions in a frame."""
+        for address, title in sources.pages:
+            await self.show(
+                "source",
+                source={"name": title, "url": address},
+                document=[title],
+                metadata=[{"source": address, "name": title}],
+            )
+        if sources.suggestions:
+            await self.show("embeds", embeds=[sources.suggestions])
+
+    async def show(self, kind: str, **data: Any) -> None:
+        """Send the page an event; a failing emitter must not end the answer."""
+        if self.emitter is not None:
+            await to_its_end(self._emit({"type": kind, "data": data}))
 
     async def _emit(self, event: dict[str, Any]) -> None:
         try:
@@ -2799,14 +3250,20 @@ class HostChat:
         """
         if self.request is None or not self.user.get("id"):
             raise StorageRefused("there is no user to keep it for")
-        try:
-            link = await self._upload(image)
-        except Exception as error:
-            log.warning("picture not stored: %s", type(error).__name__)
-            log.debug("picture not stored", exc_info=True)
-            detail = getattr(error, "detail", None)
-            reason = quote_sentence(detail, 120) if isinstance(detail, str) else ""
-            raise StorageRefused(reason or "its storage failed") from None
+        for is_last in (False, True):
+            try:
+                link = await self._upload(image)
+                break
+            except Exception as error:
+                log.warning("picture not stored: %s", type(error).__name__)
+                log.debug("picture not stored", exc_info=True)
+                # A busy database or storage may take it a moment later.
+                if is_last or getattr(error, "status_code", 0) == 413:
+                    detail = getattr(error, "detail", None)
+                    reason = detail if isinstance(detail, str) else ""
+                    reason = quote_sentence(reason, 120) or "its storage failed"
+                    raise StorageRefused(reason) from None
+                await asyncio.sleep(STORE_PAUSE)
         return link if self.chat_id else await self._absolute(link)
 
     async def _upload(self, image: Image) -> str:
@@ -2972,61 +3429,218 @@ def _accept(value: Any, default: Any, minimum: int = 1) -> Any:
     return str(value) if isinstance(value, str | int | float) else default
 
 
+def _choice(valve: str) -> Any:
+    """A setting with a drop-down: every version of the host shows an enum as one. "auto"
+    leaves the choice to the next: the administrator, then the model."""
+    option = next(option for option in OPTIONS if option.valve == valve)
+    return Field(
+        default="auto",
+        description=option.description,
+        json_schema_extra={"enum": ["auto", *option.choices]},
+    )
+
+
+class AdminValves(BaseModel):
+    """The administrator's settings; each accepts whatever was once saved."""
+
+    # The page shows the names that messages and README use.
+    model_config = ConfigDict(
+        title="Valves", field_title_generator=lambda name, _: name
+    )
+
+    GEMINI_API_KEY: str = Field(
+        default="",
+        description="The API key from https://aistudio.google.com/apikey, of a "
+        "project with billing. Empty: the environment variable GEMINI_API_KEY or "
+        "GOOGLE_API_KEY.",
+        json_schema_extra={"input": {"type": "password"}},
+    )
+    REQUIRE_USER_KEY: bool = Field(
+        default=False,
+        description="Let users make pictures with keys of their own only, which they "
+        "enter in their own settings (valves) of this function.",
+    )
+    GEMINI_API_BASE_URL: str = Field(
+        default="",
+        description="Another address for the Gemini API, such as a gateway. "
+        "/v1beta is added where no version is named; a trailing # takes the rest "
+        "exactly as it is. Empty: Google.",
+    )
+    MODELS: str = Field(
+        default="",
+        description="Which models to list: ids with commas between them, * as "
+        "wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is "
+        "listed even if Google does not list it. Empty: all image models.",
+    )
+    RETIRED_MODELS: str = Field(
+        default="imagen-3.0-generate-002, imagen-4.0-generate-001",
+        description="Retired ids that stay at the end of the list, because chats "
+        "or clients still use them; their successors answer. Empty: none but "
+        "those that your own model settings refer to.",
+    )
+    FOLLOW_SUCCESSORS: bool = Field(
+        default=True,
+        description="Let the successor that Google names answer for a retired "
+        "model, and say so. Off: a message instead.",
+    )
+    ASPECT_RATIO: str = _choice("ASPECT_RATIO")
+    IMAGE_SIZE: str = _choice("IMAGE_SIZE")
+    IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT")
+    THINKING_LEVEL: str = _choice("THINKING_LEVEL")
+    GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
+    SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
+    SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    HISTORY_IMAGES: int = Field(
+        default=4,
+        description="How many earlier pictures of a chat go along with a new "
+        "message, newest first, so that it can ask for changes. Each costs input "
+        "tokens. 0: none.",
+    )
+    STORAGE: str = Field(
+        default="files",
+        description="Where pictures are kept: as files in Open WebUI's storage, or "
+        "inline as part of the message, which makes the chat's database large.",
+        json_schema_extra={"enum": ["files", "inline"]},
+    )
+    MAX_RETRIES: int = Field(
+        default=2,
+        description="How often a request is sent again after a failure that may "
+        "pass by itself and is not billed (overload, rate limit). 0: never.",
+    )
+    MAX_PARALLEL_REQUESTS: int = Field(
+        default=64,
+        description="How many requests to Google one worker of the server sends at the "
+        "same time, for all users; the others wait in line.",
+    )
+    REQUEST_TIMEOUT: int = Field(
+        default=300,
+        description="Seconds that an answer of Google may take, with all tries.",
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        may_be_zero = name in ("HISTORY_IMAGES", "MAX_RETRIES")
+        return _accept(value, cls.model_fields[name].default, minimum=not may_be_zero)
+
+
+class UserValves(BaseModel):
+    """A user's own settings; each accepts whatever was once saved."""
+
+    model_config = ConfigDict(field_title_generator=lambda name, _: name)
+
+    ASPECT_RATIO: str = _choice("ASPECT_RATIO")
+    IMAGE_SIZE: str = _choice("IMAGE_SIZE")
+    IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT")
+    THINKING_LEVEL: str = _choice("THINKING_LEVEL")
+    GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
+    SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
+    GEMINI_API_KEY: str = Field(
+        default="",
+        description="A Gemini API key of your own, from "
+        "https://aistudio.google.com/apikey, to be used instead of the server's.",
+        json_schema_extra={"input": {"type": "password"}},
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
+        return _accept(value, cls.model_fields[info.field_name or ""].default)
+
+
 @dataclass(frozen=True)
 class Ask:
-    """One request to this plugin: who asks where for what, with which settings."""
+    """One request to this plugin: who asks where for what, with which settings.
+
+    notes: what is to be said about the options. own_key: whether the key is the user's.
+    """
 
     asked: str
     conversation: Conversation
     options: ImageOptions
+    notes: list[str]
     chat: HostChat
     key: str
-    base_url: str
-    timeout: float
-    follow: bool
-    wanted: tuple[str, ...]
-    history_images: int
-    max_retries: int
+    own_key: bool
+    valves: AdminValves
+
+    @property
+    def wanted(self) -> list[str]:
+        """The patterns of the models that the administrator wants."""
+        return _split(self.valves.MODELS)
 
     @property
     def has_pictures(self) -> bool:
         """Whether there is a picture to send along."""
-        earlier = self.conversation.earlier and self.history_images > 0
+        earlier = self.conversation.earlier and self.valves.HISTORY_IMAGES > 0
         return bool(self.conversation.attached or earlier)
 
 
-class Answer:
-    """Composes the markdown of one answer from the events of its requests."""
+class Thoughts(NamedTuple):
+    """A piece of the model's thoughts, apart from its answer."""
 
-    def __init__(self, chat: HostChat, prompt: str) -> None:
-        self._chat = chat
-        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default="Generated image")
-        self._words = SafeText()
+    text: str
+
+
+# What an answer is made of: markdown, thoughts, and in the end its usage as OpenAI
+# counts it.
+Piece = str | Thoughts | dict[str, Any]
+
+
+class Answer:
+    """Composes one answer from the events of its requests."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._alt = plain_words(
+            ask.conversation.prompt, MAX_ALT_CHARACTERS, default="Generated image"
+        )
+        self._words, self._thoughts = SafeText(), SafeText()
         self._tail = "\n\n"
+        self._cells = 0
+        self._said: dict[int, str] = {}
         self._draft: Image | None = None
-        self.pictures = 0
+        self._tokens: Counter[str] = Counter()
+        self._options = ask.options
+        self._model = ""
+        self._pixels: list[tuple[int, int] | None] = []
         self.texts = 0
         self.damaged = False
         self.finished = False
         self.refusals: list[Refusal] = []
-        self.notes: list[str] = []
+        self.sources = Sources()
+        self.notes = list(ask.notes)
+
+    def begin(self, model_id: str, options: ImageOptions, notes: list[str]) -> None:
+        """Which model is asked for what; forgets the notes on another one."""
+        self._model, self._options = model_id, options
+        self.notes = [*self._ask.notes, *notes]
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are shown."""
+        return len(self._pixels)
 
     @property
     def has_something(self) -> bool:
         """Whether there is a picture to look at, be it a draft."""
-        return bool(self.pictures or self._draft)
+        return bool(self._pixels or self._draft)
 
-    async def take(self, event: Event) -> str:
-        """What the event adds to the answer."""
-        if isinstance(event, Text) and not event.thought:
-            self.texts += bool(event.text.strip())
-            return self._add(self._words.feed(event.text))
+    async def take(self, event: Event, number: int = 0) -> Piece:
+        """What the event of the request of that number adds to the answer."""
+        if isinstance(event, Text):
+            return self._say(event, number)
         if isinstance(event, Image):
             if not event.draft:
                 return await self._show(event)
             self._draft = event
         elif isinstance(event, Refusal):
             self.refusals.append(event)
+        elif isinstance(event, Usage):
+            self._tokens.update(event.tokens)
+        elif isinstance(event, Sources):
+            self.sources = self.sources.joined(event)
         elif isinstance(event, BadPicture):
             self.damaged = True
         elif isinstance(event, Finish):
@@ -3040,9 +3654,10 @@ class Answer:
         """
         if not self.pictures and self._draft:
             draft, self._draft = self._draft, None
-            shown = await self._show(draft)
-            return shown + self.remark(note_text("draft"))
+            self.notes.append(note_text("draft"))
+            return await self._show(draft) + self.rest()
         if self.pictures:
+            self._compare()
             lost = [refusal for refusal in self.refusals if refusal.about == "picture"]
             if lost:
                 return self.failure(explain_refusal(lost[0], model=model))
@@ -3055,46 +3670,135 @@ class Answer:
             raise GeminiError("empty" if self.finished else "broken_off", model=model)
         raise GeminiError("no_picture", model=model)
 
+    def _say(self, event: Text, number: int) -> Piece:
+        if event.thought:
+            shown = self._options.thoughts and number == 0
+            return Thoughts(self._thoughts.feed(event.text)) if shown else ""
+        self.texts += bool(event.text.strip())
+        if self._options.count == 1:
+            return self._add(self._words.feed(event.text))
+        self._said[number] = self._said.get(number, "") + event.text
+        return ""
+
     async def _show(self, image: Image) -> str:
-        self.pictures += 1
-        try:
-            link = await self._chat.store(image)
-            return self._block(f"![{self._alt}]({link})")
-        except StorageRefused as error:
-            data = await SHORT_WORK.run(data_uri, image)
-            picture = self._block(f"![{self._alt}]({data})")
-            return picture + self.remark(note_text("not_stored", reason=error))
+        """The picture: by itself, or as the next cell of a row of several."""
+        self._pixels.append(await SHORT_WORK.run(picture_pixels, image.data))
+        picture = f"![{self._alt}]({await self._address(image)})"
+        if self._options.count == 1:
+            return self._block(picture)
+        self._cells += 1
+        return self._add(f" {picture} |" if self._cells > 1 else f"| {picture} |")
+
+    async def _address(self, image: Image) -> str:
+        if self._ask.valves.STORAGE != "inline":
+            try:
+                return await self._ask.chat.store(image)
+            except StorageRefused as error:
+                self.notes.append(note_text("not_stored", reason=error))
+        return str(await SHORT_WORK.run(data_uri, image))
+
+    def _compare(self) -> None:
+        """Note where Google made another shape or size than was asked for."""
+        ratio, size = self._options.aspect_ratio, self._options.image_size
+        for width, height in filter(None, dict.fromkeys(self._pixels)):
+            # Google's pixels differ from the ratio itself by up to 2 %.
+            bend = abs(math.log(width / height / ratio_value(ratio))) if ratio else 0
+            if bend > 0.03 or (size and size_of(width, height) != size):
+                asked = " at ".join(filter(None, (ratio, size)))
+                note = note_text(
+                    "other_pixels", asked=asked, width=width, height=height
+                )
+                self.notes.append(note)
+
+    def cite(self) -> None:
+        """Note what Google searched for; pages too where no chat shows citations."""
+        if self.sources.queries:
+            links = [
+                f"[{query}](https://www.google.com/search?q={quote(query, safe='')})"
+                for query in self.sources.queries
+            ]
+            self.notes.append(note_text("searched", queries=", ".join(links)))
+        if self.sources.pages and not self._ask.chat.chat_id:
+            links = [f"[{title}]({address})" for address, title in self.sources.pages]
+            self.notes.append(note_text("sources", pages=", ".join(links)))
 
     def remark(self, sentence: str) -> str:
         """A sentence of ours that is no failure."""
-        return self._block(NOTE_MARK + self._chat.scrub(sentence))
+        return self._block(NOTE_MARK + self._ask.chat.scrub(sentence))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
         """A failure's message; the time it took, if long, may tell who gave up."""
+        if self._ask.own_key:
+            error.values = {**OWN_KEY_ADVICE, **error.values}
         after = f" (After {seconds:.0f} s.)" if seconds >= 10 else ""
-        text = error.text_for_admins if self._chat.is_admin else error.text
-        return self._block(FAILURE_MARK + self._chat.scrub(text) + after)
+        text = error.text_for_admins if self._ask.chat.is_admin else error.text
+        return self._block(FAILURE_MARK + self._ask.chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
         self._tail = (self._tail + text)[-2:]
         return text
 
     def rest(self) -> str:
-        """The end of the model's words."""
-        return self._add(self._words.rest())
+        """The end of a row of pictures, and of the model's words."""
+        row = "\n|" + "---|" * self._cells + "\n\n" if self._cells else ""
+        said = dict.fromkeys(text.strip() for text in self._said.values())
+        self._cells = 0
+        self._said.clear()
+        words = self._words.feed("\n\n".join(filter(None, said))) + self._words.rest()
+        return self._add(row + words)
 
     def _block(self, text: str) -> str:
         rest = self.rest()
         gap = "" if self._tail == "\n\n" else "\n" if self._tail[-1] == "\n" else "\n\n"
         return rest + self._add(f"{gap}{text}\n\n")
 
+    @property
+    def _price(self) -> float | None:
+        sizes = [size_of(*pixels) if pixels else "" for pixels in self._pixels]
+        count = self._tokens
+        # Without a count of their own those of the pictures are among all.
+        words = count["out"] - count["out_image"] if count["out_image"] else 0
+        words += count["thoughts"]
+        return estimate_price(self._model, sizes, count["in"], words)
 
-async def compose(ask: Ask) -> AsyncGenerator[str, None]:
-    """The answer's markdown, piece by piece: always ends, never raises a failure.
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The tokens and the estimated price, as the host and OpenAI name them."""
+        count = self._tokens
+        out = count["out"] + count["thoughts"]
+        details = {
+            "image_tokens": count["out_image"],
+            "reasoning_tokens": count["thoughts"],
+        }
+        usage: dict[str, Any] = {
+            "prompt_tokens": count["in"],
+            "completion_tokens": out,
+            "total_tokens": count["in"] + out,
+            "prompt_tokens_details": {"image_tokens": count["in_image"]},
+            "completion_tokens_details": details,
+        }
+        if self._price is not None:
+            usage["cost"] = round(self._price, 4)
+        return usage if out else {}
+
+    def summary(self, seconds: float) -> str:
+        """Model, pixels, seconds, tokens and price in one line."""
+        kinds = Counter(f"{p[0]}×{p[1]}" for p in self._pixels if p)
+        pixels = [f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items()]
+        parts = [display_name(self._model), ", ".join(pixels), f"{seconds:.0f} s"]
+        if self.usage:
+            parts.append(f"{self.usage['total_tokens']:,} tokens")
+        price = self._price
+        parts.append("price unknown" if price is None else f"≈ ${price:.3f}")
+        return " · ".join(filter(None, parts))
+
+
+async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
+    """The answer, piece by piece: always ends, never raises a failure.
 
     The status line is closed however it ends: well, badly, or by Stop.
     """
-    answer = Answer(ask.chat, ask.conversation.prompt)
+    answer = Answer(ask)
     started = time.monotonic()
     closing = "Stopped"
     heartbeat = asyncio.create_task(_heartbeat(ask.chat))
@@ -3103,7 +3807,7 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
             async with contextlib.aclosing(_routed(ask, answer)) as pieces:
                 async for piece in pieces:
                     yield piece
-            ending = f"Done in {time.monotonic() - started:.0f} s"
+            ending = answer.summary(time.monotonic() - started)
         except GeminiError as error:
             ending = error.what
             yield answer.failure(error, time.monotonic() - started)
@@ -3111,8 +3815,12 @@ async def compose(ask: Ask) -> AsyncGenerator[str, None]:
             log.exception("answer failed unexpectedly: %s", type(error).__name__)
             ending = "Failed"
             yield answer.failure(GeminiError("unexpected"))
-        for note in answer.notes:
+        await ask.chat.show_sources(answer.sources)
+        answer.cite()
+        for note in dict.fromkeys(answer.notes):
             yield answer.remark(note)
+        if answer.usage:
+            yield answer.usage
         closing = ending
     finally:
         heartbeat.cancel()
@@ -3131,18 +3839,21 @@ async def _heartbeat(chat: HostChat) -> None:
         before = seconds
 
 
-async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
+async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
     """Asks the model that answers for the chosen one; if that is gone, its heirs."""
     if not ask.conversation.turns:
         raise GeminiError("prompt_empty")
-    client = gemini_client(ask.base_url, ask.key, ask.timeout)
+    if not ask.key and ask.valves.REQUIRE_USER_KEY:
+        raise GeminiError("key_own")
+    client = _client(ask.valves, ask.key)
+    follow = ask.valves.FOLLOW_SUCCESSORS
     listed = await MODEL_LISTS.get(client, LIST_WAIT)
     available = choose_models(filter(is_image_model, listed), ())
-    route = resolve_model(ask.asked, available, ask.follow, ask.wanted)
+    route = resolve_model(ask.asked, available, follow, ask.wanted)
     if route and not route.generate and ask.has_pictures:
         others = {i: model for i, model in available.items() if i != route.model}
-        editor = next_route(route, others, ask.follow, ask.wanted)
-        if ask.follow and editor is None:
+        editor = next_route(route, others, follow, ask.wanted)
+        if follow and editor is None:
             editor = resolve_model(AUTO, others, wanted=ask.wanted)
         if editor and editor.generate:
             route = replace(editor, asked=route.asked, why="editor")
@@ -3157,7 +3868,7 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[str, None]:
                 raise
             available.pop(route.model, None)
             named = named_successor(error.quote)
-            heir = next_route(route, available, ask.follow, ask.wanted, named)
+            heir = next_route(route, available, follow, ask.wanted, named)
             if heir is None:
                 raise _no_model(route.model, available, error.quote) from None
             route = heir
@@ -3182,19 +3893,25 @@ def _no_model(
 
 async def _painted(
     client: GeminiClient, ask: Ask, route: Route, answer: Answer
-) -> AsyncGenerator[str, None]:
+) -> AsyncGenerator[Piece, None]:
     """One model's answer to the conversation and its pictures.
 
     Raises GeminiError when there is nothing to look at in the end.
     """
-    name = display_name(route.model)
-    await ask.chat.status(f"{name} is making the picture …", done=False)
-    pictures, answer.notes = await gather_pictures(ask, route)
+    options, notes = fit_options(ask.options, route)
+    what = "the picture" if options.count == 1 else f"{options.count} pictures"
+    await ask.chat.status(f"{display_name(route.model)} is making {what} …", done=False)
+    pictures, more = await gather_pictures(ask, route)
+    answer.begin(route.model, options, notes + more)
     if not pictures and not ask.conversation.prompt:
         raise GeminiError("prompt_empty")
     conversation = ask.conversation
     for _ in range(2):
-        work = _requested(client, ask, route, answer, conversation, pictures)
+        make = partial(client.generate, route, conversation, pictures=pictures)
+        # predict counts by itself
+        count = options.count if route.generate else 1
+        streams = [_persistent(make, ask, route, options, answer) for _ in range(count)]
+        work = _shown_together(streams, answer, f"`{route.model}`")
         try:
             async with contextlib.aclosing(work) as pieces:
                 async for piece in pieces:
@@ -3209,31 +3926,22 @@ async def _painted(
             conversation = with_system_in_words(conversation)
 
 
-async def _requested(
-    client: GeminiClient,
-    ask: Ask,
-    route: Route,
-    answer: Answer,
-    conversation: Conversation,
-    pictures: list[Image],
-) -> AsyncGenerator[str, None]:
-    """As many requests as pictures are wanted, side by side; a failure after a picture
-    is part of the answer. Raises GeminiError when there is nothing to look at."""
-    options = fit_options(ask.options, route)
-    count = options.count if route.generate else 1  # predict counts by itself
-    make = partial(client.generate, route, conversation, pictures=pictures)
-    streams = [_persistent(make, ask, route, options, answer) for _ in range(count)]
+async def _shown_together(
+    streams: list[AsyncGenerator[Event, None]], answer: Answer, model: str
+) -> AsyncGenerator[Piece, None]:
+    """What the events of requests side by side add to the answer; a failure after a
+    picture is part of it. Raises GeminiError when there is nothing to look at."""
     errors: list[GeminiError] = []
     async with contextlib.aclosing(_merged(streams)) as events:
-        async for event in events:
+        async for number, event in events:
             if isinstance(event, GeminiError):
                 errors.append(event)
-            elif piece := await answer.take(event):
+            elif piece := await answer.take(event, number):
                 yield piece
     yield answer.rest()
     if errors and not answer.has_something:
         raise errors[0]
-    yield await answer.end(f"`{route.model}`")
+    yield await answer.end(model)
     if errors:
         yield answer.failure(errors[0])
 
@@ -3251,12 +3959,13 @@ async def _persistent(
     make: sends it; takes `options`, `timeout` (seconds) and `attempt`. Raises
     GeminiError.
     """
-    deadline = time.monotonic() + ask.timeout
+    deadline = time.monotonic() + ask.valves.REQUEST_TIMEOUT
     tries, second_chance = 0, True
     while True:
         tries += 1
         left = max(deadline - time.monotonic(), 0.1)
         arrived = slipped = False
+        usage = None
         try:
             work = make(options=options, timeout=left, attempt=tries)
             async with contextlib.aclosing(work) as events:
@@ -3264,14 +3973,18 @@ async def _persistent(
                     slip = second_chance and not arrived and _is_slip(event)
                     slipped = slipped or slip
                     arrived = arrived or isinstance(event, Text | Image)
-                    if not slipped:
+                    if isinstance(event, Usage):
+                        usage = event  # each counts what came before, too
+                    elif not slipped:
                         yield event
             if not slipped:
+                if usage:
+                    yield usage
                 return
             second_chance, wait, why = False, 0.0, f"{route.model} made no picture"
         except GeminiError as error:
             dropped = without_refused(error, options)
-            delay = 0.0 if dropped else retry_wait(error, tries, ask.max_retries)
+            delay = 0.0 if dropped else retry_wait(error, tries, ask.valves.MAX_RETRIES)
             if arrived or delay is None or time.monotonic() + delay > deadline:
                 raise
             if dropped:
@@ -3295,7 +4008,8 @@ async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str
     """The pictures to send, in the chat's order and each once, and notes for the user."""
     facts = model_facts(route.model)
     limit = facts.max_input_images if facts else 14
-    addresses, notes = pick_pictures(ask.conversation, ask.history_images, limit)
+    earlier = ask.valves.HISTORY_IMAGES
+    addresses, notes = pick_pictures(ask.conversation, earlier, limit)
     pictures: list[tuple[Image, str, bool]] = []
     if not route.generate:
         return [], [note_text("no_editor", model=route.model)] if addresses else []
@@ -3323,20 +4037,21 @@ async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str
 
 async def _merged(
     streams: list[AsyncGenerator[Event, None]],
-) -> AsyncGenerator[Event | GeminiError, None]:
-    """The events of all streams as they come; a stream's failure is its last item."""
-    queue: asyncio.Queue[Event | GeminiError | None] = asyncio.Queue()
+) -> AsyncGenerator[tuple[int, Event | GeminiError], None]:
+    """The events of all streams as they come, with the stream's number; a stream's
+    failure is its last item."""
+    queue: asyncio.Queue[tuple[int, Event | GeminiError] | None] = asyncio.Queue()
 
-    async def drain(stream: AsyncGenerator[Event, None]) -> None:
+    async def drain(number: int, stream: AsyncGenerator[Event, None]) -> None:
         try:
             async for event in stream:
-                queue.put_nowait(event)
+                queue.put_nowait((number, event))
         except GeminiError as error:
-            queue.put_nowait(error)
+            queue.put_nowait((number, error))
         finally:
             queue.put_nowait(None)
 
-    tasks = [asyncio.create_task(drain(stream)) for stream in streams]
+    tasks = [asyncio.create_task(drain(*numbered)) for numbered in enumerate(streams)]
     try:
         under_way = len(tasks)
         while under_way:
@@ -3351,7 +4066,7 @@ async def _merged(
 
 
 async def as_chunks(
-    pieces: AsyncGenerator[str, None], model: str
+    pieces: AsyncGenerator[Piece, None], model: str
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The pieces as complete OpenAI stream events.
 
@@ -3369,23 +4084,32 @@ async def as_chunks(
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return {**frame, "choices": [choice]}
 
-    async with contextlib.aclosing(_with_pauses(pieces)) as texts:
-        async for text in texts:
-            if text is None:
+    usage = None
+    async with contextlib.aclosing(_with_pauses(pieces)) as timed:
+        async for piece in timed:
+            if piece is None:
                 yield chunk({"content": ""}, None)
-            elif text:
-                yield chunk({"role": "assistant", "content": text}, None)
+            elif isinstance(piece, Thoughts):
+                yield chunk(
+                    {"role": "assistant", "reasoning_content": piece.text}, None
+                )
+            elif isinstance(piece, dict):
+                usage = piece
+            elif piece:
+                yield chunk({"role": "assistant", "content": piece}, None)
     yield chunk({}, "stop")
+    if usage:
+        yield {**frame, "choices": [], "usage": usage}
 
 
 KEEP_ALIVE = 15.0  # seconds; proxies in front of API clients hang up after 60
 
 
 async def _with_pauses(
-    pieces: AsyncGenerator[str, None],
-) -> AsyncGenerator[str | None, None]:
+    pieces: AsyncGenerator[Piece, None],
+) -> AsyncGenerator[Piece | None, None]:
     """The pieces, and None whenever KEEP_ALIVE has passed without one."""
-    waiting: asyncio.Future[str | None] | None = None
+    waiting: asyncio.Future[Piece | None] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(pieces, None))
@@ -3408,64 +4132,8 @@ async def _with_pauses(
 class Pipe:
     """Google's image models as chat models of Open WebUI."""
 
-    class Valves(BaseModel):
-        """The administrator's settings; each accepts whatever was once saved."""
-
-        # The page shows the names that messages and README use.
-        model_config = ConfigDict(field_title_generator=lambda name, _: name)
-
-        GEMINI_API_KEY: str = Field(
-            default="",
-            description="The API key from https://aistudio.google.com/apikey, of a "
-            "project with billing. Empty: the environment variable GEMINI_API_KEY or "
-            "GOOGLE_API_KEY.",
-            json_schema_extra={"input": {"type": "password"}},
-        )
-        GEMINI_API_BASE_URL: str = Field(
-            default="",
-            description="Another address for the Gemini API, such as a gateway. "
-            "/v1beta is added where no version is named; a trailing # takes the rest "
-            "exactly as it is. Empty: Google.",
-        )
-        MODELS: str = Field(
-            default="",
-            description="Which models to list: ids with commas between them, * as "
-            "wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is "
-            "listed even if Google does not list it. Empty: all image models.",
-        )
-        RETIRED_MODELS: str = Field(
-            default="imagen-3.0-generate-002, imagen-4.0-generate-001",
-            description="Retired ids that stay at the end of the list, because chats "
-            "or clients still use them; their successors answer. Empty: none but "
-            "those that your own model settings refer to.",
-        )
-        FOLLOW_SUCCESSORS: bool = Field(
-            default=True,
-            description="Let the successor that Google names answer for a retired "
-            "model, and say so. Off: a message instead.",
-        )
-        HISTORY_IMAGES: int = Field(
-            default=4,
-            description="How many earlier pictures of a chat go along with a new "
-            "message, newest first, so that it can ask for changes. Each costs input "
-            "tokens. 0: none.",
-        )
-        MAX_RETRIES: int = Field(
-            default=2,
-            description="How often a request is sent again after a failure that may "
-            "pass by itself and is not billed (overload, rate limit). 0: never.",
-        )
-        REQUEST_TIMEOUT: int = Field(
-            default=300,
-            description="Seconds that an answer of Google may take, with all tries.",
-        )
-
-        @field_validator("*", mode="before")
-        @classmethod
-        def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
-            name = info.field_name or ""
-            default = cls.model_fields[name].default
-            return _accept(value, default, minimum=name == "REQUEST_TIMEOUT")
+    Valves = AdminValves
+    UserValves = UserValves
 
     def __init__(self) -> None:
         self.valves = self.Valves()
@@ -3476,9 +4144,7 @@ class Pipe:
         listed: list[ListedModel] = []
         retired = _split(valves.RETIRED_MODELS)
         try:
-            timeout = float(valves.REQUEST_TIMEOUT)
-            url = valves.GEMINI_API_BASE_URL
-            client = gemini_client(url, _api_key(valves), timeout)
+            client = _client(valves, _api_key(valves))
             listed = await MODEL_LISTS.get(client, LIST_WAIT)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
@@ -3515,13 +4181,17 @@ class Pipe:
         valves = self.valves
         body = body if isinstance(body, dict) else {}
         metadata = __metadata__ if isinstance(__metadata__, dict) else {}
+        user = dict(__user__) if isinstance(__user__, dict) else {}
+        own = _own_settings(user.pop("valves", None))
+        own_key = _str(own.get("GEMINI_API_KEY")).strip()
+        key = own_key or ("" if valves.REQUIRE_USER_KEY else _api_key(valves))
         chat = HostChat(
             request=__request__,
-            user=__user__ if isinstance(__user__, dict) else {},
+            user=user,
             chat_id=_str(__chat_id__ or metadata.get("chat_id")),
             message_id=_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
-            secret=_api_key(valves).strip(),
+            secret=key.strip(),
         )
         conversation = read_conversation(
             body.get("messages"),
@@ -3533,10 +4203,47 @@ class Pipe:
         task = __task__ or unnamed_task(conversation)
         if task:
             return answer_task(str(task), __task_body__, body.get("messages"))
-        pieces = compose(_ask(valves, body, conversation, chat))
+        model = _str(body.get("model"))
+        options, notes = read_options(
+            [
+                *((option.valve, getattr(valves, option.valve)) for option in OPTIONS),
+                *((name, own.get(name)) for name in USER_VALVES),
+                *((name, body.get(name)) for name in PARAMETERS),
+                *conversation.flags,
+            ]
+        )
+        ask = Ask(
+            # The host's id is "<function>.<model>".
+            asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
+            conversation=conversation,
+            options=options,
+            notes=notes,
+            chat=chat,
+            key=key,
+            own_key=bool(own_key),
+            valves=valves,
+        )
+        pieces = compose(ask)
         if body.get("stream"):
-            return as_chunks(pieces, _str(body.get("model")))
-        return "".join([piece async for piece in pieces]).strip()
+            return as_chunks(pieces, model)
+        return "".join([p async for p in pieces if isinstance(p, str)]).strip()
+
+
+def _own_settings(valves: Any) -> dict[str, Any]:
+    """The user's settings: the host hands over a UserValves, clients a dict or none."""
+    if isinstance(valves, BaseModel):
+        return valves.model_dump()
+    return valves if isinstance(valves, dict) else {}
+
+
+def _client(valves: AdminValves, key: str) -> GeminiClient:
+    """The client for what an administrator typed. Raises GeminiError."""
+    return GeminiClient(
+        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        key=checked_key(key),
+        timeout=float(valves.REQUEST_TIMEOUT),
+        parallel=valves.MAX_PARALLEL_REQUESTS,
+    )
 
 
 def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
@@ -3547,30 +4254,7 @@ def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
     return files or metadata.get("files")
 
 
-def _ask(
-    valves: Pipe.Valves,
-    body: dict[str, Any],
-    conversation: Conversation,
-    chat: HostChat,
-) -> Ask:
-    """The request in our own words; the host's model id is "<function>.<model>"."""
-    model = _str(body.get("model"))
-    return Ask(
-        asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
-        conversation=conversation,
-        options=options_from_body(body),
-        chat=chat,
-        key=_api_key(valves),
-        base_url=valves.GEMINI_API_BASE_URL,
-        timeout=float(valves.REQUEST_TIMEOUT),
-        follow=valves.FOLLOW_SUCCESSORS,
-        wanted=tuple(_split(valves.MODELS)),
-        history_images=valves.HISTORY_IMAGES,
-        max_retries=valves.MAX_RETRIES,
-    )
-
-
-def _api_key(valves: Pipe.Valves) -> str:
+def _api_key(valves: AdminValves) -> str:
     for key in (
         valves.GEMINI_API_KEY,
         os.environ.get("GEMINI_API_KEY", ""),

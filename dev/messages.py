@@ -19,20 +19,26 @@ PAGE = ROOT / "docs" / "messages.md"
 
 # How the page shows what the product fills in.
 PLACEHOLDERS = {
-    "asked": "*the chosen model*",
+    "asked": "*what was chosen*",
     "available": " *The models that this key can use.*",
+    "choices": "*what it can be*",
     "count": "*number*",
     "elapsed": "*number*",
     "form": "*its type*",
+    "got": "*the nearest that there is*",
+    "height": "*number*",
     "host": "*the host of the base URL*",
     "limit": "*number*",
     "model": "*the model*",
     "name": "*the picture's name*",
+    "pages": "*links to pages*",
+    "queries": "*what it looked for*",
     "reason": "*what Open WebUI says*",
     "seconds": "*number*",
     "status": "*number*",
     "target": "*another host*",
-    "what": "*the setting*",
+    "what": "*setting*",
+    "width": "*number*",
 }
 
 _PAGE = """\

@@ -6,6 +6,7 @@ Streams run against the stand-in over real sockets; single answers are played by
 
 import asyncio
 import contextlib
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
@@ -288,7 +289,8 @@ def test_a_request_cancelled_in_line_is_never_sent(google: StandIn) -> None:
     async def cancel_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gip, "REQUESTS", threads)
         threads.start(lambda: gate.wait(5))
-        task = asyncio.create_task(events_of(client_for(google), "a fox"))
+        alone = dataclasses.replace(client_for(google), parallel=1)
+        task = asyncio.create_task(events_of(alone, "a fox"))
         await asyncio.sleep(0.1)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -736,7 +736,7 @@ def gathered(
     newest = user([words("edit"), *(picture(uri(data)) for data in attached)])
     ask: Any = SimpleNamespace(
         conversation=gip.read_conversation([*history, newest]),
-        history_images=4,
+        valves=gip.Pipe.Valves(),
         chat=gip.HostChat(),
     )
     route = gip.Route("auto", "gemini-nano-banana-2.1")
@@ -777,7 +777,7 @@ def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
     ]
     conversation = gip.read_conversation([*history, user(newest)])
     ask: Any = SimpleNamespace(
-        conversation=conversation, history_images=4, chat=gip.HostChat()
+        conversation=conversation, valves=gip.Pipe.Valves(), chat=gip.HostChat()
     )
     route = gip.Route("auto", "gemini-nano-banana-2.1")
     images, _ = asyncio.run(gip.gather_pictures(ask, route))

@@ -729,13 +729,13 @@ def test_attach_edit_and_edit_again_at_the_page(
     user_page.attach("fox.jpg", "image/jpeg", photo)
     user_page.send("make it blue")
     user_page.wait_for_pictures(2)
-    page.get_by_text("Done in").wait_for()
+    page.get_by_text("≈ $").wait_for()
     assert received(google) == [digest(photo)]
     assert texts(google) == ["make it blue"]
 
     user_page.send("now put a hat on it")
     links = user_page.wait_for_pictures(3)
-    page.get_by_text("Done in").nth(1).wait_for()
+    page.get_by_text("≈ $").nth(1).wait_for()
     assert received(google) == [digest(photo), *sent(google)[:1]]
     assert texts(google) == ["make it blue", SAID, "now put a hat on it"]
     page.wait_for_timeout(500)  # the page scrolls to the end once more
