@@ -519,6 +519,53 @@ SEEDS = [
     *(b"".join(stream) for stream in STREAMS.values()),
     *(reply.body for reply in CORPUS.values() if len(reply.body) < 10_000),
 ]
+RICH: list[Any] = [
+    {
+        "candidates": [
+            {
+                "content": {
+                    "parts": [
+                        {"text": "Let me think. ", "thought": True},
+                        {"text": "Here is your fox. "},
+                        {
+                            "inlineData": {
+                                "mimeType": "image/png",
+                                "data": base64.b64encode(PICTURE).decode(),
+                            },
+                            "thoughtSignature": "c2lnbmVk",
+                        },
+                    ],
+                    "role": "model",
+                },
+                "finishReason": "IMAGE_SAFETY",
+                "finishMessage": "Unable to show it.",
+            }
+        ],
+        "promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": "No."},
+        "usageMetadata": {"totalTokenCount": 1_290},
+        "responseId": "an-id",
+    },
+    {
+        "predictions": [
+            {
+                "bytesBase64Encoded": base64.b64encode(PICTURE).decode(),
+                "mimeType": "image/png",
+            },
+            {"raiFilteredReason": "Unable to show it."},
+        ]
+    },
+    {
+        "error": {
+            "code": 429,
+            "message": "You exceeded your current quota.",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [
+                {"violations": [{"quotaId": "PerDay"}], "reason": "A_REASON"},
+                {"retryDelay": "34.4s"},
+            ],
+        }
+    },
+]
 ENCODINGS = [
     *("gzip", "x-gzip", "deflate", "br", "zstd", "identity", "chunked", "gzip, gzip"),
 ]
@@ -530,26 +577,30 @@ class Chance(random.Random):
     def reply(self) -> Reply:
         """Anything that may come over the wire."""
         body = self.body()
-        for _ in range(self.choice([0, 1, 1, 2, 4])):
+        for _ in range(self.choice([0, 0, 1, 1, 2, 4])):
             body = self.changed(body)
         if self.random() < 0.2:
             body = WORDS + DRAWN + body
-        reply = Reply(body, self.choice(STATUSES), self.headers())
+        status = 200 if self.random() < 0.5 else self.choice(STATUSES)
+        reply = Reply(body, status, self.headers())
         if self.random() < 0.2:
             reply = replace(reply, end=self.choice(list(BREAKS)))
         return self.packed(reply) if self.random() < 0.1 else reply
 
     def body(self) -> bytes:
         """The answer before anything is changed in it."""
-        kind = self.randrange(4)
+        kind = self.randrange(6)
         if kind == 0:
             return self.randbytes(self.randrange(300))
-        if kind == 1:
+        if kind < 4:
             form = self.choice([b"data: %b\n\n", b"%b\n", b"%b", b"[%b]"])
             count = self.choice([1, 1, 2, 4])
-            values = (json.dumps(self.value(0)).encode() for _ in range(count))
-            return b"".join(form % value for value in values)
-        if kind == 2:
+            values = [
+                self.value(0) if kind == 1 else self.grafted(self.choice(RICH))
+                for _ in range(count)
+            ]
+            return b"".join(form % json.dumps(value).encode() for value in values)
+        if kind == 4:
             return b"".join(self.choices(TOKENS, k=self.randrange(12)))
         return self.choice(SEEDS)
 
@@ -566,6 +617,18 @@ class Chance(random.Random):
             return "".join(letters)
         numbers = [self.randrange(-9, 600), self.random(), 1e999, 10**40]
         return self.choice([None, True, False, *numbers, *TEXTS])
+
+    def grafted(self, value: Any) -> Any:
+        """The same JSON with anything else somewhere in it."""
+        if not value or self.random() < 0.1:
+            return self.value(4)
+        if isinstance(value, dict):
+            name = self.choice(list(value))
+            return {**value, name: self.grafted(value[name])}
+        if isinstance(value, list):
+            at = self.randrange(len(value))
+            return [*value[:at], self.grafted(value[at]), *value[at + 1 :]]
+        return self.value(4)
 
     def changed(self, body: bytes) -> bytes:
         """The same with something taken away, put in, repeated or exchanged."""
