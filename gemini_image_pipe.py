@@ -718,8 +718,6 @@ _OPTION_OF = {
     for option in OPTIONS
     for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
 }
-PARAMETERS = tuple(name for option in OPTIONS for name in option.parameters)
-USER_VALVES = tuple(option.valve for option in OPTIONS if option.of_users)
 
 
 def _flag_pattern(option: Option) -> str:
@@ -3403,7 +3401,8 @@ async def referenced_ids() -> set[str]:
     return {i.removeprefix(prefix) for i in ids if i.startswith(prefix)}
 
 
-# ── Room 9 · Pipe ────────────────────────────────────────────────────────────────────
+# ── Room 9 · Settings ────────────────────────────────────────────────────────────────
+# What administrators and users can set in the host's own dialogues.
 
 
 def _split(text: str) -> list[str]:
@@ -3417,9 +3416,7 @@ def _accept(value: Any, default: Any, minimum: int = 1) -> Any:
     hosts keep what older releases or a hand have saved.
     """
     if isinstance(default, bool):
-        words = {"true": True, "1": True, "yes": True, "on": True}
-        words |= {"false": False, "0": False, "no": False, "off": False}
-        return words.get(str(value).strip().lower(), default)
+        return _SWITCH.get(str(value).strip().lower(), default)
     if isinstance(default, int):
         try:
             number = int(float(str(value)))
@@ -3429,15 +3426,18 @@ def _accept(value: Any, default: Any, minimum: int = 1) -> Any:
     return str(value) if isinstance(value, str | int | float) else default
 
 
-def _choice(valve: str) -> Any:
-    """A setting with a drop-down: every version of the host shows an enum as one. "auto"
-    leaves the choice to the next: the administrator, then the model."""
-    option = next(option for option in OPTIONS if option.valve == valve)
-    return Field(
-        default="auto",
-        description=option.description,
-        json_schema_extra={"enum": ["auto", *option.choices]},
-    )
+def _setting(default: Any, description: str, **extra: Any) -> Any:
+    return Field(default=default, description=description, json_schema_extra=extra)
+
+
+def _choice(name: str) -> Any:
+    """One of OPTIONS with a drop-down: every version of the host shows an enum as one.
+    "auto" leaves the choice to the next: the administrator, then the model."""
+    option = _OPTION_OF[name]
+    return _setting("auto", option.description, enum=["auto", *option.choices])
+
+
+_PASSWORD = {"type": "password"}
 
 
 class AdminValves(BaseModel):
@@ -3448,40 +3448,30 @@ class AdminValves(BaseModel):
         title="Valves", field_title_generator=lambda name, _: name
     )
 
-    GEMINI_API_KEY: str = Field(
-        default="",
-        description="The API key from https://aistudio.google.com/apikey, of a "
-        "project with billing. Empty: the environment variable GEMINI_API_KEY or "
-        "GOOGLE_API_KEY.",
-        json_schema_extra={"input": {"type": "password"}},
+    GEMINI_API_KEY: str = _setting(
+        "",
+        "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
+        input=_PASSWORD,
     )
-    REQUIRE_USER_KEY: bool = Field(
-        default=False,
-        description="Let users make pictures with keys of their own only, which they "
-        "enter in their own settings (valves) of this function.",
+    REQUIRE_USER_KEY: bool = _setting(
+        False,
+        "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
     )
-    GEMINI_API_BASE_URL: str = Field(
-        default="",
-        description="Another address for the Gemini API, such as a gateway. "
-        "/v1beta is added where no version is named; a trailing # takes the rest "
-        "exactly as it is. Empty: Google.",
+    GEMINI_API_BASE_URL: str = _setting(
+        "",
+        "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is. Empty: Google.",
     )
-    MODELS: str = Field(
-        default="",
-        description="Which models to list: ids with commas between them, * as "
-        "wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is "
-        "listed even if Google does not list it. Empty: all image models.",
+    MODELS: str = _setting(
+        "",
+        "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
     )
-    RETIRED_MODELS: str = Field(
-        default="imagen-3.0-generate-002, imagen-4.0-generate-001",
-        description="Retired ids that stay at the end of the list, because chats "
-        "or clients still use them; their successors answer. Empty: none but "
-        "those that your own model settings refer to.",
+    RETIRED_MODELS: str = _setting(
+        "imagen-3.0-generate-002, imagen-4.0-generate-001",
+        "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
     )
-    FOLLOW_SUCCESSORS: bool = Field(
-        default=True,
-        description="Let the successor that Google names answer for a retired "
-        "model, and say so. Off: a message instead.",
+    FOLLOW_SUCCESSORS: bool = _setting(
+        True,
+        "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
     )
     ASPECT_RATIO: str = _choice("ASPECT_RATIO")
     IMAGE_SIZE: str = _choice("IMAGE_SIZE")
@@ -3490,31 +3480,25 @@ class AdminValves(BaseModel):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
-    HISTORY_IMAGES: int = Field(
-        default=4,
-        description="How many earlier pictures of a chat go along with a new "
-        "message, newest first, so that it can ask for changes. Each costs input "
-        "tokens. 0: none.",
+    HISTORY_IMAGES: int = _setting(
+        4,
+        "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
     )
-    STORAGE: str = Field(
-        default="files",
-        description="Where pictures are kept: as files in Open WebUI's storage, or "
-        "inline as part of the message, which makes the chat's database large.",
-        json_schema_extra={"enum": ["files", "inline"]},
+    STORAGE: str = _setting(
+        "files",
+        "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
+        enum=["files", "inline"],
     )
-    MAX_RETRIES: int = Field(
-        default=2,
-        description="How often a request is sent again after a failure that may "
-        "pass by itself and is not billed (overload, rate limit). 0: never.",
+    MAX_RETRIES: int = _setting(
+        2,
+        "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
     )
-    MAX_PARALLEL_REQUESTS: int = Field(
-        default=64,
-        description="How many requests to Google one worker of the server sends at the "
-        "same time, for all users; the others wait in line.",
+    MAX_PARALLEL_REQUESTS: int = _setting(
+        64,
+        "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
     )
-    REQUEST_TIMEOUT: int = Field(
-        default=300,
-        description="Seconds that an answer of Google may take, with all tries.",
+    REQUEST_TIMEOUT: int = _setting(
+        300, "Seconds that an answer of Google may take, with all tries."
     )
 
     @field_validator("*", mode="before")
@@ -3536,17 +3520,66 @@ class UserValves(BaseModel):
     THINKING_LEVEL: str = _choice("THINKING_LEVEL")
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
-    GEMINI_API_KEY: str = Field(
-        default="",
-        description="A Gemini API key of your own, from "
-        "https://aistudio.google.com/apikey, to be used instead of the server's.",
-        json_schema_extra={"input": {"type": "password"}},
+    GEMINI_API_KEY: str = _setting(
+        "",
+        "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
+        input=_PASSWORD,
     )
 
     @field_validator("*", mode="before")
     @classmethod
     def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
         return _accept(value, cls.model_fields[info.field_name or ""].default)
+
+
+def own_settings(valves: Any) -> dict[str, Any]:
+    """The user's settings: the host hands over a UserValves, clients a dict or none."""
+    if isinstance(valves, BaseModel):
+        return valves.model_dump()
+    return valves if isinstance(valves, dict) else {}
+
+
+def client_for(valves: AdminValves, key: str) -> GeminiClient:
+    """The client for what an administrator typed. Raises GeminiError."""
+    return GeminiClient(
+        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        key=checked_key(key),
+        timeout=float(valves.REQUEST_TIMEOUT),
+        parallel=valves.MAX_PARALLEL_REQUESTS,
+    )
+
+
+def api_key(valves: AdminValves) -> str:
+    for key in (
+        valves.GEMINI_API_KEY,
+        os.environ.get("GEMINI_API_KEY", ""),
+        os.environ.get("GOOGLE_API_KEY", ""),
+    ):
+        if key.strip():
+            return key
+    return ""
+
+
+def settings_in_order(
+    valves: AdminValves,
+    own: dict[str, Any],
+    body: dict[str, Any],
+    flags: Iterable[tuple[str, str]],
+) -> Iterator[tuple[str, Any]]:
+    """All that says something about OPTIONS, by name, what counts most last: the
+    administrator, the user, the request, the prompt."""
+    yield from ((option.valve, getattr(valves, option.valve)) for option in OPTIONS)
+    yield from (
+        (option.valve, own.get(option.valve)) for option in OPTIONS if option.of_users
+    )
+    yield from (
+        (name, body.get(name)) for option in OPTIONS for name in option.parameters
+    )
+    yield from flags
+
+
+# ── Room 10 · Answer ─────────────────────────────────────────────────────────────────
+# Composes what the chat shows from the events of one or more requests.
 
 
 @dataclass(frozen=True)
@@ -3793,6 +3826,10 @@ class Answer:
         return " · ".join(filter(None, parts))
 
 
+# ── Room 11 · Pipe ───────────────────────────────────────────────────────────────────
+# The course of a request, and what the host calls.
+
+
 async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
     """The answer, piece by piece: always ends, never raises a failure.
 
@@ -3845,7 +3882,7 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
         raise GeminiError("prompt_empty")
     if not ask.key and ask.valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = _client(ask.valves, ask.key)
+    client = client_for(ask.valves, ask.key)
     follow = ask.valves.FOLLOW_SUCCESSORS
     listed = await MODEL_LISTS.get(client, LIST_WAIT)
     available = choose_models(filter(is_image_model, listed), ())
@@ -4144,7 +4181,7 @@ class Pipe:
         listed: list[ListedModel] = []
         retired = _split(valves.RETIRED_MODELS)
         try:
-            client = _client(valves, _api_key(valves))
+            client = client_for(valves, api_key(valves))
             listed = await MODEL_LISTS.get(client, LIST_WAIT)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
@@ -4182,9 +4219,9 @@ class Pipe:
         body = body if isinstance(body, dict) else {}
         metadata = __metadata__ if isinstance(__metadata__, dict) else {}
         user = dict(__user__) if isinstance(__user__, dict) else {}
-        own = _own_settings(user.pop("valves", None))
+        own = own_settings(user.pop("valves", None))
         own_key = _str(own.get("GEMINI_API_KEY")).strip()
-        key = own_key or ("" if valves.REQUIRE_USER_KEY else _api_key(valves))
+        key = own_key or ("" if valves.REQUIRE_USER_KEY else api_key(valves))
         chat = HostChat(
             request=__request__,
             user=user,
@@ -4204,14 +4241,8 @@ class Pipe:
         if task:
             return answer_task(str(task), __task_body__, body.get("messages"))
         model = _str(body.get("model"))
-        options, notes = read_options(
-            [
-                *((option.valve, getattr(valves, option.valve)) for option in OPTIONS),
-                *((name, own.get(name)) for name in USER_VALVES),
-                *((name, body.get(name)) for name in PARAMETERS),
-                *conversation.flags,
-            ]
-        )
+        settings = settings_in_order(valves, own, body, conversation.flags)
+        options, notes = read_options(settings)
         ask = Ask(
             # The host's id is "<function>.<model>".
             asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
@@ -4229,37 +4260,9 @@ class Pipe:
         return "".join([p async for p in pieces if isinstance(p, str)]).strip()
 
 
-def _own_settings(valves: Any) -> dict[str, Any]:
-    """The user's settings: the host hands over a UserValves, clients a dict or none."""
-    if isinstance(valves, BaseModel):
-        return valves.model_dump()
-    return valves if isinstance(valves, dict) else {}
-
-
-def _client(valves: AdminValves, key: str) -> GeminiClient:
-    """The client for what an administrator typed. Raises GeminiError."""
-    return GeminiClient(
-        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
-        key=checked_key(key),
-        timeout=float(valves.REQUEST_TIMEOUT),
-        parallel=valves.MAX_PARALLEL_REQUESTS,
-    )
-
-
 def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
     """The files of the newest message; older hosts only list those of the chat."""
     message = metadata.get("user_message")
     if isinstance(message, dict):
         return message.get("files")
     return files or metadata.get("files")
-
-
-def _api_key(valves: AdminValves) -> str:
-    for key in (
-        valves.GEMINI_API_KEY,
-        os.environ.get("GEMINI_API_KEY", ""),
-        os.environ.get("GOOGLE_API_KEY", ""),
-    ):
-        if key.strip():
-            return key
-    return ""
