@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev import environment
-from dev.console import Failure, step
+from dev import debian, environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -28,7 +25,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-INSTALL = ("apt-get update", "apt-get install -y chromium")
 ARTIFACTS = environment.ROOT / ".artifacts"
 WIDTH, HEIGHT = 1280, 900
 PATIENCE_MS = 60_000
@@ -38,17 +34,8 @@ PICTURE = "img[src*='/api/v1/files/']"
 
 def ensure_chromium() -> None:
     """Install Chromium if it is missing and this user may."""
-    if Path(CHROMIUM).exists():
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise Failure(
-            "Tests need the browser Chromium. On Debian, as root: "
-            + " && ".join(INSTALL)
-        )
-    with step("installing Chromium"):
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in INSTALL:
-            environment.run(command.split(), "failed", quiet)
+    if not Path(CHROMIUM).exists():
+        debian.install("the browser Chromium", ["chromium"])
 
 
 @contextmanager

@@ -1,0 +1,268 @@
+"""What several Open WebUI hosts share: a PostgreSQL, a Redis and an object store.
+
+    with PostgreSQL() as database, Redis() as redis, ObjectStore() as store:
+        Host(env={"DATABASE_URL": database.url, "REDIS_URL": redis.url, **store.settings})
+
+Each serves on loopback only, on a free port, keeps its data in a temporary folder, and
+ends with the process that started it. PostgreSQL and Redis are Debian's; the object
+store is moto, which speaks S3.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from dev import debian
+from dev.console import Failure
+from dev.hosts import LOOPBACK, free_port
+from dev.processes import Guard, signal_group
+
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
+
+PACKAGES = ("postgresql", "redis-server")
+POSTGRESQL_PROGRAMS = "/usr/lib/postgresql/*/bin"
+REDIS_PROGRAMS = Path("/usr/bin")
+# PostgreSQL refuses to run as root; Debian's package makes this user for it.
+POSTGRESQL_USER = "postgres"
+START_DEADLINE_S = 30.0
+STOP_PATIENCE_S = 5.0
+LOG_TAIL_LINES = 20
+
+
+def ensure_services() -> None:
+    """Install PostgreSQL and Redis if one is missing and this user may."""
+    if not (_postgresql_programs() and (REDIS_PROGRAMS / "redis-server").exists()):
+        debian.install("PostgreSQL and Redis", PACKAGES)
+
+
+def _postgresql_programs() -> Path | None:
+    """The folder of the newest PostgreSQL's programs, where there is one."""
+    root = Path(POSTGRESQL_PROGRAMS.partition("*")[0])
+    found = [path.parent for path in root.glob("*/bin/initdb")]
+    return max(found, key=lambda path: float(path.parent.name), default=None)
+
+
+class _Server:
+    """A program that serves until the block ends, as another user if need be."""
+
+    name = ""
+    end_signal = signal.SIGTERM
+
+    def __init__(self, user: str | None = None) -> None:
+        self.port = free_port()
+        self.user = user
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name.lower()}-"))
+        if user:
+            shutil.chown(self.folder, user)
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._remove_data()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop()
+        self._remove_data()
+
+    def prepare(self) -> None:
+        """Make what the program needs before it starts."""
+
+    def command(self) -> Sequence[str]:
+        """The program and its arguments."""
+        raise NotImplementedError
+
+    def is_up(self) -> bool:
+        """Whether it serves."""
+        raise NotImplementedError
+
+    def run(self, *command: str) -> str:
+        """What a program of the same user prints; raises Failure when it fails."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            user=self.user,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode:
+            raise Failure(f"{done.stdout}\n`{' '.join(command)}` failed; see above.")
+        return done.stdout.strip()
+
+    def _start(self) -> None:
+        self.prepare()
+        log_file = self.folder / "log"
+        with open(log_file, "ab") as log:
+            self._process = subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                user=self.user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._guard = Guard(self._process.pid, self.end_signal)
+        try:
+            _wait_until(self.is_up, lambda: self._complaint(log_file))
+        except BaseException:
+            self._stop()
+            raise
+
+    def _complaint(self, log_file: Path) -> str:
+        tail = log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return "\n".join(tail) + f"\n\n{self.name} did not start; its log is above."
+
+    def _stop(self) -> None:
+        signal_group(self._process, self.end_signal)
+        try:
+            self._process.wait(STOP_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            signal_group(self._process, signal.SIGKILL)
+            self._process.wait()
+        self._guard.dismiss()
+
+    def _remove_data(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PostgreSQL(_Server):
+    """An empty database server."""
+
+    name = "PostgreSQL"
+    # At once, and without leaving shared memory behind.
+    end_signal = signal.SIGQUIT
+
+    def __init__(self) -> None:
+        ensure_services()
+        super().__init__(POSTGRESQL_USER if os.geteuid() == 0 else None)
+        programs = _postgresql_programs()
+        assert programs is not None
+        self._programs = programs
+        self.url = f"postgresql://webui@{LOOPBACK}:{self.port}/postgres"
+
+    def query(self, sql: str) -> str:
+        """The rows that a query finds, one a line, with | between columns."""
+        return self.run(*self._program("psql"), "-Atc", sql, self.url)
+
+    def prepare(self) -> None:
+        options = "--username=webui --auth=trust --encoding=UTF8 --locale=C.UTF-8"
+        options += " --no-sync --no-instructions"
+        self.run(*self._program("initdb"), *options.split(), self._data)
+
+    def command(self) -> Sequence[str]:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "fsync": "off",  # nothing of it is to survive
+            "max_connections": "300",
+        }
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        return [*self._program("postgres"), "-D", self._data, *options]
+
+    def is_up(self) -> bool:
+        try:
+            return self.query("select 1") == "1"
+        except Failure:
+            return False
+
+    @property
+    def _data(self) -> str:
+        return str(self.folder / "data")
+
+    def _program(self, name: str) -> list[str]:
+        return [str(self._programs / name)]
+
+
+class Redis(_Server):
+    """An empty Redis that saves nothing."""
+
+    name = "Redis"
+
+    def __init__(self) -> None:
+        ensure_services()
+        super().__init__()
+        self.url = f"redis://{LOOPBACK}:{self.port}/0"
+
+    def command(self) -> Sequence[str]:
+        program = str(REDIS_PROGRAMS / "redis-server")
+        options = f"--bind {LOOPBACK} --port {self.port} --appendonly no"
+        return [program, *options.split(), "--save", ""]
+
+    def is_up(self) -> bool:
+        program = str(REDIS_PROGRAMS / "redis-cli")
+        try:
+            answer = self.run(program, "-h", LOOPBACK, "-p", str(self.port), "ping")
+        except Failure:
+            return False
+        return answer == "PONG"
+
+
+class ObjectStore:
+    """An S3 with one bucket; it can go away and come back with all it held."""
+
+    bucket = "pictures"
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._server: ThreadedMotoServer | None = None
+
+    def __enter__(self) -> Self:
+        import requests
+
+        self.open()
+        requests.put(f"{self.url}/{self.bucket}", timeout=10).raise_for_status()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What makes a host keep its files here."""
+        return {
+            "STORAGE_PROVIDER": "s3",
+            "S3_ENDPOINT_URL": self.url,
+            "S3_BUCKET_NAME": self.bucket,
+            "S3_ADDRESSING_STYLE": "path",
+            "S3_REGION_NAME": "us-east-1",
+            "S3_ACCESS_KEY_ID": "any",
+            "S3_SECRET_ACCESS_KEY": "any",
+        }
+
+    def open(self) -> None:
+        """Serve, again if need be: the objects are kept in this process."""
+        from moto.server import ThreadedMotoServer
+
+        if self._server is None:
+            self._server = ThreadedMotoServer(LOOPBACK, self.port, verbose=False)
+            self._server.start()
+
+    def close(self) -> None:
+        """Refuse all connections from now on."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+def _wait_until(is_up: Callable[[], bool], complaint: Callable[[], str]) -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not is_up():
+        if time.monotonic() > deadline:
+            raise Failure(complaint())
+        time.sleep(0.05)
