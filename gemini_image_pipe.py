@@ -692,7 +692,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="thoughts",
-        what="thoughts to show",
+        what="thoughts",
         read=_read_thoughts,
         choices=("on", "off"),
         description="Show the model's thoughts, folded up, above its answer. auto: off.",

@@ -33,7 +33,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "play": Command("try the plugin in a real Open WebUI", "dev.play"),
     "test": Command("run every check; `test fast`: seconds", "dev.testing"),
-    "manifest": Command("write manifest.json and docs/messages.md", "dev.manifest"),
+    "manifest": Command("write manifest.json and the generated tables", "dev.manifest"),
     "verify": Command("ask Google what no document settles", "dev.verify"),
 }
 

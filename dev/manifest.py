@@ -1,6 +1,7 @@
 """``python3 dev manifest``: write what is made from the product's source.
 
-That is the product as a file that Open WebUI imports, and the page of its messages.
+That is the product as a file that Open WebUI imports, the page of its messages, and
+README.md's table of options.
 Admin Panel → Functions → Import JSON sends each element of a plain array to the host,
 as it is; ``manifest.json`` is such an array with the product as its only element.
 """
@@ -12,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import messages
+from dev import choices, environment, messages
 from dev.console import Failure, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,12 +24,14 @@ FRONT_MATTER_LINE = re.compile(r"^\s*([a-z_]+):\s*(.*)\s*$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write ``manifest.json`` and ``docs/messages.md``."""
+    """Write ``manifest.json``, ``docs/messages.md`` and README.md's tables."""
     if arguments:
         raise Failure("usage: python3 dev manifest")
+    environment.enter(["manifest"])
     written = {
         MANIFEST: refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
+        choices.PAGE: choices.refresh(),
     }
     for path, is_new in written.items():
         say(f"{path.relative_to(ROOT)} {'written' if is_new else 'was up to date'}.")

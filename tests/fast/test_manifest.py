@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from dev import choices
 from dev.console import Failure
 from dev.manifest import MANIFEST, PRODUCT, build, read_front_matter
 
@@ -14,6 +15,12 @@ SOURCE = PRODUCT.read_text()
 
 def test_manifest_is_up_to_date() -> None:
     assert MANIFEST.read_text() == build(SOURCE), "run: python3 dev manifest"
+
+
+def test_the_table_of_options_is_up_to_date() -> None:
+    page = choices.PAGE.read_text()
+    assert page == choices.filled(page), "run: python3 dev manifest"
+    assert f"{choices.START}\n\n| Option" in page
 
 
 def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:

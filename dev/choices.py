@@ -1,0 +1,77 @@
+"""The table of options in README.md, as the product's own tables have them.
+
+``python3 dev manifest`` writes it between the lines ``<!-- options -->`` and
+``<!-- /options -->``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gemini_image_pipe import ModelFacts, Option
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "README.md"
+START, END = "<!-- options -->", "<!-- /options -->"
+
+
+def table() -> str:
+    """Options × where they can be set × models, in markdown."""
+    from gemini_image_pipe import CURRENT_MODELS, OPTIONS
+
+    head = ["Option", "In the prompt", "In a request", "Setting", "Values"]
+    head += [facts.name for facts in CURRENT_MODELS]
+    rows = [
+        [*_places(option), *(_offer(option, facts) for facts in CURRENT_MODELS)]
+        for option in OPTIONS
+    ]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def filled(page: str) -> str:
+    """The page with the table between its two lines."""
+    head, _, rest = page.partition(START)
+    tail = rest.partition(END)[2]
+    return f"{head}{START}\n\n{table()}\n\n{END}{tail}"
+
+
+def refresh() -> bool:
+    """Write README.md if the table has changed since; tell whether it had."""
+    before = PAGE.read_text()
+    after = filled(before)
+    if after == before:
+        return False
+    PAGE.write_text(after)
+    return True
+
+
+def _places(option: Option) -> list[str]:
+    flags = [f"`--{flag}`" for flag in option.flags]
+    parameters = [f"`{parameter}`" for parameter in option.parameters]
+    valve = f"`{option.valve}`" + ("" if option.of_users else " (administrators)")
+    values = ", ".join(option.choices)
+    cells = [option.what, ", ".join(flags), ", ".join(parameters), valve, values]
+    return [cell or "–" for cell in cells]
+
+
+def _offer(option: Option, facts: ModelFacts) -> str:
+    """What a model takes of an option: all, some by name, or nothing."""
+    levels = tuple(level.lower() for level in facts.thinking_levels)
+    offers: dict[str, tuple[str, ...]] = {
+        "aspect_ratio": facts.ratios,
+        "image_size": facts.sizes,
+        "thinking_level": levels,
+        "searches": facts.searches,
+        "thoughts": option.choices if facts.thinks else (),
+    }
+    offer = offers.get(option.field, option.choices)
+    if option.field == "searches":
+        return ", ".join(facts.searches) or "–"
+    if set(offer) >= set(option.choices):
+        return "all"
+    if len(offer) > 4:
+        return f"all but {', '.join(c for c in option.choices if c not in offer)}"
+    return ", ".join(offer) or "–"
