@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 import traceback
@@ -48,12 +49,14 @@ class StandIn:
         extra_models: dict[str, str] | None = None,
         body_limit: int = BODY_LIMIT,
         gzip: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.google = Google(key, extra_models or {})
         self.requests: list[RecordedRequest] = []
         self.elsewhere: list[RecordedRequest] = []
         self.body_limit = body_limit
         self.gzip = gzip
+        self.tls = tls
         self.stopping = threading.Event()
         self._servers = [_Server(self, port, self.requests)]
         self._servers.append(_Server(self, 0, self.elsewhere))
@@ -63,7 +66,7 @@ class StandIn:
     @property
     def url(self) -> str:
         """The address without a version, as for generativelanguage.googleapis.com."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     @property
     def sent_images(self) -> list[bytes]:
@@ -133,6 +136,15 @@ class _Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection; its handshake is its own thread's business."""
+        connection, address = super().get_request()
+        if self.standin.tls:
+            connection = self.standin.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)

@@ -41,7 +41,10 @@ class Connection:
         """Whether the client has closed its side."""
         try:
             readable, _, _ = select.select([self._socket], [], [], 0)
-            return bool(readable) and not self._socket.recv(1, socket.MSG_PEEK)
+            # Not the recv of a TLS socket: that one cannot peek.
+            return bool(readable) and not socket.socket.recv(
+                self._socket, 1, socket.MSG_PEEK
+            )
         except (OSError, ValueError):
             return True
 

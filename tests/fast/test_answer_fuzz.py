@@ -223,14 +223,19 @@ def chat(url: str, model: str, stream: bool = False) -> Coroutine[Any, Any, str]
         texts = []
         async for chunk in answer:
             json.dumps(chunk, ensure_ascii=False).encode()
-            texts.append(chunk["choices"][0]["delta"].get("content", ""))
+            deltas = [choice["delta"] for choice in chunk["choices"]]
+            texts += [delta.get("content", "") for delta in deltas]
         return "".join(texts).strip()
 
     return ask()
 
 
 def chat_by_hand(
-    loop: asyncio.Runner, reply: Reply, size: int, model: str = GENERATE
+    loop: asyncio.Runner,
+    reply: Reply,
+    size: int,
+    model: str = GENERATE,
+    stream: bool = False,
 ) -> str:
     """The same without a socket, the body in pieces of that size."""
 
@@ -250,7 +255,7 @@ def chat_by_hand(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(requests.Session, "request", request)
-        return loop.run(chat("http://127.0.0.1:9", model))
+        return loop.run(chat("http://127.0.0.1:9", model, stream))
 
 
 def assert_ends_in_words(text: str) -> None:
@@ -669,12 +674,13 @@ def try_run(run: int, loop: asyncio.Runner, server: ByteServer | None = None) ->
     """Ends in words, and shows the picture if it came before all the rest."""
     chance = Chance(f"{SEED} {run}")
     reply, model = chance.reply(), chance.choice([GENERATE, PREDICT])
+    stream = chance.choice([False, True])
     size = max(chance.choice(SIZES), len(reply.body) // 300)
     if server:
         server.answer = reply.on_the_wire
-        text = loop.run(chat(server.url, model))
+        text = loop.run(chat(server.url, model, stream))
     else:
-        text = chat_by_hand(loop, reply, size, model)
+        text = chat_by_hand(loop, reply, size, model, stream)
     try:
         assert_ends_in_words(text)
         if reply.status == 200 and "Content-Encoding" not in reply.headers:
