@@ -41,11 +41,13 @@ HUES: dict[str, Colour] = {
 NIGHT_WORDS = {"night", "midnight", "dark", "moon"}
 
 _counter = itertools.count(1)
+_views = itertools.count()
 
 
 def make_picture(prompt: str, size: tuple[int, int], mime: str) -> bytes:
-    """A picture for a prompt, with bytes that no other call gets."""
-    return distinct(_encoded_scene(prompt, size, mime))
+    """A picture for a prompt; the same prompt gives another view the next time."""
+    number = next(_views) % len(_VIEWS)
+    return distinct(_encoded_scene(prompt, size, mime, number))
 
 
 def edit_picture(prompt: str, source: bytes, size: tuple[int, int], mime: str) -> bytes:
@@ -129,8 +131,25 @@ def _padded(picture: bytes, size_in_bytes: int) -> bytes:
 
 
 @lru_cache(maxsize=32)
-def _encoded_scene(prompt: str, size: tuple[int, int], mime: str) -> bytes:
-    return encode(_scene(prompt, size), mime)
+def _encoded_scene(prompt: str, size: tuple[int, int], mime: str, view: int) -> bytes:
+    return encode(_VIEWS[view](_scene(prompt, size)), mime)
+
+
+def _nearer(image: Image.Image) -> Image.Image:
+    return ImageOps.fit(image, image.size, bleed=0.12, centering=(0.6, 0.8))
+
+
+def _in_the_evening(image: Image.Image) -> Image.Image:
+    dusk = Image.new("RGB", image.size, HUES["purple"])
+    return Image.blend(ImageOps.mirror(image), dusk, 0.3)
+
+
+_VIEWS: tuple[Callable[[Image.Image], Image.Image], ...] = (
+    lambda image: image,
+    ImageOps.mirror,
+    _in_the_evening,
+    _nearer,
+)
 
 
 def _scene(prompt: str, size: tuple[int, int]) -> Image.Image:

@@ -10,7 +10,7 @@ from dev.browser import ChatPage
 from dev.standin import StandInProcess
 from dev.webui import EVERYBODY, Client, Json, picture_links, text_of
 
-FOXES = "three red foxes in fresh snow"
+FOXES = "a red fox in fresh snow"
 
 
 def config(google: StandInProcess) -> Json:
