@@ -100,8 +100,7 @@ class _Writer:
 
     def _with_pictures(self) -> None:
         self._opening()
-        if self.script.drafts or self._shows_drafts():
-            self._drafts()
+        self._thoughts()
         if not self.script.drafts_only:
             for _ in range(self.script.images):
                 self._picture()
@@ -153,13 +152,18 @@ class _Writer:
             part["thoughtSignature"] = signature(self.model, text.encode())[:1_000]
         self._parts([part])
 
-    def _shows_drafts(self) -> bool:
-        wanted = self.request.thinking_config.get("includeThoughts")
-        return bool(wanted) and self.model.shows_drafts
+    def _thoughts(self) -> None:
+        """Words for all who ask for them; not every model shows interim pictures."""
+        wanted = bool(self.request.thinking_config.get("includeThoughts"))
+        text = self.script.think
+        if text is None and (wanted or self.script.drafts):
+            text = "**Composing**\n\nI lay out the scene and choose the colours.\n"
+        if text is not None:
+            self._parts([{"text": text, "thought": True}])
+        if self.script.drafts or (wanted and self.model.shows_drafts):
+            self._drafts()
 
     def _drafts(self) -> None:
-        text = "**Composing**\n\nI lay out the scene and choose the colours.\n"
-        self._parts([{"text": text, "thought": True}])
         # The last interim picture shows what the final one will show.
         for prompt in (f"sketch: {self.request.prompt}", self.request.prompt):
             data = self._draw(prompt)
@@ -220,14 +224,17 @@ class _Writer:
         }
         if reason != "STOP" and _finish_message(reason):
             candidate["finishMessage"] = _finish_message(reason)
-        if self.script.search or self.request.searches:
+        if self.script.grounding is not None:
+            candidate["groundingMetadata"] = self.script.grounding
+        elif self.script.search or self.request.searches:
             candidate["groundingMetadata"] = GROUNDING
         self._chunk(candidate)
 
     def _chunk(self, candidate: Json | None, **extra: Any) -> None:
         chunk: Json = {"candidates": [candidate]} if candidate is not None else {}
         chunk |= extra
-        chunk["usageMetadata"] = self._usage()
+        given = self.script.usage
+        chunk["usageMetadata"] = self._usage() if given is None else given
         chunk["modelVersion"] = self.model.model_version
         chunk["responseId"] = self.response_id
         if self.script.deprecated:

@@ -211,7 +211,16 @@ IMAGEN_MODELS = (
         1,
     ),
 )
-IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
+# docs.cloud.google.com/vertex-ai/generative-ai/docs/models/imagen, "Image ratios and
+# resolutions"; 2K is twice that. They differ from those of the Gemini models.
+IMAGEN_PIXELS = {
+    "1:1": (1024, 1024),
+    "3:4": (896, 1280),
+    "4:3": (1280, 896),
+    "9:16": (768, 1408),
+    "16:9": (1408, 768),
+}
+IMAGEN_RATIOS = tuple(IMAGEN_PIXELS)
 
 _TEXT = (
     "generateContent",

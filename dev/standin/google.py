@@ -108,6 +108,7 @@ class Google:
         self.sent_drafts: list[bytes] = []
         self._list_delay = float(SLOW_LIST_SECONDS)
         self._tries: Counter[str] = Counter()
+        self._comings: Counter[str] = Counter()
         self._lock = threading.Lock()
         extra = (catalogue.unknown_image_model(*item) for item in extra_models.items())
         known = (*catalogue.IMAGE_MODELS, *extra)
@@ -128,6 +129,7 @@ class Google:
         self.sent_images.clear()
         self.sent_drafts.clear()
         self._tries.clear()
+        self._comings.clear()
         self.models_behaviour = None
 
     # -- routes
@@ -244,7 +246,7 @@ class Google:
         if rights.refuses_generate:
             raise rights.refuses_generate()
         request = GenerateRequest(body)
-        script = parse(request.prompt)
+        script = self._script(request.prompt)
         wait(script.wait)
         failure = self._scripted_failure(script, request.prompt, body)
         if failure:
@@ -286,7 +288,7 @@ class Google:
         if rights.refuses_generate:
             raise rights.refuses_generate()
         prompt = imagen.prompt_of(body)
-        script = parse(prompt)
+        script = self._script(prompt)
         wait(script.wait)
         failure = self._scripted_failure(script, prompt, body)
         if failure:
@@ -294,6 +296,12 @@ class Google:
         said = imagen.predict(body, model, script)
         script.framing = framing.OBJECT
         return self._sent(said, script, record, target)
+
+    def _script(self, prompt: str) -> Script:
+        with self._lock:
+            self._comings[prompt] += 1
+            coming = self._comings[prompt]
+        return parse(prompt, coming)
 
     def _scripted_failure(
         self, script: Script, prompt: str, body: Any

@@ -10,7 +10,7 @@ from typing import Any
 
 from dev.standin import pictures
 from dev.standin.answers import Answer
-from dev.standin.catalogue import IMAGEN_RATIOS, ImagenModel, pixels
+from dev.standin.catalogue import IMAGEN_PIXELS, IMAGEN_RATIOS, SCALE, ImagenModel
 from dev.standin.errors import GoogleError, bad_request, invalid, unknown_name
 from dev.standin.scripts import ALL, Script, without_directives
 
@@ -104,8 +104,8 @@ def _draw(body: dict[str, Any], script: Script, at: int) -> tuple[bytes, str]:
         raise GoogleError(400, f"{mime} is not supported.")
     if script.size:
         return pictures.noise_picture(script.size, mime), mime
-    size = pixels(
-        parameters.get("aspectRatio", "1:1"), parameters.get("sampleImageSize", "1K")
-    )
+    scale = int(SCALE[parameters.get("sampleImageSize", "1K")])
+    width, height = IMAGEN_PIXELS[parameters.get("aspectRatio", "1:1")]
+    size = (width * scale, height * scale)
     prompt = f"{without_directives(prompt_of(body))}{' ' * at}"
     return pictures.make_picture(prompt, size, mime), mime

@@ -4,14 +4,19 @@ A directive stands in double brackets in the last text of the last user turn, as
 `a fox [[wait 2]] [[status 503]]`. Several can be combined. `DIRECTIVES` below is the
 whole list, each with what it does; a directive that is not in it is answered with an
 error that says so. Requests are checked as strictly as ever before a directive acts.
+
+`[[first 2 …]]`, with any other directive for the dots, acts only the first two times
+that the prompt comes: several requests of one prompt can so be answered differently.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dev.standin.errors import BY_STATUS, CANONICAL, GoogleError
 
@@ -49,6 +54,9 @@ class Script:
     empty: str = ""
     drafts: bool = False
     drafts_only: bool = False
+    think: str | None = None
+    usage: Any = None
+    grounding: Any = None
     no_finish: bool = False
     midstream: str = ""
     search: bool = False
@@ -153,6 +161,16 @@ def _say_base64(script: Script, found: Found) -> None:
     script.say = base64.b64decode(found["x"]).decode()
 
 
+def _think_base64(script: Script, found: Found) -> None:
+    script.think = base64.b64decode(found["x"]).decode()
+
+
+def _json_base64(name: str) -> Callable[[Script, Found], None]:
+    return lambda script, found: setattr(
+        script, name, json.loads(base64.b64decode(found["x"]))
+    )
+
+
 def _finish_with_picture(script: Script, found: Found) -> None:
     script.finish = found["x"]
     script.keep_picture = True
@@ -242,6 +260,21 @@ DIRECTIVES: tuple[Directive, ...] = (
         "thoughts with drafts and no final picture",
         _sets(drafts=True, drafts_only=True),
     ),
+    Directive(
+        r"think64 (?P<x>.*)",
+        "a thought of exactly this text, given as base64",
+        _think_base64,
+    ),
+    Directive(
+        r"usage64 (?P<x>.*)",
+        "usageMetadata of exactly this JSON, given as base64",
+        _json_base64("usage"),
+    ),
+    Directive(
+        r"ground64 (?P<x>.*)",
+        "groundingMetadata of exactly this JSON, given as base64",
+        _json_base64("grounding"),
+    ),
     Directive(r"no finish", "a picture and no finishReason", _sets(no_finish=True)),
     Directive(
         r"midstream error",
@@ -284,13 +317,18 @@ DIRECTIVES: tuple[Directive, ...] = (
 )
 
 _BRACKETS = re.compile(r"\[\[(.+?)\]\]", re.DOTALL)
+_FIRST = re.compile(r"first (\d+) (.+)", re.DOTALL)
 
 
-def parse(prompt: str) -> Script:
-    """The script of a prompt; GoogleError for a directive that does not exist."""
+def parse(prompt: str, coming: int = 1) -> Script:
+    """The script of a prompt that comes for the so-manieth time; GoogleError for a
+    directive that does not exist."""
     script = Script()
     for text in _BRACKETS.findall(prompt):
-        _apply(text, script)
+        first = _FIRST.fullmatch(text)
+        # What acts no more is still looked at, for it may not exist.
+        acts = not first or coming <= int(first[1])
+        _apply(first[2] if first else text, script if acts else Script())
     return script
 
 

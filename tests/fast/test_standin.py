@@ -745,6 +745,42 @@ def test_an_unknown_directive_says_so(google: StandIn, text: str) -> None:
     assert "stand-in" in message_of(ask(google, text))
 
 
+def test_the_first_of_several_requests_can_be_answered_differently(
+    google: StandIn,
+) -> None:
+    prompt = "x [[first 2 status 503]] [[first 1 wait 0.1]]"
+    codes = [ask(google, prompt).status_code for _ in range(3)]
+    assert codes == [503, 503, 200]
+    assert "stand-in" in message_of(ask(google, "x [[first 2 nonsense]]"))
+
+
+def test_an_answer_can_hold_given_thoughts_usage_and_grounding(
+    google: StandIn,
+) -> None:
+    def given(value: Any) -> str:
+        text = value if isinstance(value, str) else json.dumps(value)
+        return base64.b64encode(text.encode()).decode()
+
+    prompt = (
+        f"x [[think64 {given('Hm.')}]] [[usage64 {given({'promptTokenCount': -1})}]] "
+        f"[[ground64 {given([None])}]]"
+    )
+    answer = ask(google, prompt).json()
+    thoughts = [part for part in parts_of(answer) if "thought" in part]
+    assert thoughts == [{"text": "Hm.", "thought": True}]
+    assert answer["usageMetadata"] == {"promptTokenCount": -1}
+    assert answer["candidates"][0]["groundingMetadata"] == [None]
+
+
+def test_every_model_that_thinks_tells_its_thoughts_when_asked(
+    google: StandIn,
+) -> None:
+    config = {"thinkingConfig": {"includeThoughts": True}}
+    for model in (NB2, LITE):
+        parts = parts_of(ask(google, "a fox", model, **config).json())
+        assert [p for p in parts if p.get("thought") and "text" in p]
+
+
 def test_directives_of_earlier_turns_are_spent(google: StandIn) -> None:
     picture_of(post(google, body_of("[[status 503]]", "Sorry.", "again")))
 
@@ -990,7 +1026,7 @@ def test_predict_lives_behind_a_legacy_gateway_only(google: StandIn) -> None:
     (prediction,) = answer.json()["predictions"]
     assert prediction["mimeType"] == "image/jpeg"
     data = base64.b64decode(prediction["bytesBase64Encoded"])
-    assert Image.open(io.BytesIO(data)).size == (1376, 768)
+    assert Image.open(io.BytesIO(data)).size == (1408, 768)
     assert data == google.sent_images[-1]
 
 
