@@ -3539,6 +3539,13 @@ def own_settings(valves: Any) -> dict[str, Any]:
     return valves if isinstance(valves, dict) else {}
 
 
+def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
+    """The key, or nothing, and whether it is the user's own."""
+    if own_key := _str(own.get("GEMINI_API_KEY")).strip():
+        return own_key, True
+    return ("" if valves.REQUIRE_USER_KEY else api_key(valves).strip()), False
+
+
 def client_for(valves: AdminValves, key: str) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
     return GeminiClient(
@@ -4009,7 +4016,7 @@ async def _persistent(
                 async for event in events:
                     slip = second_chance and not arrived and _is_slip(event)
                     slipped = slipped or slip
-                    arrived = arrived or isinstance(event, Text | Image)
+                    arrived = arrived or _is_result(event)
                     if isinstance(event, Usage):
                         usage = event  # each counts what came before, too
                     elif not slipped:
@@ -4030,6 +4037,11 @@ async def _persistent(
             wait, why = delay * random.uniform(1, 1.2), error.what
         await ask.chat.status(f"{why}; next try in {wait:.0f} s …", done=False)
         await asyncio.sleep(wait)
+
+
+def _is_result(event: Event) -> bool:
+    """Whether an event is something that a second try must not bring again."""
+    return isinstance(event, Image) or (isinstance(event, Text) and not event.thought)
 
 
 def _is_slip(event: Event) -> bool:
@@ -4220,23 +4232,16 @@ class Pipe:
         metadata = __metadata__ if isinstance(__metadata__, dict) else {}
         user = dict(__user__) if isinstance(__user__, dict) else {}
         own = own_settings(user.pop("valves", None))
-        own_key = _str(own.get("GEMINI_API_KEY")).strip()
-        key = own_key or ("" if valves.REQUIRE_USER_KEY else api_key(valves))
+        key, is_own = key_to_use(valves, own)
         chat = HostChat(
             request=__request__,
             user=user,
             chat_id=_str(__chat_id__ or metadata.get("chat_id")),
             message_id=_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
-            secret=key.strip(),
+            secret=key,
         )
-        conversation = read_conversation(
-            body.get("messages"),
-            newest_prompt=_str(metadata.get("base_user_prompt")),
-            files=_attached_files(metadata, __files__),
-            speaker=_str(chat.user.get("name")) if chat.is_channel else "",
-            addressed=_str(get_field(metadata.get("model"), "name")),
-        )
+        conversation = _conversation(body, metadata, __files__, chat)
         task = __task__ or unnamed_task(conversation)
         if task:
             return answer_task(str(task), __task_body__, body.get("messages"))
@@ -4251,13 +4256,25 @@ class Pipe:
             notes=notes,
             chat=chat,
             key=key,
-            own_key=bool(own_key),
+            own_key=is_own,
             valves=valves,
         )
         pieces = compose(ask)
         if body.get("stream"):
             return as_chunks(pieces, model)
         return "".join([p async for p in pieces if isinstance(p, str)]).strip()
+
+
+def _conversation(
+    body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
+) -> Conversation:
+    return read_conversation(
+        body.get("messages"),
+        newest_prompt=_str(metadata.get("base_user_prompt")),
+        files=_attached_files(metadata, files),
+        speaker=_str(chat.user.get("name")) if chat.is_channel else "",
+        addressed=_str(get_field(metadata.get("model"), "name")),
+    )
 
 
 def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
