@@ -68,7 +68,7 @@ class Kind(NamedTuple):
         return ensure_host(self.version, self.python)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
     """A running host with the plugin on it, its people, and Google beside it."""
 

@@ -495,8 +495,9 @@ def wait_for(probe: Callable[[], T | None], what: str, timeout_s: float) -> T:
 
 
 def _output_text(output: Sequence[Json]) -> str:
-    """The text of the structured output, all that 0.10.2 saves."""
-    parts = [part for item in output for part in item.get("content") or []]
+    """The text of the structured output, all that 0.10.2 saves; without thoughts."""
+    messages = [item for item in output if item.get("type") == "message"]
+    parts = [part for item in messages for part in item.get("content") or []]
     return "".join(part.get("text", "") for part in parts)
 
 

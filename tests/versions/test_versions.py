@@ -8,6 +8,7 @@ the version on that the line names. What was found becomes the table in README.m
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import io
 import json
@@ -23,13 +24,15 @@ import pytest
 from PIL import Image
 
 from dev import stage, versions
+from dev.browser import ChatPage, open_browser
+from dev.console import Failure
 from dev.hosts import LOOPBACK
+from dev.manifest import PRODUCT
 from dev.places import Place
 from dev.webui import (
     EVERYBODY,
     Answer,
     ApiError,
-    Chat,
     Client,
     Json,
     picture_links,
@@ -41,8 +44,9 @@ IMAGEN = f"{stage.FUNCTION_ID}.imagen-3.0-generate-002"
 NOT_YOURS = "it has been deleted, or is not yours to use"
 AT_ONCE_S = 2.0  # a second is promised; test machines are noisy
 INSTALLERS = re.compile(r"\b(pip|uv|easy_install|conda)\b")
+NEEDLESS = "needed-by-nobody"  # a package that no index has
 # What the page of settings does with a valve of "type": "password", as it is built.
-MASKED_INPUT = re.compile(r'\?\.input|\.input\)==null\?void 0:\w+\.type\)==="password"')
+MASKED_INPUT = re.compile(r'\.input\)==null\?void 0:\w+\.type\)==="password"')
 
 
 # ── Probes ───────────────────────────────────────────────────────────────────────────
@@ -53,21 +57,17 @@ def loads(on: Place) -> bool:
     function = on.admin.get(f"/api/v1/functions/id/{stage.FUNCTION_ID}")
     assert function["is_active"] is True
     assert function["type"] == "pipe"
-    assert function["content"] == stage.PRODUCT.read_text()
+    assert function["content"] == PRODUCT.read_text()
     assert f"Error loading module: {stage.FUNCTION_ID}" not in on.host.log_tail(10_000)
     return True
 
 
 def installs_nothing(on: Place) -> bool:
-    def installations() -> list[list[str]]:
-        programs = on.started_programs()
-        return [p for p in programs if INSTALLERS.search(" ".join(p))]
-
     assert on.models, "the plugin is there"
-    assert installations() == []
+    assert installations(on) == []
     assert on.packages() == on.packages_before
     # The host does install what a plugin asks for, and this test would see it.
-    front_matter = '"""\ntitle: Needy\nrequirements: needed-by-nobody\n"""\n'
+    front_matter = f'"""\ntitle: Needy\nrequirements: {NEEDLESS}\n"""\n'
     source = f"{front_matter}class Pipe:\n    pass\n"
     about = {"id": "needy", "name": "Needy", "meta": {"description": "needs it"}}
     try:
@@ -76,10 +76,16 @@ def installs_nothing(on: Place) -> bool:
         pass  # it cannot be had
     else:
         on.admin.delete_function("needy")
-    [attempt] = installations()
+    [attempt] = installations(on)
     assert attempt[1:4] == ["-m", "pip", "install"]
-    assert "needed-by-nobody" in attempt
+    assert NEEDLESS in attempt
     return True
+
+
+def installations(on: Place) -> list[list[str]]:
+    """What the host has started to install something."""
+    programs = on.started_programs()
+    return [program for program in programs if INSTALLERS.search(" ".join(program))]
 
 
 @contextmanager
@@ -98,14 +104,14 @@ def website(text: str) -> Iterator[str]:
     server = HTTPServer((LOOPBACK, 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://{LOOPBACK}:{server.server_port}/{stage.PRODUCT.name}"
+        yield f"http://{LOOPBACK}:{server.server_port}/{PRODUCT.name}"
     finally:
         server.shutdown()
         server.server_close()
 
 
 def is_loaded_by_url(on: Place) -> bool:
-    source = stage.PRODUCT.read_text()
+    source = PRODUCT.read_text()
     with website(source) as url:
         try:
             loaded = on.admin.post("/api/v1/functions/load/url", {"url": url})
@@ -171,8 +177,9 @@ def keeps_ids_of_presets(on: Place) -> bool:
     assert base not in {model["id"] for model in on.models}
     with preset(on, base) as painter:
         assert base in {model["id"] for model in on.admin.models()}
-        answer = completed(on.user, "a red fox", model=painter)
-        assert len(pictures(on.user, answer)) == 1
+        # Newer hosts want users to be let in to the model below as well.
+        answer = completed(on.admin, "a red fox", model=painter)
+        assert len(pictures(on.admin, answer)) == 1
         assert "`gemini-2.5-flash-image-preview`" in answer
     return True
 
@@ -228,7 +235,7 @@ def understands_parameters(on: Place) -> bool:
 
 
 def answers_temporary_chats(on: Place) -> bool:
-    place = {"chat_id": "local:temporary", "session_id": "a", "id": "b"}
+    place = {"chat_id": "local:temporary"}
     answer = text_of(on.user.stream(stage.AUTO_MODEL, "a red fox", **place))
     assert made(on) == digests(pictures(on.user, answer))
     return True
@@ -271,7 +278,46 @@ def answers_tasks_itself(on: Place) -> bool:
         return title == "a red fox in the snow" or None
 
     wait_for(is_titled, "the title", 15)
+    for task, key in (("title", "title"), ("tags", "tags"), ("queries", "queries")):
+        form = {"model": stage.AUTO_MODEL, "chat_id": chat.id, "type": "web_search"}
+        messages = [{"role": "user", "content": "a red fox in the snow"}]
+        path = f"/api/v1/tasks/{task}/completions"
+        answer = on.admin.post(path, {**form, "messages": messages})
+        assert key in json.loads(answer["choices"][0]["message"]["content"])
     assert len(asked(on)) == 1
+    return True
+
+
+@functools.cache
+def at_the_page(on: Place) -> Answer:
+    """Draw, reload and change in a browser; the first answer as it is then saved."""
+    with open_browser() as browser:
+        view = ChatPage(browser, on.user)
+        view.open(stage.AUTO_MODEL)
+        view.send("a red fox --search")
+        links = view.wait_for_pictures(1)
+        chat = on.user.open_chat(view.chat_id, stage.AUTO_MODEL)
+        messages = on.user.chat_history(chat.id).values()
+        [answer_id] = [m["id"] for m in messages if m["role"] == "assistant"]
+
+        def saved() -> Answer | None:
+            answer = chat.answer(answer_id)
+            return answer if answer.is_done else None
+
+        answer = wait_for(saved, "the end of the answer", 15)
+        view.page.get_by_text("≈ $").wait_for()
+        view.page.reload()
+        assert view.wait_for_pictures(1) == links
+        view.send("make it blue")
+        view.wait_for_pictures(2)
+        view.page.get_by_text("≈ $").nth(1).wait_for()
+    assert received(on) == made(on)[:1]
+    assert_good(answer)
+    return answer
+
+
+def works_at_the_page(on: Place) -> bool:
+    assert at_the_page(on).picture_links
     return True
 
 
@@ -343,7 +389,7 @@ def guards_links(on: Place) -> bool:
     return True
 
 
-def guards_bare_ids(on: Place) -> bool:
+def guards_ids(on: Place) -> bool:
     file = on.user.upload("secret.png", "image/png", drawn("PNG"))
     parts = [
         {"type": "text", "text": "make it blue"},
@@ -364,14 +410,15 @@ def shares_pictures(on: Place) -> bool:
     chat = on.user.new_chat(stage.AUTO_MODEL)
     [link] = chat.ask("a red fox").picture_links
     assert on.second_user.fetch(link).status_code in (401, 403, 404)
-    shared = on.user.post(f"/api/v1/chats/{chat.id}/share", {})["share_id"]
+    share = on.user.post(f"/api/v1/chats/{chat.id}/share", {})
+    share_id = share["share_id"] or share["id"]  # older hosts answer with the copy
     grant = {**EVERYBODY, "principal_id": on.second_user.user_id}
     path = f"/api/v1/chats/shared/{chat.id}/access/update"
     try:
         on.user.post(path, {"access_grants": [grant]})
     except ApiError as refusal:
         assert refusal.status in (404, 405), refusal  # shared is shared with all
-    clone = on.second_user.post(f"/api/v1/chats/{shared}/clone/shared")
+    clone = on.second_user.post(f"/api/v1/chats/{share_id}/clone/shared")
     answer = on.second_user.open_chat(clone["id"], stage.AUTO_MODEL).ask("make it blue")
     if on.second_user.fetch(link).ok:
         assert received(on) == made(on)[:1]
@@ -379,6 +426,66 @@ def shares_pictures(on: Place) -> bool:
         return True
     assert_not_taken(on, answer)
     return False
+
+
+# ── Channels
+
+
+class Channel:
+    """A channel of everybody, in which the plugin's first model can be asked."""
+
+    def __init__(self, on: Place) -> None:
+        config = on.admin.get("/api/v1/auths/admin/config")
+        on.admin.post("/api/v1/auths/admin/config", {**config, "ENABLE_CHANNELS": True})
+        people = (on.user, on.second_user)
+        grants = [
+            {**EVERYBODY, "principal_id": person.user_id, "permission": permission}
+            for person in people
+            for permission in ("read", "write")
+        ]
+        form = {"name": "painters", "access_grants": grants, "access_control": None}
+        self.id = on.admin.post("/api/v1/channels/create", form)["id"]
+        self._path = f"/api/v1/channels/{self.id}/messages"
+
+    def ask(self, member: Client, text: str, thread: str = "") -> tuple[str, str]:
+        """Mention the model, in a thread if there is one; the answer and the thread."""
+        content = f"<@M:{stage.AUTO_MODEL}|Gemini Image> {text}"
+        form: Json = {"content": content, "parent_id": thread or None, "data": {}}
+        message = member.post(f"{self._path}/post", form)
+        thread = thread or message["id"]
+
+        def answers() -> list[Json]:
+            messages = member.get(f"{self._path}/{thread}/thread")
+            by_models = [m for m in messages if (m["meta"] or {}).get("model_id")]
+            return [m for m in by_models if m["created_at"] > message["created_at"]]
+
+        def answer() -> str | None:
+            done = [m for m in answers() if m["meta"].get("done")]
+            return str(done[0]["content"]) if done else None
+
+        # Where models take part, an empty message is there before they answer.
+        wait_for(lambda: answers() or None, "a message of the model", 3)
+        return wait_for(answer, f"the answer to {text!r}", 8), thread
+
+
+def works_in_channels(on: Place) -> bool:
+    channel = Channel(on)
+    try:
+        answer, thread = channel.ask(on.user, "a red fox")
+    except Failure:
+        return False  # no model ever answers
+    if not answer:
+        return False  # whatever a model answers is lost
+    assert made(on) == digests(pictures(on.user, answer))
+    [link] = picture_links(answer)
+    if not on.second_user.fetch(link).ok:
+        return False  # the plugin is not told of the channel
+    assert texts(on) == ["a red fox"]
+    edit, _ = channel.ask(on.second_user, "make it blue", thread)
+    assert received(on) == made(on)[:1]
+    assert len(pictures(on.user, edit)) == 1
+    assert notes_of(edit) == []
+    return True
 
 
 # ── Presets
@@ -416,7 +523,7 @@ def follows_presets(on: Place) -> bool:
     return True
 
 
-def follows_custom_parameters(on: Place) -> bool:
+def follows_parameters(on: Place) -> bool:
     with preset(on, custom_params={"aspect_ratio": "21:9"}) as painter:
         answer = on.user.new_chat(painter).ask("a red fox")
     assert len(pictures(on.user, answer)) == 1
@@ -424,49 +531,117 @@ def follows_custom_parameters(on: Place) -> bool:
     return config(request).get("aspectRatio") == "21:9"
 
 
+# ── Settings, and what comes with a picture
+
+
+def follows_settings_of_users(on: Place) -> bool:
+    before = on.user.user_valves(stage.FUNCTION_ID)
+    on.user.set_user_valves(stage.FUNCTION_ID, ASPECT_RATIO="21:9")
+    try:
+        answer = on.user.new_chat(stage.AUTO_MODEL).ask("a red fox")
+        completed(on.second_user, "a red fox")
+        completed(on.user, "a red fox --ar 3:4")
+    finally:
+        on.user.replace_user_valves(stage.FUNCTION_ID, before)
+    assert len(pictures(on.user, answer)) == 1
+    ratios = [config(request).get("aspectRatio") for request in asked(on)]
+    assert ratios == ["21:9", None, "3:4"]
+    assert texts(on) == ["a red fox"]
+    return True
+
+
+def makes_several(on: Place) -> bool:
+    chat = on.user.new_chat(stage.AUTO_MODEL)
+    answer = chat.ask("a red fox --n 3")
+    assert sorted(digests(pictures(on.user, answer))) == sorted(made(on))
+    assert len(made(on)) == 3
+    assert "|---|---|---|" in answer.content
+    chat.ask("make them blue")
+    assert sorted(received(on)) == sorted(made(on)[:3])
+    return True
+
+
+def keeps_usage(on: Place) -> bool:
+    usage = at_the_page(on).raw["usage"]
+    assert usage["completion_tokens_details"]["image_tokens"] == 1120
+    assert usage["cost"] > 0.03
+    return True
+
+
+def sends_usage(on: Place) -> bool:
+    events = list(on.user.stream(stage.AUTO_MODEL, "a red fox"))
+    usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
+    [usage] = usages
+    assert usage["completion_tokens_details"]["image_tokens"] == 1120
+    return True
+
+
+def keeps_sources(on: Place) -> bool:
+    sources = at_the_page(on).raw["sources"]
+    assert {"https://example.org/foxes", "https://example.net/fox-page"} <= {
+        source["source"]["url"] for source in sources
+    }
+    return True
+
+
+def keeps_suggestions(on: Place) -> bool:
+    return "red fox winter coat" in "".join(at_the_page(on).raw.get("embeds") or [])
+
+
+def folds_thoughts(on: Place) -> bool:
+    chat = on.user.new_chat(stage.AUTO_MODEL)
+    answer = chat.ask("a red fox --thoughts")
+    assert len(pictures(on.user, answer)) == 1
+    assert "lay out the scene" in str(answer.raw)
+    folded = re.compile(r"<details type=.reasoning.*?</details>", re.DOTALL)
+    assert "lay out the scene" not in folded.sub("", answer.content)
+    chat.ask("make it blue")
+    assert "lay out the scene" not in str(asked(on)[-1]["body"])
+    assert received(on) == made(on)[:1]
+    return True
+
+
 # ── Stop
 
 
-def stopped(on: Place, prompt: str) -> Answer:
-    """Have an answer begin, press Stop, and see that it is over; what was saved."""
+def stopped(on: Place, prompt: str, status: int | None) -> Answer:
+    """Press Stop once Google's answer is that far; what is then saved."""
     chat = on.user.new_chat(stage.AUTO_MODEL)
     message_id = chat.send(prompt)
-    wait_for(lambda: begun(on) or None, "the head of Google's answer", 15)
-    time.sleep(0.3)  # some of the body as well
+
+    def is_that_far() -> bool | None:
+        return [r["status"] for r in asked(on)] == [status] or None
+
+    wait_for(is_that_far, "the request", 15)
     since = time.time()
     chat.stop()
 
     def has_hung_up() -> bool | None:
-        return all(request["disconnected"] for request in asked(on)) or None
+        return asked(on)[0]["disconnected"] or None
 
     wait_for(has_hung_up, "the end of the connection", AT_ONCE_S)
     assert asked(on)[0]["finished"] - since < AT_ONCE_S
-    answer = closed(chat, message_id)
+
+    def closed() -> Answer | None:
+        answer = chat.answer(message_id)
+        is_closed = answer.statuses and answer.statuses[-1]["done"]
+        return answer if is_closed and not on.user.running_tasks(chat.id) else None
+
+    answer = wait_for(closed, "the end of the line of progress", AT_ONCE_S)
     assert answer.statuses[-1]["description"] == "Stopped"
-    assert not on.user.running_tasks(chat.id)
+    assert len(asked(on)) == 1
     assert len(pictures(on.user, chat.ask("and now a cat"))) == 1
     return answer
 
 
-def begun(on: Place) -> bool:
-    return any(r["status"] == 200 and r["finished"] is None for r in asked(on))
-
-
-def closed(chat: Chat, message_id: str) -> Answer:
-    def last() -> Answer | None:
-        found = chat.answer(message_id)
-        return found if found.statuses and found.statuses[-1]["done"] else None
-
-    return wait_for(last, "a closing status", 5)
-
-
 def stops(on: Place) -> bool:
-    stopped(on, "a fox [[wait 30]]" if False else "a fox [[pause 30]]")
+    answer = stopped(on, "a fox [[wait 30]]", None)
+    assert "⚠️" not in answer.content
     return True
 
 
 def keeps_words_before_stop(on: Place) -> bool:
-    answer = stopped(on, "a fox [[say Here it comes.]] [[pause 30]]")
+    answer = stopped(on, "a fox [[say Here it comes.]] [[pause 30]]", 200)
     assert "⚠️" not in answer.content
     return "Here it comes." in answer.content
 
@@ -480,52 +655,73 @@ class Capability(NamedTuple):
     name: str
     probe: Callable[[Place], bool]
     since: str = ""  # the first version of the host that has it
-    without: tuple[str, ...] = ()  # later versions that lack it all the same
+    but: tuple[str, ...] = ()  # later versions that lack it all the same
     why: str = ""  # some hosts lack it
 
     def is_expected(self, version: str) -> bool:
         """Whether a host of that version must have it."""
-        return numbers(version) >= numbers(self.since) and version not in self.without
+        return numbers(version) >= numbers(self.since) and version not in self.but
 
 
 def numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split("."))) if version else ()
 
 
+# Why some hosts lack something, as the table's footnotes say it.
+OLD_LOADING = "Where a function cannot be loaded by URL, it is pasted or imported."
+BARE = "These show administrators every setting as it is."
+NOT_DONE = "These end the stream without it."
+LEAKY = ("0.6.43", "0.8.12")
+LEAK = (
+    "These put any file whose id stands in the place of a picture's address into the "
+    "request themselves, before the plugin sees it."
+)
+UNSHARED = "These share no files with a chat; a note says what was left out."
+CHANNELS = (
+    "0.6.5 has no models in channels, 0.6.43 and 0.10.2 lose what any model answers "
+    "there, and 0.8.12 shows the picture only to the one who asked."
+)
+NO_EMBEDS = "0.6.5 has no place for them."
+NO_CUSTOM = "These know no parameters of one's own in presets."
+
 CAPABILITIES = (
     Capability("Loads unchanged, without an error", loads),
     Capability("Installs nothing", installs_nothing),
-    Capability("Load by URL", is_loaded_by_url, "0.6.43", why="Paste or import."),
-    Capability("Update in place, settings stay", is_updated_in_place),
-    Capability("The key is masked", masks_the_key, "0.8.12", why="Shown as text."),
-    Capability("List of models", lists_models),
+    Capability("Load by URL", is_loaded_by_url, "0.6.43", why=OLD_LOADING),
+    Capability("Update in place; settings stay", is_updated_in_place),
+    Capability("The key is masked in the settings", masks_the_key, "0.8.12", why=BARE),
+    Capability("The list of models", lists_models),
     Capability("Retired models answer", answers_as_a_retired_model),
-    Capability("Retired ids of presets stay", keeps_ids_of_presets),
-    Capability("A picture in a chat, kept as a file", makes_pictures_in_chats),
-    Capability("API clients, streaming", streams_to_api_clients),
-    Capability("`[DONE]` ends a stream", ends_streams, "0.9.6", why="Not sent."),
-    Capability("API clients, not streaming", answers_api_clients),
+    Capability("Retired ids stay listed for presets", keeps_ids_of_presets),
+    Capability("Draw, reload and change at the page", works_at_the_page),
+    Capability("Pictures in chats, kept as files", makes_pictures_in_chats),
+    Capability("Pictures for API clients, streaming", streams_to_api_clients),
+    Capability("… with `[DONE]` at the end", ends_streams, "0.9.6", why=NOT_DONE),
+    Capability("Pictures for API clients, not streaming", answers_api_clients),
     Capability("Parameters of a request", understands_parameters),
     Capability("Temporary chats", answers_temporary_chats),
     Capability("Failures are sentences", says_what_failed),
-    Capability("A picture is shown if storage fails", shows_what_it_cannot_store),
-    Capability("Titles and tags at no cost", answers_tasks_itself),
-    Capability("Edit: the next message changes the picture", edits),
-    Capability("Edit by API clients", edits_for_api_clients),
+    Capability("What cannot be stored is shown", shows_what_it_cannot_store),
+    Capability("Titles and other tasks at no cost", answers_tasks_itself),
+    Capability("Changes to a picture", edits),
+    Capability("Changes for API clients", edits_for_api_clients),
     Capability("Attached pictures", takes_attached_pictures),
-    Capability("Deleted pictures are noted", notes_deleted_pictures),
-    Capability("Links to files of others yield nothing", guards_links),
-    Capability(
-        "Ids of files of others yield nothing",
-        guards_bare_ids,
-        without=("0.6.43", "0.8.12"),
-        why="The host itself hands out a file whose id is put in place of a picture.",
-    ),
-    Capability("Shared chats", shares_pictures, "0.6.43", why="Only the owner."),
-    Capability("Presets: system prompt", follows_presets),
-    Capability("Presets: parameters", follows_custom_parameters, "0.6.43", why="None."),
+    Capability("Deleted pictures are told of", notes_deleted_pictures),
+    Capability("Links yield no files of others", guards_links),
+    Capability("Ids yield no files of others", guards_ids, but=LEAKY, why=LEAK),
+    Capability("Copies of shared chats go on", shares_pictures, "0.6.43", why=UNSHARED),
+    Capability("Channels", works_in_channels, "0.9.6", but=("0.10.2",), why=CHANNELS),
+    Capability("System prompts of presets", follows_presets),
+    Capability("Parameters of presets", follows_parameters, "0.6.43", why=NO_CUSTOM),
+    Capability("Settings of users", follows_settings_of_users),
+    Capability("Several pictures of one prompt", makes_several),
+    Capability("Token counts and price with the message", keeps_usage),
+    Capability("Token counts for API clients", sends_usage),
+    Capability("Sources of a search", keeps_sources),
+    Capability("Suggestions of a search", keeps_suggestions, "0.6.43", why=NO_EMBEDS),
+    Capability("Thoughts, folded, and never sent back", folds_thoughts),
     Capability("Stop", stops),
-    Capability("Words before Stop stay", keeps_words_before_stop, why=""),
+    Capability("Words before Stop stay", keeps_words_before_stop),
 )
 
 found: dict[str, dict[str, bool]] = {}
@@ -541,6 +737,8 @@ def test_it_works(on: Place, capability: Capability) -> None:
 
 
 def test_what_works_is_recorded(place: Place) -> None:
+    assert [i for i in installations(place) if NEEDLESS not in i] == []
+    assert place.packages() == place.packages_before
     works = found.get(str(place.kind), {})
     if list(works) == [c.name for c in CAPABILITIES]:
         reasons = {c.name: c.why for c in CAPABILITIES}
