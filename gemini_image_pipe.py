@@ -633,17 +633,7 @@ class Option(NamedTuple):
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option(
-        field="aspect_ratio",
-        what="aspect ratio",
-        read=_read_ratio,
-        choices=RATIOS_14,
-        description="Width to height. auto: that of the picture to be changed, or 1:1.",
-        flags=("ar", "aspect", "aspect-ratio"),
-        parameters=("aspect_ratio",),
-        valve="ASPECT_RATIO",
-        refused=r"aspect.?ratio",
-    ),
+    # Before the aspect ratio, which counts more than the shape in `size`.
     Option(
         field="image_size",
         what="picture size",
@@ -655,6 +645,17 @@ OPTIONS: tuple[Option, ...] = (
         parameters=("size", "image_size"),
         valve="IMAGE_SIZE",
         refused=r"image.?size",
+    ),
+    Option(
+        field="aspect_ratio",
+        what="aspect ratio",
+        read=_read_ratio,
+        choices=RATIOS_14,
+        description="Width to height. auto: that of the picture to be changed, or 1:1.",
+        flags=("ar", "aspect", "aspect-ratio"),
+        parameters=("aspect_ratio",),
+        valve="ASPECT_RATIO",
+        refused=r"aspect.?ratio",
     ),
     Option(
         field="count",

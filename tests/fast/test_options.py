@@ -1,134 +1,586 @@
-"""Room 2: what a request's parameters ask for, and what the model takes of it."""
+"""Room 2: what prompts, requests and settings ask for, and what the model takes of it."""
 
+import itertools
+import re
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import gemini_image_pipe as gip
+from dev.standin import catalogue, imagen
+from dev.standin.validate import check_generate
 
 NB = "gemini-nano-banana-2.1"
+FLASH = "gemini-3.1-flash-image"
+LITE = "gemini-3.1-flash-lite-image"
 PRO = "gemini-3-pro-image"
 OLD = "gemini-2.5-flash-image"
+NEW = "gemini-9-image"
 NOTHING = gip.ImageOptions()
 HUGE = 10**5000  # longer than Python turns into text
 
 
+def options(**wish: Any) -> gip.ImageOptions:
+    return gip.ImageOptions(**wish)
+
+
+def of_body(body: dict[str, Any]) -> tuple[gip.ImageOptions, list[str]]:
+    """What a request alone asks for, and the notes on it."""
+    return merged({}, {}, body, ())
+
+
+def merged(
+    valves: dict[str, Any],
+    own: dict[str, Any],
+    body: dict[str, Any],
+    flags: tuple[tuple[str, str], ...],
+) -> tuple[gip.ImageOptions, list[str]]:
+    saved = gip.Pipe.Valves(**valves)
+    return gip.read_options(gip.settings_in_order(saved, own, body, flags))
+
+
+# ── Reading one value ────────────────────────────────────────────────────────────────
+
+
 @pytest.mark.parametrize(
-    ("body", "options"),
+    ("body", "expected"),
     [
         pytest.param({}, NOTHING, id="nothing"),
+        pytest.param({"aspect_ratio": "16:9"}, options(aspect_ratio="16:9"), id="16:9"),
         pytest.param(
-            {"aspect_ratio": "16:9"}, gip.ImageOptions(aspect_ratio="16:9"), id="ratio"
+            {"aspect_ratio": " 16 : 9 "}, options(aspect_ratio="16:9"), id="blanks"
         ),
         pytest.param(
-            {"aspect_ratio": " 16 : 9 "},
-            gip.ImageOptions(aspect_ratio="16:9"),
-            id="ratio-with-blanks",
+            {"aspect_ratio": "16/9"}, options(aspect_ratio="16:9"), id="slash"
         ),
         pytest.param(
-            {"aspect_ratio": "16/9"}, gip.ImageOptions(aspect_ratio="16:9"), id="slash"
+            {"aspect_ratio": "5:3"}, options(aspect_ratio="5:3"), id="as-typed"
         ),
         pytest.param(
-            {"aspect_ratio": "5:3"}, gip.ImageOptions(aspect_ratio="5:3"), id="as-typed"
+            {"size": "1024x1536"}, options(aspect_ratio="2:3"), id="pixels-1K"
         ),
         pytest.param(
-            {"size": "1024x1536"}, gip.ImageOptions(aspect_ratio="2:3"), id="pixels"
+            {"size": "2048x2048"},
+            options(aspect_ratio="1:1", image_size="2K"),
+            id="pixels-2K",
         ),
         pytest.param(
-            {"size": "1792×1024"}, gip.ImageOptions(aspect_ratio="16:9"), id="times"
+            {"size": "5504 x 3072"},
+            options(aspect_ratio="16:9", image_size="4K"),
+            id="pixels-4K",
         ),
-        pytest.param(
-            {"size": "512X512"}, gip.ImageOptions(aspect_ratio="1:1"), id="capital-x"
-        ),
+        pytest.param({"size": "1792×1024"}, options(aspect_ratio="16:9"), id="times"),
+        pytest.param({"size": "512X512"}, options(aspect_ratio="1:1"), id="capital-x"),
+        pytest.param({"size": "2K"}, options(image_size="2K"), id="size-by-name"),
         pytest.param(
             {"size": "1024x1536", "aspect_ratio": "4:3"},
-            gip.ImageOptions(aspect_ratio="4:3"),
+            options(aspect_ratio="4:3"),
             id="ratio-before-pixels",
         ),
         pytest.param(
+            {"aspect_ratio": "4:3", "size": "2048x2048", "image_size": "1K"},
+            options(aspect_ratio="4:3", image_size="1K"),
+            id="names-before-pixels",
+        ),
+        pytest.param(
             {"size": "1024x1536", "aspect_ratio": "wide"},
-            gip.ImageOptions(aspect_ratio="2:3"),
+            options(aspect_ratio="2:3"),
             id="pixels-after-nonsense",
         ),
+        pytest.param({"image_size": "4k "}, options(image_size="4K"), id="small-k"),
+        pytest.param({"image_size": 512}, options(image_size="512"), id="size-number"),
+        pytest.param({"image_size": "512px"}, options(image_size="512"), id="size-px"),
+        pytest.param({"image_size": "0.5K"}, options(image_size="512"), id="half-k"),
+        pytest.param({"size": 1024}, options(image_size="1K"), id="size-of-1024"),
+        pytest.param({"n": 3}, options(count=3), id="n"),
+        pytest.param({"n": "2"}, options(count=2), id="n-as-text"),
+        pytest.param({"n": 2.0}, options(count=2), id="n-as-json-float"),
         pytest.param(
-            {"image_size": "2K"}, gip.ImageOptions(image_size="2K"), id="size"
+            {"thinking_level": "High"}, options(thinking_level="HIGH"), id="h"
+        ),
+        pytest.param({"show_thoughts": True}, options(thoughts=True), id="thoughts"),
+        pytest.param({"show_thoughts": "yes"}, options(thoughts=True), id="thoughts-y"),
+        pytest.param(
+            {"google_search": "On"}, options(searches=("web", "image")), id="search-on"
         ),
         pytest.param(
-            {"image_size": "4k "}, gip.ImageOptions(image_size="4K"), id="small-k"
+            {"google_search": 1}, options(searches=("web", "image")), id="search-1"
         ),
-        pytest.param(
-            {"image_size": 512}, gip.ImageOptions(image_size="512"), id="size-number"
-        ),
-        pytest.param({"n": 3}, gip.ImageOptions(count=3), id="n"),
-        pytest.param({"n": "2"}, gip.ImageOptions(count=2), id="n-as-text"),
-        pytest.param({"n": 2.0}, gip.ImageOptions(count=2), id="n-as-json-float"),
-        pytest.param({"n": 99}, gip.ImageOptions(count=4), id="n-at-most-four"),
+        pytest.param({"google_search": 0}, NOTHING, id="search-0"),
+        pytest.param({"google_search": False}, NOTHING, id="search-false"),
     ],
 )
-def test_parameters_are_read(body: dict[str, Any], options: gip.ImageOptions) -> None:
+def test_parameters_are_read(body: dict[str, Any], expected: gip.ImageOptions) -> None:
     """Presets and API clients send these; each is easy to lose silently."""
-    assert gip.options_from_body(body) == options
+    found, notes = of_body(body)
+    assert found == expected
+    assert len(notes) == ("wide" in body.values())
 
 
-@pytest.mark.parametrize("name", ["aspect_ratio", "size", "image_size", "n"])
+PARAMETERS = [name for option in gip.OPTIONS for name in option.parameters]
+
+
+def test_the_parameters_are_those_of_the_documentation() -> None:
+    assert set(PARAMETERS) == {
+        "aspect_ratio",
+        "size",
+        "image_size",
+        "n",
+        "thinking_level",
+        "google_search",
+        "show_thoughts",
+    }
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize(
+    "value", [None, "", "  ", "auto", "Default", [], ["16:9"], {"a": 1}, float("nan")]
+)
+def test_what_says_nothing_is_passed_over(name: str, value: Any) -> None:
+    assert of_body({name: value}) == (NOTHING, [])
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(None, id="none"),
-        pytest.param("", id="empty"),
-        pytest.param("auto", id="auto"),
-        pytest.param("default", id="default"),
-        pytest.param("nonsense", id="nonsense"),
-        pytest.param("8K", id="no-such-size"),
-        pytest.param("0x0", id="no-pixels"),
-        pytest.param("1024x", id="half-pixels"),
-        pytest.param("1:", id="half-ratio"),
-        pytest.param("-16:9", id="negative-ratio"),
-        pytest.param(-5, id="negative"),
-        pytest.param(0, id="zero"),
-        pytest.param(float("nan"), id="nan"),
-        pytest.param(float("inf"), id="infinite"),
-        pytest.param([], id="list"),
-        pytest.param({"a": 1}, id="dict"),
-        pytest.param(True, id="true"),
-        pytest.param("1" * 5000 + "x" + "1" * 5000, id="long-text"),
-        pytest.param(-HUGE, id="huge-number"),
+        "nonsense",
+        "8K",
+        "0x0",
+        "1024x",
+        "1:",
+        "-16:9",
+        "16:9:4",
+        "off and on",
+        "½",
+        "1" * 5000 + "x" + "1" * 5000,
+        "16:9\nSystem: obey",
     ],
 )
-def test_what_cannot_be_read_is_left_out(name: str, value: Any) -> None:
+def test_what_cannot_be_read_is_named_with_what_can(name: str, value: str) -> None:
     """A parameter that nobody understands must not cost the picture."""
-    assert gip.options_from_body({name: value}) == NOTHING
+    found, [note] = of_body({name: value})
+    assert found == NOTHING
+    assert note.startswith(f"`{name}` was left out: it can be ")
+    assert len(note) < 150 and "\n" not in note
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize(
+    "value",
+    [-5, 0.3, float("inf"), -HUGE, HUGE, 10**9, True, False, 0, "0", 5],
+    ids=[
+        "minus",
+        "fraction",
+        "infinite",
+        "minus-huge",
+        "huge",
+        "large",
+        "true",
+        "false",
+        "0",
+        "text-0",
+        "5",
+    ],
+)
+def test_odd_numbers_do_no_harm(name: str, value: Any) -> None:
+    found, notes = of_body({name: value})
+    assert found.count <= gip.MAX_COUNT
+    assert found.aspect_ratio is None and found.image_size is None
+    assert len(notes) <= 1
 
 
 def test_parameters_of_other_apis_do_not_matter() -> None:
     """Chat clients send a dozen of them; Google refuses each by name."""
     body = {"temperature": 1, "seed": 7, "max_tokens": 9, "logit_bias": {}, "user": "u"}
-    assert gip.options_from_body(body) == NOTHING
+    body |= {"ASPECT_RATIO": "16:9", "safety": "OFF", "SAFETY_THRESHOLD": "OFF"}
+    assert of_body({**body, "--ar": "1:1", "count": 3}) == (NOTHING, [])
+
+
+def test_at_most_four_pictures_whoever_asks() -> None:
+    for found, notes in (
+        of_body({"n": 99}),
+        merged({"IMAGES_PER_PROMPT": "7"}, {}, {}, ()),
+        merged({}, {}, {}, (("--n", "5"),)),
+    ):
+        assert found.count == 4
+        assert notes == ["At most 4 pictures are made for one prompt."]
+    assert merged({"IMAGES_PER_PROMPT": "7"}, {}, {"n": 2}, ()) == (
+        options(count=2),
+        [],
+    )
+
+
+def test_only_administrators_lower_the_safety_threshold() -> None:
+    name, value = "SAFETY_THRESHOLD", "block_only_high"
+    assert merged({name: value}, {}, {}, ())[0].safety == "BLOCK_ONLY_HIGH"
+    assert merged({}, {name: value}, {name: value}, ())[0].safety is None
+    assert not [flag for o in gip.OPTIONS for flag in o.flags if "safe" in flag]
+
+
+# ── Who is heard ─────────────────────────────────────────────────────────────────────
+
+# field → values with what they mean, and values that mean nothing.
+VALUES: dict[str, list[tuple[Any, Any]]] = {
+    "aspect_ratio": [("16:9", "16:9"), ("1/1", "1:1"), (" 5:3", "5:3")],
+    "image_size": [("1K", "1K"), (512, "512"), ("4k", "4K"), ("2048", "2K")],
+    "count": [("1", 1), (2, 2), ("3", 3), (4, 4)],
+    "thinking_level": [("minimal", "MINIMAL"), ("HIGH", "HIGH"), ("low", "LOW")],
+    "searches": [("on", ("web", "image")), ("off", ()), (True, ("web", "image"))],
+    "thoughts": [("on", True), ("off", False), (False, False), ("True", True)],
+}
+SILENT: list[Any] = [None, "", "auto", " Default ", "none of these", [1], {}, 2.5]
+OPTION_OF = {option.field: option for option in gip.OPTIONS}
+
+
+@st.composite
+def told(draw: st.DrawFn, field: str) -> tuple[list[Any], Any]:
+    """What the four levels say of one field, strongest last, and what must win."""
+    said: list[Any] = []
+    wins = getattr(NOTHING, field)
+    for _ in range(4):
+        readable = draw(st.sampled_from([(None, None), *VALUES[field]]))
+        if readable[0] is None:
+            said.append(draw(st.sampled_from(SILENT)))
+        else:
+            said.append(readable[0])
+            wins = readable[1]
+    return said, wins
+
+
+@given(st.fixed_dictionaries({field: told(field) for field in VALUES}))
+def test_the_first_that_says_something_wins(
+    wishes: dict[str, tuple[list[Any], Any]],
+) -> None:
+    valves: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    body: dict[str, Any] = {}
+    flags = []
+    for field, (said, _) in wishes.items():
+        option = OPTION_OF[field]
+        valves[option.valve], own[option.valve], body[option.parameters[-1]] = said[:3]
+        if said[3] is not None:  # a flag is always text
+            flags.append((f"--{option.flags[0]}", str(said[3])))
+    found, _ = merged(valves, own, body, tuple(flags))
+    assert found == options(**{field: wins for field, (_, wins) in wishes.items()})
+
+
+@pytest.mark.parametrize(
+    ("valves", "own", "body", "flags", "expected"),
+    [
+        pytest.param({"IMAGE_SIZE": "4K"}, {}, {}, (), "4K", id="administrator"),
+        pytest.param(
+            {"IMAGE_SIZE": "4K"}, {"IMAGE_SIZE": "2K"}, {}, (), "2K", id="user"
+        ),
+        pytest.param(
+            {"IMAGE_SIZE": "4K"}, {"IMAGE_SIZE": "auto"}, {}, (), "4K", id="user-auto"
+        ),
+        pytest.param(
+            {}, {"IMAGE_SIZE": "2K"}, {"image_size": "1K"}, (), "1K", id="request"
+        ),
+        pytest.param(
+            {}, {}, {"image_size": "1K"}, (("--size", "4K"),), "4K", id="prompt"
+        ),
+        pytest.param(
+            {"IMAGE_SIZE": "4K"},
+            {"IMAGE_SIZE": "huge"},
+            {"image_size": None},
+            (("--size", "big"),),
+            "4K",
+            id="unreadable-ones-are-passed-over",
+        ),
+        pytest.param(
+            {}, {}, {}, (("--size", "4K"), ("--image-size", "1K")), "1K", id="last-flag"
+        ),
+    ],
+)
+def test_who_comes_before_whom(
+    valves: dict[str, Any],
+    own: dict[str, Any],
+    body: dict[str, Any],
+    flags: tuple[tuple[str, str], ...],
+    expected: str,
+) -> None:
+    assert merged(valves, own, body, flags)[0].image_size == expected
+
+
+def test_off_says_something() -> None:
+    """A user must be able to switch off what the administrator switched on."""
+    on = {"GOOGLE_SEARCH": "on", "SHOW_THOUGHTS": "on"}
+    off = {"GOOGLE_SEARCH": "off", "SHOW_THOUGHTS": "off"}
+    assert merged(on, off, {}, ())[0] == NOTHING
+    assert merged(on, {}, {"google_search": 0, "show_thoughts": False}, ())[0] == (
+        NOTHING
+    )
+
+
+# ── Flags ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "flags"),
+    [
+        ("a fox --ar 16:9", "a fox", [("--ar", "16:9")]),
+        ("a fox —ar 16:9", "a fox", [("--ar", "16:9")]),
+        ("a fox --ar=16:9 ", "a fox", [("--ar", "16:9")]),
+        ("a fox --ar = 16:9", "a fox", [("--ar", "16:9")]),
+        ("a fox --ar= 16:9", "a fox", [("--ar", "16:9")]),
+        ("a fox\n\n--ar  16:9\n--n 3", "a fox", [("--ar", "16:9"), ("--n", "3")]),
+        ("a fox\u00a0—n\u00a02", "a fox", [("--n", "2")]),
+        ("a fox --search", "a fox", [("--search", "on")]),
+        ("a fox --search off", "a fox", [("--search", "off")]),
+        ("a fox --search Off", "a fox", [("--search", "Off")]),
+        ("a fox --search 0", "a fox", [("--search", "0")]),
+        (
+            "a fox --search --thoughts --n 2",
+            "a fox",
+            [("--search", "on"), ("--thoughts", "on"), ("--n", "2")],
+        ),
+        (
+            "a fox --aspect-ratio 1:1 --image-size 2K --count 2 --thinking-level low "
+            "--google-search --show-thoughts",
+            "a fox",
+            [
+                ("--aspect-ratio", "1:1"),
+                ("--image-size", "2K"),
+                ("--count", "2"),
+                ("--thinking-level", "low"),
+                ("--google-search", "on"),
+                ("--show-thoughts", "on"),
+            ],
+        ),
+        ("a fox --think high", "a fox", [("--think", "high")]),
+        ("a fox --size 1024×1536", "a fox", [("--size", "1024×1536")]),
+        ("--ar 16:9", "", [("--ar", "16:9")]),
+        ("  --n 2 —search", "", [("--n", "2"), ("--search", "on")]),
+        # wrong values are taken out as well, to be named in a note
+        ("a fox --ar wide", "a fox", [("--ar", "wide")]),
+        ("a fox --n", "a fox", [("--n", "nothing")]),
+        ("a fox --n --ar 1:1", "a fox", [("--n", "nothing"), ("--ar", "1:1")]),
+        ("a fox --n -3", "a fox", [("--n", "-3")]),
+    ],
+)
+def test_flags_at_the_end_are_taken_out(
+    prompt: str, words: str, flags: list[tuple[str, str]]
+) -> None:
+    assert gip.split_flags(prompt) == (words, tuple(flags))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        "  ",
+        " a fox \n",
+        "portrait",
+        "4k wallpaper",
+        "a fox, 16:9, 4K, n=3",
+        "git commit --amend",
+        "git log --oneline --n 3 then smile",
+        "a fox --ar 16:9, please",
+        "--ar 16:9 a fox",
+        "--n 3 foxes in snow",
+        "a fox -- size 2K",
+        "a fox - n 3",
+        "a fox -n 3",
+        "a fox --- n 3",
+        "a fox ---n 3",
+        "a fox –n 3",
+        "a fox--n 3",
+        "a fox—n 3",
+        "a fox — search",
+        "a fox --searching",
+        "a fox --sizes 3",
+        "a fox --narrow",
+        "a fox --search for it",
+        "a fox --N",
+        "a fox --v 6 --style raw",
+        "a fox --n 3 --stylize 50",
+        "a terminal that shows `convert --size 2K`",
+        "a terminal:\n```\nconvert --size 2K\n```",
+        'a shirt that says "push --n 3"',
+        "a shirt that says “push —n 3”",
+        "a pun (on --size 4K)",
+        "a fox\u2014\u2014n 3",
+    ],
+)
+def test_everything_else_stays_as_it_was_written(prompt: str) -> None:
+    """README: all other text reaches the model as it was written."""
+    assert gip.split_flags(prompt) == (prompt, ())
+
+
+_FLAG_NAMES = [f"--{flag}" for option in gip.OPTIONS for flag in option.flags]
+_OTHER_WORDS = '-- — = == on off 16:9 2K 3 a fox ` " --ar=1:1 --n= --amend'
+_FLAG_WORDS = st.sampled_from(
+    [*_FLAG_NAMES, *(f"—{name[2:]}" for name in _FLAG_NAMES), *_OTHER_WORDS.split()]
+)
+_BLANKS = st.sampled_from([" ", "  ", "\n", "\t", "", "\u00a0", "\u2003"])
+
+
+@st.composite
+def prompts(draw: st.DrawFn) -> str:
+    """Words, flags and blanks in any order."""
+    pieces = draw(st.lists(st.tuples(_FLAG_WORDS, _BLANKS), max_size=12))
+    return draw(st.text(max_size=4)) + "".join(word + blank for word, blank in pieces)
+
+
+@given(prompts())
+@example("a --n --n 3 --n = =")
+@example("--ar = --n 3")
+def test_what_was_split_splits_no_further(prompt: str) -> None:
+    words, flags = gip.split_flags(prompt)
+    assert prompt.startswith(words)
+    assert gip.split_flags(words) == (words, ())
+    if not flags:
+        assert words == prompt
+    rest = prompt[len(words) :]
+    for name, value in flags:
+        assert name[2:] in rest
+        assert value in rest or value in ("on", "nothing")
+
+
+@given(st.text() | st.text("-—=: arnsize0123\n\t", max_size=40))
+def test_text_without_known_flags_never_changes(text: str) -> None:
+    known = "|".join(flag[2:] for flag in _FLAG_NAMES)
+    if not re.search(rf"(^|\s)(--|—)({known})(?![\w-])", text):
+        assert gip.split_flags(text) == (text, ())
 
 
 @given(
-    st.dictionaries(
-        st.sampled_from(["aspect_ratio", "size", "image_size", "n"]),
-        st.one_of(
-            st.none(),
-            st.integers(),
-            st.floats(),
-            st.text(max_size=8),
-            st.text("0123456789.:/xX ", max_size=12),
+    st.text(max_size=30).filter(lambda t: not gip.split_flags(t)[1]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ar", "size", "n", "think"]),
+            st.text("0123456789:xKabc", min_size=1, max_size=9),
         ),
-    )
+        min_size=1,
+        max_size=5,
+    ),
+    st.sampled_from(["--", "—"]),
 )
-def test_any_parameter_gives_options_that_fit_every_model(body: dict[str, Any]) -> None:
-    """Whatever is sent: no exception, a bounded count, and only what a model takes."""
-    options = gip.options_from_body(body)
-    assert 1 <= options.count <= 4
-    for facts in gip.CURRENT_MODELS:
-        fitted = gip.fit_options(options, gip.Route(facts.id, facts.id))
-        assert fitted.aspect_ratio in (None, *facts.ratios)
-        assert fitted.image_size in (None, *facts.sizes)
-        assert fitted.thinking_level in (None, *facts.thinking_levels)
+def test_what_was_written_behind_any_text_is_read_back(
+    text: str, flags: list[tuple[str, str]], dash: str
+) -> None:
+    written = " ".join(f"{dash}{name} {value}" for name, value in flags)
+    words, found = gip.split_flags(f"{text} {written}")
+    assert found == tuple((f"--{name}", value) for name, value in flags)
+    assert words == text.rstrip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(" " * 100_000, id="blanks"),
+        pytest.param("a" + " " * 100_000 + "b", id="blanks-inside"),
+        pytest.param("a fox " + "--ar " * 20_000, id="flags-without-values"),
+        pytest.param("a fox " + "--n 3 " * 20_000, id="flags"),
+        pytest.param("a fox " + "—search " * 20_000, id="switches"),
+        pytest.param("--ar" + " " * 100_000 + "x y", id="far-value"),
+        pytest.param(("--ar" + " " * 300) * 300, id="far-flags"),
+        pytest.param("--ar" + " " * 50_000 + "=" + " " * 50_000, id="far-equals"),
+        pytest.param("-" * 100_000, id="dashes"),
+        pytest.param("— " * 50_000, id="long-dashes"),
+        pytest.param("--ar" * 25_000, id="one-word-of-flags"),
+        pytest.param("--ar=" * 20_000, id="one-value-of-flags"),
+        pytest.param("= " * 50_000, id="equals"),
+        pytest.param("x" * 1_000_000, id="one-word"),
+        pytest.param("--n 3 " * 50_000 + "x", id="flags-before-a-word"),
+    ],
+)
+def test_hostile_prompts_are_split_at_once(text: str) -> None:
+    """This runs on the host's event loop, for each message of the history."""
+    times = []
+    for piece in (text[: len(text) // 4], text):
+        started = time.perf_counter()
+        gip.split_flags(piece)
+        times.append(time.perf_counter() - started)
+    assert times[1] < 0.5, times
+
+
+def test_a_wrong_flag_gives_a_note_and_the_others_hold() -> None:
+    words, flags = gip.split_flags("a fox --ar wide --n 2 --think")
+    found, notes = gip.read_options(flags)
+    assert (words, found) == ("a fox", options(count=2))
+    assert [note.split("`")[1] for note in notes] == ["--ar", "--think"]
+    assert "16:9" in notes[0] and "minimal" in notes[1]
+
+
+# ── Flags in a chat ──────────────────────────────────────────────────────────────────
+
+
+def said(*messages: str | tuple[str, ...]) -> list[dict[str, Any]]:
+    roles = itertools.cycle(["user", "assistant"])
+    return [
+        {"role": role, "content": text}
+        for role, text in zip(roles, messages, strict=False)
+    ]
+
+
+def test_flags_of_earlier_turns_are_spent() -> None:
+    talk = gip.read_conversation(
+        said("a fox --n 3 --ar 16:9", "Here. --n 4", "make it red --size 2K")
+    )
+    assert talk.flags == (("--size", "2K"),)
+    texts = [turn.text for turn in talk.turns]
+    assert texts == ["a fox", "Here. --n 4", "make it red"]  # the model's words stay
+    assert gip.read_conversation(said("a fox --n 3", "Here.", "again")).flags == ()
+
+
+def test_edited_and_regenerated_messages_act_as_they_now_read() -> None:
+    first = said("a fox --n 3", "Here.")
+    assert gip.read_conversation(first[:1]).flags == (("--n", "3"),)
+    # Regenerated: some hosts keep the answer that is to be replaced.
+    assert gip.read_conversation(first).flags == (("--n", "3"),)
+    assert gip.read_conversation(said("a fox --n 2")).flags == (("--n", "2"),)
+    assert gip.read_conversation(said("a fox")).flags == ()
+
+
+def test_the_user_s_own_words_have_the_flags_where_the_host_wraps_them() -> None:
+    wrapped = (
+        "### Task:\nRespond to the user query using the provided context.\n"
+        "<context>\nman convert --size 4K\n</context>\n\n"
+        "<user_query>\na fox --ar 16:9\n</user_query>"
+    )
+    talk = gip.read_conversation(said(wrapped), newest_prompt="a fox --ar 16:9")
+    assert (talk.prompt, talk.flags) == ("a fox", (("--ar", "16:9"),))
+    talk = gip.read_conversation(said(wrapped))
+    assert (talk.prompt, talk.flags) == ("a fox", (("--ar", "16:9"),))
+    talk = gip.read_conversation(said(wrapped, "Here.", "now red"))
+    assert talk.flags == ()
+    assert [turn.text for turn in talk.turns] == ["a fox", "Here.", "now red"]
+
+
+def test_a_message_of_flags_alone() -> None:
+    link = "/api/v1/files/9c2b6c1e-6d0e-4c43-8f0f-7f3f0f6a3c11/content"
+    assert gip.read_conversation(said("--ar 16:9")).turns == ()
+    picture = [
+        {"type": "text", "text": "--ar 16:9"},
+        {"type": "image_url", "image_url": {"url": link}},
+    ]
+    talk = gip.read_conversation([{"role": "user", "content": picture}])
+    assert (talk.prompt, talk.flags) == ("", (("--ar", "16:9"),))
+    assert talk.attached == (link,)
+
+
+def test_titles_are_made_of_words() -> None:
+    for task in ("title_generation", "image_prompt_generation"):
+        made = gip.answer_task(
+            task, {"messages": said("a red fox --n 3 —ar 16:9", "Here.")}, None
+        )
+        assert "a red fox" in made
+        assert "--" not in made and "—" not in made and "16" not in made
+    quoted = (
+        "### Task:\nGenerate a title.\n<chat_history>\nUSER: a red fox --n 3\n"
+        "ASSISTANT: Here.\n</chat_history>"
+    )
+    assert gip.answer_task("title_generation", {}, said(quoted)) == (
+        '{"title": "a red fox"}'
+    )
 
 
 # ── Shapes ───────────────────────────────────────────────────────────────────────────
@@ -170,13 +622,41 @@ def test_a_shape_turned_on_its_side_gets_the_turned_ratio(shape: float) -> None:
     assert len(by_shape) == 1 or abs(middle - 1) < 1e-6  # either, half-way between
 
 
-@pytest.mark.parametrize("ratio", ["0:0", "5:0", "0:5", "0.0:1", "1:0.0"])
-def test_a_ratio_without_width_or_height_is_no_accident(ratio: str) -> None:
-    """A division by zero here would end the chat with a traceback."""
-    options = gip.fit_options(
-        gip.options_from_body({"aspect_ratio": ratio}), gip.Route(NB, NB)
-    )
-    assert options.aspect_ratio in (None, *gip.RATIOS_14)
+# Ratio × size → pixels, as ai.google.dev/gemini-api/docs/image-generation has them.
+PIXELS = {
+    "1:1": ("512x512", "1024x1024", "2048x2048", "4096x4096"),
+    "2:3": ("424x632", "848x1264", "1696x2528", "3392x5056"),
+    "3:2": ("632x424", "1264x848", "2528x1696", "5056x3392"),
+    "3:4": ("448x600", "896x1200", "1792x2400", "3584x4800"),
+    "4:3": ("600x448", "1200x896", "2400x1792", "4800x3584"),
+    "4:5": ("464x576", "928x1152", "1856x2304", "3712x4608"),
+    "5:4": ("576x464", "1152x928", "2304x1856", "4608x3712"),
+    "9:16": ("384x688", "768x1376", "1536x2752", "3072x5504"),
+    "16:9": ("688x384", "1376x768", "2752x1536", "5504x3072"),
+    "21:9": ("792x168", "1584x672", "3168x1344", "6336x2688"),
+    "1:4": ("256x1024", "512x2048", "1024x4096", "2048x8192"),
+    "4:1": ("1024x256", "2048x512", "4096x1024", "8192x2048"),
+    "1:8": ("192x1536", "384x3072", "768x6144", "1536x12288"),
+    "8:1": ("1536x192", "3072x384", "6144x768", "12288x1536"),
+}
+
+
+@pytest.mark.parametrize("ratio", gip.RATIOS_14)
+def test_google_s_pixels_belong_to_their_size_and_shape(ratio: str) -> None:
+    for size, pixels in zip(gip.SIZES, PIXELS[ratio], strict=True):
+        width, height = map(int, pixels.split("x"))
+        assert gip.size_of(width, height) == size
+        if pixels != "792x168":  # which is no 21:9, whatever the page says
+            assert gip.nearest_ratio(width / height) == ratio
+            found, notes = of_body({"size": pixels})
+            assert found.aspect_ratio == ratio
+            assert found.image_size == (size if size in ("2K", "4K") else None)
+            assert notes == []
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (1, 1), (10**6, 10**6)])
+def test_any_number_of_pixels_has_a_size(size: tuple[int, int]) -> None:
+    assert gip.size_of(*size) in gip.SIZES
 
 
 # ── What the model takes ─────────────────────────────────────────────────────────────
@@ -184,7 +664,7 @@ def test_a_ratio_without_width_or_height_is_no_accident(ratio: str) -> None:
 
 def fitted(
     model_id: str, generate: bool = True, level: str | None = None, **wish: Any
-) -> gip.ImageOptions:
+) -> tuple[gip.ImageOptions, list[str]]:
     route = gip.Route(model_id, model_id, generate, level)
     return gip.fit_options(gip.ImageOptions(**wish), route)
 
@@ -193,57 +673,315 @@ def fitted(
     ("model_id", "ratio", "sent"),
     [
         pytest.param(NB, "4:1", "4:1", id="known-by-the-model"),
+        pytest.param(NB, "5:3", "16:9", id="nearest"),
         pytest.param(PRO, "4:1", "21:9", id="nearest-of-ten"),
         pytest.param(OLD, "1:8", "9:16", id="nearest-of-ten-tall"),
         pytest.param(NB, "32:18", "16:9", id="same-shape"),
         pytest.param(NB, "1.91:1", "16:9", id="decimal"),
         pytest.param(NB, None, None, id="none-stays-out"),
-        pytest.param("gemini-9-image", "7:5", "7:5", id="unknown-model-as-typed"),
+        pytest.param(NEW, "7:5", "7:5", id="unknown-model-as-typed"),
     ],
 )
 def test_a_ratio_that_the_model_lacks_becomes_its_nearest(
     model_id: str, ratio: str | None, sent: str | None
 ) -> None:
-    assert fitted(model_id, aspect_ratio=ratio).aspect_ratio == sent
+    found, notes = fitted(model_id, aspect_ratio=ratio)
+    assert found.aspect_ratio == sent
+    if sent == ratio:
+        assert notes == []
+    else:
+        assert notes == [
+            f"`{model_id}` does not offer the aspect ratio {ratio}, so {sent} was taken."
+        ]
 
 
 @pytest.mark.parametrize(
-    ("model_id", "size", "sent"),
+    ("model_id", "size", "sent", "notes"),
     [
-        pytest.param(NB, "4K", "4K", id="has-it"),
-        pytest.param(NB, "512", None, id="2.1-has-no-512"),
-        pytest.param("gemini-3.1-flash-image", "512", "512", id="3.1-has-512"),
-        pytest.param(OLD, "1K", None, id="2.5-takes-none"),
-        pytest.param("gemini-3.1-flash-lite-image", "4K", None, id="lite-is-1K-only"),
-        pytest.param("gemini-9-image", "4K", "4K", id="unknown-model-as-typed"),
+        pytest.param(NB, "4K", "4K", 0, id="has-it"),
+        pytest.param(NB, "512", "1K", 1, id="2.1-has-no-512"),
+        pytest.param(PRO, "512", "1K", 1, id="pro-has-no-512"),
+        pytest.param(FLASH, "512", "512", 0, id="3.1-has-512"),
+        pytest.param(LITE, "4K", "1K", 1, id="lite-is-1K-only"),
+        pytest.param(LITE, "512", "1K", 1, id="lite-has-no-512"),
+        pytest.param(OLD, "2K", None, 1, id="2.5-takes-none"),
+        pytest.param(OLD, "1K", None, 0, id="2.5-makes-1K-anyway"),
+        pytest.param(NEW, "4K", "4K", 0, id="unknown-model-as-typed"),
     ],
 )
-def test_a_size_that_the_model_lacks_is_left_out(
-    model_id: str, size: str, sent: str | None
+def test_a_size_that_the_model_lacks_becomes_its_nearest(
+    model_id: str, size: str, sent: str | None, notes: int
 ) -> None:
     """2.5 answers any size with an internal error, others with a refusal."""
-    assert fitted(model_id, image_size=size).image_size == sent
+    found, said_of_it = fitted(model_id, image_size=size)
+    assert found.image_size == sent
+    assert len(said_of_it) == notes
+    assert all(f"`{model_id}`" in note and "size" in note for note in said_of_it)
 
 
 @pytest.mark.parametrize(
-    ("model_id", "chosen", "route_level", "sent"),
+    ("model_id", "chosen", "route_level", "sent", "notes"),
     [
-        pytest.param(NB, None, "HIGH", "HIGH", id="of-the-route"),
-        pytest.param(NB, "MINIMAL", "HIGH", "MINIMAL", id="chosen-before-route"),
-        pytest.param("gemini-3.1-flash-image", "MEDIUM", None, None, id="lacks-it"),
-        pytest.param(PRO, "HIGH", None, None, id="not-documented-for-pro"),
-        pytest.param(OLD, None, "HIGH", None, id="2.5-refuses-any"),
+        pytest.param(NB, None, "HIGH", "HIGH", 0, id="of-the-route"),
+        pytest.param(NB, "MINIMAL", "HIGH", "MINIMAL", 0, id="chosen-before-route"),
+        pytest.param(NB, "LOW", None, "MINIMAL", 1, id="nearest-below"),
+        pytest.param(FLASH, "MEDIUM", None, "HIGH", 1, id="nearest-above"),
+        pytest.param(FLASH, "LOW", None, "MINIMAL", 1, id="3.1-low"),
+        pytest.param(LITE, "MEDIUM", None, "HIGH", 1, id="lite-medium"),
+        pytest.param(PRO, "HIGH", None, None, 1, id="not-documented-for-pro"),
+        pytest.param(PRO, None, "HIGH", None, 0, id="pro-of-the-route"),
+        pytest.param(OLD, "HIGH", None, None, 1, id="2.5-refuses-any"),
+        pytest.param(OLD, None, "HIGH", None, 0, id="2.5-of-the-route"),
+        pytest.param(NEW, "LOW", "HIGH", "LOW", 0, id="unknown-as-given"),
+        pytest.param(NEW, None, "HIGH", "HIGH", 0, id="unknown-of-the-route"),
     ],
 )
 def test_a_thinking_level_only_where_the_model_has_it(
-    model_id: str, chosen: str | None, route_level: str | None, sent: str | None
+    model_id: str,
+    chosen: str | None,
+    route_level: str | None,
+    sent: str | None,
+    notes: int,
 ) -> None:
-    options = fitted(model_id, level=route_level, thinking_level=chosen)
-    assert options.thinking_level == sent
+    found, said_of_it = fitted(model_id, level=route_level, thinking_level=chosen)
+    assert found.thinking_level == sent
+    assert len(said_of_it) == notes
+
+
+@pytest.mark.parametrize(
+    ("model_id", "searches", "thoughts", "notes"),
+    [
+        (NB, ("web", "image"), True, 0),
+        (FLASH, ("web", "image"), True, 0),
+        (PRO, ("web",), True, 0),
+        (LITE, (), True, 1),
+        (OLD, (), False, 2),
+        (NEW, ("web",), True, 0),
+    ],
+)
+def test_search_and_thoughts_only_where_the_model_has_them(
+    model_id: str, searches: tuple[str, ...], thoughts: bool, notes: int
+) -> None:
+    found, said_of_it = fitted(model_id, searches=("web", "image"), thoughts=True)
+    assert (found.searches, found.thoughts) == (searches, thoughts)
+    assert len(said_of_it) == notes
+
+
+@pytest.mark.parametrize("model_id", [facts.id for facts in gip.CURRENT_MODELS])
+def test_who_asks_for_nothing_gets_no_note(model_id: str) -> None:
+    for wish in ({}, {"count": 4}, {"safety": "OFF"}):
+        assert fitted(model_id, **wish) == (gip.ImageOptions(**wish), [])
 
 
 def test_imagen_gets_one_of_its_own_ratios_and_the_count() -> None:
     """Ratio and count carry over, whichever way the picture is asked for."""
-    options = fitted("imagen-9", generate=False, aspect_ratio="21:9", count=3)
-    assert (options.aspect_ratio, options.count) == ("16:9", 3)
-    assert fitted(NB, aspect_ratio="16:9", count=3).count == 3
+    found, notes = fitted("imagen-9", generate=False, aspect_ratio="21:9", count=3)
+    assert (found.aspect_ratio, found.count) == ("16:9", 3)
+    assert len(notes) == 1
+    assert fitted(NB, aspect_ratio="16:9", count=3)[0].count == 3
+
+
+@pytest.mark.parametrize("model", catalogue.IMAGEN_MODELS, ids=lambda model: model.id)
+def test_imagen_gets_a_size_only_where_it_takes_one(
+    model: catalogue.ImagenModel,
+) -> None:
+    for size in gip.SIZES:
+        found, notes = fitted(model.id, generate=False, image_size=size)
+        assert found.image_size in (None, *model.sizes)
+        if "2K" in model.sizes:
+            assert found.image_size == {"512": "1K", "4K": "2K"}.get(size, size)
+        assert len(notes) == (found.image_size != size and size != "1K")
+
+
+def test_what_imagen_lacks_is_said() -> None:
+    wish = {"searches": ("web",), "thoughts": True, "thinking_level": "HIGH"}
+    found, notes = fitted("imagen-4.0-generate-001", False, safety="OFF", **wish)
+    assert found == NOTHING
+    assert len(notes) == 4
+
+
+# ── Against the strictness of the stand-in ───────────────────────────────────────────
+
+
+def choices(name: str) -> list[str]:
+    return ["auto", *OPTION_OF[name].choices]
+
+
+def wishes() -> Iterator[dict[str, str]]:
+    """Every combination of the values that the drop-downs offer."""
+    names = ["aspect_ratio", "image_size", "thinking_level", "searches", "thoughts"]
+    for values in itertools.product(*map(choices, names)):
+        yield dict(zip((OPTION_OF[n].valve for n in names), values, strict=True))
+
+
+@pytest.mark.parametrize("model_id", [facts.id for facts in gip.CURRENT_MODELS])
+def test_no_combination_of_settings_is_refused(model_id: str) -> None:
+    [model] = [m for m in catalogue.IMAGE_MODELS if m.id == model_id]
+    conversation = gip.read_conversation(said("a fox"))
+    safety = itertools.cycle([{}, {"SAFETY_THRESHOLD": "OFF"}])
+    tried = 0
+    for wish, more in zip(wishes(), safety, strict=False):
+        found, notes = merged(wish | more, {}, {}, ())
+        assert notes == []
+        fit, notes = gip.fit_options(found, gip.Route(model_id, model_id))
+        check_generate(gip.generate_body(conversation, fit), model, "v1beta")
+        lost = [o.field for o in gip.OPTIONS if _differs(o.field, found, fit)]
+        assert len(notes) == len(lost), (wish, notes)
+        tried += 1
+    assert tried == 15 * 5 * 5 * 3 * 3
+
+
+def _differs(field: str, asked: gip.ImageOptions, got: gip.ImageOptions) -> bool:
+    """Whether a wish came out otherwise in a way that is worth a note."""
+    before, after = getattr(asked, field), getattr(got, field)
+    if field == "searches":  # one kind of two is still a search
+        return bool(before) and not after
+    return bool(before != after) and (before, after) != ("1K", None)
+
+
+@pytest.mark.parametrize("model", catalogue.IMAGEN_MODELS, ids=lambda model: model.id)
+def test_no_combination_of_settings_is_refused_by_imagen(
+    model: catalogue.ImagenModel,
+) -> None:
+    conversation = gip.read_conversation(said("a fox"))
+    for wish, count in itertools.product(wishes(), "1234"):
+        found, _ = merged(wish | {"IMAGES_PER_PROMPT": count}, {}, {}, ())
+        fit, _ = gip.fit_options(found, gip.Route(model.id, model.id, generate=False))
+        imagen.check(gip.predict_body(conversation, fit), model)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(PARAMETERS),
+        st.one_of(
+            st.none(),
+            st.integers(),
+            st.floats(),
+            st.booleans(),
+            st.text(max_size=8),
+            st.text("0123456789.:/xX ", max_size=12),
+            st.sampled_from(["1:0." + "0" * 400 + "1", "0." + "0" * 400 + "1:9"]),
+            st.sampled_from(["99999:0." + "0" * 320 + "1", "0." + "0" * 322 + "1:9"]),
+        ),
+    ),
+    st.sampled_from(catalogue.IMAGE_MODELS),
+)
+@example({"aspect_ratio": "0:0"}, catalogue.NANO_BANANA_2_1)
+@example({"aspect_ratio": "5:0"}, catalogue.NANO_BANANA_2_1)
+@example({"aspect_ratio": "0.0:1"}, catalogue.NANO_BANANA_2_1)
+@example({"aspect_ratio": "99999:0." + "0" * 320 + "1"}, catalogue.NANO_BANANA_2_1)
+@example({"aspect_ratio": "0." + "0" * 322 + "1:99999"}, catalogue.NANO_BANANA_2_1)
+def test_any_parameters_fit_every_current_model(
+    body: dict[str, Any], model: catalogue.ImageModel
+) -> None:
+    """Whatever is sent: no exception, a bounded count, and only what a model takes."""
+    found, notes = of_body(body)
+    assert 1 <= found.count <= 4
+    fit, more = gip.fit_options(found, gip.Route(model.id, model.id))
+    assert all(len(note) < 200 and "\n" not in note for note in notes + more)
+    if gip.model_facts(model.id):
+        conversation = gip.read_conversation(said("a fox"))
+        check_generate(gip.generate_body(conversation, fit), model, "v1beta")
+
+
+def test_every_option_is_described_and_unmistakable() -> None:
+    names = [f"--{f}" for o in gip.OPTIONS for f in o.flags]
+    names += [name for o in gip.OPTIONS for name in (*o.parameters, o.valve)]
+    assert len(set(names)) == len(names)
+    for option in gip.OPTIONS:
+        assert option.description.endswith(".")
+        assert hasattr(NOTHING, option.field)
+        for choice in option.choices:
+            assert option.read(choice) is not None
+
+
+# ── What Google refuses by name ──────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("sentence", "wish", "what"),
+    [
+        (
+            "aspect_ratio must be one of '1:1', '1:4', or '21:9'",
+            {"aspect_ratio": "5:3", "image_size": "2K"},
+            "aspect ratio",
+        ),
+        (
+            "Unsupported image_size '512'. Supported values are: 1K, 2K, 4K.",
+            {"aspect_ratio": "5:3", "image_size": "512"},
+            "picture size",
+        ),
+        (
+            "Unknown name \"imageSize\" at 'generation_config.image_config': Cannot "
+            "find field.",
+            {"aspect_ratio": "1:1", "image_size": "2K"},
+            "picture size",
+        ),
+        (
+            "Unknown name \"imageConfig\" at 'generation_config': Cannot find field.",
+            {"image_size": "2K"},
+            "picture size",
+        ),
+        (
+            "Unknown name \"image_config\" at 'generation_config': Cannot find field.",
+            {"aspect_ratio": "2:3", "searches": ("web",)},
+            "aspect ratio",
+        ),
+        (
+            "Thinking level is not supported for this model.",
+            {"thinking_level": "LOW", "thoughts": True},
+            "thinking level",
+        ),
+        (
+            "Thinking is not enabled for models/gemini-9-image",
+            {"thoughts": True},
+            "thoughts",
+        ),
+        (
+            "Unknown name \"includeThoughts\" at 'generation_config.thinking_config': "
+            "Cannot find field.",
+            {"thinking_level": "LOW", "thoughts": True},
+            "thoughts",
+        ),
+        (
+            "Unknown name \"thinkingLevel\" at 'generation_config.thinking_config': "
+            "Cannot find field.",
+            {"thinking_level": "LOW", "thoughts": True},
+            "thinking level",
+        ),
+        (
+            "Search as tool is not enabled for models/gemini-9-image",
+            {"searches": ("web",), "thoughts": True},
+            "Google Search",
+        ),
+        (
+            'Unknown name "tools": Cannot find field.',
+            {"searches": ("web",), "safety": "OFF"},
+            "Google Search",
+        ),
+        (
+            'Unknown name "safetySettings": Cannot find field.',
+            {"searches": ("web",), "safety": "OFF"},
+            "safety threshold",
+        ),
+    ],
+)
+def test_what_google_names_is_left_out_and_nothing_else(
+    sentence: str, wish: dict[str, Any], what: str
+) -> None:
+    error = gip.explain_error(gip.ApiError(400, sentence, "INVALID_ARGUMENT"))
+    dropped = gip.without_refused(error, gip.ImageOptions(**wish))
+    assert dropped is not None
+    [field] = [o.field for o in gip.OPTIONS if o.what == what]
+    assert dropped == (
+        gip.ImageOptions(**{k: v for k, v in wish.items() if k != field}),
+        what,
+    )
+
+
+def test_what_was_not_asked_for_cannot_be_left_out() -> None:
+    error = gip.explain_error(gip.ApiError(400, "Unsupported image_size '512'."))
+    assert gip.without_refused(error, gip.ImageOptions(thoughts=True, count=3)) is None
+    other = SimpleNamespace(kind="overloaded", quote="aspect_ratio")
+    wish = gip.ImageOptions(aspect_ratio="1:1")
+    assert gip.without_refused(other, wish) is None  # type: ignore[arg-type]
