@@ -1,0 +1,159 @@
+"""What only a real host can tell: bytes in its database, and delays of its event loop."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
+
+from dev import stage
+from dev.hosts import Host
+from dev.manifest import PRODUCT, build
+from dev.standin import DEFAULT_KEY
+from dev.webui import Chat, Client, Json
+
+# Answers "start" and "stop" to a measurement of the loop it runs on, and everything
+# else with a sentence.
+PROBE = '''"""
+title: Probe
+"""
+import asyncio, json, time
+
+delays, ticking = [], []
+
+
+async def tick():
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.001)
+        delays.append((time.perf_counter() - before - 0.001) * 1000)
+
+
+class Pipe:
+    async def pipe(self, body):
+        words = body["messages"][-1]["content"]
+        if words == "start":
+            delays.clear()
+            ticking.append(asyncio.create_task(tick()))
+        if words == "stop":
+            ticking.pop().cancel()
+            delays.sort()
+            return json.dumps({"p99": delays[int(len(delays) * 0.99)], "max": delays[-1]})
+        return "Here it is."
+'''
+SENTENCE = "Here it is."
+# As long as the plugin's: the row names the model, too.
+PROBE_ID = "probe_of_the_event_loop"[: len(stage.AUTO_MODEL)]
+FLOOR_ID = "floor"
+MODEL = "gemini-nano-banana-2.1"
+# The shortest pipe that does the work: plain requests on threads of its own.
+FLOOR = '''"""
+title: Floor
+"""
+import asyncio, base64, concurrent.futures, json
+import requests
+from open_webui.models.users import UserModel
+from open_webui.routers.images import upload_image
+
+threads = concurrent.futures.ThreadPoolExecutor(64)
+
+
+def fetch(prompt):
+    part = {"role": "user", "parts": [{"text": prompt}]}
+    config = {"responseModalities": ["TEXT", "IMAGE"]}
+    response = requests.post(
+        "%(url)s/v1beta/models/%(model)s:streamGenerateContent?alt=sse",
+        json={"contents": [part], "generationConfig": config},
+        headers={"x-goog-api-key": "%(key)s"},
+    )
+    for line in filter(None, response.content.splitlines()):
+        [candidate] = json.loads(line.removeprefix(b"data: "))["candidates"]
+        for part in candidate["content"]["parts"]:
+            if "inlineData" in part:
+                return base64.b64decode(part["inlineData"]["data"])
+
+
+class Pipe:
+    async def pipe(self, body, __user__, __request__):
+        prompt = body["messages"][-1]["content"]
+        loop = asyncio.get_running_loop()
+        picture = await loop.run_in_executor(threads, fetch, prompt)
+        user = UserModel(**__user__)
+        _, link = await upload_image(__request__, picture, "image/png", {}, user)
+        return f"![picture]({link['url']})"
+'''
+
+
+class Hosted:
+    """A host with the plugin, the probe and the floor on it."""
+
+    def __init__(self, host: Host, upstream_url: str) -> None:
+        self.database = host.data_dir / "webui.db"
+        self.admin = Client.sign_up(host.url, stage.ADMIN)
+        export = build(PRODUCT.read_text())
+        stage.install_plugin(self.admin, export, DEFAULT_KEY, upstream_url)
+        words = {"url": upstream_url, "model": MODEL, "key": DEFAULT_KEY}
+        for name, source in {PROBE_ID: PROBE, FLOOR_ID: FLOOR % words}.items():
+            meta = {"description": name}
+            form = {"id": name, "name": name, "content": source, "meta": meta}
+            self.admin.import_functions(json.dumps([form]))
+            self.admin.toggle_function(name)
+            assert self.admin.models(prefix=name)
+
+    def row_bytes(self) -> Json:
+        """What a turn with a picture adds to the chat's row beyond the host's own, and
+        what each further picture adds."""
+        bare = self._growth(PROBE_ID) - 2 * len(SENTENCE)  # the host keeps it twice
+        one, four = self._growth(stage.AUTO_MODEL), self._growth(stage.AUTO_MODEL, n=4)
+        return {"turn": one - bare, "picture": (four - one) / 3}
+
+    def _growth(self, model: str, **body: Any) -> int:
+        """Bytes that the second turn of a chat adds to the chat's row."""
+        prompt = "a red fox [[no text]]"
+        chat = self.admin.new_chat(model)
+        assert not chat.ask(prompt, **body).error
+        before = self._size(chat)
+        assert not chat.ask(prompt, **body).error
+        return self._size(chat) - before
+
+    def _size(self, chat: Chat) -> int:
+        time.sleep(0.5)  # the host writes on after it has said that it is done
+        with closing(sqlite3.connect(self.database)) as connection:
+            query = "select * from chat where id = ?"
+            [row] = connection.execute(query, [chat.id]).fetchall()
+        return sum(len(str(cell).encode()) for cell in row if cell is not None)
+
+    def delays(self, model: str, waiting: int, receiving: int, seconds: float) -> Json:
+        """Of the host's event loop, while so many wait and so many receive 8 MB again
+        and again."""
+        small, large = f"a fox [[wait {seconds}]]", "a fox [[size 8MB]]"
+        for prompt in (small, large):
+            self.admin.complete(model, prompt)
+        until = time.monotonic() + seconds
+
+        def again(number: int) -> None:
+            while time.monotonic() < until:
+                self.admin.complete(model, large)
+
+        with self._measured() as found, ThreadPoolExecutor(waiting + receiving) as pool:
+            until = time.monotonic() + seconds
+            jobs = [pool.submit(again, number) for number in range(receiving)]
+            jobs += [pool.submit(self._ask, model, small) for _ in range(waiting)]
+            for job in jobs:
+                job.result()
+        return found
+
+    def _ask(self, model: str, prompt: str) -> None:
+        self.admin.complete(model, prompt)
+
+    @contextmanager
+    def _measured(self) -> Iterator[Json]:
+        found: Json = {}
+        self.admin.complete(PROBE_ID, "start")
+        yield found
+        answer = self.admin.complete(PROBE_ID, "stop")
+        found |= json.loads(answer["choices"][0]["message"]["content"])

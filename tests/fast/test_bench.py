@@ -1,0 +1,74 @@
+"""What ``python3 dev bench`` measures with, and the table that it writes."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from dev.bench import page
+from dev.bench.upstream import Upstream, last_byte
+from dev.standin import DEFAULT_KEY, StandIn
+
+PATH = "/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent?alt=sse"
+
+
+@pytest.fixture
+def google() -> Iterator[StandIn]:
+    with StandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(google: StandIn) -> Iterator[Upstream]:
+    with Upstream(google.url) as running:
+        yield running
+
+
+def ask(url: str, prompt: str) -> requests.Response:
+    part = {"role": "user", "parts": [{"text": prompt}]}
+    config = {"responseModalities": ["TEXT", "IMAGE"]}
+    return requests.post(
+        url + PATH,
+        json={"contents": [part], "generationConfig": config},
+        headers={"x-goog-api-key": DEFAULT_KEY},
+        timeout=20,
+    )
+
+
+def test_an_answer_is_made_once_and_sent_again(
+    google: StandIn, upstream: Upstream
+) -> None:
+    first, again = (ask(upstream.url, "a fox [[size 10KB]]") for _ in range(2))
+    assert first.status_code == 200 and "inlineData" in first.text
+    assert again.content == first.content
+    assert len(google.requests) == 1
+    assert ask(upstream.url, "another [[size 10KB]]").content != first.content
+
+
+def test_refusals_are_sent_as_they_are(upstream: Upstream) -> None:
+    assert ask(upstream.url, "a fox [[status 503]]").status_code == 503
+
+
+def test_waiting_is_left_to_the_one_who_sends(
+    google: StandIn, upstream: Upstream
+) -> None:
+    ask(upstream.url, "a fox [[size 10KB]] [[wait 0.3]]")
+    assert google.requests[0].texts == ["a fox [[size 10KB]] "]
+    started = time.monotonic()
+    ask(upstream.url, "a fox [[size 10KB]] [[wait 0.3]]")
+    assert started + 0.3 <= last_byte(upstream.url) <= time.monotonic()
+
+
+def test_a_ratio_within_its_limit_is_met() -> None:
+    row = page.ratio_row("8 MB", 0.12, 0.1, 1.3)
+    assert row == ("8 MB", "120 ms (1.20 ×)", "100 ms", "≤ 1.3 ×", True)
+    assert page.ratio_row("8 MB", 0.14, 0.1, 1.3).met is False
+    assert page.ratio_row("1 MB", 0.14, 0.1, None)[3:] == ("", None)
+
+
+def test_the_table_says_what_is_met() -> None:
+    rows = [page.ratio_row("8 MB", 0.2, 0.1, 1.3), page.Row("x", "1", "", "", None)]
+    *_, missed, without = page.table(rows).splitlines()
+    assert missed == "| 8 MB | 200 ms (2.00 ×) | 100 ms | ≤ 1.3 × | **no** |"
+    assert without == "| x | 1 |  |  |  |"
