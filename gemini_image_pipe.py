@@ -722,11 +722,15 @@ _OPTION_OF = {
 
 
 def _flag_pattern(option: Option) -> str:
-    value = r"on|off|true|false|yes|no" if option.choices == ("on", "off") else r"\S+"
+    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
+    value = r"[^\s\"'`)\]}”’»]+"
+    if option.choices == ("on", "off"):
+        value = f"(?i:{'|'.join(_SWITCH)})"
     names = "|".join(sorted(option.flags, key=len, reverse=True))
     return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
 
 
+_LONGEST_FLAG = 200  # characters; no more than these are searched for the last one
 # The last flag of a prompt. Phones make one long dash of two short ones.
 _LAST_FLAG = re.compile(
     rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z"
@@ -739,12 +743,15 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     Only known names, only at the end; all else stays as it was written.
     """
     flags: list[tuple[str, str]] = []
-    while found := _LAST_FLAG.search(text):
+    end = len(text.rstrip())
+    while found := _LAST_FLAG.search(text, max(end - _LONGEST_FLAG, 0), end):
         name, _, value = re.sub(r"\s*=\s*|\s+", " ", found[1]).partition(" ")
         is_switch = _OPTION_OF[f"--{name}"].choices == ("on", "off")
-        flags.insert(0, (f"--{name}", value or ("on" if is_switch else "nothing")))
-        text = text[: found.start()].rstrip()
-    return text, tuple(flags)
+        flags.append((f"--{name}", value or ("on" if is_switch else "nothing")))
+        end = found.start()
+        while end and text[end - 1].isspace():
+            end -= 1
+    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[str]]:
@@ -778,7 +785,7 @@ def _word(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int):
-        return str(value) if 0 < value < 1_000_000 else ""
+        return str(value) if 0 <= value < 1_000_000 else ""
     return value.strip() if isinstance(value, str) else ""
 
 
