@@ -11,17 +11,18 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from dev import stage
+from dev.bench import loading
 from dev.hosts import Host
 from dev.manifest import PRODUCT, build
 from dev.standin import DEFAULT_KEY
 from dev.webui import Chat, Client, Json
 
-# Answers "start" and "stop" to a measurement of the loop it runs on, and everything
-# else with a sentence.
+# Answers "start" and "stop" to a measurement of the loop it runs on, "load" by loading
+# the plugin once more, and everything else with a sentence.
 PROBE = '''"""
 title: Probe
 """
-import asyncio, json, time
+import asyncio, json, runpy, time
 
 delays, ticking = [], []
 
@@ -42,7 +43,10 @@ class Pipe:
         if words == "stop":
             ticking.pop().cancel()
             delays.sort()
-            return json.dumps({"p99": delays[int(len(delays) * 0.99)], "max": delays[-1]})
+            p99 = delays[len(delays) * 99 // 100]
+            return json.dumps({"p99": p99, "max": delays[-1]})
+        if words == "load":
+            return json.dumps(runpy.run_path("%(loading)s")["load"]())
         return "Here it is."
 '''
 SENTENCE = "Here it is."
@@ -96,13 +100,22 @@ class Hosted:
         self.admin = Client.sign_up(host.url, stage.ADMIN)
         export = build(PRODUCT.read_text())
         stage.install_plugin(self.admin, export, DEFAULT_KEY, upstream_url)
-        words = {"url": upstream_url, "model": MODEL, "key": DEFAULT_KEY}
-        for name, source in {PROBE_ID: PROBE, FLOOR_ID: FLOOR % words}.items():
+        words = {
+            "loading": loading.__file__,
+            "url": upstream_url,
+            "model": MODEL,
+            "key": DEFAULT_KEY,
+        }
+        for name, source in {PROBE_ID: PROBE % words, FLOOR_ID: FLOOR % words}.items():
             meta = {"description": name}
             form = {"id": name, "name": name, "content": source, "meta": meta}
             self.admin.import_functions(json.dumps([form]))
             self.admin.toggle_function(name)
             assert self.admin.models(prefix=name)
+
+    def loading(self) -> Json:
+        """Seconds to compile and to run the plugin's source in the host's process."""
+        return self._probe("load")
 
     def row_bytes(self) -> Json:
         """What a turn with a picture adds to the chat's row beyond the host's own, and
@@ -142,18 +155,21 @@ class Hosted:
         with self._measured() as found, ThreadPoolExecutor(waiting + receiving) as pool:
             until = time.monotonic() + seconds
             jobs = [pool.submit(again, number) for number in range(receiving)]
-            jobs += [pool.submit(self._ask, model, small) for _ in range(waiting)]
+            jobs += [
+                pool.submit(self.admin.complete, model, small) for _ in range(waiting)
+            ]
             for job in jobs:
                 job.result()
         return found
-
-    def _ask(self, model: str, prompt: str) -> None:
-        self.admin.complete(model, prompt)
 
     @contextmanager
     def _measured(self) -> Iterator[Json]:
         found: Json = {}
         self.admin.complete(PROBE_ID, "start")
         yield found
-        answer = self.admin.complete(PROBE_ID, "stop")
-        found |= json.loads(answer["choices"][0]["message"]["content"])
+        found |= self._probe("stop")
+
+    def _probe(self, command: str) -> Json:
+        answer = self.admin.complete(PROBE_ID, command)
+        found: Json = json.loads(answer["choices"][0]["message"]["content"])
+        return found

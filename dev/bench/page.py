@@ -46,8 +46,8 @@ loopback. Figures are medians.
   them all in flight. glibc keeps freed memory in each thread's arena for the next use;
   *memory returned* is with `MALLOC_TRIM_THRESHOLD_=131072`, which makes it give that back:
   what is then left is in use.
-- **Loading** is to compile and to run the source, as a host does, in a process that has
-  made the file's imports already. `pipes()` is measured without a host's model settings.
+- **Loading** is to compile and to run the source, in a real host's process, as that does.
+- **`pipes()`** is called without a host, whose model settings it would else look up.
 - **Reader.** CPU time of `AnswerReader` for an answer that is one line of base64. The
   floor is `binascii.a2b_base64` alone, in slices of 64 KB; *scanning alone* is the reader
   with a decoder that does nothing.
