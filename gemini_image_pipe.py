@@ -155,7 +155,9 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
 )
 
 
-# Imagen, as gateways still serve it; one row for all of its models.
+# Imagen, as gateways still serve it; one row for all of its models. Sizes can be chosen
+# for the released models of version 4 that are not "fast".
+_IMAGEN_WITHOUT_SIZES = re.compile(r"imagen-3|imagegeneration|fast|preview")
 IMAGEN = ModelFacts(
     id="imagen",
     name="Imagen",
@@ -542,7 +544,7 @@ SAFETY_THRESHOLDS = (
     "OFF",
 )
 _WHOLE = re.compile(r"[0-9]{1,6}")
-_RATIO = re.compile(r"(\d{1,5}(?:\.\d+)?)\s*[:/]\s*(\d{1,5}(?:\.\d+)?)")
+_RATIO = re.compile(r"(\d{1,5}(?:\.\d{1,4})?)\s*[:/]\s*(\d{1,5}(?:\.\d{1,4})?)")
 _PIXELS = re.compile(r"(\d{2,5})\s*[xX×*]\s*(\d{2,5})")
 
 
@@ -644,7 +646,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("size", "image-size"),
         parameters=("size", "image_size"),
         valve="IMAGE_SIZE",
-        refused=r"image.?size",
+        refused=r"image.?size|image.?config(?!.*aspect)",
     ),
     Option(
         field="aspect_ratio",
@@ -655,7 +657,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("ar", "aspect", "aspect-ratio"),
         parameters=("aspect_ratio",),
         valve="ASPECT_RATIO",
-        refused=r"aspect.?ratio",
+        refused=r"aspect.?ratio|image.?config(?!.*size)",
     ),
     Option(
         field="count",
@@ -677,7 +679,7 @@ OPTIONS: tuple[Option, ...] = (
         flags=("think", "thinking", "thinking-level"),
         parameters=("thinking_level",),
         valve="THINKING_LEVEL",
-        refused=r"thinking(?!.*thought)",
+        refused=r"^(?!.*thoughts).*thinking",
     ),
     Option(
         field="searches",
@@ -745,7 +747,7 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     flags: list[tuple[str, str]] = []
     end = len(text.rstrip())
     while found := _LAST_FLAG.search(text, max(end - _LONGEST_FLAG, 0), end):
-        name, _, value = re.sub(r"\s*=\s*|\s+", " ", found[1]).partition(" ")
+        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
         is_switch = _OPTION_OF[f"--{name}"].choices == ("on", "off")
         flags.append((f"--{name}", value or ("on" if is_switch else "nothing")))
         end = found.start()
@@ -821,6 +823,8 @@ def fit_options(options: ImageOptions, route: Route) -> tuple[ImageOptions, list
     what was asked for.
     """
     facts = model_facts(route.model) or (None if route.generate else IMAGEN)
+    if facts is IMAGEN and _IMAGEN_WITHOUT_SIZES.search(route.model):
+        facts = replace(IMAGEN, sizes=())
     if facts is None:
         level = options.thinking_level or route.thinking_level
         searches = options.searches[:1]  # which kinds there are is not known
@@ -836,13 +840,14 @@ def fit_options(options: ImageOptions, route: Route) -> tuple[ImageOptions, list
         "thinking_level": _nearest(level, facts.thinking_levels, THINKING_LEVELS),
         "searches": tuple(kind for kind in options.searches if kind in facts.searches),
         "thoughts": options.thoughts and facts.thinks,
+        "safety": options.safety if route.generate else None,
     }
     notes = []
     for option in OPTIONS:
         asked = getattr(options, option.field)
         got = taken.get(option.field, asked)
         values = {"model": route.model, "what": option.what, "asked": asked, "got": got}
-        if asked and not got:
+        if asked and not got and asked != "1K":  # who has no sizes makes 1K anyway
             notes.append(note_text("not_offered", **values))
         elif asked and got != asked and isinstance(got, str):
             notes.append(note_text("nearest", **values))
