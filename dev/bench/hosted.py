@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -154,6 +154,7 @@ class Hosted:
 
         with self._measured() as found, ThreadPoolExecutor(waiting + receiving) as pool:
             until = time.monotonic() + seconds
+            jobs: list[Future[Any]]
             jobs = [pool.submit(again, number) for number in range(receiving)]
             jobs += [
                 pool.submit(self.admin.complete, model, small) for _ in range(waiting)
