@@ -54,4 +54,5 @@ def pytest_runtest_makereport(
         report.sections.append(("Open WebUI's log", place.host.log_tail(20)))
     return report
 
+
 collect_ignore = [] if os.environ.get("VERSIONS") else ["test_versions.py"]
