@@ -15,7 +15,6 @@ from dev import environment
 from dev.browser import ensure_chromium
 from dev.console import say
 from dev.hosts import ensure_host
-from dev.services import ensure_services
 
 LINTERS = (
     ("ruff", "check", "."),
@@ -40,7 +39,6 @@ def main(arguments: Sequence[str]) -> int:
 def _everything(arguments: Sequence[str]) -> int:
     ensure_host()
     ensure_chromium()
-    ensure_services()
     codes = [_run(*linter) for linter in LINTERS]
     # A selection names its own tests; without one, all of them run.
     codes.append(_pytest(*arguments))
