@@ -877,7 +877,8 @@ _OWN_LINES = re.compile(
 _PICTURE_TABLE = re.compile(
     r"^\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+\n\|(?:-+\|)+$", re.M
 )
-_HOST_TAG = re.compile(r"<(/?)(details|attached_files|context)\b", re.IGNORECASE)
+# 0.8.12 hands the thoughts of earlier turns back between <think> tags.
+_HOST_TAG = re.compile(r"<(/?)(details|attached_files|context|think)\b", re.IGNORECASE)
 _MARKDOWN_PICTURE = re.compile(
     r"!\[[^\[\]\n]{0,300}\]\([^()\s]*(?:\s[^()\n]{0,300})?\)"
 )
