@@ -6,8 +6,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from dev import stage
@@ -125,42 +126,32 @@ class Hosted:
         return {"turn": one - bare, "picture": (four - one) / 3}
 
     def _growth(self, model: str, **body: Any) -> int:
-        """Bytes that the second turn of a chat adds to the chat's row."""
-        prompt = "a red fox [[no text]]"
         chat = self.admin.new_chat(model)
-        assert not chat.ask(prompt, **body).error
-        before = self._size(chat)
-        assert not chat.ask(prompt, **body).error
-        return self._size(chat) - before
-
-    def _size(self, chat: Chat) -> int:
-        time.sleep(0.5)  # the host writes on after it has said that it is done
-        with closing(sqlite3.connect(self.database)) as connection:
-            query = "select * from chat where id = ?"
-            [row] = connection.execute(query, [chat.id]).fetchall()
-        return sum(len(str(cell).encode()) for cell in row if cell is not None)
+        return row_growth(self.database, chat, "a red fox [[no text]]", **body)
 
     def delays(self, model: str, waiting: int, receiving: int, seconds: float) -> Json:
         """Of the host's event loop, while so many wait and so many receive 8 MB again
         and again."""
         small, large = f"a fox [[wait {seconds}]]", "a fox [[size 8MB]]"
-        for prompt in (small, large):
+
+        def ask(prompt: str) -> None:
             self.admin.complete(model, prompt)
-        until = time.monotonic() + seconds
 
-        def again(number: int) -> None:
+        def again(until: float) -> None:
             while time.monotonic() < until:
-                self.admin.complete(model, large)
+                ask(large)
 
-        with self._measured() as found, ThreadPoolExecutor(waiting + receiving) as pool:
-            until = time.monotonic() + seconds
-            jobs: list[Future[Any]]
-            jobs = [pool.submit(again, number) for number in range(receiving)]
-            jobs += [
-                pool.submit(self.admin.complete, model, small) for _ in range(waiting)
-            ]
-            for job in jobs:
-                job.result()
+        with ThreadPoolExecutor(waiting + receiving) as pool:
+            ask(small)
+            ask(large)
+            # A host's first crowd keeps it busy, whoever answers.
+            list(pool.map(ask, ["a fox"] * (waiting + receiving)))
+            with self._measured() as found:
+                until = time.monotonic() + seconds
+                jobs = [pool.submit(again, until) for _ in range(receiving)]
+                jobs += [pool.submit(ask, small) for _ in range(waiting)]
+                for job in jobs:
+                    job.result()
         return found
 
     @contextmanager
@@ -174,3 +165,16 @@ class Hosted:
         answer = self.admin.complete(PROBE_ID, command)
         found: Json = json.loads(answer["choices"][0]["message"]["content"])
         return found
+
+
+def row_growth(database: Path, chat: Chat, prompt: str, **body: Any) -> int:
+    """Bytes that the second turn of a new chat adds to the chat's row."""
+    sizes = []
+    for _ in range(2):
+        assert not chat.ask(prompt, **body).error
+        time.sleep(0.5)  # the host writes on after it has said that it is done
+        with closing(sqlite3.connect(database)) as connection:
+            query = "select * from chat where id = ?"
+            [row] = connection.execute(query, [chat.id]).fetchall()
+        sizes.append(sum(len(str(cell).encode()) for cell in row if cell is not None))
+    return sizes[1] - sizes[0]

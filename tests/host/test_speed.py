@@ -1,17 +1,20 @@
 """What ``python3 dev bench`` measures stays within sight of its targets.
 
 The limits are several times the targets, and the best of a few tries counts, since test
-machines are small and busy. No host is needed.
+machines are small and busy.
 """
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from dev import bench
+from dev import bench, stage
 from dev.bench import Json
+from dev.bench.hosted import row_growth
 from dev.bench.upstream import Upstream
+from dev.hosts import Host
 from dev.standin import StandInProcess
+from dev.webui import Client
 
 TRIES = 4
 
@@ -99,3 +102,11 @@ def test_an_answer_is_read_in_linear_time() -> None:
         return {"line": rates[0] / rates[1], "bytes": rates[2] / rates[3]}
 
     comes_within(find, line=4, bytes=4)
+
+
+def test_a_picture_adds_little_to_the_row_of_its_chat(
+    host: Host, user: Client, google: StandInProcess
+) -> None:
+    chat = user.new_chat(stage.AUTO_MODEL)
+    growth = row_growth(host.data_dir / "webui.db", chat, "a fox [[no text]]")
+    assert growth < 4_000  # a turn of the host itself takes about 800
