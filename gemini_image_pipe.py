@@ -4165,6 +4165,7 @@ async def as_chunks(
         yield {**frame, "choices": [], "usage": usage}
 
 
+_CLEANING_UP = 2.0  # seconds
 KEEP_ALIVE = 15.0  # seconds; proxies in front of API clients hang up after 60
 
 
@@ -4185,9 +4186,12 @@ async def _with_pauses(
                 return
             yield piece
     finally:
-        # Its own task cleans up; closing a generator that runs would be an error.
+        # Its own task cleans up; closing a generator that runs would be an error. It is
+        # waited for: hosts up to 0.11 save the whole chat after a Stop, and would lose
+        # a status that is saved at the same time.
         if waiting and not waiting.done():
             waiting.cancel()
+            await asyncio.wait([waiting], timeout=_CLEANING_UP)
         else:
             await pieces.aclose()
 
