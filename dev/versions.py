@@ -1,7 +1,7 @@
 """What works on which Open WebUI: the table in README.md, as the tests found it.
 
-``tests/versions`` writes ``docs/versions.json`` after a run on a host in which all was
-as expected. ``python3 dev manifest`` makes README.md's table of it, between the lines
+``tests/versions`` writes ``docs/versions.json`` whenever everything was tried on a
+host. ``python3 dev manifest`` makes README.md's table of it, between the lines
 ``<!-- versions -->`` and ``<!-- /versions -->``.
 """
 
@@ -43,7 +43,7 @@ def save(
 
     ``capabilities`` are all there are, each with why some hosts lack it, or nothing.
     A run that finds what is known changes nothing, so that the record, which is
-    committed, is new only when something is.
+    committed, changes only with what works.
     """
     record = read()
     before = json.dumps(record)
@@ -67,17 +67,31 @@ def save(
 
 
 def table(record: Json) -> str:
-    """The record in markdown: a row for each capability, a column for each host."""
-    hosts, capabilities = record["hosts"], record["capabilities"]
-    reasons = list(dict.fromkeys(reason for reason in capabilities.values() if reason))
+    """The record in markdown: a column for each host, a row for what not all have.
+
+    What works on all of them is one row, and named below the table.
+    """
+    hosts: Json = record["hosts"]
+    reasons: dict[str, str] = record["capabilities"]
+
+    def marks(name: str) -> list[str]:
+        return [MARKS[host["works"].get(name)] for host in hosts.values()]
+
+    everywhere = [name for name in reasons if set(marks(name)) <= {MARKS[True]}]
     lines = [["Open WebUI", *hosts], ["---", *(":-:" for _ in hosts)]]
-    for name, reason in capabilities.items():
-        number = f" <sup>{reasons.index(reason) + 1}</sup>" if reason else ""
-        marks = [MARKS[host["works"].get(name)] for host in hosts.values()]
-        lines.append([f"{name}{number}", *marks])
+    lines.append(["What is named below", *(MARKS[True] for _ in hosts)])
+    notes: list[str] = []
+    for name, reason in reasons.items():
+        if name in everywhere:
+            continue
+        if reason and reason not in notes:
+            notes.append(reason)
+        number = f" <sup>{notes.index(reason) + 1}</sup>" if reason else ""
+        lines.append([f"{name[0].upper()}{name[1:]}{number}", *marks(name)])
     rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    notes = [f"<sup>{n}</sup> {reason}" for n, reason in enumerate(reasons, 1)]
-    return "\n\n".join([rows, *notes, _found(hosts)])
+    numbered = "\n".join(f"{n}. {note}" for n, note in enumerate(notes, 1))
+    below = f"On all of them: {'; '.join(everywhere)}."
+    return "\n\n".join(filter(None, [rows, numbered, below, _found(hosts)]))
 
 
 def filled(page: str, record: Json) -> str:
@@ -109,8 +123,8 @@ def _found(hosts: Json) -> str:
     for python, versions in versions_of.items():
         only = "" if len(versions) == len(hosts) else f" ({', '.join(versions)})"
         pythons.append(f"Python {python}{only}")
-    dates = [date for host in hosts.values() for date in host["pythons"].values()]
-    return (
-        f"Found by `python3 dev test` on {' and '.join(pythons)}; "
-        f"last changed {max(dates, default='never')}."
-    )
+    dates: list[str] = [
+        date for host in hosts.values() for date in host["pythons"].values()
+    ]
+    when = f"{max(dates)} with {' and '.join(pythons)}" if dates else "no host yet"
+    return f"Found by the tests on real hosts, on {when}."

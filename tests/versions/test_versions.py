@@ -668,60 +668,60 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 # Why some hosts lack something, as the table's footnotes say it.
-OLD_LOADING = "Where a function cannot be loaded by URL, it is pasted or imported."
+OLD_LOADING = "Paste or import it there."
 BARE = "These show administrators every setting as it is."
 NOT_DONE = "These end the stream without it."
 LEAKY = ("0.6.43", "0.8.12")
 LEAK = (
-    "These put any file whose id stands in the place of a picture's address into the "
-    "request themselves, before the plugin sees it."
+    "When a request gives a file's id in the place of a picture's address, these hosts "
+    "put in that file, whoever's it is, before the plugin sees the request."
 )
-UNSHARED = "These share no files with a chat; a note says what was left out."
+UNSHARED = "It shares no files with a chat; a note says what was left out."
 CHANNELS = (
-    "0.6.5 has no models in channels, 0.6.43 and 0.10.2 lose what any model answers "
-    "there, and 0.8.12 shows the picture only to the one who asked."
+    "0.6.5 has no models in channels; 0.6.43 and 0.10.2 lose what any model answers "
+    "there; on 0.8.12 only the one who asked sees the picture."
 )
-NO_EMBEDS = "0.6.5 has no place for them."
-NO_CUSTOM = "These know no parameters of one's own in presets."
+NO_CUSTOM = "Its presets have no parameters of one's own."
+NO_EMBEDS = "It has no place for them."
 
 CAPABILITIES = (
-    Capability("Loads unchanged, without an error", loads),
-    Capability("Installs nothing", installs_nothing),
-    Capability("Load by URL", is_loaded_by_url, "0.6.43", why=OLD_LOADING),
-    Capability("Update in place; settings stay", is_updated_in_place),
-    Capability("The key is masked in the settings", masks_the_key, "0.8.12", why=BARE),
-    Capability("The list of models", lists_models),
-    Capability("Retired models answer", answers_as_a_retired_model),
-    Capability("Retired ids stay listed for presets", keeps_ids_of_presets),
-    Capability("Draw, reload and change at the page", works_at_the_page),
-    Capability("Pictures in chats, kept as files", makes_pictures_in_chats),
-    Capability("Pictures for API clients, streaming", streams_to_api_clients),
-    Capability("… with `[DONE]` at the end", ends_streams, "0.9.6", why=NOT_DONE),
-    Capability("Pictures for API clients, not streaming", answers_api_clients),
-    Capability("Parameters of a request", understands_parameters),
-    Capability("Temporary chats", answers_temporary_chats),
-    Capability("Failures are sentences", says_what_failed),
-    Capability("What cannot be stored is shown", shows_what_it_cannot_store),
-    Capability("Titles and other tasks at no cost", answers_tasks_itself),
-    Capability("Changes to a picture", edits),
-    Capability("Changes for API clients", edits_for_api_clients),
-    Capability("Attached pictures", takes_attached_pictures),
-    Capability("Deleted pictures are told of", notes_deleted_pictures),
-    Capability("Links yield no files of others", guards_links),
-    Capability("Ids yield no files of others", guards_ids, but=LEAKY, why=LEAK),
-    Capability("Copies of shared chats go on", shares_pictures, "0.6.43", why=UNSHARED),
-    Capability("Channels", works_in_channels, "0.9.6", but=("0.10.2",), why=CHANNELS),
-    Capability("System prompts of presets", follows_presets),
-    Capability("Parameters of presets", follows_parameters, "0.6.43", why=NO_CUSTOM),
-    Capability("Settings of users", follows_settings_of_users),
-    Capability("Several pictures of one prompt", makes_several),
-    Capability("Token counts and price with the message", keeps_usage),
-    Capability("Token counts for API clients", sends_usage),
-    Capability("Sources of a search", keeps_sources),
-    Capability("Suggestions of a search", keeps_suggestions, "0.6.43", why=NO_EMBEDS),
-    Capability("Thoughts, folded, and never sent back", folds_thoughts),
+    Capability("loading it unchanged", loads),
+    Capability("nothing is installed with it", installs_nothing),
+    Capability("loading it by URL", is_loaded_by_url, "0.6.43", why=OLD_LOADING),
+    Capability("updating it in place", is_updated_in_place),
+    Capability("the key is masked in the settings", masks_the_key, "0.8.12", why=BARE),
+    Capability("the list of models", lists_models),
+    Capability("retired models", answers_as_a_retired_model),
+    Capability("retired ids of presets", keeps_ids_of_presets),
+    Capability("drawing, reloading and changing at the page", works_at_the_page),
+    Capability("pictures in chats, kept as files", makes_pictures_in_chats),
+    Capability("pictures for API clients, streaming", streams_to_api_clients),
+    Capability("`[DONE]` ends the stream", ends_streams, "0.9.6", why=NOT_DONE),
+    Capability("pictures for API clients, not streaming", answers_api_clients),
+    Capability("parameters of a request", understands_parameters),
+    Capability("temporary chats", answers_temporary_chats),
+    Capability("failures as sentences", says_what_failed),
+    Capability("showing what cannot be stored", shows_what_it_cannot_store),
+    Capability("titles and other tasks at no cost", answers_tasks_itself),
+    Capability("changes to a picture", edits),
+    Capability("changes by API clients", edits_for_api_clients),
+    Capability("attached pictures", takes_attached_pictures),
+    Capability("notes on deleted pictures", notes_deleted_pictures),
+    Capability("links to files of others yield nothing", guards_links),
+    Capability("ids of files of others yield nothing", guards_ids, but=LEAKY, why=LEAK),
+    Capability("copies of shared chats go on", shares_pictures, "0.6.43", why=UNSHARED),
+    Capability("channels", works_in_channels, "0.9.6", but=("0.10.2",), why=CHANNELS),
+    Capability("system prompts of presets", follows_presets),
+    Capability("parameters of presets", follows_parameters, "0.6.43", why=NO_CUSTOM),
+    Capability("users' own settings", follows_settings_of_users),
+    Capability("several pictures of one prompt", makes_several),
+    Capability("token counts and the price with a message", keeps_usage),
+    Capability("token counts for API clients", sends_usage),
+    Capability("sources of a search", keeps_sources),
+    Capability("suggestions of a search", keeps_suggestions, "0.6.43", why=NO_EMBEDS),
+    Capability("folded thoughts", folds_thoughts),
     Capability("Stop", stops),
-    Capability("Words before Stop stay", keeps_words_before_stop),
+    Capability("words from before a Stop", keeps_words_before_stop),
 )
 
 found: dict[str, dict[str, bool]] = {}
@@ -731,17 +731,19 @@ found: dict[str, dict[str, bool]] = {}
     "capability", [pytest.param(c, id=c.probe.__name__) for c in CAPABILITIES]
 )
 def test_it_works(on: Place, capability: Capability) -> None:
-    has_it = capability.probe(on)
-    assert has_it is capability.is_expected(on.kind.version), "the host has changed"
-    found.setdefault(str(on.kind), {})[capability.name] = has_it
+    works = found.setdefault(str(on.kind), {})
+    works[capability.name] = False  # should the probe fail
+    works[capability.name] = capability.probe(on)
+    is_expected = capability.is_expected(on.kind.version)
+    assert works[capability.name] is is_expected, "the host has changed"
 
 
 def test_what_works_is_recorded(place: Place) -> None:
     assert [i for i in installations(place) if NEEDLESS not in i] == []
     assert place.packages() == place.packages_before
     works = found.get(str(place.kind), {})
-    if list(works) == [c.name for c in CAPABILITIES]:
-        reasons = {c.name: c.why for c in CAPABILITIES}
+    if list(works) == [capability.name for capability in CAPABILITIES]:
+        reasons = {capability.name: capability.why for capability in CAPABILITIES}
         versions.save(reasons, place.kind.version, place.python, works)
 
 
