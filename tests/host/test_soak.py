@@ -25,7 +25,7 @@ from dev.webui import Client, Json, picture_links, text_of, wait_for
 REQUESTS = int(os.environ.get("SOAK", "120"))
 WARM_UP = 40
 AT_ONCE = 8
-MEMORY_GROWTH = 1.15
+MEMORY_GROWTH = 1.10
 
 # A function for the host that tells what the plugin has running in its process.
 PROBE = '''"""
