@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dev import environment
 from dev.browser import ensure_chromium
 from dev.console import say
-from dev.hosts import ensure_host
+from dev.hosts import VERSIONS, ensure_host
+from dev.services import ensure_services
 
 LINTERS = (
     ("ruff", "check", "."),
@@ -37,10 +38,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _everything(arguments: Sequence[str]) -> int:
-    ensure_host()
+    # A selection names its own tests; without one, all of them run, on every host.
+    for version in VERSIONS if not arguments else VERSIONS[-1:]:
+        ensure_host(version)
     ensure_chromium()
+    ensure_services()
     codes = [_run(*linter) for linter in LINTERS]
-    # A selection names its own tests; without one, all of them run.
     codes.append(_pytest(*arguments))
     return next(filter(None, codes), 0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -53,6 +52,3 @@ def pytest_runtest_makereport(
     if report.failed and place is not None:
         report.sections.append(("Open WebUI's log", place.host.log_tail(20)))
     return report
-
-
-collect_ignore = [] if os.environ.get("VERSIONS") else ["test_versions.py"]
