@@ -2203,7 +2203,7 @@ MESSAGES: dict[str, str] = {
     "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
     "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
     "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
-    "http": "{host} answered with an error (HTTP {status}). | Please try again later.",
+    "http": "{host} answered with an error{status}. | Please try again later.",
     "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
 }
 ADVICE = {
@@ -2225,6 +2225,7 @@ _UNKNOWN_VALUES = {
     "seconds": "60",
     "elapsed": "many",
     "available": "",
+    "status": "",
 }
 
 # What may pass by itself and is not billed. A read that timed out is not among them: the
@@ -2471,8 +2472,10 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
     if kind == "quota_minute" and delay:
         values["seconds"] = round(delay) or 1
     quote_text = error.message or plain_text(stray)
-    values["status"] = error.status
-    values["details"] = quote_sentence(f"HTTP {error.status} {error.reason}", 200)
+    # An error in an answer that began well (200) may name no status of its own.
+    status = f"HTTP {error.status}" if error.status >= 300 else ""
+    values["status"] = status and f" ({status})"
+    values["details"] = quote_sentence(f"{status} {error.reason}", 200)
     return GeminiError(kind, quote_sentence(quote_text), delay, **values)
 
 

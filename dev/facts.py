@@ -30,6 +30,8 @@ RATIO = "16:9"
 PIXELS = {"512": (688, 384), "1K": (1376, 768)}
 # What a request without a picture costs at most: its words, a picture in it, thoughts.
 A_LITTLE = 0.005
+# Beyond 5,000 prompts a month a search query costs 14 USD per thousand.
+A_SEARCH = A_LITTLE + 0.014
 # Failures that say nothing about what was asked.
 _BESIDE_THE_POINT = re.compile(
     r"key_|quota_|api_disabled|billing|region|permission|overloaded|capacity|google$|"
@@ -636,15 +638,30 @@ def _acceptance_facts() -> Iterable[Fact]:
         (facts.id, "a picture in the user's turn", _editing_body("user"))
         for facts in gip.CURRENT_MODELS
     ]
+    bodies += [
+        (facts.id, what, _body(options=options))
+        for facts in gip.CURRENT_MODELS
+        for what, options in _chosen(facts)
+    ]
     for model, what, body in bodies:
         yield Fact(
             f"{model}: {what}",
             "accepted",
             "the plugin sends it",
             _accepted(model, body),
-            A_LITTLE,
+            A_SEARCH if "tools" in body else A_LITTLE,
             limited=True,
         )
+
+
+def _chosen(facts: gip.ModelFacts) -> Iterable[tuple[str, gip.ImageOptions]]:
+    """What else a user or an administrator can choose for a model."""
+    yield "safety threshold OFF", gip.ImageOptions(safety="OFF")
+    if facts.thinks:
+        yield "thoughts shown", gip.ImageOptions(thoughts=True)
+    if facts.searches:
+        kinds = " and ".join(facts.searches)
+        yield f"search ({kinds})", gip.ImageOptions(searches=facts.searches)
 
 
 def _sample_facts() -> Iterable[Fact]:

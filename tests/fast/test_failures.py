@@ -538,6 +538,14 @@ def test_an_error_inside_a_stream_brings_its_own_status(
     assert error.kind == kind
 
 
+def test_an_error_inside_a_stream_without_a_status_names_none() -> None:
+    error = failure(200, {"error": {"message": "Sorry."}})
+    assert error.kind == "http"
+    assert "“Sorry.”" in error.text
+    assert "HTTP" not in error.text_for_admins and "()" not in error.text_for_admins
+    assert "(HTTP 418)" in failure(418, {"error": {"message": "Sorry."}}).text
+
+
 @pytest.mark.parametrize(
     ("status", "page", "kind", "quote"),
     [

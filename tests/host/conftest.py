@@ -7,7 +7,6 @@ empty.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 Change = Callable[..., Json]
-
-# A soak takes minutes and wants the machine for itself: SOAK=500 python3 dev test …
-collect_ignore = [] if os.environ.get("SOAK") else ["test_soak.py"]
 
 
 @pytest.fixture(scope="session")
