@@ -627,9 +627,9 @@ class Option(NamedTuple):
     read: Callable[[str], Fields | None]
     choices: tuple[str, ...]
     description: str
+    valve: str
     flags: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
-    valve: str = ""
     of_users: bool = True
     refused: str = ""
 
@@ -2165,13 +2165,15 @@ MESSAGES: dict[str, str] = {
     "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
     "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
     "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
+    "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
     "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
     "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
     "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
     "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
-    "address_unknown": "{host} has nothing for {model} at this address (HTTP 404). | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
+    "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
     "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
     "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
+    "no_image_model": "{model} does not make pictures. | Please pick another image model.",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
     "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
     "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
@@ -2183,7 +2185,7 @@ MESSAGES: dict[str, str] = {
     "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
     "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
     "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
-    "account_limited": "Google has limited the account of the API key for breaking its policies. | {keeper} must look into the account.",
+    "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
     "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
@@ -2347,20 +2349,9 @@ _RPC_STATUS = {
 
 
 def read_error(status: int, answer: Any) -> ApiError:
-    """The error in an answer's JSON: Google's shape, an array of it, or a gateway's.
-
-    Gateways nest the error as a JSON text in "message", or send it as a bare text
-    under "error", "detail" or "message".
-    """
-    if isinstance(answer, list):
-        answer = answer[0] if answer else None
-    error = get_field(answer, "error")
-    if error is None and isinstance(answer, dict):
-        error = answer if "message" in answer else answer.get("detail")
-    message = error if isinstance(error, str) else _str(get_field(error, "message"))
-    nested = read_error(status, inside) if (inside := _json_inside(message)) else None
-    if nested and nested.message:
-        return nested
+    """The error in an answer's JSON: Google's shape, an array of it, or a gateway's."""
+    error = _innermost_error(answer)
+    message = _str(_said(error))
     details = _list(get_field(error, "details"))
     reasons = [_str(get_field(error, "status")), _str(get_field(error, "code"))]
     reasons += [_str(get_field(detail, "reason")) for detail in details]
@@ -2370,12 +2361,48 @@ def read_error(status: int, answer: Any) -> ApiError:
         for violation in _list(get_field(detail, "violations"))
     ]
     delays = [_seconds(get_field(detail, "retryDelay")) for detail in details]
+    described = [
+        description
+        for detail in details
+        for violation in _list(get_field(detail, "fieldViolations"))
+        if (description := _str(get_field(violation, "description"))) not in message
+    ]
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
-        message=message,
+        message=" ".join([message, *described]).strip(),
         reason=" ".join(filter(None, reasons)),
         retry_after=next((delay for delay in delays if delay is not None), None),
     )
+
+
+def _innermost_error(answer: Any, levels: int = 5) -> Any:
+    """The error's object or text, which gateways nest so many levels deep at most.
+
+    They send it under "error", "errors" or "detail", or as the answer itself; within
+    "message" another one may stand, as JSON or as its text.
+    """
+    error = _first(answer)
+    if not isinstance(error, dict):
+        return None
+    if get_field(error, "error") is not None or not _said(error):
+        names = ("error", "errors", "detail")
+        found = [_first(get_field(error, name)) for name in names]
+        error = next(filter(None, found), None)
+    said = _said(error)
+    inside = _json_inside(said) if isinstance(said, str) else said
+    nested = _innermost_error(inside, levels - 1) if inside and levels else None
+    return nested if isinstance(_said(nested), str) else error
+
+
+def _said(error: Any) -> Any:
+    if isinstance(error, str):
+        return error
+    return get_field(error, "message") or get_field(error, "msg")
+
+
+def _first(value: Any) -> Any:
+    """The first of a list; anything else as it is."""
+    return next(iter(value), None) if isinstance(value, list) else value
 
 
 def _json_inside(message: str) -> Any:
@@ -2419,6 +2446,18 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
     _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|are blocked"),
     _Rule("key_refused", (401,), r""),
+    # As gateways say it, such as LiteLLM and new-api.
+    _Rule(
+        "budget",
+        (),
+        r"budget.{1,20}exceeded|insufficient.{1,20}(quota|credit|balance)|[额余]额不足",
+    ),
+    _Rule("budget", (402,), r""),
+    _Rule(
+        "model_unknown",
+        (),
+        r"model_not_found|invalid model name|no available channel for model",
+    ),
     _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
     _Rule("billing", (400, 403), r"billed users|billing"),
     _Rule(
@@ -2426,6 +2465,7 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         (),
         r"location is not supported|not available in your (country|region)",
     ),
+    _Rule("account_limited", (403,), r"has been (suspended|denied access)"),
     _Rule("permission", (403,), r""),
     _Rule("quota_prepaid", (429,), r"prepa(y|id)"),
     _Rule("quota_zero", (429,), r"limit: 0\b|-FreeTier"),
@@ -2433,6 +2473,10 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("quota_minute", (429,), r"PerMinute"),
     _Rule("capacity", (429,), r"check quota|capacity|exhausted\. Please try"),
     _Rule("overloaded", (503, 529), r""),
+    _Rule(
+        "address_unknown", (404, 405), r"^\s*(404 )?(page |method )?not (found|allowed)"
+    ),
+    _Rule("address_unknown", (405,), r""),
     _Rule("model_retired", (404,), r"no longer available|retired|shut ?down"),
     _Rule("model_unknown", (404,), r""),
     _Rule("too_large", (413,), r""),
@@ -2441,6 +2485,7 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
     _Rule("input_picture", (400,), r"input image|image is not valid|MIME type"),
     _Rule("system_refused", (400,), r"(developer|system).?instruction"),
+    _Rule("no_image_model", (400,), r"response.modalities|support image generation"),
     _Rule(
         "parameter",
         (400,),
@@ -2448,6 +2493,7 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     ),
     _Rule("request", (400, 409, 416, 422), r""),
     _Rule("gateway_timeout", (408, 504, 524), r""),
+    _Rule("proxy", (407,), r""),
     _Rule("google", (500, 502), r""),
 )
 
@@ -2662,6 +2708,27 @@ class DaemonThreads:
         return await asyncio.wrap_future(future)
 
 
+class Pace:
+    """Lets what comes in one moment begin one after the other.
+
+    Forty requests that began together would hold the event loop for a tenth of a
+    second: each starts a thread, and all of these compete for the interpreter lock.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Return when it is the caller's turn: at once, if nobody began just now."""
+        now = time.monotonic()
+        turn = max(self._next, now)
+        self._next = turn + self._seconds
+        if turn > now:
+            await asyncio.sleep(turn - now)
+
+
+BEGINNINGS = Pace(0.004)
 REQUESTS = DaemonThreads(64, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
@@ -3426,21 +3493,26 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
 
 
-def _accept(value: Any, default: Any, minimum: int = 1) -> Any:
+_LARGEST = 86_400  # a day in seconds; sockets take no time limit of centuries
+_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
+
+
+def _accept(value: Any, default: Any, minimum: int) -> Any:
     """A saved value as the type of its default, or the default where it cannot be.
 
     A value that fails validation would take the whole model list down with it, and
     hosts keep what older releases or a hand have saved.
     """
     if isinstance(default, bool):
-        return _SWITCH.get(str(value).strip().lower(), default)
+        return _SWITCH.get(_word(value).lower(), default)
     if isinstance(default, int):
         try:
             number = int(float(str(value)))
         except (ValueError, OverflowError):
             return default
-        return number if number >= minimum else default
-    return str(value) if isinstance(value, str | int | float) else default
+        return min(number, _LARGEST) if number >= minimum else default
+    text = value if isinstance(value, str) else _word(value) or default
+    return _LONE_SURROGATE.sub("\ufffd", text)  # which no page can be sent
 
 
 def _setting(default: Any, description: str, **extra: Any) -> Any:
@@ -3454,21 +3526,33 @@ def _choice(name: str) -> Any:
     return _setting("auto", option.description, enum=["auto", *option.choices])
 
 
-_PASSWORD = {"type": "password"}
+def _key(description: str) -> Any:
+    """A key, which neither the page nor the settings as text show."""
+    extra: Any = {"input": {"type": "password"}}
+    return Field("", description=description, repr=False, json_schema_extra=extra)
 
 
-class AdminValves(BaseModel):
-    """The administrator's settings; each accepts whatever was once saved."""
+class _Settings(BaseModel):
+    """Settings that accept whatever was once saved."""
 
     # The page shows the names that messages and README use.
-    model_config = ConfigDict(
-        title="Valves", field_title_generator=lambda name, _: name
-    )
+    model_config = ConfigDict(field_title_generator=lambda name, _: name)
 
-    GEMINI_API_KEY: str = _setting(
-        "",
+    @field_validator("*", mode="before")
+    @classmethod
+    def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        minimum = 0 if name in _MAY_BE_ZERO else 1
+        return _accept(value, cls.model_fields[name].default, minimum)
+
+
+class AdminValves(_Settings):
+    """The administrator's settings; each accepts whatever was once saved."""
+
+    model_config = ConfigDict(title="Valves")
+
+    GEMINI_API_KEY: str = _key(
         "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
-        input=_PASSWORD,
     )
     REQUIRE_USER_KEY: bool = _setting(
         False,
@@ -3518,18 +3602,9 @@ class AdminValves(BaseModel):
         300, "Seconds that an answer of Google may take, with all tries."
     )
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
-        name = info.field_name or ""
-        may_be_zero = name in ("HISTORY_IMAGES", "MAX_RETRIES")
-        return _accept(value, cls.model_fields[name].default, minimum=not may_be_zero)
 
-
-class UserValves(BaseModel):
+class UserValves(_Settings):
     """A user's own settings; each accepts whatever was once saved."""
-
-    model_config = ConfigDict(field_title_generator=lambda name, _: name)
 
     ASPECT_RATIO: str = _choice("ASPECT_RATIO")
     IMAGE_SIZE: str = _choice("IMAGE_SIZE")
@@ -3537,16 +3612,9 @@ class UserValves(BaseModel):
     THINKING_LEVEL: str = _choice("THINKING_LEVEL")
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
-    GEMINI_API_KEY: str = _setting(
-        "",
+    GEMINI_API_KEY: str = _key(
         "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
-        input=_PASSWORD,
     )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
-        return _accept(value, cls.model_fields[info.field_name or ""].default)
 
 
 def own_settings(valves: Any) -> dict[str, Any]:
@@ -3560,7 +3628,7 @@ def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
     """The key, or nothing, and whether it is the user's own."""
     if own_key := _str(own.get("GEMINI_API_KEY")).strip():
         return own_key, True
-    return ("" if valves.REQUIRE_USER_KEY else api_key(valves).strip()), False
+    return ("" if valves.REQUIRE_USER_KEY else api_key(valves)), False
 
 
 def client_for(valves: AdminValves, key: str) -> GeminiClient:
@@ -3574,12 +3642,13 @@ def client_for(valves: AdminValves, key: str) -> GeminiClient:
 
 
 def api_key(valves: AdminValves) -> str:
+    """The server's key, from the settings or else the environment, or nothing."""
     for key in (
         valves.GEMINI_API_KEY,
         os.environ.get("GEMINI_API_KEY", ""),
         os.environ.get("GOOGLE_API_KEY", ""),
     ):
-        if key.strip():
+        if key := key.strip():
             return key
     return ""
 
@@ -3865,6 +3934,7 @@ async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
     heartbeat = asyncio.create_task(_heartbeat(ask.chat))
     try:
         try:
+            await BEGINNINGS.turn()
             async with contextlib.aclosing(_routed(ask, answer)) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -4077,8 +4147,10 @@ async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str
     earlier = ask.valves.HISTORY_IMAGES
     addresses, notes = pick_pictures(ask.conversation, earlier, limit)
     pictures: list[tuple[Image, str, bool]] = []
+    if not addresses:
+        return [], notes
     if not route.generate:
-        return [], [note_text("no_editor", model=route.model)] if addresses else []
+        return [], [note_text("no_editor", model=route.model)]
     for address in addresses:
         name = "A picture"
         try:

@@ -334,6 +334,31 @@ def test_work_on_a_thread_hands_back_its_exception() -> None:
         asyncio.run(gip.SHORT_WORK.run(lambda: 1 // 0))
 
 
+def test_what_comes_in_one_moment_begins_one_after_the_other() -> None:
+    pace = gip.Pace(0.02)
+    began: list[tuple[int, float]] = []
+
+    async def begin(number: int) -> None:
+        await pace.turn()
+        began.append((number, time.monotonic()))
+
+    async def crowd() -> None:
+        crowd = [asyncio.create_task(begin(number)) for number in range(6)]
+        await asyncio.sleep(0)
+        crowd[2].cancel()  # one who leaves the line holds nobody up for good
+        await asyncio.gather(*crowd, return_exceptions=True)
+
+    asyncio.run(crowd())
+    assert [number for number, _ in began] == [0, 1, 3, 4, 5]
+    times = [moment for _, moment in began]
+    assert times[-1] - times[0] >= 5 * 0.02 - 0.005
+
+
+def test_who_comes_alone_does_not_wait() -> None:
+    pace = gip.Pace(30.0)
+    asyncio.run(asyncio.wait_for(pace.turn(), 1))
+
+
 # ── The list of models ───────────────────────────────────────────────────────────────
 
 

@@ -376,6 +376,58 @@ def test_an_error_is_recognised_and_quoted(
     assert message.split(". ")[0][:40].rstrip(".") in error.quote
 
 
+def test_a_refused_field_is_named_by_its_details_too() -> None:
+    """Without its name the option could not be left out and tried again."""
+    violation = {"field": "image_config", "description": "image_size is not supported"}
+    body = google(
+        400, "Invalid argument.", details=[{"fieldViolations": [violation, 7]}]
+    )
+    error = failure(400, body)
+    assert error.quote == "Invalid argument. image_size is not supported"
+    asked = gip.ImageOptions(image_size="4K")
+    assert gip.without_refused(error, asked) == (gip.ImageOptions(), "picture size")
+    body = google(
+        400, violation["description"], details=[{"fieldViolations": [violation]}]
+    )
+    assert failure(400, body).quote == violation["description"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message", "code"),
+    [
+        ("budget", 400, "Budget has been exceeded! Current cost: 10.2", "400"),
+        ("budget", 429, "Budget has been exceeded! Max budget: 10", "429"),
+        ("budget", 403, "用户额度不足, 剩余额度: ¥0.0", "insufficient_user_quota"),
+        ("budget", 402, "Insufficient credits. Please add more.", 402),
+        ("budget", 402, "Payment Required", None),
+        ("model_unknown", 400, "Invalid model name passed in model=x.", "400"),
+        ("model_unknown", 503, "No available channel for x", "model_not_found"),
+        ("address_unknown", 404, "Not Found", None),
+        ("address_unknown", 404, "404 page not found", None),
+        ("address_unknown", 405, "Method Not Allowed", None),
+        ("model_unknown", 404, "models/x is not found for API version v1beta", 404),
+        ("proxy", 407, "Proxy Authentication Required", None),
+        ("account_limited", 403, "Consumer 'api_key:x' has been suspended.", 403),
+        ("account_limited", 403, "Your project has been denied access.", 403),
+        (
+            "no_image_model",
+            400,
+            "Model does not support the requested response modalities: text,image",
+            400,
+        ),
+        ("quota_minute", 429, "Please slow down.", "rate_limit_exceeded"),
+    ],
+)
+def test_gateways_say_it_in_their_own_words(
+    kind: str, status: int, message: str, code: Any
+) -> None:
+    """Each would else be read as a fault of the prompt, or as one that passes."""
+    error = failure(status, {"error": {"message": message, "code": code}})
+    assert error.kind == kind
+    assert_readable(error)
+    assert message[:20] in error.text
+
+
 @pytest.mark.parametrize(
     ("kind", "who"),
     [
@@ -470,6 +522,17 @@ NESTED = json.dumps(google(429, BUSY, "RESOURCE_EXHAUSTED"), indent=2)
             google(503, f"gateway: upstream said {NESTED}"), id="words-before-the-json"
         ),
         pytest.param(google(503, f"  {NESTED}\n"), id="json-with-blanks"),
+        pytest.param(
+            {"error": {"message": {"error": {"message": google(503, BUSY)}}}},
+            id="objects-in-the-message",
+        ),
+        pytest.param(
+            {"detail": [{"loc": ["body"], "msg": BUSY}]}, id="list-of-details"
+        ),
+        pytest.param(
+            {"success": False, "errors": [{"code": 2001, "message": BUSY}]},
+            id="list-of-errors",
+        ),
     ],
 )
 def test_googles_sentence_is_found_in_every_shape(body: Any) -> None:
@@ -478,6 +541,11 @@ def test_googles_sentence_is_found_in_every_shape(body: Any) -> None:
     assert BUSY in error.text
     assert_readable(error)
     assert "RESOURCE_EXHAUSTED" not in error.text and '"message"' not in error.text
+
+
+NESTED_DEEPLY: dict[str, Any] = {"error": "x"}
+for _ in range(1000):
+    NESTED_DEEPLY = {"error": {"message": NESTED_DEEPLY}}
 
 
 @pytest.mark.parametrize(
@@ -493,6 +561,8 @@ def test_googles_sentence_is_found_in_every_shape(body: Any) -> None:
         pytest.param({"error": {"message": "{}"}}, id="empty-json"),
         pytest.param({"error": {"message": "{<`*>}"}}, id="only-signs"),
         pytest.param({"error": 7}, id="number"),
+        pytest.param({"error": {"message": {"x": 1}}}, id="object"),
+        pytest.param(NESTED_DEEPLY, id="a-thousand-levels"),
         pytest.param({"detail": [{"loc": ["body"], "msg": "x"}]}, id="list-of-details"),
         pytest.param([[[]]], id="arrays"),
         pytest.param("text", id="text"),
