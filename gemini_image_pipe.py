@@ -16,6 +16,7 @@ import fnmatch
 import hashlib
 import inspect
 import io
+import itertools
 import json
 import logging
 import math
@@ -1569,6 +1570,7 @@ def fit_pictures(
 MAX_ANSWER_BYTES = 200_000_000
 _MAX_OBJECT_BYTES = 64_000_000
 _MAX_STRAY_BYTES = 65_536
+MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
 
 
 @dataclass(frozen=True)
@@ -1598,7 +1600,8 @@ class Finish:
 
 @dataclass(frozen=True)
 class Usage:
-    """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image"."""
+    """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image";
+    "words" are those of text among "out"."""
 
     tokens: dict[str, int]
 
@@ -1620,11 +1623,19 @@ class Sources:
     suggestions: str = ""
 
     def joined(self, other: "Sources") -> "Sources":
-        """Both, each query and page once."""
+        """Both, each query and page once, and no more than MAX_SOURCES."""
         return Sources(
-            tuple(dict.fromkeys(self.queries + other.queries)),
-            tuple(dict.fromkeys(self.pages + other.pages)),
+            tuple(dict.fromkeys(self.queries + other.queries))[:MAX_SOURCES],
+            tuple(dict.fromkeys(self.pages + other.pages))[:MAX_SOURCES],
             self.suggestions or other.suggestions,
+        )
+
+    def masked(self, mask: Callable[[str], str]) -> "Sources":
+        """The same, each text as `mask` returns it."""
+        return Sources(
+            tuple(map(mask, self.queries)),
+            tuple((mask(address), mask(title)) for address, title in self.pages),
+            mask(self.suggestions),
         )
 
 
@@ -2064,12 +2075,18 @@ def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
         images = [row for row in rows if get_field(row, "modality") == "IMAGE"]
         return sum(number(get_field(row, "tokenCount")) for row in images)
 
-    asked = number(get_field(usage, "promptTokenCount"))
+    # A gateway may count less in all than of pictures alone; no price is negative.
+    in_image = of_images("promptTokensDetails")
+    out_image = of_images("candidatesTokensDetails")
+    asked = max(number(get_field(usage, "promptTokenCount")), in_image)
+    out = max(number(get_field(usage, "candidatesTokenCount")), out_image)
     return {
         "in": asked + number(get_field(usage, "toolUsePromptTokenCount")),
-        "in_image": of_images("promptTokensDetails"),
-        "out": number(get_field(usage, "candidatesTokenCount")),
-        "out_image": of_images("candidatesTokensDetails"),
+        "in_image": in_image,
+        "out": out,
+        "out_image": out_image,
+        # Without a count of their own those of the pictures are among all.
+        "words": out - out_image if out_image else 0,
         "thoughts": number(get_field(usage, "thoughtsTokenCount")),
     }
 
@@ -2088,24 +2105,38 @@ def _grounding_events(found: Any) -> Iterator[Event]:
     page that holds a picture (ai.google.dev/gemini-api/docs/google-search)."""
     if not isinstance(found, dict):
         return
-    queries = [*_list(get_field(found, "webSearchQueries"))]
-    queries += _list(get_field(found, "imageSearchQueries"))
-    pages = {}
-    for chunk in _list(get_field(found, "groundingChunks")):
-        for kind in ("web", "image"):
-            page = get_field(chunk, kind)
-            address = get_field(page, "sourceUri") or get_field(page, "uri")
-            if re.fullmatch(r"https?://[^\s()<>\"'\\]{3,2000}", _str(address)):
-                title = _str(get_field(page, "title")) or _str(
-                    get_field(page, "domain")
-                )
-                pages[address] = plain_words(title, 80, default="Page")
+    queries: dict[str, None] = {}
+    for name in ("webSearchQueries", "imageSearchQueries"):
+        for query in _list(get_field(found, name))[:MAX_SOURCES]:
+            queries[plain_words(_str(query)[:1000], 200, default="")] = None
+    queries.pop("", None)
+    pages: dict[str, str] = {}
+    chunks = _list(get_field(found, "groundingChunks"))
+    for chunk, kind in itertools.product(chunks, ("web", "image")):
+        page = get_field(chunk, kind)
+        address = get_field(page, "sourceUri") or get_field(page, "uri")
+        if len(pages) < MAX_SOURCES and (address := _page_address(address)):
+            title = _str(get_field(page, "title")) or _str(get_field(page, "domain"))
+            pages[address] = plain_words(title[:1000], 80, default="Page")
     entry = get_field(found, "searchEntryPoint")
+    suggestions = _str(get_field(entry, "renderedContent"))[:_MAX_STRAY_BYTES]
     yield Sources(
-        tuple(words for q in queries if (words := plain_words(_str(q), 200, ""))),
+        tuple(queries),
         tuple(pages.items()),
-        _str(get_field(entry, "renderedContent"))[:_MAX_STRAY_BYTES],
+        _LONE_SURROGATE.sub("\ufffd", suggestions),
     )
+
+
+def _page_address(value: Any) -> str:
+    """A web address that can stand in markdown, or nothing.
+
+    What would end it there is escaped: many pages of pictures have (1) in theirs.
+    """
+    address = _str(value)
+    if not re.fullmatch(r"https?://\S{3,2000}", address):
+        return ""
+    address = re.sub(r"[()<>\"'`\\]", lambda sign: quote(sign[0]), address)
+    return "" if _NOT_PRINTED.search(address) else address
 
 
 def _text_events(text: str, thought: bool) -> Iterator[Event]:
@@ -3280,6 +3311,11 @@ class HostChat:
         """A sentence of ours as it may be shown: without anything like a key."""
         return redact(text, self.secret)
 
+    def mask(self, text: str) -> str:
+        """Somebody else's words without the key, which a gateway may repeat; one that
+        is short, such as "none", may be a word like others."""
+        return text.replace(self.secret, "[key]") if len(self.secret) > 7 else text
+
     @property
     def is_saved(self) -> bool:
         """Whether the host keeps the chat under its id."""
@@ -3756,7 +3792,8 @@ class Answer:
     async def take(self, event: Event, number: int = 0) -> Piece:
         """What the event of the request of that number adds to the answer."""
         if isinstance(event, Text):
-            return self._say(event, number)
+            text = self._ask.chat.mask(event.text)
+            return self._say(replace(event, text=text), number)
         if isinstance(event, Image):
             if not event.draft:
                 return await self._show(event)
@@ -3766,7 +3803,7 @@ class Answer:
         elif isinstance(event, Usage):
             self._tokens.update(event.tokens)
         elif isinstance(event, Sources):
-            self.sources = self.sources.joined(event)
+            self.sources = self.sources.joined(event.masked(self._ask.chat.mask))
         elif isinstance(event, BadPicture):
             self.damaged = True
         elif isinstance(event, Finish):
@@ -3882,9 +3919,7 @@ class Answer:
     def _price(self) -> float | None:
         sizes = [size_of(*pixels) if pixels else "" for pixels in self._pixels]
         count = self._tokens
-        # Without a count of their own those of the pictures are among all.
-        words = count["out"] - count["out_image"] if count["out_image"] else 0
-        words += count["thoughts"]
+        words = count["words"] + count["thoughts"]
         return estimate_price(self._model, sizes, count["in"], words)
 
     @property

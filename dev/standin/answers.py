@@ -202,6 +202,9 @@ class _Writer:
         size = output_pixels(self.model, self.request, self.size, source)
         if self.script.square:
             size = pixels("1:1", "1K")
+        size = self.script.pixels or size
+        if self.script.plain:
+            return pictures.plain_picture(size, mime)
         if source:
             return pictures.edit_picture(prompt, source, size, mime)
         return pictures.make_picture(prompt, size, mime)

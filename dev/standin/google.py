@@ -310,6 +310,8 @@ class Google:
             path = _path_of(name, body, "")
             if path is not None:
                 raise errors.bad_request([errors.unknown_name(name, path)])
+        if script.sentence:
+            raise errors.invalid(script.sentence)
         if not script.error or self._tried_enough(script, prompt):
             return None
         return _canonical(script.error, script.error_delay)

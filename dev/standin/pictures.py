@@ -57,6 +57,11 @@ def edit_picture(prompt: str, source: bytes, size: tuple[int, int], mime: str) -
     return distinct(encode(_edited(image, prompt), mime))
 
 
+def plain_picture(size: tuple[int, int], mime: str) -> bytes:
+    """A picture of one colour: large ones are quickly made."""
+    return distinct(_encoded_plain(size, mime))
+
+
 def noise_picture(size_in_bytes: int, mime: str) -> bytes:
     """A decodable picture of about so many bytes, with bytes of its own."""
     return distinct(_encoded_noise(size_in_bytes, mime))
@@ -95,6 +100,11 @@ def _jpeg_comment(comment: bytes) -> bytes:
 def _png_chunk(kind: bytes, data: bytes) -> bytes:
     checksum = zlib.crc32(kind + data)
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+@lru_cache(maxsize=64)
+def _encoded_plain(size: tuple[int, int], mime: str) -> bytes:
+    return encode(Image.new("L", size, 200), mime)
 
 
 # -- noise ---------------------------------------------------------------------------

@@ -39,6 +39,7 @@ class Script:
     # failures
     error: str = ""
     error_delay: str = ""
+    sentence: str = ""
     fail_first: int = 0
     refuse: list[str] = field(default_factory=list)
     # what the answer holds
@@ -47,6 +48,8 @@ class Script:
     text_only: bool = False
     no_text: bool = False
     square: bool = False
+    plain: bool = False
+    pixels: tuple[int, int] | None = None
     say: str | None = None
     finish: str = ""
     keep_picture: bool = False
@@ -111,6 +114,10 @@ def _size(script: Script, found: Found) -> None:
     script.size = int(float(found["n"]) * _SIZE[found["unit"] or ""])
 
 
+def _pixels(script: Script, found: Found) -> None:
+    script.pixels = int(found["width"]), int(found["height"])
+
+
 def _cut(script: Script, found: Found) -> None:
     script.cut = True
     script.cut_at = int(found["n"]) if found["n"] else None
@@ -157,12 +164,10 @@ def _refuse(script: Script, found: Found) -> None:
     script.refuse.append(found["x"])
 
 
-def _say_base64(script: Script, found: Found) -> None:
-    script.say = base64.b64decode(found["x"]).decode()
-
-
-def _think_base64(script: Script, found: Found) -> None:
-    script.think = base64.b64decode(found["x"]).decode()
+def _text_base64(name: str) -> Callable[[Script, Found], None]:
+    return lambda script, found: setattr(
+        script, name, base64.b64decode(found["x"]).decode()
+    )
 
 
 def _json_base64(name: str) -> Callable[[Script, Found], None]:
@@ -210,6 +215,11 @@ DIRECTIVES: tuple[Directive, ...] = (
     # -- failures (names in errors.CANONICAL)
     Directive(r"error (?P<x>.+)", "the canonical error of that name", _error),
     Directive(
+        r"error64 (?P<x>.+)",
+        "400 with exactly this sentence, given as base64",
+        _text_base64("sentence"),
+    ),
+    Directive(
         rf"(?:status )?429 (?P<x>minute|day|zero|prepaid|bare){_DELAY}",
         "a quota error, with another retryDelay if one is given",
         _quota,
@@ -239,8 +249,16 @@ DIRECTIVES: tuple[Directive, ...] = (
         "1:1 at 1K, as from a relay that drops imageConfig",
         _sets(square=True),
     ),
+    Directive(
+        r"pixels (?P<width>\d{1,4})x(?P<height>\d{1,4})",
+        "a picture of so many pixels, whatever was asked",
+        _pixels,
+    ),
+    Directive(
+        r"plain", "a picture of one colour, which is quickly made", _sets(plain=True)
+    ),
     Directive(r"say (?P<x>.*)", "the model's text, exactly this", _text("say")),
-    Directive(r"say64 (?P<x>.*)", "the same, given as base64", _say_base64),
+    Directive(r"say64 (?P<x>.*)", "the same, given as base64", _text_base64("say")),
     Directive(
         r"finish (?P<x>\w+) with picture",
         "that finishReason although a picture came",
@@ -263,7 +281,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     Directive(
         r"think64 (?P<x>.*)",
         "a thought of exactly this text, given as base64",
-        _think_base64,
+        _text_base64("think"),
     ),
     Directive(
         r"usage64 (?P<x>.*)",

@@ -323,17 +323,16 @@ def test_an_emitter_that_breaks_does_not_end_the_answer(google: StandIn) -> None
 
 
 def test_a_key_that_a_gateway_repeats_is_not_shown(google: StandIn) -> None:
-    key = "sk-of-a-gateway"
+    key = "stand-in-key-second"
     script = base64.b64encode(f"Incorrect key {key}.".encode()).decode()
     pipe = pipe_for(google, GEMINI_API_KEY=key)
     emitter = Emitter()
     markdown = answer(
         pipe, body_of(f"a fox [[say64 {script}]]"), __event_emitter__=emitter
     )
+    assert "Incorrect key [key]." in markdown
     assert key not in markdown
     assert key not in str(emitter.events)
-    chat = gip.HostChat(secret=key)
-    assert chat.scrub(f"Incorrect key {key}.") == "Incorrect key [key]."
 
 
 def test_a_fault_of_ours_is_a_sentence_too(
