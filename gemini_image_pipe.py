@@ -545,8 +545,10 @@ SAFETY_THRESHOLDS = (
     "OFF",
 )
 _WHOLE = re.compile(r"[0-9]{1,6}")
-_RATIO = re.compile(r"(\d{1,5}(?:\.\d{1,4})?)\s*[:/]\s*(\d{1,5}(?:\.\d{1,4})?)")
-_PIXELS = re.compile(r"(\d{2,5})\s*[xX×*]\s*(\d{2,5})")
+_RATIO = re.compile(
+    r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
+)
+_PIXELS = re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})")
 
 
 @dataclass(frozen=True)
@@ -733,6 +735,7 @@ def _flag_pattern(option: Option) -> str:
     return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
 
 
+_MOST_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
 _LONGEST_FLAG = 200  # characters; no more than these are searched for the last one
 # The last flag of a prompt. Phones make one long dash of two short ones.
 _LAST_FLAG = re.compile(
@@ -751,6 +754,8 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
         is_switch = _OPTION_OF[f"--{name}"].choices == ("on", "off")
         flags.append((f"--{name}", value or ("on" if is_switch else "nothing")))
+        if len(flags) > _MOST_FLAGS:
+            return text, ()
         end = found.start()
         while end and text[end - 1].isspace():
             end -= 1
@@ -3723,7 +3728,7 @@ class Ask:
     options: ImageOptions
     notes: list[str]
     chat: HostChat
-    key: str
+    key: str = field(repr=False)
     own_key: bool
     valves: AdminValves
 
@@ -3853,7 +3858,7 @@ class Answer:
         return self._add(f" {picture} |" if self._cells > 1 else f"| {picture} |")
 
     async def _address(self, image: Image) -> str:
-        if self._ask.valves.STORAGE != "inline":
+        if self._ask.valves.STORAGE.strip().lower() != "inline":
             try:
                 return await self._ask.chat.store(image)
             except StorageRefused as error:

@@ -494,12 +494,15 @@ def test_what_was_written_behind_any_text_is_read_back(
 )
 def test_hostile_prompts_are_split_at_once(text: str) -> None:
     """This runs on the host's event loop, for each message of the history."""
-    times = []
-    for piece in (text[: len(text) // 4], text):
-        started = time.perf_counter()
-        gip.split_flags(piece)
-        times.append(time.perf_counter() - started)
-    assert times[1] < 0.5, times
+    started = time.process_time()
+    gip.split_flags(text)
+    assert time.process_time() - started < 0.1
+
+
+def test_a_prompt_of_nothing_but_flags_is_left_as_it_is() -> None:
+    prompt = "a fox" + " --n 3" * 50
+    assert gip.split_flags(prompt) == ("a fox", (("--n", "3"),) * 50)
+    assert gip.split_flags(f"{prompt} --n 3") == (f"{prompt} --n 3", ())
 
 
 def test_a_wrong_flag_gives_a_note_and_the_others_hold() -> None:

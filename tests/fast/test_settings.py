@@ -275,6 +275,17 @@ def test_settings_of_another_release_cost_neither_list_nor_picture(
     assert named == [True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("storage", "tries"), [("files", True), (" Inline", False), ("disk", True)]
+)
+def test_a_storage_typed_by_hand_is_understood(
+    google: StandIn, storage: str, tries: bool
+) -> None:
+    """Here there is no host to store anything, which an answer notes if it tried."""
+    markdown = answer(pipe_for(google, STORAGE=storage))
+    assert ("could not store" in markdown) == tries
+
+
 # ── Keys and the client ──────────────────────────────────────────────────────────────
 
 
@@ -359,5 +370,4 @@ def test_a_chat_as_text_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(gip.Pipe(), __user__=user)
     [ask] = asked
     assert (ask.key, ask.own_key, ask.chat.secret) == (KEY, True, KEY)
-    assert KEY not in repr(ask.chat)
-    assert KEY not in repr(ask.valves)
+    assert KEY not in repr(ask)
