@@ -1851,8 +1851,7 @@ class AnswerReader:
     @property
     def is_page(self) -> bool:
         """Whether the answer begins like a web page."""
-        begin = (self.stray[:512] or self._line[:512]).lstrip(b"\xef\xbb\xbf \t\r\n")
-        return begin.startswith(b"<")
+        return _is_page(self.stray[:512] or self._line[:512])
 
     def _rest_of_line(self, data: bytes, start: int) -> int:
         """In a comment or a page: up to the end of the line, braces and all."""
@@ -2228,7 +2227,8 @@ MESSAGES: dict[str, str] = {
     "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "google": "Google had an internal error. | {wait}",
-    "gateway_timeout": "The answer took too long for Google or a gateway on the way ({elapsed} s). | Please try again, with a smaller picture if you can.",
+    "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
+    "gateway_gave_up": "A gateway on the way to Google stopped waiting for the answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
     "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
@@ -2266,8 +2266,8 @@ _UNKNOWN_VALUES = {
     "status": "",
 }
 
-# What may pass by itself and is not billed. A read that timed out is not among them: the
-# picture may have been made.
+# What may pass by itself and is not billed. A read that timed out, here or at a gateway,
+# is not among them: the picture may have been made.
 RETRYABLE = {
     "quota_minute",
     "capacity",
@@ -2397,6 +2397,9 @@ def read_error(status: int, answer: Any) -> ApiError:
         for violation in _list(get_field(detail, "violations"))
     ]
     delays = [_seconds(get_field(detail, "retryDelay")) for detail in details]
+    # Gateways often leave the details out.
+    said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
+    delays.append(_seconds(said[1].rstrip(".")) if said else None)
     described = [
         description
         for detail in details
@@ -2415,7 +2418,7 @@ def _innermost_error(answer: Any, levels: int = 5) -> Any:
     """The error's object or text, which gateways nest so many levels deep at most.
 
     They send it under "error", "errors" or "detail", or as the answer itself; within
-    "message" another one may stand, as JSON or as its text.
+    "message" another one may stand, as JSON or as its text, or under "metadata".
     """
     error = _first(answer)
     if not isinstance(error, dict):
@@ -2425,6 +2428,8 @@ def _innermost_error(answer: Any, levels: int = 5) -> Any:
         found = [_first(get_field(error, name)) for name in names]
         error = next(filter(None, found), None)
     said = _said(error)
+    raw = _str(get_field(get_field(error, "metadata"), "raw"))  # OpenRouter's
+    said = raw if _json_inside(raw) else said
     inside = _json_inside(said) if isinstance(said, str) else said
     nested = _innermost_error(inside, levels - 1) if inside and levels else None
     return nested if isinstance(_said(nested), str) else error
@@ -2442,12 +2447,22 @@ def _first(value: Any) -> Any:
 
 
 def _json_inside(message: str) -> Any:
-    """The JSON document that a gateway put into a message, or None."""
-    found = re.search(r"[\[{]\s*[\[{\"]", message)
-    if found and '"message"' in message:
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.JSONDecoder().raw_decode(message[found.start() :])[0]
-    return None
+    """The JSON document that a gateway put into a message, or None.
+
+    LiteLLM puts it there as Python writes bytes (b'{\\n …}'), others as it writes a
+    dict ({'message': …}); of that the sentence is enough.
+    """
+    unescaped = re.sub(r"\\([\\nrt'\"])", _unescaped, message)
+    for text in (message, unescaped) if '"message"' in message else ():
+        if found := re.search(r"[\[{]\s*[\[{\"]", text):
+            with contextlib.suppress(ValueError, RecursionError):
+                return json.JSONDecoder().raw_decode(text[found.start() :])[0]
+    said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", message)
+    return {"message": said[2]} if said else None
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return " " if escape[1] in "nrt" else escape[1]
 
 
 def _error_status(status: int, code: Any, reasons: list[str]) -> int:
@@ -2461,8 +2476,15 @@ def _error_status(status: int, code: Any, reasons: list[str]) -> int:
 
 
 def _seconds(text: Any) -> float | None:
-    found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,9})?)s?", _str(text))
-    return float(found.group(1)) if found else None
+    """The seconds in Google's "34.4s", or in words its "5h48m6.2s"."""
+    found = re.fullmatch(
+        r"(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,7}(?:\.[0-9]{1,9})?)s?)?",
+        _str(text),
+    )
+    if not found or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 class _Rule(NamedTuple):
@@ -2475,60 +2497,99 @@ class _Rule(NamedTuple):
 # pages and from bug reports of other projects; `words` are looked for in message and
 # reason together.
 _ERROR_RULES: tuple[_Rule, ...] = (
-    _Rule("key_expired", (), r"API key expired"),
-    _Rule("key_leaked", (), r"reported as leaked"),
-    _Rule("key_type", (), r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are not supported"),
+    _Rule("key_expired", (), r"(API key|token)( has|.is|_)? ?expired|令牌已过期"),
+    _Rule("key_leaked", (), r"(reported|identified) as leaked"),
+    _Rule(
+        "key_type",
+        (),
+        r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are (not|no longer) (supported|accepted)",
+    ),
     _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
     _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
-    _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|are blocked"),
-    _Rule("key_refused", (401,), r""),
+    _Rule(
+        "key_restricted",
+        (403,),
+        r"API_KEY_\w+_BLOCKED|are blocked|address restriction",
+    ),
     # As gateways say it, such as LiteLLM and new-api.
     _Rule(
         "budget",
         (),
-        r"budget.{1,20}exceeded|insufficient.{1,20}(quota|credit|balance)|[额余]额不足",
+        r"budget.{1,20}exceeded|insufficient.{1,20}(quota|credit|balance)|[额余]额不足|"
+        r"额度已用尽|spend(ing)? (cap|limit)",
     ),
     _Rule("budget", (402,), r""),
     _Rule(
         "model_unknown",
         (),
-        r"model_not_found|invalid model name|no available channel for model",
+        r"model_not_found|invalid model name|no available channel for model|"
+        r"not a valid model|unexpected model name",
     ),
+    _Rule("permission", (), r"not allowed to access model|has no access to model"),
+    _Rule("key_refused", (401,), r""),
     _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
-    _Rule("billing", (400, 403), r"billed users|billing"),
+    _Rule("billing", (400, 403), r"billed users|billing|dunning|paid (tier|plan)"),
     _Rule(
         "region",
         (),
-        r"location is not supported|not available in your (country|region)",
+        r"location is not supported|"
+        r"not (available|supported) in your (current )?(country|region|location)",
     ),
+    _Rule("prompt_blocked", (400, 403), r"content.?filter|moderation|safety filter"),
+    _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
+    _Rule("prompt_blocked", (400,), r"prompt.{1,40}(blocked|flagged|filtered)"),
     _Rule("account_limited", (403,), r"has been (suspended|denied access)"),
     _Rule("permission", (403,), r""),
     _Rule("quota_prepaid", (429,), r"prepa(y|id)"),
+    _Rule("billing", (429,), r"billing account"),
     _Rule("quota_zero", (429,), r"limit: 0\b|-FreeTier"),
-    _Rule("quota_day", (429,), r"PerDay"),
+    _Rule("quota_day", (429,), r"per.?day"),
     _Rule("quota_minute", (429,), r"PerMinute"),
     _Rule("capacity", (429,), r"check quota|capacity|exhausted\. Please try"),
     _Rule("overloaded", (503, 529), r""),
     _Rule(
-        "address_unknown", (404, 405), r"^\s*(404 )?(page |method )?not (found|allowed)"
+        "address_unknown",
+        (404, 405),
+        r"^\s*(404 )?(page |method |resource )?not (found|allowed)|"
+        r"^(invalid url|no route matched|cannot post)\b",
     ),
     _Rule("address_unknown", (405,), r""),
-    _Rule("model_retired", (404,), r"no longer available|retired|shut ?down"),
-    _Rule("model_unknown", (404,), r""),
+    _Rule(
+        "model_retired",
+        (404, 410),
+        r"no longer available|retired|shut ?down|discontinued|deprecated",
+    ),
+    _Rule("model_retired", (400,), r"model.{1,80}(no longer available|shut ?down)"),
+    _Rule("model_unknown", (404, 410), r""),
     _Rule("too_large", (413,), r""),
-    _Rule("too_large", (400,), r"payload size exceeds|token count|too large"),
+    _Rule(
+        "too_large",
+        (400,),
+        r"payload size exceeds|token count|too (large|long)|number of pixels|"
+        r"(fewer than \d+|too many|\d+) images",
+    ),
     _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
-    _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
-    _Rule("input_picture", (400,), r"input image|image is not valid|MIME type"),
+    _Rule(
+        "input_picture",
+        (400,),
+        r"input image|image is not valid|MIME type|image format|process image",
+    ),
     _Rule("system_refused", (400,), r"(developer|system).?instruction"),
-    _Rule("no_image_model", (400,), r"response.modalities|support image generation"),
+    _Rule(
+        "no_image_model",
+        (400,),
+        r"response.modalities|support image generation|multi-modal output",
+    ),
+    _Rule("request", (400,), r"multi-?turn|input modality"),
     _Rule(
         "parameter",
         (400,),
         r"Unknown name|not supported|not enabled|aspect|image_?size|safety",
     ),
     _Rule("request", (400, 409, 416, 422), r""),
-    _Rule("gateway_timeout", (408, 504, 524), r""),
+    _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
+    _Rule("gateway_gave_up", (408, 504, 524), r""),
+    _Rule("gateway_gave_up", (500, 502), r"timed out|Timeout\b"),
     _Rule("proxy", (407,), r""),
     _Rule("google", (500, 502), r""),
 )
@@ -2549,6 +2610,8 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
     delay = error.retry_after
     if error.status == 404 and not error.message:
         kind = "address_unknown"
+    if error.status in (401, 403) and not error.message and _is_page(stray):
+        kind = "web_page"  # a firewall's or a login's; it knows nothing of the key
     if error.status == 429 and kind == "http":
         kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
@@ -2588,6 +2651,10 @@ def without_refused(
         if is_asked and named:
             return replace(options, **left_out), option.what
     return None
+
+
+def _is_page(raw: bytes | bytearray) -> bool:
+    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def plain_text(raw: bytes) -> str:

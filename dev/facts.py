@@ -35,7 +35,7 @@ A_SEARCH = A_LITTLE + 0.014
 # Failures that say nothing about what was asked.
 _BESIDE_THE_POINT = re.compile(
     r"key_|quota_|api_disabled|billing|region|permission|overloaded|capacity|google$|"
-    r"gateway_timeout|http$|address_unknown"
+    r"gateway_|http$|address_unknown"
 )
 
 

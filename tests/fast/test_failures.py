@@ -416,6 +416,52 @@ def test_a_refused_field_is_named_by_its_details_too() -> None:
             400,
         ),
         ("quota_minute", 429, "Please slow down.", "rate_limit_exceeded"),
+        ("budget", 401, "该令牌额度已用尽", ""),
+        ("budget", 429, "Your project has exceeded its monthly spending cap.", None),
+        ("billing", 403, "Lightning dunning decision is deny for project: x", 403),
+        ("billing", 400, "This model is only available on the paid tier.", 400),
+        ("billing", 429, "Billing account of the project is closed.", 429),
+        ("quota_day", 429, "Rate limit exceeded: free-models-per-day.", 429),
+        ("permission", 401, "key not allowed to access model. Tried x", "401"),
+        ("permission", 403, "This token has no access to model x", None),
+        ("model_unknown", 400, "x is not a valid model ID", 400),
+        (
+            "model_unknown",
+            400,
+            "GenerateContentRequest.model: unexpected model name",
+            4,
+        ),
+        ("model_retired", 410, "The model x has been shut down.", None),
+        (
+            "model_retired",
+            400,
+            "This model is deprecated and no longer available.",
+            400,
+        ),
+        ("model_retired", 404, "models/x has been discontinued.", 404),
+        ("address_unknown", 404, "Invalid URL (POST /v1/models/x)", None),
+        ("address_unknown", 404, "no Route matched with those values", None),
+        ("address_unknown", 404, "Resource not found", "404"),
+        ("key_expired", 401, "该令牌已过期", None),
+        ("key_expired", 401, "Authentication failed.", "ACCESS_TOKEN_EXPIRED"),
+        ("key_leaked", 403, "This API key was identified as leaked.", 403),
+        ("key_type", 401, "Standard API keys are no longer supported.", 401),
+        ("key_restricted", 403, "The API key has an IP address restriction.", 403),
+        ("region", 403, "Gemini is not available in your current location.", 403),
+        ("region", 400, "Images are not supported in your country.", 400),
+        ("prompt_blocked", 400, "The prompt was blocked by safety filters.", 400),
+        ("prompt_blocked", 400, "The response was filtered.", "content_filter"),
+        ("prompt_blocked", 403, "The model requires moderation; it was flagged.", 403),
+        ("input_picture", 400, "Unsupported image format: 'image/x'", 400),
+        ("input_picture", 400, "Could not process image", 400),
+        ("too_large", 400, "Please use fewer than 14 images in your request", 400),
+        ("too_large", 400, "The request contains 15 images.", 400),
+        ("too_large", 400, "The input image has the wrong number of pixels", 400),
+        ("too_large", 400, "The prompt is too long: 1000000 tokens", "400"),
+        ("no_image_model", 400, "Multi-modal output is not supported.", 400),
+        ("request", 400, "Multiturn chat is not enabled for models/x", 400),
+        ("gateway_gave_up", 408, "Request timed out.", "408"),
+        ("gateway_gave_up", 500, "litellm.Timeout: Connection timed out.", "500"),
     ],
 )
 def test_gateways_say_it_in_their_own_words(
@@ -491,6 +537,30 @@ def test_an_odd_delay_is_no_accident(delay: Any) -> None:
     assert_readable(failure(429, google(429, "x", details=details)))
 
 
+@pytest.mark.parametrize(
+    ("said", "kind", "delay"),
+    [
+        (
+            "_per_model_per_day, limit: 250\nPlease retry in 5h48m6.2s.",
+            "quota_day",
+            20886.2,
+        ),
+        ("_requests, limit: 9\nPlease retry in 3m.", "quota_day", 180.0),
+        ("_token_count, limit: 9\nPlease retry in 23.4s.", "quota_minute", 23.4),
+        ("_requests, limit: 9", "quota_minute", None),
+    ],
+)
+def test_a_quota_is_understood_without_its_details(
+    said: str, kind: str, delay: float | None
+) -> None:
+    """Gateways pass on the sentence alone; to send a spent day again is in vain."""
+    error = failure(
+        429, google(429, f"{YOUR_QUOTA} \n* Quota exceeded for metric: x{said}")
+    )
+    assert (error.kind, error.retry_after) == (kind, delay)
+    assert_readable(error)
+
+
 # ── Shapes ───────────────────────────────────────────────────────────────────────────
 
 BUSY = "The model is overloaded. Please try again later."
@@ -532,6 +602,23 @@ NESTED = json.dumps(google(429, BUSY, "RESOURCE_EXHAUSTED"), indent=2)
         pytest.param(
             {"success": False, "errors": [{"code": 2001, "message": BUSY}]},
             id="list-of-errors",
+        ),
+        pytest.param(
+            google(503, f"litellm.Error: {NESTED.encode()!r}. Retried: 2 times"),
+            id="json-as-python-writes-bytes",
+        ),
+        pytest.param(
+            {"detail": str({"error": {"code": 503, "message": BUSY, "status": None}})},
+            id="dict-as-python-writes-it",
+        ),
+        pytest.param(
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "metadata": {"raw": NESTED, "provider_name": "Google"},
+                }
+            },
+            id="json-beside-the-message",
         ),
     ],
 )
@@ -630,7 +717,7 @@ def test_an_error_inside_a_stream_without_a_status_names_none() -> None:
         pytest.param(
             504,
             b"<!DOCTYPE html><style>a{b:c}</style><script>var x={}</script><p>Time",
-            "gateway_timeout",
+            "gateway_gave_up",
             "Time",
             id="style-and-script",
         ),
@@ -662,6 +749,14 @@ def test_json_that_the_message_only_mentions_does_not_replace_it() -> None:
     """Google's sentence may quote a piece of the request."""
     said = 'Invalid value at ["contents"]: no field "message" there.'
     assert "Invalid value at" in failure(400, google(400, said)).text
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_page_that_forbids_is_not_googles_word_on_the_key(status: int) -> None:
+    """A firewall or a login stands in between; a new key would change nothing."""
+    error = failure(status, None, b"\n<!DOCTYPE html><h1>Sorry, you are blocked</h1>")
+    assert error.kind == "web_page" and "Sorry, you are blocked" in error.text
+    assert failure(status, google(status, "No.")).kind != "web_page"
 
 
 @pytest.mark.parametrize("raw", [b"", b"404 page not found", b"<h1>Not Found</h1>"])

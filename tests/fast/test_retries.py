@@ -94,7 +94,9 @@ def test_what_waiting_cannot_help_is_not_tried_again(
     assert gip.FAILURE_MARK in chat.text
 
 
-@pytest.mark.parametrize("trouble", ["cut", "midstream error", "reset"])
+@pytest.mark.parametrize(
+    "trouble", ["cut", "midstream error", "reset", "fail 9 html 504"]
+)
 def test_what_may_have_been_billed_is_not_tried_again(
     google: StandIn, waits: list[float], trouble: str
 ) -> None:
