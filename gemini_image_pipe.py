@@ -2062,8 +2062,9 @@ def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
         yield from _grounding_events(get_field(candidate, "groundingMetadata"))
         if reason := get_field(candidate, "finishReason"):
             message = _str(get_field(candidate, "finishMessage"))
-            fine = str(reason).upper() in ("STOP", "CONTINUATION")
-            yield Finish() if fine else Refusal(str(reason), message)
+            name = str(reason).upper()
+            fine = name in ("STOP", "CONTINUATION")
+            yield Finish() if fine else Refusal(name, message)
     yield from _prediction_events(answer, blobs)
     usage = get_field(answer, "usageMetadata")
     if isinstance(usage, dict):
@@ -2783,9 +2784,15 @@ class DaemonThreads:
                 self._waiting.append(job)
                 return
             self._running += 1
-        threading.Thread(
+        thread = threading.Thread(
             target=self._work, args=(job,), name=self._name, daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            with self._lock:
+                self._running -= 1
+            raise
 
     def _work(self, job: Callable[[], None] | None) -> None:
         while job is not None:
@@ -2856,30 +2863,28 @@ class Sockets:
     """
 
     def __init__(self) -> None:
-        self._connections: list[Any] = []
+        self._open: list[socket.socket] = []
         self._lock = threading.Lock()
         self.shut = False
 
-    def add(self, connection: Any) -> None:
-        """Note a connection before it sends. Raises Cancelled after `shutdown`."""
+    def add(self, opened: socket.socket) -> None:
+        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
         with self._lock:
-            if not self.shut:
-                self._connections.append(connection)
-                return
-        raise Cancelled
+            if self.shut:
+                raise Cancelled
+            self._open.append(opened)
 
     def shutdown(self) -> None:
         """End what is under way, at once; what comes later is not sent."""
         with self._lock:
             self.shut = True
-            for connection in self._connections:
-                if connection.sock is not None:
-                    with contextlib.suppress(OSError):
-                        connection.sock.shutdown(socket.SHUT_RDWR)
+            for opened in self._open:
+                with contextlib.suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
 
 
 class _KnownSockets(HTTPAdapter):
-    """An adapter that notes each connection it opens."""
+    """An adapter that notes each socket it opens."""
 
     def __init__(self, sockets: Sockets) -> None:
         self._pools = _noting_pools(sockets)
@@ -2900,7 +2905,9 @@ def _noting_pools(sockets: Sockets) -> dict[str, Any]:
         class Noted(connection):  # type: ignore[misc]
             def connect(self) -> None:
                 super().connect()
-                sockets.add(self)
+                # Not the connection: it drops its socket before the answer is read
+                # when the server wants to close it.
+                sockets.add(self.sock)
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Noted})
 
@@ -3085,7 +3092,7 @@ class GeminiClient:
         if 300 <= status < 400:
             target = _host_name(response.headers.get("Location", ""))
             return GeminiError("redirect", target=target, **values)
-        error = next((a for a in objects if get_field(a, "error") is not None), None)
+        error = next((a for a in objects if _is_error(a)), None)
         if error is not None or status != 200:
             found = read_error(status, error if error is not None else objects)
             if found.retry_after is None:
@@ -3237,7 +3244,8 @@ class _Exchange:
                 time.sleep(_PAUSE)
                 unpaused = 0
             with _PARSING:
-                for answer, blobs in reader.feed(chunk):
+                for framed, blobs in reader.feed(chunk):
+                    answer = _unwrapped(framed)
                     objects = [*objects[-9:], answer]
                     usable = usable or _is_answer(answer)
                     self._handle(response, answer, blobs)
@@ -3253,7 +3261,7 @@ class _Exchange:
     ) -> None:
         if response.status_code != 200:
             return
-        if get_field(answer, "error") is not None:
+        if get_field(answer, "error"):
             error = read_error(response.status_code, answer)
             raise explain_error(error, **self._values())
         response_id = re.sub(r"[^\w-]", "", _str(get_field(answer, "responseId")))
@@ -3262,10 +3270,36 @@ class _Exchange:
             self._put(event)
 
 
+_ANSWER_KEYS = (
+    "candidates",
+    "promptFeedback",
+    "predictions",
+    "usageMetadata",
+    "modelVersion",
+)
+
+
 def _is_answer(answer: Any) -> bool:
     """Whether an object is Google's; Imagen answers {} when it filtered all."""
-    known = ("candidates", "promptFeedback", "predictions", "usageMetadata")
-    return answer == {} or any(get_field(answer, key) is not None for key in known)
+    return answer == {} or any(get_field(answer, k) is not None for k in _ANSWER_KEYS)
+
+
+def _is_error(answer: Any) -> bool:
+    """Whether an object tells of an error; gateways may do so in an answer that began
+    well (200), and without the word."""
+    if get_field(answer, "error"):
+        return True
+    return not _is_answer(answer) and isinstance(_said(_innermost_error(answer)), str)
+
+
+def _unwrapped(answer: Any) -> Any:
+    """Google's object within what a gateway put around it."""
+    if not _is_answer(answer):
+        for name in ("response", "data", "result"):
+            inside = get_field(answer, name)
+            if inside and _is_answer(inside):
+                return inside
+    return answer
 
 
 class ModelLists:
@@ -3276,7 +3310,7 @@ class ModelLists:
 
     def __init__(self) -> None:
         self._lists: dict[str, tuple[float, list[ListedModel]]] = {}
-        self._failures: dict[str, tuple[float, GeminiError]] = {}
+        self._failures: dict[str, float] = {}
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
     async def get(self, client: GeminiClient, wait: float) -> list[ListedModel]:
@@ -3298,8 +3332,10 @@ class ModelLists:
         task = self._refreshes.get(identity)
         if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
             return task
-        failed = self._failures.get(identity)
-        if failed and time.monotonic() - failed[0] < LIST_RETRY:
+        now = time.monotonic()
+        since = now - LIST_RETRY
+        self._failures = {i: at for i, at in self._failures.items() if at > since}
+        if identity in self._failures:
             return None
         task = asyncio.create_task(self._fetch(client))
         self._refreshes[identity] = task
@@ -3316,10 +3352,9 @@ class ModelLists:
                 self._lists.pop(next(iter(self._lists)))
             self._failures.pop(identity, None)
         except Exception as error:  # nobody waits for it
-            if not isinstance(error, GeminiError):
-                error = GeminiError("unexpected")
-            self._failures[identity] = (time.monotonic(), error)
-            log.warning("could not list the models: %s", error.kind)
+            self._failures[identity] = time.monotonic()
+            why = error.kind if isinstance(error, GeminiError) else type(error).__name__
+            log.warning("could not list the models: %s", why)
         finally:
             sockets.shutdown()
             self._refreshes.pop(identity, None)
@@ -3839,6 +3874,8 @@ class Answer:
         self._options = ask.options
         self._model = ""
         self._pixels: list[tuple[int, int] | None] = []
+        self._seen: set[tuple[int, bytes]] = set()
+        self._thinking = False
         self.texts = 0
         self.damaged = False
         self.finished = False
@@ -3867,9 +3904,10 @@ class Answer:
             text = self._ask.chat.mask(event.text)
             return self._say(replace(event, text=text), number)
         if isinstance(event, Image):
-            if not event.draft:
+            if event.draft:
+                self._draft = event
+            elif not await self._is_known(event, number):
                 return await self._show(event)
-            self._draft = event
         elif isinstance(event, Refusal):
             self.refusals.append(event)
         elif isinstance(event, Usage):
@@ -3902,11 +3940,13 @@ class Answer:
         if self.damaged:
             raise GeminiError("bad_picture")
         if not self.texts:
-            raise GeminiError("empty" if self.finished else "broken_off", model=model)
+            cut_off = self._thinking and not self.finished
+            raise GeminiError("broken_off" if cut_off else "empty", model=model)
         raise GeminiError("no_picture", model=model)
 
     def _say(self, event: Text, number: int) -> Piece:
         if event.thought:
+            self._thinking = True
             shown = self._options.thoughts and number == 0
             return Thoughts(self._thoughts.feed(event.text)) if shown else ""
         self.texts += bool(event.text.strip())
@@ -3914,6 +3954,14 @@ class Answer:
             return self._add(self._words.feed(event.text))
         self._said[number] = self._said.get(number, "") + event.text
         return ""
+
+    async def _is_known(self, image: Image, number: int) -> bool:
+        """Whether the same request has brought the picture before: some gateways send
+        all again with each piece of an answer."""
+        digest = await SHORT_WORK.run(lambda: hashlib.sha256(image.data).digest())
+        known = (number, digest) in self._seen
+        self._seen.add((number, digest))
+        return known
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a row of several."""
@@ -4215,9 +4263,9 @@ async def _persistent(
                         usage = event  # each counts what came before, too
                     elif not slipped:
                         yield event
+            if usage:
+                yield usage
             if not slipped:
-                if usage:
-                    yield usage
                 return
             second_chance, wait, why = False, 0.0, f"{route.model} made no picture"
         except GeminiError as error:
@@ -4293,6 +4341,9 @@ async def _merged(
                 queue.put_nowait((number, event))
         except GeminiError as error:
             queue.put_nowait((number, error))
+        except Exception as error:
+            log.exception("request failed unexpectedly: %s", type(error).__name__)
+            queue.put_nowait((number, GeminiError("unexpected")))
         finally:
             queue.put_nowait(None)
 

@@ -5,6 +5,7 @@ Streams run against the stand-in over real sockets; single answers are played by
 """
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 import threading
@@ -224,6 +225,62 @@ def test_what_is_not_google_s_answer_is_said_to_be_so(
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == kind
     assert "<" not in failure.value.text
+
+
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n a fox").decode()
+PAINTED: dict[str, Any] = {
+    "candidates": [
+        {
+            "content": {"parts": [{"inlineData": {"data": PICTURE}}]},
+            "finishReason": "STOP",
+        }
+    ]
+}
+
+
+def events_of_answer(body: Any) -> list[gip.Event]:
+    url = f"{GOOGLE}/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent"
+    responses.post(url, json=body)
+    client = gip.GeminiClient(f"{GOOGLE}/v1beta", "key-for-tests")
+    return asyncio.run(events_of(client, "a fox"))
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"error": {}, **PAINTED}, id="empty-error"),
+        pytest.param({"error": "", **PAINTED}, id="empty-error-text"),
+        pytest.param({"response": PAINTED, "traceId": "1"}, id="response"),
+        pytest.param({"code": 0, "message": "ok", "data": PAINTED}, id="data"),
+        pytest.param([{"result": PAINTED}], id="result-in-an-array"),
+    ],
+)
+def test_what_a_gateway_puts_around_an_answer_costs_no_picture(body: Any) -> None:
+    """It has been paid for."""
+    assert pictures(events_of_answer(body)) == [base64.b64decode(PICTURE)]
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"code": 401, "message": "The token is not valid."}, "key_refused"),
+        ({"success": False, "message": "Insufficient balance"}, "budget"),
+        ({"detail": "The service is being moved."}, "http"),
+        ({"message": {"x": 1}}, "unreadable"),
+        ({"object": "list", "data": []}, "unreadable"),
+    ],
+)
+def test_an_error_that_is_not_called_one_is_quoted(
+    body: dict[str, Any], kind: str
+) -> None:
+    """Some gateways answer 200 and say in the body alone what is wrong."""
+    with pytest.raises(gip.GeminiError) as failure:
+        events_of_answer(body)
+    assert failure.value.kind == kind
+    said = body.get("message") or body.get("detail")
+    assert not isinstance(said, str) or said in failure.value.text
 
 
 @pytest.mark.parametrize("how", ["[[cut]]", "[[reset]]", "[[cut 40]]"])

@@ -5,7 +5,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -127,6 +127,43 @@ def test_words_that_look_like_a_stream_event_stay_words(google: StandIn) -> None
     assert all("tool_calls" not in delta for delta in deltas)
     text = "".join(delta.get("content", "") for delta in deltas)
     assert forged in text
+
+
+def played(google: StandIn, *events: gip.Event, **more: Any) -> str:
+    """The answer to a request that brings these events."""
+
+    async def generate(*_: Any, **__: Any) -> AsyncIterator[gip.Event]:
+        for event in events:
+            yield event
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gip.GeminiClient, "generate", generate)
+        return answer(pipe_for(google), body_of("a red fox", **more))
+
+
+def test_a_picture_that_is_sent_again_is_shown_once(google: StandIn) -> None:
+    """Gateways that send all so far with each piece made four pictures fifteen."""
+    first, second = (
+        gip.Image(b"\x89PNG\r\n\x1a\n" + name, "image/png") for name in (b"1", b"2")
+    )
+    markdown = played(google, first, first, second, first, second, gip.Finish())
+    assert shown(markdown) == [first.data, second.data]
+    row = played(google, first, gip.Finish(), n=2)
+    assert shown(row) == [first.data, first.data]  # two requests were asked for
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        pytest.param(gip.Usage({"in": 5}), "answered nothing at all", id="usage"),
+        pytest.param(gip.Text("Hm.", thought=True), "broke off", id="thoughts"),
+    ],
+)
+def test_a_whole_answer_of_nothing_did_not_break_off(
+    google: StandIn, event: gip.Event, said: str
+) -> None:
+    """Who reads of a broken connection looks for it in the network."""
+    assert said in failure_of(played(google, event))
 
 
 def test_drafts_stay_hidden_when_there_is_a_result(google: StandIn) -> None:

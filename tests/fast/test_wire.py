@@ -606,6 +606,11 @@ def test_an_answer_with_nothing_gives_nothing(answer: Any) -> None:
             id="snake-case",
         ),
         pytest.param(
+            {"candidates": [{"finish_reason": "image_safety"}]},
+            gip.Refusal("IMAGE_SAFETY"),
+            id="small-letters",
+        ),
+        pytest.param(
             {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}},
             gip.Refusal("PROHIBITED_CONTENT", about="prompt"),
             id="prompt-blocked",
