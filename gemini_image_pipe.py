@@ -3332,8 +3332,7 @@ class ModelLists:
         task = self._refreshes.get(identity)
         if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
             return task
-        now = time.monotonic()
-        since = now - LIST_RETRY
+        since = time.monotonic() - LIST_RETRY
         self._failures = {i: at for i, at in self._failures.items() if at > since}
         if identity in self._failures:
             return None

@@ -8,6 +8,8 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
+import gc
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -339,6 +341,37 @@ def test_a_cancelled_request_ends_at_once_at_both_ends(
     assert len(google.requests) == 1
 
 
+def test_a_cancelled_request_ends_where_the_server_wants_to_close() -> None:
+    ended = threading.Event()
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            asked = b""
+            while not asked.endswith(b"}"):
+                asked += connection.recv(65_536)
+            head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+            words = b'{"candidates": [{"content": {"parts": [{"text": "A"}]}}]}'
+            connection.sendall(head + words)
+            connection.settimeout(5)
+            with contextlib.suppress(TimeoutError):
+                connection.recv(1)
+                ended.set()
+
+    async def cancel_after_the_first_words(address: str) -> None:
+        client = gip.GeminiClient(address, DEFAULT_KEY)
+        events = client.generate(ROUTE, asking("a fox"), gip.ImageOptions())
+        assert await anext(events) == gip.Text("A")
+        await events.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        asyncio.run(cancel_after_the_first_words(f"http://127.0.0.1:{port}"))
+        assert ended.wait(2)
+    assert wait_until(lambda: not request_threads())
+
+
 def test_a_request_cancelled_in_line_is_never_sent(google: StandIn) -> None:
     threads = gip.DaemonThreads(1, "test-line")
     gate = threading.Event()
@@ -384,6 +417,23 @@ def test_threads_are_bounded_and_daemons_and_all_jobs_run() -> None:
     assert wait_until(lambda: ran == 20, 3)
     assert peak == 3
     assert all_daemons
+
+
+def test_a_thread_that_could_not_start_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = gip.DaemonThreads(1, "test-scarce")
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            threads.start(lambda: None)
+    done = threading.Event()
+    threads.start(done.set)
+    assert done.wait(2)
 
 
 def test_work_on_a_thread_hands_back_its_exception() -> None:
@@ -496,6 +546,24 @@ def test_a_failure_is_not_asked_for_again_at_once(google: StandIn) -> None:
         return list_requests(google)
 
     assert asyncio.run(twice()) == 1
+
+
+def test_failures_are_forgotten_and_keep_no_key(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gip, "LIST_RETRY", 0.0)
+    lists = gip.ModelLists()
+
+    async def with_many_wrong_keys() -> None:
+        for number in range(5):
+            await listed(lists, client_for(google, key=f"stand-in-key-wrong-{number}"))
+
+    asyncio.run(with_many_wrong_keys())
+    assert list_requests(google) == 5
+    assert len(lists._failures) == 1
+    gc.collect()
+    clients = [held for held in gc.get_objects() if isinstance(held, gip.GeminiClient)]
+    assert not [client for client in clients if "wrong" in client.key]
 
 
 def test_two_keys_have_two_lists(google: StandIn) -> None:

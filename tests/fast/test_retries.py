@@ -1,7 +1,7 @@
 """What is tried again, what is not, and what is left out on the way."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -50,9 +50,21 @@ class Chat:
         model = more.pop("model", "gemini-nano-banana-2.1")
         messages = [{"role": "user", "content": prompt}]
         body = {"model": f"f.{model}", "messages": messages, **more}
-        self.text = str(asyncio.run(pipe.pipe(body, __event_emitter__=self._emit)))
+        self.usage: dict[str, Any] = {}
+        self.text = asyncio.run(
+            self._answer(pipe.pipe(body, __event_emitter__=self._emit))
+        )
         self.pictures = self.text.count("](data:image/")
         self.requests = [r for r in google.requests if r.method == "POST"]
+
+    async def _answer(self, pipe: Coroutine[Any, Any, Any]) -> str:
+        answer = await pipe
+        if isinstance(answer, str):
+            return answer
+        chunks = [chunk async for chunk in answer]
+        self.usage = chunks[-1].get("usage", {})
+        deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+        return "".join(delta.get("content", "") for delta in deltas)
 
     async def _emit(self, event: dict[str, Any]) -> None:
         self.statuses.append(event["data"]["description"])
@@ -135,6 +147,18 @@ def test_a_slip_gets_one_more_try(
     assert chat.text.count(gip.FAILURE_MARK) == 1
 
 
+def test_the_tokens_of_a_slip_count(
+    google: StandIn, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokens() -> int:
+        chat = Chat(google, "a fox [[finish NO_IMAGE]]", stream=True)
+        return int(chat.usage["total_tokens"])
+
+    of_two = tokens()
+    monkeypatch.setattr(gip, "WORTH_ANOTHER_TRY", set())
+    assert of_two == 2 * tokens() > 0
+
+
 @pytest.mark.parametrize("reason", ["IMAGE_SAFETY", "PROHIBITED_CONTENT", "MAX_TOKENS"])
 def test_a_refusal_gets_none(google: StandIn, reason: str) -> None:
     chat = Chat(google, f"a fox [[finish {reason}]]")
@@ -178,6 +202,18 @@ def test_stop_in_a_pause_sends_nothing_more(google: StandIn) -> None:
         assert len(google.requests) == before
 
     asyncio.run(stop_soon())
+
+
+def test_what_nobody_expected_is_said_to_be_so(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(job: Any, limit: int) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(gip.REQUESTS, "start", refuse)
+    chat = Chat(google, "a fox")
+    assert "Something unexpected went wrong" in chat.text
+    assert "can't start new thread" in caplog.text
 
 
 def test_one_of_several_that_fails_does_not_hide_the_rest(google: StandIn) -> None:
