@@ -546,7 +546,7 @@ SAFETY_THRESHOLDS = (
 )
 _WHOLE = re.compile(r"[0-9]{1,6}")
 _RATIO = re.compile(
-    r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:/]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
+    r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
 )
 _PIXELS = re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})")
 
@@ -573,7 +573,9 @@ Fields = dict[str, Any]
 
 def _read_ratio(text: str) -> Fields | None:
     found = _RATIO.fullmatch(text)
-    return {"aspect_ratio": f"{found[1]}:{found[2]}"} if found else None
+    if not found or not float(found[1]) or not float(found[2]):
+        return None
+    return {"aspect_ratio": f"{found[1]}:{found[2]}"}
 
 
 def _read_size(text: str) -> Fields | None:
@@ -1112,7 +1114,7 @@ def _pictures(content: Any) -> tuple[str, ...]:
 def _may_be_read(address: str) -> bool:
     """Whether an address can be one of this host's; others are never fetched."""
     return bool(
-        address.startswith("data:")
+        address[:5].lower() == "data:"
         or re.fullmatch(_FILE_ID, address)
         or _FILE_LINK.fullmatch(address)
     )
@@ -1234,10 +1236,31 @@ _TASK_KEYS = {
 }
 
 
+# How those templates begin, of which a client may quote no more.
+_TASK_WORDS = (
+    ("follow_up_generation", r"Suggest [\d-]+ relevant follow-up"),
+    ("follow_up_generation", r"Predict [\d-]+ useful messages this user"),
+    (
+        "title_generation",
+        r"Generate a concise.{0,20} title (with an emoji )?summarizing",
+    ),
+    ("tags_generation", r"Generate [\d-]+ broad tags"),
+    ("image_prompt_generation", r"Generate a detailed prompt for a.? image generation"),
+    ("query_generation", r"Analyze the chat history to determine the necessity of"),
+    ("autocomplete_generation", r"You are an autocompletion system"),
+)
+
+
 def unnamed_task(conversation: Conversation) -> str | None:
     """The task behind a prompt that has the form of the host's own task prompts."""
     prompt = conversation.prompt
-    if not prompt.startswith("### Task:") or "<chat_history>" not in prompt:
+    if not prompt.startswith("### Task:"):
+        return None
+    instruction = prompt.removeprefix("### Task:").lstrip()
+    for task, words in _TASK_WORDS:
+        if re.match(words, instruction):
+            return task
+    if "<chat_history>" not in prompt:
         return None
     keys = re.findall(r"[\"'](\w+)[\"']\s*(?::|key)", prompt)
     return next((_TASK_KEYS[key] for key in keys if key in _TASK_KEYS), None)
@@ -1416,12 +1439,12 @@ def data_uri(image: Image) -> str:
 
 
 def _data_uri_bytes(address: str) -> bytes:
-    address = "".join(address.split())
-    found = _DATA_URI.fullmatch(address)
-    if not found:
+    """What a data URI holds, whatever type it names: browsers know no HEIC."""
+    head, _, data = "".join(address.split()).partition(",")
+    if not head.lower().endswith(";base64"):
         raise UnusablePicture("no_picture", form="this")
     decoder = Base64Decoder()
-    decoder.feed(found[1].encode())
+    decoder.feed(data.encode())
     return decoder.finish() or b""
 
 
@@ -2722,19 +2745,19 @@ LIST_RETRY = 30.0  # after a failure
 MAX_LIST_PAGES = 50
 MAX_LISTS = 500
 
-_VERSION_SEGMENT = re.compile(r"/v\d+\w*$")
+_VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
 
 
 def api_base_url(text: str) -> str:
     """The prefix of every request, from what an administrator typed.
 
-    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` go; `/v1beta`
-    comes where no version is named. A prefix that ends in `#` is used exactly as it
-    stands. Raises GeminiError("base_url") when it is no web address.
+    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
+    behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
+    is used exactly as it stands. Raises GeminiError("base_url") when it is no web address.
     """
     url = "".join(text.split()) or DEFAULT_BASE_URL
     exact = url.endswith("#")
-    url = url.rstrip("#/")
+    url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
         url = url.removesuffix(suffix).rstrip("/")
     try:
@@ -3517,7 +3540,7 @@ class HostChat:
         A file is read for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
-        if address.startswith("data:"):
+        if address[:5].lower() == "data:":
             return await SHORT_WORK.run(_data_uri_bytes, address), "A pasted picture"
         found = _FILE_LINK.fullmatch(address)
         if found and found[1] and not await self._is_own(found[1]):
@@ -3632,7 +3655,8 @@ async def referenced_ids() -> set[str]:
 
 
 def _split(text: str) -> list[str]:
-    return [part.strip() for part in re.split(r"[,\n]", text) if part.strip()]
+    parts = (part.strip("\"'") for part in re.split(r"[,;\s]+", text))
+    return [part for part in parts if part]
 
 
 _LARGEST = 86_400  # a day in seconds; sockets take no time limit of centuries

@@ -58,6 +58,10 @@ def merged(
         pytest.param(
             {"aspect_ratio": "16/9"}, options(aspect_ratio="16:9"), id="slash"
         ),
+        pytest.param({"aspect_ratio": "16x9"}, options(aspect_ratio="16:9"), id="x"),
+        pytest.param(
+            {"aspect_ratio": "16：9"}, options(aspect_ratio="16:9"), id="wide-colon"
+        ),
         pytest.param(
             {"aspect_ratio": "5:3"}, options(aspect_ratio="5:3"), id="as-typed"
         ),

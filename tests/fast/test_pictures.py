@@ -430,7 +430,18 @@ def test_unusable_data_uris_get_their_note(
         ),
     ],
 )
-@pytest.mark.parametrize("mime", ["image/png", "image/jpg", "image/x-any;name=a.b"])
+@pytest.mark.parametrize(
+    "mime",
+    [
+        "image/png",
+        "image/jpg",
+        "image/x-any;name=a.b",
+        "image/png;name=my%20fox(1).png",
+        "IMAGE/PNG",
+        "application/octet-stream",
+        "",
+    ],
+)
 def test_a_data_uri_gives_its_bytes(
     mime: str, rewritten: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

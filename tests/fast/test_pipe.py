@@ -564,6 +564,8 @@ def test_the_list_never_waits_long_for_google(google: StandIn, behaviour: str) -
         ("gemini-2.5-flash-image", ["gemini-2.5-flash-image"]),
         ("models/gemini-2.5-flash-image ,", ["gemini-2.5-flash-image"]),
         ("my-own-model", ["my-own-model"]),
+        ("my-own-model; other-model", ["my-own-model", "other-model"]),
+        ('"my-own-model" other-model', ["my-own-model", "other-model"]),
         ("no-such-*", []),
     ],
 )

@@ -217,6 +217,26 @@ def unnamed(prompt: str) -> str | None:
             id="image-prompt",
         ),
         pytest.param(AUTOCOMPLETE, "autocomplete_generation", id="autocompletion"),
+        pytest.param(
+            "### Task:\nSuggest 3-5 relevant follow-up questions to: a red fox",
+            "follow_up_generation",
+            id="follow-ups-by-their-words",
+        ),
+        pytest.param(
+            "### Task:\nPredict 3-5 useful messages this user might send next.",
+            "follow_up_generation",
+            id="newer-follow-ups-by-their-words",
+        ),
+        pytest.param(
+            "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing it.",
+            "title_generation",
+            id="title-by-its-words",
+        ),
+        pytest.param(
+            "### Task:\nGenerate 1-3 broad tags for this chat: a red fox",
+            "tags_generation",
+            id="tags-by-their-words",
+        ),
     ],
 )
 def test_a_task_prompt_is_known_by_its_form(prompt: str, task: str) -> None:
@@ -229,6 +249,8 @@ def test_a_task_prompt_is_known_by_its_form(prompt: str, task: str) -> None:
     [
         pytest.param("a red fox", id="plain"),
         pytest.param("### Task: draw a fox", id="heading-of-the-user"),
+        pytest.param("### Task:\nGenerate a concise title page", id="title-page"),
+        pytest.param("### Task:\nSuggest a relevant follow-up", id="other-words"),
         pytest.param('Output: "title": "x"', id="json-words"),
         pytest.param("A poster.\n### Task:\n### Output:\n", id="headings-later"),
         pytest.param("", id="empty"),
