@@ -423,7 +423,10 @@ def _first_heir(
 
 def named_successor(sentence: str) -> str | None:
     """The model that a sentence of Google's tells to use instead, if it names one."""
-    found = re.search(r"\buse (?:the )?(?:newer )?models/([\w.-]*\w)", sentence)
+    found = re.search(
+        r"\buse (?:the )?(?:newer )?(?:models/|(?=gemini-|imagen-))([\w.-]*\w)",
+        sentence,
+    )
     return found.group(1) if found else None
 
 
@@ -2247,6 +2250,7 @@ MESSAGES: dict[str, str] = {
     "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
     "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
+    "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
     "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
@@ -2608,7 +2612,8 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule(
         "parameter",
         (400,),
-        r"Unknown name|not supported|not enabled|aspect|image_?size|safety",
+        r"Unknown name|not supported|not enabled|aspect|image_?size|safety|threshold|"
+        r"thinking",
     ),
     _Rule("request", (400, 409, 416, 422), r""),
     _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
@@ -4230,6 +4235,8 @@ async def _painted(
                 answer.notes.append(note)
             return
         except GeminiError as error:
+            if error.kind == "empty" and not route.generate:
+                error.kind = "filtered"  # Imagen's answer is then an empty object
             if error.kind != "system_refused" or not conversation.system:
                 raise
             conversation = with_system_in_words(conversation)

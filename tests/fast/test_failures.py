@@ -376,6 +376,21 @@ def test_an_error_is_recognised_and_quoted(
     assert message.split(". ")[0][:40].rstrip(".") in error.quote
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"safety": "OFF"}, "User has requested a restricted HarmBlockThreshold."),
+        ({"thinking_level": "LOW"}, "This model only works in thinking mode."),
+    ],
+)
+def test_a_setting_that_is_refused_in_other_words_can_be_left_out(
+    asked: dict[str, Any], said: str
+) -> None:
+    error = failure(400, google(400, said))
+    found = gip.without_refused(error, gip.ImageOptions(**asked))
+    assert found and found[0] == gip.ImageOptions()
+
+
 def test_a_refused_field_is_named_by_its_details_too() -> None:
     """Without its name the option could not be left out and tried again."""
     violation = {"field": "image_config", "description": "image_size is not supported"}

@@ -393,6 +393,11 @@ def test_nobody_follows_when_successors_are_off() -> None:
             None,
             id="names-none",
         ),
+        pytest.param(
+            "x has been shut down. Please use gemini-3-pro-image instead.",
+            "gemini-3-pro-image",
+            id="bare-id",
+        ),
         pytest.param("models/x is not found for API version v1beta", None, id="404"),
         pytest.param("", None, id="empty"),
     ],

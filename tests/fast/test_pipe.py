@@ -228,6 +228,14 @@ def test_a_failure_after_the_picture_takes_nothing_away(google: StandIn) -> None
         assert "Google" in failure_of(markdown)
 
 
+def test_imagen_s_empty_answer_is_said_to_be_its_filter(google: StandIn) -> None:
+    """It says no more than that; to send the same prompt again would not help."""
+    body = body_of("a fox [[predict filtered]]", "imagen-4.0-generate-001")
+    pipe = pipe_for(google, GEMINI_API_BASE_URL=f"{google.url}/legacy")
+    said = failure_of(answer(pipe, body))
+    assert "most likely Google's filter" in said and "rephrase" in said
+
+
 def test_a_filtered_picture_does_not_hide_the_others(google: StandIn) -> None:
     pipe = pipe_for(google, GEMINI_API_BASE_URL=f"{google.url}/legacy")
     body = body_of("a fox [[predict filtered 1]]", "imagen-4.0-generate-001", n=3)
