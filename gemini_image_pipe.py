@@ -906,6 +906,9 @@ _FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _FILE_LINK = re.compile(
     rf"(https?://[^/]+)?(?:/[\w.-]+)*/api/v1/files/({_FILE_ID})(?:/content)?.*"
 )
+_PICTURE_NAME = re.compile(
+    r".+\.(png|jpe?g|webp|hei[cf]|gif|bmp|tiff?|avif)", re.IGNORECASE
+)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # How the host's own template for documents and web search begins.
 _DOCUMENTS = "### Task:\nRespond to the user query"
@@ -1019,13 +1022,23 @@ def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
     for entry in files if isinstance(files, list) else []:
         if not isinstance(entry, dict):
             continue
-        kinds = [str(entry.get("content_type")), str(entry.get("type"))]
+        kinds = [str(entry.get("type")), _file_type(entry)]
         if inlined:
             kinds = [kind for kind in kinds if kind.startswith("image/svg")]
         if any(kind.startswith("image") for kind in kinds):
             address = entry.get("url") or entry.get("id")
             if isinstance(address, str) and address:
                 yield address
+
+
+def _file_type(entry: dict[str, Any]) -> str:
+    """An entry's type, told by its name where nobody knew it at the upload."""
+    meta = get_field(entry.get("file"), "meta")
+    if found := _str(entry.get("content_type")) or _str(
+        get_field(meta, "content_type")
+    ):
+        return found
+    return "image" if _PICTURE_NAME.fullmatch(_str(entry.get("name"))) else ""
 
 
 def read_turns(messages: Any) -> list[Turn]:
@@ -1036,9 +1049,9 @@ def read_turns(messages: Any) -> list[Turn]:
         role = message.get("role") if isinstance(message, dict) else None
         if isinstance(role, str) and role in names and "content" in message:
             content = message["content"]
-            turn = Turn(
-                names[role], clean_text(_content_text(content)), _pictures(content)
-            )
+            pictures = _pictures(content)
+            pictures += tuple(_file_addresses(message.get("files"), pictures))
+            turn = Turn(names[role], clean_text(_content_text(content)), pictures)
             if role == "user":
                 text, flags = split_flags(turn.text)
                 turn = replace(turn, text=text, flags=flags)

@@ -139,7 +139,27 @@ def test_pictures_are_found_in_parts(part: Any, found: list[str]) -> None:
             {"type": "file", "content_type": "image/png", "url": A}, [A], id="file"
         ),
         pytest.param({"type": "image", "url": URI}, [URI], id="data-uri"),
+        pytest.param(
+            {
+                "type": "file",
+                "url": A,
+                "file": {"meta": {"content_type": "image/webp"}},
+            },
+            [A],
+            id="type-of-the-stored-file",
+        ),
+        pytest.param(
+            {"type": "file", "name": "IMG_1.HEIC", "content_type": None, "url": A},
+            [A],
+            id="named-only",
+        ),
+        pytest.param(
+            {"type": "file", "name": "fox.png", "content_type": "text/plain", "url": A},
+            [],
+            id="named-otherwise",
+        ),
         pytest.param({"type": "file", "url": A}, [], id="document"),
+        pytest.param({"type": "file", "name": "fox.pdf", "url": A}, [], id="pdf"),
         pytest.param({"type": "image"}, [], id="no-address"),
         pytest.param({"type": ["image"], "url": A}, [], id="odd-type"),
         pytest.param({"type": "image", "url": 7}, [], id="odd-address"),
@@ -155,9 +175,25 @@ def test_pictures_that_only_the_files_name_are_attached(
     assert list(conversation.attached) == found
 
 
+def test_pictures_that_only_a_message_s_files_name_belong_to_it() -> None:
+    """Clients hand whole messages back, with the files that the host shows beside."""
+    fox, old, twice = ([{"type": "image", "url": url}] for url in (A, B, C))
+    messages = [
+        user("a fox"),
+        {**model("Here it is."), "files": fox},
+        {**model(link(C)), "files": twice},
+        {**user("as in this one"), "files": old},
+    ]
+    conversation = gip.read_conversation(messages)
+    assert conversation.earlier == (A, C)
+    assert conversation.attached == (B,)
+
+
 @pytest.mark.parametrize("files", [None, {}, "x", 7, [[]]])
 def test_odd_lists_of_files_are_none(files: Any) -> None:
     assert gip.read_conversation([user("edit")], files=files).attached == ()
+    message = {**user("edit"), "files": files}
+    assert gip.read_conversation([message]).attached == ()
 
 
 def test_the_message_s_own_pictures_count_before_the_files() -> None:
