@@ -362,10 +362,9 @@ def resolve_model(
             i for i in choose_models(available.values(), wanted) if i in available
         ]
         return _route(AUTO, newest_model(chosen or available), available)
-    if asked in available or not follow:
-        return _route(asked, asked, available)
     heirs = _heirs(asked, available)
-    if not heirs or (not available and model_facts(asked)):
+    is_current = asked in available or (not available and model_facts(asked))
+    if is_current or not follow or not heirs:
         return _route(asked, asked, available)
     return _first_heir(asked, heirs, available)
 
@@ -386,9 +385,11 @@ def next_route(
     heir: Route | None = None
     if not follow:
         return None
-    if named in tried or not (named in available or _may_be_image_model(named)):
-        named = None
-    if named:
+    if (
+        named
+        and named not in tried
+        and (named in available or is_image_model(ListedModel(named, "")))
+    ):
         heir = _route(route.asked, named, available)
     elif route.asked == AUTO and available:
         heir = resolve_model(AUTO, available, wanted=wanted)
@@ -396,10 +397,6 @@ def next_route(
         heirs = [h for h in _heirs(route.model, available) if h.id not in tried]
         heir = _first_heir(route.asked, heirs, available)
     return heir and replace(heir, tried=tried, from_list=route.from_list)
-
-
-def _may_be_image_model(model_id: str | None) -> bool:
-    return bool(model_id) and is_image_model(ListedModel(str(model_id), ""))
 
 
 def _heirs(model_id: str, available: dict[str, ListedModel]) -> list[Successor]:
@@ -440,16 +437,12 @@ def choose_models(
     administrator may know better than the list.
     """
     by_id = {model.id: model for model in available}
-    known = [facts.id for facts in CURRENT_MODELS if facts.id in by_id]
-    order = known + [model_id for model_id in by_id if model_id not in known]
+    # An id that comes twice keeps its first place.
+    order = [facts.id for facts in CURRENT_MODELS if facts.id in by_id] + [*by_id]
     patterns = [name for pattern in wanted if (name := clean_model_id(pattern))]
     if patterns:
         order = [i for i in order if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
-        order += [
-            p
-            for p in dict.fromkeys(patterns)
-            if p not in order and not set(p) & {*"*?["}
-        ]
+        order += [p for p in patterns if not set(p) & {*"*?["}]
     return {
         i: by_id.get(i) or ListedModel(i, display_name(i)) for i in order if i != AUTO
     }
@@ -840,14 +833,10 @@ def fit_options(options: ImageOptions, route: Route) -> tuple[ImageOptions, list
         level = options.thinking_level or route.thinking_level
         searches = options.searches[:1]  # which kinds there are is not known
         return replace(options, thinking_level=level, searches=searches), []
-    ratio, size, level = (
-        options.aspect_ratio,
-        options.image_size,
-        options.thinking_level,
-    )
+    ratio, level = options.aspect_ratio, options.thinking_level
     taken: Fields = {
         "aspect_ratio": ratio and nearest_ratio(ratio_value(ratio), facts.ratios),
-        "image_size": _nearest(size, facts.sizes, SIZES),
+        "image_size": _nearest(options.image_size, facts.sizes, SIZES),
         "thinking_level": _nearest(level, facts.thinking_levels, THINKING_LEVELS),
         "searches": tuple(kind for kind in options.searches if kind in facts.searches),
         "thoughts": options.thoughts and facts.thinks,
@@ -966,6 +955,26 @@ class Conversation:
         return self._newest.pictures
 
 
+def get_field(value: Any, name: str) -> Any:
+    """A field of a JSON object by its camelCase name, or by its snake_case twin.
+
+    Google answers in camelCase; some gateways in snake_case.
+    """
+    if not isinstance(value, dict):
+        return None
+    if name in value:
+        return value[name]
+    return value.get(re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _str(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def read_conversation(
     messages: Any,
     newest_prompt: str | None = None,
@@ -1019,7 +1028,7 @@ def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
 
     Where the host has inlined the message's pictures, only those it never inlines.
     """
-    for entry in files if isinstance(files, list) else []:
+    for entry in _list(files):
         if not isinstance(entry, dict):
             continue
         kinds = [str(entry.get("type")), _file_type(entry)]
@@ -1043,32 +1052,33 @@ def _file_type(entry: dict[str, Any]) -> str:
 
 def read_turns(messages: Any) -> list[Turn]:
     """The user's and the model's messages as they stand, cleaned; some may be empty."""
-    names = {"user": "user", "assistant": "model"}
     turns = []
-    for message in messages if isinstance(messages, list) else []:
-        role = message.get("role") if isinstance(message, dict) else None
-        if isinstance(role, str) and role in names and "content" in message:
-            content = message["content"]
-            pictures = _pictures(content)
-            pictures += tuple(_file_addresses(message.get("files"), pictures))
-            turn = Turn(names[role], clean_text(_content_text(content)), pictures)
-            if role == "user":
-                text, flags = split_flags(turn.text)
-                turn = replace(turn, text=text, flags=flags)
-            turns.append(turn)
+    for message in _messages_of(messages, "user", "assistant"):
+        content = message["content"]
+        pictures = _pictures(content)
+        pictures += tuple(_file_addresses(message.get("files"), pictures))
+        turn = Turn("model", clean_text(_content_text(content)), pictures)
+        if message["role"] == "user":
+            text, flags = split_flags(turn.text)
+            turn = replace(turn, role="user", text=text, flags=flags)
+        turns.append(turn)
     return turns
 
 
 def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
     """The pictures that system messages name, and all their texts as one."""
-    pictures: list[str] = []
-    texts: list[str] = []
-    for message in messages if isinstance(messages, list) else []:
+    said = _messages_of(messages, "system", "developer")
+    contents = [message["content"] for message in said]
+    pictures = tuple(itertools.chain.from_iterable(map(_pictures, contents)))
+    texts = [clean_text(_content_text(content)) for content in contents]
+    return pictures, "\n\n".join(dict.fromkeys(filter(None, texts)))
+
+
+def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
+    for message in _list(messages):
         role = message.get("role") if isinstance(message, dict) else None
-        if role in ("system", "developer"):
-            pictures += _pictures(message.get("content"))
-            texts.append(clean_text(_content_text(message.get("content"))))
-    return tuple(pictures), "\n\n".join(dict.fromkeys(filter(None, texts)))
+        if role in roles and "content" in message:
+            yield message
 
 
 def _alternate(turns: list[Turn]) -> list[Turn]:
@@ -1100,15 +1110,9 @@ def _bounded(turns: list[Turn]) -> list[Turn]:
 
 
 def _content_text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    texts = []
-    for part in content if isinstance(content, list) else []:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, dict) and isinstance(part.get("text"), str):
-            texts.append(part["text"])
-    return "\n".join(texts)
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _pictures(content: Any) -> tuple[str, ...]:
@@ -1148,8 +1152,7 @@ def pick_pictures(
     notes = []
     attached = list(dict.fromkeys(conversation.attached))
     if len(attached) > max_images:
-        count = len(attached)
-        notes.append(note_text("attached_cut", limit=max_images, count=count))
+        notes.append(note_text("attached_cut", limit=max_images, count=len(attached)))
         attached = attached[:max_images]
     newest_first = dict.fromkeys(conversation.earlier[::-1])
     earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
@@ -1218,7 +1221,7 @@ class SafeText:
 
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
-        text, self._held = self._held + text, ""
+        text = self._held + text
         kept = len(text.rstrip("!")) if text.endswith("!") else len(text.rstrip("<"))
         text, self._held = text[:kept], text[kept:]
         text = self._TAG.sub("&lt;", self._PICTURE.sub("[", text))
@@ -1294,13 +1297,12 @@ def answer_task(task: str, task_body: Any, messages: Any) -> str:
     if task == "emoji_generation":
         return "🎨"
     if task == "moa_response_generation":
-        replies = body.get("responses")
-        texts = replies if isinstance(replies, list) else []
-        return "\n\n".join(text for text in texts if isinstance(text, str))
+        replies = _list(body.get("responses"))
+        return "\n\n".join(reply for reply in replies if isinstance(reply, str))
     turns = read_turns(body.get("messages") or _quoted_chat(messages))
     words = [turn.text for turn in turns if turn.role == "user" and turn.text]
     if task == "title_generation":
-        first = words[0] if words else ""
+        first = "".join(words[:1])
         title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
         return json.dumps({"title": title}, ensure_ascii=False)
     if task == "image_prompt_generation":
@@ -1702,32 +1704,28 @@ def generate_body(
     whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
     parameters and candidateCount stay out: the 2.1 model refuses them.
     """
-    config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
-    image = {"aspectRatio": options.aspect_ratio, "imageSize": options.image_size}
-    image = {key: value for key, value in image.items() if value}
-    if image:
-        config["imageConfig"] = image
-    thinking: dict[str, Any] = {}
-    if options.thinking_level:
-        thinking["thinkingLevel"] = options.thinking_level
-    if options.thoughts:
-        thinking["includeThoughts"] = True
-    if thinking:
-        config["thinkingConfig"] = thinking
-    body: dict[str, Any] = {
-        "contents": _contents(conversation, pictures),
-        "generationConfig": config,
-    }
-    if options.searches:
-        body["tools"] = [{"googleSearch": _search_types(options.searches)}]
-    if options.safety:
-        body["safetySettings"] = [
-            {"category": category, "threshold": options.safety}
-            for category in _HARM_CATEGORIES
-        ]
-    if conversation.system:
-        body["systemInstruction"] = {"parts": [{"text": conversation.system}]}
-    return body
+    ratio, size = options.aspect_ratio, options.image_size
+    level, thoughts = options.thinking_level, options.thoughts
+    search = {"googleSearch": _search_types(options.searches)}
+    threshold = options.safety
+    return _filled(
+        contents=_contents(conversation, pictures),
+        generationConfig=_filled(
+            responseModalities=["TEXT", "IMAGE"],
+            imageConfig=_filled(aspectRatio=ratio, imageSize=size),
+            thinkingConfig=_filled(thinkingLevel=level, includeThoughts=thoughts),
+        ),
+        tools=options.searches and [search],
+        safetySettings=threshold
+        and [{"category": c, "threshold": threshold} for c in _HARM_CATEGORIES],
+        systemInstruction=conversation.system
+        and {"parts": [{"text": conversation.system}]},
+    )
+
+
+def _filled(**fields: Any) -> dict[str, Any]:
+    """The fields that say something; without the others Google's defaults hold."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def _search_types(searches: Sequence[str]) -> dict[str, Any]:
@@ -1773,14 +1771,12 @@ def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str,
     """The body of Imagen's predict, which knows one prompt and no conversation."""
     words = conversation.turns[-1].text if conversation.turns else ""
     prompt = "\n\n".join(filter(None, (conversation.system, words)))
-    parameters: dict[str, Any] = {
-        "sampleCount": options.count,
-        "includeRaiReason": True,
-    }
-    if options.aspect_ratio:
-        parameters["aspectRatio"] = options.aspect_ratio
-    if options.image_size:
-        parameters["sampleImageSize"] = options.image_size
+    parameters = _filled(
+        sampleCount=options.count,
+        includeRaiReason=True,
+        aspectRatio=options.aspect_ratio,
+        sampleImageSize=options.image_size,
+    )
     return {"instances": [{"prompt": prompt}], "parameters": parameters}
 
 
@@ -1804,11 +1800,7 @@ def encode_body(body: dict[str, Any]) -> bytes:
 
 
 class UnreadableAnswer(Exception):
-    """The bytes of an answer cannot be what Google sends; `why` is "size" or "form"."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+    """An answer is larger than any that Google sends."""
 
 
 class AnswerReader:
@@ -1850,7 +1842,7 @@ class AnswerReader:
         """The objects that `data` completes. Raises UnreadableAnswer over a limit."""
         self._received += len(data)
         if self._received > MAX_ANSWER_BYTES or len(self._object) > _MAX_OBJECT_BYTES:
-            raise UnreadableAnswer("size")
+            raise UnreadableAnswer
         position = 0
         while position < len(data):
             position = self._state(data, position)
@@ -2064,26 +2056,6 @@ def _line_break(data: bytes, start: int, stop: int) -> int:
     """Where the first line ends, or -1."""
     feed, back = data.find(b"\n", start, stop), data.find(b"\r", start, stop)
     return max(feed, back) if min(feed, back) < 0 else min(feed, back)
-
-
-def get_field(value: Any, name: str) -> Any:
-    """A field of a JSON object by its camelCase name, or by its snake_case twin.
-
-    Google answers in camelCase; some gateways in snake_case.
-    """
-    if not isinstance(value, dict):
-        return None
-    if name in value:
-        return value[name]
-    return value.get(re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _str(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
@@ -2780,13 +2752,11 @@ def api_base_url(text: str) -> str:
         url = url.removesuffix(suffix).rstrip("/")
     try:
         parts = urlsplit(url)
-        port = parts.port  # raises for a port that is no number
-    except ValueError:
+        is_address = parts.scheme in ("http", "https") and parts.hostname
+        if not is_address or parts.port == 0 or parts.query or parts.fragment:
+            raise ValueError(url)
+    except ValueError:  # as urlsplit has it for a port that is no number
         raise GeminiError("base_url") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise GeminiError("base_url")
-    if parts.query or parts.fragment:
-        raise GeminiError("base_url")
     return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
 
 
@@ -2967,10 +2937,8 @@ class _Session(requests.Session):
 
 
 def _certificates() -> str | bool:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        if path := os.environ.get(name):
-            return path
-    return True
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return next(filter(None, map(os.environ.get, names)), True)
 
 
 # First match wins: the classes of requests derive from one another.
@@ -3011,7 +2979,7 @@ class GeminiClient:
         secret = f"{self.base_url}\0{self.key}".encode()
         return hashlib.sha256(secret).hexdigest()
 
-    async def generate(
+    def generate(
         self,
         route: Route,
         conversation: Conversation,
@@ -3023,7 +2991,6 @@ class GeminiClient:
         """The events of one request, as they arrive.
 
         timeout: seconds, where it is not the client's own. attempt: for the log.
-
         Raises GeminiError, after whatever had arrived. Ends the request at once when
         the caller goes away.
         """
@@ -3034,10 +3001,7 @@ class GeminiClient:
             method, body = "predict", predict_body(conversation, options)
         path = f"/models/{quote(route.model, safe='')}:{method}"
         client = replace(self, timeout=timeout or self.timeout)
-        exchange = _Exchange(client, path, body, route.model, attempt)
-        async with contextlib.aclosing(exchange.events()) as events:
-            async for event in events:
-                yield event
+        return _Exchange(client, path, body, route.model, attempt).events()
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
@@ -3176,25 +3140,20 @@ def _listed_model(row: Any) -> ListedModel | None:
     return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
 
 
+@dataclass
 class _Exchange:
     """One request on its thread, and its events on the event loop."""
 
-    def __init__(
-        self,
-        client: GeminiClient,
-        path: str,
-        body: dict[str, Any],
-        model: str,
-        attempt: int,
-    ) -> None:
-        self._attempt = attempt
+    client: GeminiClient
+    path: str
+    body: dict[str, Any]
+    model: str
+    attempt: int
+
+    def __post_init__(self) -> None:
         self._begun = False
         self._received = 0
         self._response_id = ""
-        self._client = client
-        self._path = path
-        self._body = body
-        self._model = model
         self._sockets = Sockets()
         self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -3202,8 +3161,8 @@ class _Exchange:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """The events, until the answer ends. Raises GeminiError."""
-        deadline = self._loop.time() + self._client.timeout
-        REQUESTS.start(self._run, self._client.parallel)
+        deadline = self._loop.time() + self.client.timeout
+        REQUESTS.start(self._run, self.client.parallel)
         try:
             # Not wait_for: on Python 3.11 it swallows a cancellation that comes
             # together with an item.
@@ -3223,8 +3182,8 @@ class _Exchange:
 
     def _values(self) -> dict[str, Any]:
         return {
-            "host": self._client.host,
-            "model": f"`{self._model}`",
+            "host": self.client.host,
+            "model": f"`{self.model}`",
             "elapsed": round(time.monotonic() - self._started),
         }
 
@@ -3238,7 +3197,7 @@ class _Exchange:
         self._begun = True
         try:
             if not self._sockets.shut:
-                self._converse()
+                self._request()
         except GeminiError as error:
             failure = error
         except UnreadableAnswer:
@@ -3256,19 +3215,18 @@ class _Exchange:
         """One line for each request: never a prompt, a name or a key."""
         log.info(
             "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
-            self._model,
-            self._attempt,
+            self.model,
+            self.attempt,
             outcome,
             time.monotonic() - self._started,
             self._received,
             self._response_id or "-",
         )
 
-    def _converse(self) -> None:
-        body = encode_body(self._body)
-        timeout = self._client.timeout
-        with self._client.request(
-            "POST", self._path, timeout, self._sockets, body
+    def _request(self) -> None:
+        body, timeout = encode_body(self.body), self.client.timeout
+        with self.client.request(
+            "POST", self.path, timeout, self._sockets, body
         ) as response:
             self._read(response)
 
@@ -3293,7 +3251,7 @@ class _Exchange:
         whole = reader.end()
         if response.status_code != 200 or not usable:
             elapsed = time.monotonic() - self._started
-            raise self._client.failure(response, objects, reader, elapsed, self._model)
+            raise self.client.failure(response, objects, reader, elapsed, self.model)
         if not whole:
             raise GeminiError("broken_off", **self._values())
 
@@ -3827,14 +3785,9 @@ def client_for(valves: AdminValves, key: str) -> GeminiClient:
 
 def api_key(valves: AdminValves) -> str:
     """The server's key, from the settings or else the environment, or nothing."""
-    for key in (
-        valves.GEMINI_API_KEY,
-        os.environ.get("GEMINI_API_KEY", ""),
-        os.environ.get("GOOGLE_API_KEY", ""),
-    ):
-        if key := key.strip():
-            return key
-    return ""
+    names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
+    return next(filter(None, map(str.strip, keys)), "")
 
 
 def settings_in_order(
@@ -4419,7 +4372,7 @@ async def as_chunks(
         "model": model,
     }
 
-    def chunk(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    def chunk(finish_reason: str | None = None, **delta: str) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         return {**frame, "choices": [choice]}
 
@@ -4427,16 +4380,14 @@ async def as_chunks(
     async with contextlib.aclosing(_with_pauses(pieces)) as timed:
         async for piece in timed:
             if piece is None:
-                yield chunk({"content": ""}, None)
+                yield chunk(content="")
             elif isinstance(piece, Thoughts):
-                yield chunk(
-                    {"role": "assistant", "reasoning_content": piece.text}, None
-                )
+                yield chunk(role="assistant", reasoning_content=piece.text)
             elif isinstance(piece, dict):
                 usage = piece
             elif piece:
-                yield chunk({"role": "assistant", "content": piece}, None)
-    yield chunk({}, "stop")
+                yield chunk(role="assistant", content=piece)
+    yield chunk("stop")
     if usage:
         yield {**frame, "choices": [], "usage": usage}
 
