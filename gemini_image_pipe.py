@@ -619,7 +619,7 @@ def _read_thoughts(text: str) -> Fields | None:
 class Option(NamedTuple):
     """One thing that can be chosen: where, among what, and how a value is read.
 
-    field: of ImageOptions. valve: its name among the settings; a user's own ones too,
+    field: of ImageOptions. auto: what holds where nobody chooses. valve: its name among the settings; a user's own ones too,
     if of_users. refused: the words by which Google's refusals name it.
     """
 
@@ -628,6 +628,7 @@ class Option(NamedTuple):
     read: Callable[[str], Fields | None]
     choices: tuple[str, ...]
     description: str
+    auto: str
     valve: str
     flags: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
@@ -642,8 +643,9 @@ OPTIONS: tuple[Option, ...] = (
         what="picture size",
         read=_read_size,
         choices=SIZES,
-        description="1K is about 1024 × 1024 pixels, 4K sixteen times as many, and "
-        "dearer. auto: 1K.",
+        description="1K is about 1024 × 1024 pixels; 4K has sixteen times as many and "
+        "costs more.",
+        auto="1K",
         flags=("size", "image-size"),
         parameters=("size", "image_size"),
         valve="IMAGE_SIZE",
@@ -654,7 +656,8 @@ OPTIONS: tuple[Option, ...] = (
         what="aspect ratio",
         read=_read_ratio,
         choices=RATIOS_14,
-        description="Width to height. auto: that of the picture to be changed, or 1:1.",
+        description="Width to height.",
+        auto="that of the picture to be changed, or 1:1",
         flags=("ar", "aspect", "aspect-ratio"),
         parameters=("aspect_ratio",),
         valve="ASPECT_RATIO",
@@ -665,7 +668,8 @@ OPTIONS: tuple[Option, ...] = (
         what="number of pictures",
         read=_read_count,
         choices=tuple(str(count + 1) for count in range(MAX_COUNT)),
-        description="Pictures for one prompt, side by side. Each costs. auto: one.",
+        description="How many pictures one prompt makes, side by side. Each is billed.",
+        auto="one",
         flags=("n", "count"),
         parameters=("n",),
         valve="IMAGES_PER_PROMPT",
@@ -675,8 +679,8 @@ OPTIONS: tuple[Option, ...] = (
         what="thinking level",
         read=_read_level,
         choices=tuple(level.lower() for level in THINKING_LEVELS),
-        description="How long the model thinks before it draws; thoughts cost tokens. "
-        "auto: as the model does by itself.",
+        description="How long the model thinks before it draws; thoughts cost tokens.",
+        auto="as the model does by itself",
         flags=("think", "thinking", "thinking-level"),
         parameters=("thinking_level",),
         valve="THINKING_LEVEL",
@@ -688,7 +692,8 @@ OPTIONS: tuple[Option, ...] = (
         read=_read_search,
         choices=("on", "off"),
         description="Let the model look things up with Google Search before it draws; "
-        "Google bills many searches extra. auto: off.",
+        "Google bills many searches extra.",
+        auto="off",
         flags=("search", "google-search"),
         parameters=("google_search",),
         valve="GOOGLE_SEARCH",
@@ -699,7 +704,8 @@ OPTIONS: tuple[Option, ...] = (
         what="thoughts",
         read=_read_thoughts,
         choices=("on", "off"),
-        description="Show the model's thoughts, folded up, above its answer. auto: off.",
+        description="Show the model's thoughts, folded up, above its answer.",
+        auto="off",
         flags=("thoughts", "show-thoughts"),
         parameters=("show_thoughts",),
         valve="SHOW_THOUGHTS",
@@ -711,7 +717,8 @@ OPTIONS: tuple[Option, ...] = (
         read=_read_safety,
         choices=SAFETY_THRESHOLDS,
         description="From which probability of harm on Google blocks prompts and "
-        "answers. What no setting lifts stays blocked. auto: Google's default.",
+        "answers. What no setting lifts stays blocked.",
+        auto="Google's default",
         valve="SAFETY_THRESHOLD",
         of_users=False,
         refused=r"safety|threshold",
@@ -728,7 +735,7 @@ def _flag_pattern(option: Option) -> str:
     # A closing quote or bracket is a sign that the prompt only speaks of a flag.
     value = r"[^\s\"'`)\]}”’»]+"
     if option.choices == ("on", "off"):
-        value = f"(?i:{'|'.join(_SWITCH)})"
+        value = "|".join(_SWITCH)
     names = "|".join(sorted(option.flags, key=len, reverse=True))
     return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
 
@@ -737,7 +744,8 @@ _MOST_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's
 _LONGEST_FLAG = 200  # characters; no more than these are searched for the last one
 # The last flag of a prompt. Phones make one long dash of two short ones.
 _LAST_FLAG = re.compile(
-    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z"
+    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
+    re.IGNORECASE,
 )
 
 
@@ -750,8 +758,9 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     end = len(text.rstrip())
     while found := _LAST_FLAG.search(text, max(end - _LONGEST_FLAG, 0), end):
         name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
-        is_switch = _OPTION_OF[f"--{name}"].choices == ("on", "off")
-        flags.append((f"--{name}", value or ("on" if is_switch else "nothing")))
+        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
+        is_switch = _OPTION_OF[name].choices == ("on", "off")
+        flags.append((name, value or ("on" if is_switch else "nothing")))
         if len(flags) > _MOST_FLAGS:
             return text, ()
         end = found.start()
@@ -875,7 +884,7 @@ _OWN_LINES = re.compile(
 )
 # Several pictures side by side, as an answer shows them.
 _PICTURE_TABLE = re.compile(
-    r"^\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+\n\|(?:-+\|)+$", re.M
+    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
 )
 # 0.8.12 hands the thoughts of earlier turns back between <think> tags.
 _HOST_TAG = re.compile(r"<(/?)(details|attached_files|context|think)\b", re.IGNORECASE)
@@ -2259,7 +2268,7 @@ MESSAGES: dict[str, str] = {
 }
 ADVICE = {
     "keeper": "An administrator",
-    "own_valves": "the sliders button below the message → Valves → Gemini Image → GEMINI_API_KEY",
+    "own_valves": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
     "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
     "wait": "Please try again in a few minutes, or pick another image model.",
     "rephrase": "Please rephrase the prompt and try again.",
@@ -2339,7 +2348,9 @@ class GeminiError(Exception):
 
     def _text(self, quote_text: str) -> str:
         what, advice = self._sentences()
-        said = f"“{quote_text}” " if quote_text else ""
+        # Pages that make links of addresses would take the quotation mark into it.
+        gap = "\u202f" if re.search(r"https?://\S+\Z", quote_text) else ""
+        said = f"“{quote_text}{gap}” " if quote_text else ""
         return redact(f"**{what}** {said}{advice}")
 
     def _sentences(self) -> tuple[str, str]:
@@ -2602,8 +2613,9 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     ),
     _Rule("request", (400, 409, 416, 422), r""),
     _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
-    _Rule("gateway_gave_up", (408, 504, 524), r""),
-    _Rule("gateway_gave_up", (500, 502), r"timed out|Timeout\b"),
+    _Rule("gateway_gave_up", (408, 500, 502, 504), r"timed out|litellm\.Timeout"),
+    _Rule("gateway_gave_up", (524,), r""),
+    _Rule("gateway_timeout", (408, 504), r""),
     _Rule("proxy", (407,), r""),
     _Rule("google", (500, 502), r""),
 )
@@ -2626,6 +2638,8 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
         kind = "address_unknown"
     if error.status in (401, 403) and not error.message and _is_page(stray):
         kind = "web_page"  # a firewall's or a login's; it knows nothing of the key
+    if error.status == 504 and not error.message:
+        kind = "gateway_gave_up"  # Google says more; its work may go on, and be billed
     if error.status == 429 and kind == "http":
         kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
@@ -3661,11 +3675,17 @@ def _setting(default: Any, description: str, **extra: Any) -> Any:
     return Field(default=default, description=description, json_schema_extra=extra)
 
 
-def _choice(name: str) -> Any:
+def _choice(name: str, before: str = "") -> Any:
     """One of OPTIONS with a drop-down: every version of the host shows an enum as one.
-    "auto" leaves the choice to the next: the administrator, then the model."""
+    "auto" leaves the choice to whoever stands `before` the model, if anybody, and it.
+    """
     option = _OPTION_OF[name]
-    return _setting("auto", option.description, enum=["auto", *option.choices])
+    description = f"{option.description} auto: {before}{option.auto}."
+    return _setting("auto", description, enum=["auto", *option.choices])
+
+
+def _own_choice(name: str) -> Any:
+    return _choice(name, "what the administrator chose, else ")
 
 
 def _key(description: str) -> Any:
@@ -3748,12 +3768,12 @@ class AdminValves(_Settings):
 class UserValves(_Settings):
     """A user's own settings; each accepts whatever was once saved."""
 
-    ASPECT_RATIO: str = _choice("ASPECT_RATIO")
-    IMAGE_SIZE: str = _choice("IMAGE_SIZE")
-    IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT")
-    THINKING_LEVEL: str = _choice("THINKING_LEVEL")
-    GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
-    SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
+    ASPECT_RATIO: str = _own_choice("ASPECT_RATIO")
+    IMAGE_SIZE: str = _own_choice("IMAGE_SIZE")
+    IMAGES_PER_PROMPT: str = _own_choice("IMAGES_PER_PROMPT")
+    THINKING_LEVEL: str = _own_choice("THINKING_LEVEL")
+    GOOGLE_SEARCH: str = _own_choice("GOOGLE_SEARCH")
+    SHOW_THOUGHTS: str = _own_choice("SHOW_THOUGHTS")
     GEMINI_API_KEY: str = _key(
         "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
     )
@@ -3887,11 +3907,6 @@ class Answer:
         """How many pictures are shown."""
         return len(self._pixels)
 
-    @property
-    def has_something(self) -> bool:
-        """Whether there is a picture to look at, be it a draft."""
-        return bool(self._pixels or self._draft)
-
     async def take(self, event: Event, number: int = 0) -> Piece:
         """What the event of the request of that number adds to the answer."""
         if isinstance(event, Text):
@@ -3914,29 +3929,39 @@ class Answer:
             self.finished = True
         return ""
 
-    async def end(self, model: str) -> str:
+    async def end(self, model: str, errors: Sequence[GeminiError] = ()) -> str:
         """What is left to say and show when no more events come.
 
-        Raises GeminiError when the answer would hold nothing to look at.
+        errors: those of requests that failed. Raises GeminiError when the answer would
+        hold nothing to look at.
         """
+        shown = self.rest()
         if not self.pictures and self._draft:
             draft, self._draft = self._draft, None
             self.notes.append(note_text("draft"))
-            return await self._show(draft) + self.rest()
-        if self.pictures:
-            self._compare()
-            lost = [refusal for refusal in self.refusals if refusal.about == "picture"]
-            if lost:
-                return self.failure(explain_refusal(lost[0], model=model))
-            return self.failure(GeminiError("bad_picture")) if self.damaged else ""
-        if self.refusals:
-            raise explain_refusal(self.refusals[0], model=model)
+            shown += await self._show(draft) + self.rest()
+        trouble = self._trouble(model, errors)
+        if trouble and not self.pictures:
+            raise trouble
+        self._compare()
+        return shown + (self.failure(trouble) if trouble else "")
+
+    def _trouble(self, model: str, errors: Sequence[GeminiError]) -> GeminiError | None:
+        """Why there is less than was asked for, or what failed behind the pictures."""
+        if errors:
+            return errors[0]
+        is_whole = self.pictures >= self._options.count
+        refusals = [r for r in self.refusals if r.about == "picture" or not is_whole]
+        if refusals:
+            return explain_refusal(refusals[0], model=model)
         if self.damaged:
-            raise GeminiError("bad_picture")
-        if not self.texts:
-            cut_off = self._thinking and not self.finished
-            raise GeminiError("broken_off" if cut_off else "empty", model=model)
-        raise GeminiError("no_picture", model=model)
+            return GeminiError("bad_picture")
+        if is_whole:
+            return None
+        if self.texts or self.pictures:
+            return GeminiError("no_picture", model=model)
+        cut_off = self._thinking and not self.finished
+        return GeminiError("broken_off" if cut_off else "empty", model=model)
 
     def _say(self, event: Text, number: int) -> Piece:
         if event.thought:
@@ -3958,13 +3983,21 @@ class Answer:
         return known
 
     async def _show(self, image: Image) -> str:
-        """The picture: by itself, or as the next cell of a row of several."""
+        """The picture: by itself, or as the next cell of a table of several."""
         self._pixels.append(await SHORT_WORK.run(picture_pixels, image.data))
         picture = f"![{self._alt}]({await self._address(image)})"
         if self._options.count == 1:
             return self._block(picture)
+        return self._add(f"{self._next_cell()} {picture} |")
+
+    def _next_cell(self) -> str:
+        """What comes before the next picture of a table, which is one at every moment:
+        its width is known from the start, so the page need not show bare signs."""
+        columns = 2 if self._options.count == 4 else self._options.count
         self._cells += 1
-        return self._add(f" {picture} |" if self._cells > 1 else f"| {picture} |")
+        if self._cells == 1:
+            return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
+        return "" if self._cells % columns != 1 else "\n|"
 
     async def _address(self, image: Image) -> str:
         if self._ask.valves.STORAGE.strip().lower() != "inline":
@@ -4004,20 +4037,24 @@ class Answer:
         return self._block(NOTE_MARK + self._ask.chat.scrub(sentence))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
-        """A failure's message; the time it took, if long, may tell who gave up."""
+        """A failure's message; how many pictures there are all the same, and the time
+        it took, if long, which may tell who gave up."""
         if self._ask.own_key:
             error.values = {**OWN_KEY_ADVICE, **error.values}
-        after = f" (After {seconds:.0f} s.)" if seconds >= 10 else ""
+        count, before = self._options.count, ""
+        if 0 < self.pictures < count:
+            before = f"Only {self.pictures} of {count} pictures could be made. "
+        after = f" (Given up after {seconds:.0f} s.)" if seconds >= 10 else ""
         text = error.text_for_admins if self._ask.chat.is_admin else error.text
-        return self._block(FAILURE_MARK + self._ask.chat.scrub(text) + after)
+        return self._block(FAILURE_MARK + before + self._ask.chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
         self._tail = (self._tail + text)[-2:]
         return text
 
     def rest(self) -> str:
-        """The end of a row of pictures, and of the model's words."""
-        row = "\n|" + "---|" * self._cells + "\n\n" if self._cells else ""
+        """The end of a table of pictures, and of the model's words."""
+        row = "\n\n" if self._cells else ""
         said = dict.fromkeys(text.strip() for text in self._said.values())
         self._cells = 0
         self._said.clear()
@@ -4220,12 +4257,7 @@ async def _shown_together(
                 errors.append(event)
             elif piece := await answer.take(event, number):
                 yield piece
-    yield answer.rest()
-    if errors and not answer.has_something:
-        raise errors[0]
-    yield await answer.end(model)
-    if errors:
-        yield answer.failure(errors[0])
+    yield await answer.end(model, errors)
 
 
 async def _persistent(
@@ -4273,8 +4305,10 @@ async def _persistent(
                 options, what = dropped
                 answer.notes.append(note_text("dropped", model=route.model, what=what))
             wait, why = delay * random.uniform(1, 1.2), error.what
-        await ask.chat.status(f"{why}; next try in {wait:.0f} s …", done=False)
-        await asyncio.sleep(wait)
+        if wait:
+            await ask.chat.status(f"{why}; next try in {wait:.0f} s …", done=False)
+            await asyncio.sleep(wait)
+        await ask.chat.status(f"{why}; trying again …", done=False)
 
 
 def _is_result(event: Event) -> bool:

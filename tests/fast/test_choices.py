@@ -249,11 +249,47 @@ def without_pictures(text: str) -> str:
     return DATA_URI.sub("*", text)
 
 
-def test_three_pictures_are_one_row_and_the_closing_line(google: StandIn) -> None:
-    chat = asked(google, FOX, n=3)
-    row, rule = without_pictures(chat.text).strip().splitlines()[:2]
-    assert (row, rule) == ("| * | * | * |", "|---|---|---|")
+@pytest.mark.parametrize(
+    ("count", "table"),
+    [
+        (2, ["|  |  |", "|---|---|", "| * | * |"]),
+        (3, ["|  |  |  |", "|---|---|---|", "| * | * | * |"]),
+        (4, ["|  |  |", "|---|---|", "| * | * |", "| * | * |"]),
+    ],
+)
+def test_several_pictures_stand_side_by_side(
+    google: StandIn, count: int, table: list[str]
+) -> None:
+    chat = asked(google, FOX, n=count)
+    lines = without_pictures(chat.text).strip().splitlines()
+    assert lines[: len(table)] == table
     assert sorted(chat.pictures) == sorted(google.sent_images)
+
+
+def test_more_pictures_than_asked_for_get_a_row_of_their_own(google: StandIn) -> None:
+    """A table shows no more cells of a row than its head has."""
+    chat = asked(google, f"{FOX} [[images 2]]", n=2)
+    lines = without_pictures(chat.text).strip().splitlines()
+    assert lines[2:4] == ["| * | * |", "| * | * |"]
+    assert len(chat.pictures) == 4
+
+
+def test_the_pictures_are_a_table_at_every_moment(google: StandIn) -> None:
+    """A Stop saves what is there, and the page shows it while it waits for the rest."""
+    moments: list[str] = []
+    shown = ""
+
+    def watch(piece: str) -> None:
+        nonlocal shown
+        shown += piece
+        moments.append(without_pictures(shown))
+
+    chat = asked(google, f"{FOX} [[first 1 wait 1]]", n=3, watch=watch)
+    assert chat.text == shown
+    for count, moment in enumerate(moments[:3], 1):
+        assert moment == "|  |  |  |\n|---|---|---|\n|" + " * |" * count
+        stopped = history(FOX, moment.replace("*", "![a](/b)"), "again")
+        assert gip.read_turns(stopped)[1].text == ""
 
 
 def test_each_picture_is_shown_as_soon_as_it_is_there(google: StandIn) -> None:
@@ -287,8 +323,27 @@ def test_those_that_fail_cost_one_sentence_and_no_picture(
     assert len(chat.requests) == 3
     assert len(chat.failures) == 1
     assert len(chat.pictures) == made
-    assert ("\n|" + "---|" * made + "\n" if made else "") in chat.text
+    few = f"Only {made} of 3 pictures could be made. "
+    assert chat.failures[0].startswith((few if made else "") + "**")
     assert ("|" in chat.text) == ("≈ $" in chat.closing) == bool(made)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("finish IMAGE_SAFETY", "safety filter"),
+        ("block SAFETY", "blocked the prompt"),
+        ("text only", "without a picture"),
+        ("empty", "without a picture"),
+        ("bad base64", "damaged"),
+    ],
+)
+def test_one_that_is_refused_is_missed(google: StandIn, how: str, says: str) -> None:
+    chat = asked(google, f"{FOX} [[first 1 {how}]]", n=3)
+    assert len(chat.pictures) == 2
+    [failure] = chat.failures
+    assert failure.startswith("Only 2 of 3 pictures could be made. **")
+    assert says in failure
 
 
 def test_one_at_a_time_where_the_administrator_says_so(google: StandIn) -> None:

@@ -477,6 +477,8 @@ def test_a_refused_field_is_named_by_its_details_too() -> None:
         ("request", 400, "Multiturn chat is not enabled for models/x", 400),
         ("gateway_gave_up", 408, "Request timed out.", "408"),
         ("gateway_gave_up", 500, "litellm.Timeout: Connection timed out.", "500"),
+        ("gateway_timeout", 408, "Request Timeout", 408),
+        ("gateway_timeout", 504, "Gateway Timeout", 504),
     ],
 )
 def test_gateways_say_it_in_their_own_words(
@@ -506,6 +508,21 @@ def test_gateways_say_it_in_their_own_words(
 def test_a_message_says_whose_turn_it_is(kind: str, who: str) -> None:
     """A user cannot buy credit, and an administrator need not rephrase a prompt."""
     assert who in gip.GeminiError(kind, model=MODEL).text
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("See https://a.example/b", "“See https://a.example/b\u202f”"),
+        ("See https://a.example/b.", "“See https://a.example/b.\u202f”"),
+        ("See https://a.example/b now.", "“See https://a.example/b now.”"),
+    ],
+)
+def test_a_quoted_address_does_not_swallow_the_quotation_mark(
+    said: str, quoted: str
+) -> None:
+    """The page makes links of addresses, up to the next blank."""
+    assert quoted in failure(500, google(500, said)).text
 
 
 @pytest.mark.parametrize("kind", sorted(gip.MESSAGES))

@@ -367,6 +367,10 @@ def test_off_says_something() -> None:
         ("a fox --n", "a fox", [("--n", "nothing")]),
         ("a fox --n --ar 1:1", "a fox", [("--n", "nothing"), ("--ar", "1:1")]),
         ("a fox --n -3", "a fox", [("--n", "-3")]),
+        # as phones and people type them
+        ("a fox --N 2 --AR 16:9", "a fox", [("--n", "2"), ("--ar", "16:9")]),
+        ("a fox --ar 16:9.", "a fox", [("--ar", "16:9")]),
+        ("a fox --ar 16:9, --n 2;", "a fox", [("--ar", "16:9"), ("--n", "2")]),
     ],
 )
 def test_flags_at_the_end_are_taken_out(
@@ -402,7 +406,6 @@ def test_flags_at_the_end_are_taken_out(
         "a fox --sizes 3",
         "a fox --narrow",
         "a fox --search for it",
-        "a fox --N",
         "a fox --v 6 --style raw",
         "a fox --n 3 --stylize 50",
         "a terminal that shows `convert --size 2K`",

@@ -80,6 +80,8 @@ def test_what_passes_by_itself_is_tried_again(
     assert len(waits) == 2
     assert gip.FAILURE_MARK not in chat.text
     assert sum("next try in" in status for status in chat.statuses) == 2
+    # The status that announced a try would be untrue while it runs.
+    assert "trying again" in chat.statuses[-2]
 
 
 def test_each_wait_is_longer_and_what_google_asks_for_comes_first(
