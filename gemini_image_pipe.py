@@ -502,8 +502,8 @@ NOTES: dict[str, str] = {
     "bad_option": "`{name}` was left out: it can be {choices}.",
     "count_cut": "At most {limit} pictures are made for one prompt.",
     "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
-    "not_offered": "`{model}` offers no {what}, so it was left out.",
-    "dropped": "`{model}` refused the {what}, so it was left out.",
+    "not_offered": "`{model}` offers no such setting, so it was left out: {what}.",
+    "dropped": "`{model}` refused a setting, so it was left out: {what}.",
     "other_pixels": "Asked for was {asked}; Google made {width} × {height} pixels.",
     "searched": "Google searched for {queries}.",
     "sources": "Sources: {pages}.",
@@ -2229,6 +2229,7 @@ MESSAGES: dict[str, str] = {
     "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
     "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
     "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
+    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
     "no_image_model": "{model} does not make pictures. | Please pick another image model.",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
     "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
@@ -4186,6 +4187,8 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
             available.pop(route.model, None)
             named = named_successor(error.quote)
             heir = next_route(route, available, follow, ask.wanted, named)
+            if heir is None and listed and not available:
+                raise GeminiError("no_models", error.quote) from None
             if heir is None:
                 raise _no_model(route.model, available, error.quote) from None
             route = heir

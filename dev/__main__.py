@@ -32,7 +32,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "play": Command("try the plugin in a real Open WebUI", "dev.play"),
-    "test": Command("run every check; `test fast`: seconds", "dev.testing"),
+    "test": Command("run every check; `test fast`: without a host", "dev.testing"),
     "manifest": Command("write manifest.json and the generated tables", "dev.manifest"),
     "bench": Command("measure the plugin against plain requests", "dev.bench"),
     "verify": Command("ask Google what no document settles", "dev.verify"),

@@ -641,6 +641,19 @@ def test_with_no_successor_available_the_message_lists_what_is(
     assert generated(google) == []
 
 
+def test_a_key_without_any_model_that_answers_is_said_to_be_one(
+    google: StandIn,
+) -> None:
+    """To pick another model, as one unknown model calls for, could not help."""
+    for key, prompt in (
+        (DEFAULT_KEY, "a fox [[status 404]]"),
+        ("stand-in-key-text-only", "a fox"),
+    ):
+        markdown = answer(pipe_for(google, GEMINI_API_KEY=key), body_of(prompt))
+        assert "no image model that answers" in failure_of(markdown)
+        assert "pick another" not in markdown
+
+
 def test_successors_can_be_switched_off(google: StandIn) -> None:
     pipe = pipe_for(google, FOLLOW_SUCCESSORS=False)
     sentence = failure_of(answer(pipe, body_of("a fox", "imagen-3.0-generate-002")))

@@ -716,7 +716,7 @@ CAPABILITIES = (
     Capability("users' own settings", follows_settings_of_users),
     Capability("several pictures of one prompt", makes_several),
     Capability("token counts and the price with a message", keeps_usage),
-    Capability("token counts for API clients", sends_usage),
+    Capability("token counts for API clients, streaming", sends_usage),
     Capability("sources of a search", keeps_sources),
     Capability("suggestions of a search", keeps_suggestions, "0.6.43", why=NO_EMBEDS),
     Capability("folded thoughts", folds_thoughts),
