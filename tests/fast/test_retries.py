@@ -182,8 +182,8 @@ def test_options_that_are_refused_by_name_are_left_out_one_by_one(
     assert len(chat.requests) == 3
     assert "imageConfig" not in chat.requests[-1].body["generationConfig"]
     notes = [s for s in chat.text.splitlines() if s.startswith(gip.NOTE_MARK)]
-    assert sum("the aspect ratio" in note for note in notes) == 1
-    assert sum("the picture size" in note for note in notes) == 1
+    assert sum(note.endswith("out: aspect ratio.") for note in notes) == 1
+    assert sum(note.endswith("out: picture size.") for note in notes) == 1
 
 
 def test_stop_in_a_pause_sends_nothing_more(google: StandIn) -> None:
