@@ -3936,16 +3936,16 @@ class Answer:
         errors: those of requests that failed. Raises GeminiError when the answer would
         hold nothing to look at.
         """
-        shown = self.rest()
+        shown = ""
         if not self.pictures and self._draft:
             draft, self._draft = self._draft, None
             self.notes.append(note_text("draft"))
-            shown += await self._show(draft) + self.rest()
+            shown = self.rest() + await self._show(draft)
         trouble = self._trouble(model, errors)
         if trouble and not self.pictures:
-            raise trouble
+            raise trouble  # the words that are left come with its message
         self._compare()
-        return shown + (self.failure(trouble) if trouble else "")
+        return shown + self.rest() + (self.failure(trouble) if trouble else "")
 
     def _trouble(self, model: str, errors: Sequence[GeminiError]) -> GeminiError | None:
         """Why there is less than was asked for, or what failed behind the pictures."""

@@ -1,7 +1,7 @@
 """What is tried again, what is not, and what is left out on the way."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -216,6 +216,19 @@ def test_what_nobody_expected_is_said_to_be_so(
     chat = Chat(google, "a fox")
     assert "Something unexpected went wrong" in chat.text
     assert "can't start new thread" in caplog.text
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_words_stay_where_no_picture_came(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    async def words_alone(*_: Any, **__: Any) -> AsyncGenerator[gip.Event, None]:
+        yield gip.Text("I cannot draw that, sorry!")
+        yield gip.Finish()
+
+    monkeypatch.setattr(gip.GeminiClient, "generate", words_alone)
+    chat = Chat(google, "a fox", n=count)
+    assert chat.text.startswith("I cannot draw that, sorry!\n\n" + gip.FAILURE_MARK)
 
 
 def test_one_of_several_that_fails_does_not_hide_the_rest(google: StandIn) -> None:
