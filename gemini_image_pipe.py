@@ -2283,6 +2283,7 @@ OWN_KEY_ADVICE = {
 _UNKNOWN_VALUES = {
     "model": "The model",
     "host": "Google",
+    "target": "another address",
     "seconds": "60",
     "elapsed": "many",
     "available": "",
@@ -2355,20 +2356,13 @@ class GeminiError(Exception):
         return redact(f"**{what}** {said}{advice}")
 
     def _sentences(self) -> tuple[str, str]:
-        values = _Values({**ADVICE, **self.values})
+        values = {**_UNKNOWN_VALUES, **ADVICE, **self.values}
         what, _, advice = MESSAGES[self.kind].partition(" | ")
         return what.format_map(values), advice.format_map(values)
 
 
 # A project's number or name: not for everybody in a chat.
 _PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
-
-
-class _Values(dict[str, Any]):
-    """Placeholder values; one that is not known reads as a plain word."""
-
-    def __missing__(self, key: str) -> Any:
-        return _UNKNOWN_VALUES.get(key, "?")
 
 
 _KEYS = re.compile(
@@ -4164,17 +4158,9 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
     if not ask.key and ask.valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
     client = client_for(ask.valves, ask.key)
-    follow = ask.valves.FOLLOW_SUCCESSORS
     listed = await MODEL_LISTS.get(client, LIST_WAIT)
     available = choose_models(filter(is_image_model, listed), ())
-    route = resolve_model(ask.asked, available, follow, ask.wanted)
-    if route and not route.generate and ask.has_pictures:
-        others = {i: model for i, model in available.items() if i != route.model}
-        editor = next_route(route, others, follow, ask.wanted)
-        if follow and editor is None:
-            editor = resolve_model(AUTO, others, wanted=ask.wanted)
-        if editor and editor.generate:
-            route = replace(editor, asked=route.asked, why="editor")
+    route = _first_route(ask, available)
     while route is not None:
         try:
             async with contextlib.aclosing(_painted(client, ask, route, answer)) as it:
@@ -4186,6 +4172,7 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
                 raise
             available.pop(route.model, None)
             named = named_successor(error.quote)
+            follow = ask.valves.FOLLOW_SUCCESSORS
             heir = next_route(route, available, follow, ask.wanted, named)
             if heir is None and listed and not available:
                 raise GeminiError("no_models", error.quote) from None
@@ -4193,6 +4180,21 @@ async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
                 raise _no_model(route.model, available, error.quote) from None
             route = heir
     raise _no_model(ask.asked, available)
+
+
+def _first_route(ask: Ask, available: dict[str, ListedModel]) -> Route | None:
+    """Who is asked first: where there are pictures, a model that can change them."""
+    follow = ask.valves.FOLLOW_SUCCESSORS
+    route = resolve_model(ask.asked, available, follow, ask.wanted)
+    if not route or route.generate or not ask.has_pictures:
+        return route
+    others = {i: model for i, model in available.items() if i != route.model}
+    editor = next_route(route, others, follow, ask.wanted)
+    if follow and editor is None:
+        editor = resolve_model(AUTO, others, wanted=ask.wanted)
+    if editor and editor.generate:
+        return replace(editor, asked=route.asked, why="editor")
+    return route
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:

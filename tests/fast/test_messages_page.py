@@ -60,7 +60,7 @@ def test_a_message_is_for_people(kind: str, cells: list[str]) -> None:
 def test_a_failure_says_whose_turn_it_is_and_what_to_do(kind: str) -> None:
     what, separator, advice = gip.MESSAGES[kind].partition(" | ")
     assert what and separator and advice and " | " not in advice
-    assert messages.whose_turn(advice.format_map(gip._Values(gip.ADVICE)))
+    assert messages.whose_turn(advice.format_map({**gip._UNKNOWN_VALUES, **gip.ADVICE}))
 
 
 def test_what_is_tried_again_is_marked() -> None:
