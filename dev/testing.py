@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 
@@ -44,12 +45,35 @@ def _everything(arguments: Sequence[str]) -> int:
     ensure_chromium()
     ensure_services()
     codes = [_run(*linter) for linter in LINTERS]
-    codes.append(_pytest(*arguments))
+    codes += [_pytest(*arguments)] if arguments else _all_tests()
     return next(filter(None, codes), 0)
 
 
+def _all_tests() -> list[int]:
+    """The exit codes of all tests.
+
+    Those on old versions mostly wait for hosts, so others run beside them; they are
+    shown when they are done. Those that measure have the machine for themselves.
+    """
+    versions = _pytest_command("tests/versions")
+    with tempfile.TemporaryFile("w+") as output:
+        say(f"• in the background: {' '.join(versions[2:])}")
+        process = subprocess.Popen(
+            versions, cwd=environment.ROOT, stdout=output, stderr=subprocess.STDOUT
+        )
+        codes = [_pytest("tests/fast", "tests/scale"), process.wait()]
+        output.seek(0)
+        say(output.read())
+    return [*codes, _pytest("tests/host", "tests/soak")]
+
+
+def _pytest_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-p", "dev.unskipped", *arguments]
+
+
 def _pytest(*arguments: str) -> int:
-    return _run("pytest", "-p", "dev.unskipped", *arguments)
+    say(f"• pytest {' '.join(arguments)}")
+    return subprocess.run(_pytest_command(*arguments), cwd=environment.ROOT).returncode
 
 
 def _run(module: str, *arguments: str) -> int:

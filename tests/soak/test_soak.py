@@ -28,8 +28,8 @@ from dev.services import PostgreSQL
 from dev.standin import DEFAULT_KEY, StandInProcess, start_process
 from dev.webui import Client, Json, picture_links, text_of, wait_for
 
-REQUESTS = int(os.environ.get("SOAK", "120"))
-WARM_UP = 40
+REQUESTS = int(os.environ.get("SOAK", "84"))
+WARM_UP = 36
 AT_ONCE = 8
 MEMORY_GROWTH = 1.10
 
