@@ -619,8 +619,9 @@ def _read_thoughts(text: str) -> Fields | None:
 class Option(NamedTuple):
     """One thing that can be chosen: where, among what, and how a value is read.
 
-    field: of ImageOptions. auto: what holds where nobody chooses. valve: its name among the settings; a user's own ones too,
-    if of_users. refused: the words by which Google's refusals name it.
+    field: of ImageOptions. auto: what holds where nobody chooses. valve: its name among
+    the settings; a user's own ones too, if of_users. refused: the words by which
+    Google's refusals name it.
     """
 
     field: str
@@ -805,9 +806,9 @@ def _word(value: Any) -> str:
 
 
 def ratio_value(ratio: str) -> float:
-    """Width over height of a ratio such as "16:9"; 1.0 for one without height."""
-    width, height = (float(part) for part in ratio.split(":"))
-    return width / height if width and height else 1.0
+    """Width over height of a ratio such as "16:9"."""
+    width, height = ratio.split(":")
+    return float(width) / float(height)
 
 
 def nearest_ratio(value: float, allowed: Iterable[str] = RATIOS_14) -> str:
@@ -1051,12 +1052,10 @@ def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
 
 def _file_type(entry: dict[str, Any]) -> str:
     """An entry's type, told by its name where nobody knew it at the upload."""
-    meta = get_field(entry.get("file"), "meta")
-    if found := _str(entry.get("content_type")) or _str(
-        get_field(meta, "content_type")
-    ):
-        return found
-    return "image" if _PICTURE_NAME.fullmatch(_str(entry.get("name"))) else ""
+    noted = (entry, get_field(entry.get("file"), "meta"))
+    types = (_str(get_field(place, "content_type")) for place in noted)
+    by_name = "image" if _PICTURE_NAME.fullmatch(_str(entry.get("name"))) else ""
+    return next(filter(None, types), by_name)
 
 
 def read_turns(messages: Any) -> list[Turn]:
@@ -2061,6 +2060,10 @@ class AnswerReader:
             self.stray += line[:room] + b"\n"
 
 
+def _is_page(raw: bytes | bytearray) -> bool:
+    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
 def _line_break(data: bytes, start: int, stop: int) -> int:
     """Where the first line ends, or -1."""
     feed, back = data.find(b"\n", start, stop), data.find(b"\r", start, stop)
@@ -2448,8 +2451,8 @@ def _innermost_error(answer: Any, levels: int = 5) -> Any:
         error = next(filter(None, found), None)
     said = _said(error)
     raw = _str(get_field(get_field(error, "metadata"), "raw"))  # OpenRouter's
-    said = raw if _json_inside(raw) else said
     inside = _json_inside(said) if isinstance(said, str) else said
+    inside = _json_inside(raw) or inside
     nested = _innermost_error(inside, levels - 1) if inside and levels else None
     return nested if isinstance(_said(nested), str) else error
 
@@ -2512,10 +2515,14 @@ class _Rule(NamedTuple):
     words: str
 
 
+_NO_MESSAGE = r"\A "  # only the blank that stands between message and reason
 # First match wins; no statuses = any. The texts are Google's, as gathered from its
 # pages and from bug reports of other projects; `words` are looked for in message and
 # reason together.
 _ERROR_RULES: tuple[_Rule, ...] = (
+    _Rule("address_unknown", (404,), _NO_MESSAGE),
+    # Google says more; its work may go on, and be billed.
+    _Rule("gateway_gave_up", (504,), _NO_MESSAGE),
     _Rule("key_expired", (), r"(API key|token)( has|.is|_)? ?expired|令牌已过期"),
     _Rule("key_leaked", (), r"(reported|identified) as leaked"),
     _Rule(
@@ -2629,12 +2636,8 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
         "http",
     )
     delay = error.retry_after
-    if error.status == 404 and not error.message:
-        kind = "address_unknown"
     if error.status in (401, 403) and not error.message and _is_page(stray):
         kind = "web_page"  # a firewall's or a login's; it knows nothing of the key
-    if error.status == 504 and not error.message:
-        kind = "gateway_gave_up"  # Google says more; its work may go on, and be billed
     if error.status == 429 and kind == "http":
         kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
@@ -2674,10 +2677,6 @@ def without_refused(
         if is_asked and named:
             return replace(options, **left_out), option.what
     return None
-
-
-def _is_page(raw: bytes | bytearray) -> bool:
-    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def plain_text(raw: bytes) -> str:
@@ -2752,7 +2751,7 @@ def api_base_url(text: str) -> str:
 
     Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
     behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
-    is used exactly as it stands. Raises GeminiError("base_url") when it is no web address.
+    is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
     url = "".join(text.split()) or DEFAULT_BASE_URL
     exact = url.endswith("#")
@@ -4244,7 +4243,8 @@ async def _painted(
             return
         except GeminiError as error:
             if error.kind == "empty" and not route.generate:
-                error.kind = "filtered"  # Imagen's answer is then an empty object
+                # Imagen's answer is then an empty object.
+                raise GeminiError("filtered", **error.values) from None
             if error.kind != "system_refused" or not conversation.system:
                 raise
             conversation = with_system_in_words(conversation)
