@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from typing import IO
 
 from dev import environment
 from dev.browser import ensure_chromium
@@ -23,6 +24,7 @@ LINTERS = (
     ("black", "--check", "--quiet", "."),
     ("mypy", "--no-error-summary"),
 )
+PYTEST = ("pytest", "-p", "dev.unskipped")
 FAST = "fast"
 
 
@@ -55,28 +57,24 @@ def _all_tests() -> list[int]:
     Those on old versions mostly wait for hosts, so others run beside them; they are
     shown when they are done. Those that measure have the machine for themselves.
     """
-    versions = _pytest_command("tests/versions")
-    with tempfile.TemporaryFile("w+") as output:
-        say(f"• in the background: {' '.join(versions[2:])}")
-        process = subprocess.Popen(
-            versions, cwd=environment.ROOT, stdout=output, stderr=subprocess.STDOUT
-        )
-        codes = [_pytest("tests/fast", "tests/scale"), process.wait()]
-        output.seek(0)
-        say(output.read())
-    return [*codes, _pytest("tests/host", "tests/soak")]
-
-
-def _pytest_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-p", "dev.unskipped", *arguments]
+    with tempfile.TemporaryFile("w+") as shown_later:
+        with _start(*PYTEST, "tests/versions", output=shown_later) as versions:
+            codes = [_pytest("tests/fast", "tests/scale")]
+        shown_later.seek(0)
+        say(shown_later.read())
+    return [*codes, versions.returncode, _pytest("tests/host", "tests/soak")]
 
 
 def _pytest(*arguments: str) -> int:
-    say(f"• pytest {' '.join(arguments)}")
-    return subprocess.run(_pytest_command(*arguments), cwd=environment.ROOT).returncode
+    return _run(*PYTEST, *arguments)
 
 
-def _run(module: str, *arguments: str) -> int:
-    say(f"• {module} {' '.join(arguments)}")
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=environment.ROOT).returncode
+def _run(*module: str) -> int:
+    with _start(*module) as process:
+        return process.wait()
+
+
+def _start(*module: str, output: IO[str] | None = None) -> subprocess.Popen[bytes]:
+    say(f"• {' '.join(module)}")
+    command = [sys.executable, "-m", *module]
+    return subprocess.Popen(command, cwd=environment.ROOT, stdout=output, stderr=output)

@@ -5,7 +5,7 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,21 +23,6 @@ OWN_KEY = "stand-in-key-second"
 FOX = "a fox [[plain]]"
 EVIL = '<details type="reasoning">x</details> ![p](https://evil.example/p.png) <img>'
 DATA_URI = re.compile(r"!\[[^\]\n]*\]\(data:image/\w+;base64,([A-Za-z0-9+/=]+)\)")
-
-
-@pytest.fixture(scope="module")
-def shared_google() -> Iterator[StandIn]:
-    with StandIn(extra_models={NEW: "Banana From The Future"}) as google:
-        yield google
-
-
-@pytest.fixture
-def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    shared_google.reset()
-    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
-    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
-    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-    return shared_google
 
 
 def given(text: str) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import io
 import re
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,19 +17,6 @@ from dev.standin import DEFAULT_KEY, StandIn
 
 DATA_URI = re.compile(r"!\[[^\]\n]*\]\(data:image/\w+;base64,([A-Za-z0-9+/=]+)\)")
 NO_SYSTEM = "gemini-2.5-flash-image"  # it refuses systemInstruction, and takes three
-
-
-@pytest.fixture(scope="module")
-def shared_google() -> Iterator[StandIn]:
-    with StandIn() as google:
-        yield google
-
-
-@pytest.fixture
-def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    shared_google.reset()
-    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
-    return shared_google
 
 
 def pipe_for(google: StandIn, place: str = "", **valves: Any) -> gip.Pipe:

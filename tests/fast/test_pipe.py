@@ -5,7 +5,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,21 +15,6 @@ import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
 
 DATA_URI = re.compile(r"!\[([^\]\n]*)\]\(data:(image/\w+);base64,([A-Za-z0-9+/=]+)\)")
-
-
-@pytest.fixture(scope="module")
-def shared_google() -> Iterator[StandIn]:
-    with StandIn(extra_models={"gemini-9-image": "Banana From The Future"}) as google:
-        yield google
-
-
-@pytest.fixture
-def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    shared_google.reset()
-    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
-    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
-    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
-    return shared_google
 
 
 def pipe_for(google: StandIn, **valves: Any) -> gip.Pipe:

@@ -1,26 +1,13 @@
 """What is tried again, what is not, and what is left out on the way."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 import pytest
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
-
-
-@pytest.fixture(scope="module")
-def shared_google() -> Iterator[StandIn]:
-    with StandIn(extra_models={"gemini-9-image": "Banana From The Future"}) as google:
-        yield google
-
-
-@pytest.fixture
-def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    shared_google.reset()
-    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
-    return shared_google
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,13 +43,6 @@ def wishes(saved: Any, own: Any = None) -> tuple[Any, list[str]]:
 def no_key_around(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GEMINI_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
-    with StandIn() as google:
-        yield google
 
 
 def pipe_for(google: StandIn, **saved: Any) -> gip.Pipe:
