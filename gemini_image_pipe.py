@@ -4439,10 +4439,10 @@ async def _with_pauses(
     pieces: AsyncGenerator[Piece, None],
 ) -> AsyncGenerator[Piece | None, None]:
     """The pieces, and None whenever KEEP_ALIVE has passed without one."""
-    waiting: asyncio.Future[Piece | None] | None = None
+    waiting: asyncio.Task[Piece | None] | None = None
     try:
         while True:
-            waiting = waiting or asyncio.ensure_future(anext(pieces, None))
+            waiting = waiting or asyncio.create_task(_next(pieces))
             await asyncio.wait([waiting], timeout=KEEP_ALIVE)
             if not waiting.done():
                 yield None
@@ -4456,10 +4456,16 @@ async def _with_pauses(
         # waited for: hosts up to 0.11 save the whole chat after a Stop, and would lose
         # a status that is saved at the same time.
         if waiting and not waiting.done():
-            waiting.cancel()
+            # A host that ends cancels every task: twice would break off the cleaning.
+            if not waiting.cancelling():
+                waiting.cancel()
             await asyncio.wait([waiting], timeout=_CLEANING_UP)
         else:
             await pieces.aclose()
+
+
+async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
+    return await anext(pieces, None)
 
 
 class Pipe:

@@ -427,6 +427,37 @@ def test_the_closing_status_comes_last_however_slow_the_host_is(
     assert said == [False, True]
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_host_that_ends_cancels_everything_and_still_gets_the_closing_status(
+    google: StandIn, backwards: bool
+) -> None:
+    saved: list[bool] = []
+
+    async def slow(event: dict[str, Any]) -> None:
+        await asyncio.sleep(0.3 if saved else 0)
+        saved.append(event["data"]["done"])
+
+    async def end_at_once() -> None:
+        body = body_of("a fox [[wait 20]]")
+        answering = asyncio.create_task(
+            chunks_of(pipe_for(google), body, __event_emitter__=slow)
+        )
+        await asyncio.sleep(0.5)
+        # As asyncio.run does in the end, in an order that is by chance.
+        everything = sorted(
+            asyncio.all_tasks() - {asyncio.current_task()},
+            key=lambda task: int(task.get_name().rpartition("-")[2]),
+            reverse=backwards,
+        )
+        for task in everything:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answering
+        assert saved == [False, True]
+
+    asyncio.run(end_at_once())
+
+
 def test_a_reader_that_goes_away_closes_everything(google: StandIn) -> None:
     emitter = Emitter()
 
