@@ -4111,6 +4111,7 @@ async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
     answer = Answer(ask)
     started = time.monotonic()
     closing = "Stopped"
+    failure: GeminiError | None = None
     heartbeat = asyncio.create_task(_heartbeat(ask.chat))
     try:
         try:
@@ -4120,12 +4121,14 @@ async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
                     yield piece
             ending = answer.summary(time.monotonic() - started)
         except GeminiError as error:
-            ending = error.what
-            yield answer.failure(error, time.monotonic() - started)
+            failure, ending = error, error.what
         except Exception as error:
             log.exception("answer failed unexpectedly: %s", type(error).__name__)
-            ending = "Failed"
-            yield answer.failure(GeminiError("unexpected"))
+            failure, ending = GeminiError("unexpected"), "Failed"
+        if failure:
+            seconds = time.monotonic() - started
+            await _until_heard(ask, seconds)
+            yield answer.failure(failure, seconds)
         await ask.chat.show_sources(answer.sources)
         answer.cite()
         for note in dict.fromkeys(answer.notes):
@@ -4136,6 +4139,18 @@ async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
     finally:
         heartbeat.cancel()
         await ask.chat.status(closing, done=True)
+
+
+# Seconds after which the page of a new chat is sure to know the chat's id. Those of
+# Open WebUI 0.9 to 0.11 learn it from the answer to their request, which a slow line or
+# phone brings late, and drop for good whatever reaches them before.
+_NEW_CHAT_KNOWN = 1.0
+
+
+async def _until_heard(ask: Ask, elapsed: float) -> None:
+    """Hold a failure back that came at once, where the page would not show it."""
+    if ask.chat.is_saved and len(ask.conversation.turns) < 2:
+        await asyncio.sleep(_NEW_CHAT_KNOWN - elapsed)
 
 
 # Seconds after which the status says that the work goes on; each is saved by the host.

@@ -117,6 +117,17 @@ class ChatPage:
         )
         return [str(image.get_attribute("src")) for image in self.pictures.all()]
 
+    def delay_responses(self, milliseconds: int) -> None:
+        """From now on answers to requests come late, as on a slow line or phone.
+
+        What the host sends by itself, through its socket, does not.
+        """
+        tools = self.page.context.new_cdp_session(self.page)
+        tools.send("Network.enable")
+        unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
+        conditions = {"offline": False, "latency": milliseconds, **unlimited}
+        tools.send("Network.emulateNetworkConditions", conditions)
+
     def screenshot(self, name: str) -> Path:
         """Save what the page looks like; for people, nothing compares it."""
         path = ARTIFACTS / f"{name}.png"
