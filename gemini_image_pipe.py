@@ -4144,7 +4144,7 @@ async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
 # Seconds after which the page of a new chat is sure to know the chat's id. Those of
 # Open WebUI 0.9 to 0.11 learn it from the answer to their request, which a slow line or
 # phone brings late, and drop for good whatever reaches them before.
-_NEW_CHAT_KNOWN = 1.0
+_NEW_CHAT_KNOWN = 1.5
 
 
 async def _until_heard(ask: Ask, elapsed: float) -> None:

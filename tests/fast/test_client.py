@@ -534,9 +534,10 @@ def test_a_list_that_is_due_is_renewed_in_the_background(
         await listed(lists, client)
         before = list_requests(google)
         monkeypatch.setattr(gip, "LIST_LIFETIME", 0.0)
+        google.models_behaviour = "slow"
         started = time.monotonic()
         await listed(lists, client)
-        assert time.monotonic() - started < 0.05
+        assert time.monotonic() - started < 1
         await asyncio.sleep(0.5)
         assert list_requests(google) > before
 

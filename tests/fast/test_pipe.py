@@ -377,6 +377,33 @@ def test_a_fault_of_ours_is_a_sentence_too(
     assert "secret detail" not in markdown
 
 
+@pytest.mark.parametrize(
+    ("chat_id", "turns", "is_held_back"),
+    [
+        pytest.param("c0ffee", 1, True, id="new-chat"),
+        pytest.param("c0ffee", 3, False, id="later"),
+        pytest.param("local:x", 1, False, id="temporary-chat"),
+        pytest.param("", 1, False, id="api-client"),
+    ],
+)
+def test_a_failure_at_once_waits_for_the_page_of_a_new_chat(
+    google: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    chat_id: str,
+    turns: int,
+    is_held_back: bool,
+) -> None:
+    monkeypatch.setattr(gip, "_NEW_CHAT_KNOWN", 0.7)
+    roles = ["user", "assistant"] * 2
+    messages = [{"role": role, "content": "a fox"} for role in roles[:turns]]
+    pipe = pipe_for(google, GEMINI_API_KEY="")
+    started = time.monotonic()
+    body = {**body_of(""), "messages": messages}
+    markdown = answer(pipe, body, __chat_id__=chat_id)
+    assert "No Gemini API key is set" in failure_of(markdown)
+    assert (time.monotonic() - started > 0.6) is is_held_back
+
+
 def test_one_status_while_it_works_and_one_at_the_end(google: StandIn) -> None:
     emitter = Emitter()
     answer(pipe_for(google), body_of("a fox"), __event_emitter__=emitter)
