@@ -122,6 +122,7 @@ class ChatPage:
 
         What the host sends by itself, through its socket, does not.
         """
+        self.page.wait_for_load_state("networkidle")  # a page half loaded sends nothing
         tools = self.page.context.new_cdp_session(self.page)
         tools.send("Network.enable")
         unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
