@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from dev import debian, environment
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
     from dev.webui import Client
 
@@ -117,17 +118,16 @@ class ChatPage:
         )
         return [str(image.get_attribute("src")) for image in self.pictures.all()]
 
-    def delay_responses(self, milliseconds: int) -> None:
-        """From now on answers to requests come late, as on a slow line or phone.
+    def hear_late_of_messages(self, seconds: float) -> None:
+        """From now on the answers to the page's own requests for a message come late,
+        as on a slow line or phone; what the host sends by its socket does not."""
 
-        What the host sends by itself, through its socket, does not.
-        """
-        self.page.wait_for_load_state("networkidle")  # a page half loaded sends nothing
-        tools = self.page.context.new_cdp_session(self.page)
-        tools.send("Network.enable")
-        unlimited = {"downloadThroughput": -1, "uploadThroughput": -1}
-        conditions = {"offline": False, "latency": milliseconds, **unlimited}
-        tools.send("Network.emulateNetworkConditions", conditions)
+        def late(route: Route) -> None:
+            response = route.fetch()
+            time.sleep(seconds)
+            route.fulfill(response=response)
+
+        self.page.route("**/api/chat/completions", late)
 
     def screenshot(self, name: str) -> Path:
         """Save what the page looks like; for people, nothing compares it."""

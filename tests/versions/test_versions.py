@@ -327,7 +327,7 @@ def shows_failures_at_the_page(on: Place) -> bool:
     with open_browser() as browser:
         view = ChatPage(browser, on.user)
         view.open(stage.AUTO_MODEL)
-        view.delay_responses(300)
+        view.hear_late_of_messages(0.3)
         view.send("a fox [[429 zero]]")
         failure = view.page.get_by_text("The project of the API key has no quota")
         # One is the line of progress, one the message; a passing notice counts for none.
