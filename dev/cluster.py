@@ -15,10 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from dev import stage
 from dev.console import Failure
 from dev.hosts import Host
 from dev.services import ObjectStore, PostgreSQL, Redis
-from dev.webui import Client, Json
+from dev.webui import Client
 
 # A function of the host's that tells which process answers.
 WHICH = "which"
@@ -110,11 +111,7 @@ class Seat:
 
 def install_which(admin: Client) -> None:
     """Put the function on the hosts that seats need."""
-    about = {"description": "tells which process answers"}
-    form: Json = {"id": WHICH, "name": WHICH, "content": WHICH_SOURCE, "meta": about}
-    admin.post("/api/v1/functions/create", form)
-    admin.toggle_function(WHICH)
-    for model in admin.models(prefix=WHICH):
+    for model in stage.add_function(admin, WHICH, WHICH_SOURCE):
         admin.grant_to_all(model)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def install_plugin(
     models = admin.models(prefix=f"{FUNCTION_ID}.")
     for model in models:
         admin.grant_to_all(model)
+    return models
+
+
+def add_function(admin: Client, name: str, source: str) -> list[Json]:
+    """Import another function and switch it on; return its models."""
+    form = {"id": name, "name": name, "content": source, "meta": {"description": name}}
+    admin.import_functions(json.dumps([form]))
+    admin.toggle_function(name)
+    models = admin.models(prefix=name)
+    assert models, f"the function {name} has no models"
     return models
 
 

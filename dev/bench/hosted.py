@@ -96,15 +96,7 @@ class Pipe:
 def add_floor(admin: Client, upstream_url: str) -> None:
     """Put the shortest pipe that does the work on a host, as model FLOOR_ID."""
     words = {"url": upstream_url, "model": MODEL, "key": DEFAULT_KEY}
-    add_function(admin, FLOOR_ID, FLOOR % words)
-
-
-def add_function(admin: Client, name: str, source: str) -> None:
-    """Put a function on a host that is a model of the same name."""
-    form = {"id": name, "name": name, "content": source, "meta": {"description": name}}
-    admin.import_functions(json.dumps([form]))
-    admin.toggle_function(name)
-    assert admin.models(prefix=name)
+    stage.add_function(admin, FLOOR_ID, FLOOR % words)
 
 
 class Hosted:
@@ -115,7 +107,8 @@ class Hosted:
         self.admin = Client.sign_up(host.url, stage.ADMIN)
         export = build(PRODUCT.read_text())
         stage.install_plugin(self.admin, export, DEFAULT_KEY, upstream_url)
-        add_function(self.admin, PROBE_ID, PROBE % {"loading": loading.__file__})
+        probe = PROBE % {"loading": loading.__file__}
+        stage.add_function(self.admin, PROBE_ID, probe)
         add_floor(self.admin, upstream_url)
 
     def loading(self) -> Json:

@@ -169,11 +169,7 @@ def user(admin: Client) -> Client:
 @pytest.fixture(scope="module")
 def probe(admin: Client) -> Callable[[], Json]:
     """A function that tells what runs in the host's process."""
-    meta = {"description": "What runs here."}
-    function = {"id": "probe", "name": "Probe", "content": PROBE, "meta": meta}
-    admin.import_functions(json.dumps([function]))
-    admin.toggle_function("probe")
-    assert admin.models(prefix="probe")
+    stage.add_function(admin, "probe", PROBE)
 
     def look() -> Json:
         answer = admin.complete("probe", "What runs here?")
