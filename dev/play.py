@@ -14,9 +14,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from dev import environment, manifest
+from dev import environment
 from dev.console import Failure, say, step
-from dev.hosts import HOST_VERSION, Host, is_port_free
+from dev.host.install import HOST_VERSION
+from dev.host.ports import is_port_free
+from dev.host.server import Host
+from dev.pages import manifest
 
 DEFAULT_PORT = 8085
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -98,31 +101,30 @@ def _google(options: argparse.Namespace, stack: ExitStack) -> Google:
 
 def _set_the_stage(host: Host, google: Google) -> str:
     """Do what administrator and user do; return the description of the result."""
-    from dev import stage  # needs what .venv has
-    from dev.webui import Client
+    from dev.host import people, plugin  # needs what .venv has
+    from dev.host.client import Client
+    from dev.host.pictures import pictures_of
 
     with step("signing up an administrator and a user"):
-        admin = Client.sign_up(host.url, stage.ADMIN)
-        user = admin.create_user(stage.USER)
+        admin = Client.sign_up(host.url, people.ADMIN)
+        user = admin.create_user(people.USER)
     if manifest.refresh():
         say(f"• {manifest.MANIFEST.name} was older than the product: written anew")
     with step("importing manifest.json, switching it on, granting its models"):
-        models = stage.install_plugin(
-            admin, manifest.MANIFEST, google.key, google.base_url
-        )
+        models = plugin.install(admin, google.base_url, google.key, manifest.MANIFEST)
     with step("making a first picture as the user"):
-        chat = user.new_chat(stage.AUTO_MODEL)
+        chat = user.new_chat(plugin.AUTO_MODEL)
         answer = chat.ask(PROMPT)
-    pictures = stage.pictures_of(user, answer)
+    pictures = pictures_of(user, answer)
     if not pictures:
         text = answer.error or answer.content or host.log_tail()
         raise Failure(f"No picture came. The chat says:\n\n{text}")
     return f"""
 Open WebUI {host.version} is ready, with the plugin and {len(models)} image models.
 
-  Open            {host.url}/?models={stage.AUTO_MODEL}
-  User            {stage.USER.email}, password: {stage.USER.password}
-  Administrator   {stage.ADMIN.email}, password: {stage.ADMIN.password}
+  Open            {host.url}/?models={plugin.AUTO_MODEL}
+  User            {people.USER.email}, password: {people.USER.password}
+  Administrator   {people.ADMIN.email}, password: {people.ADMIN.password}
   First chat      {host.url}/c/{chat.id}
   Its picture     {pictures[0].link} ({pictures[0]})
   Settings        {host.url}/admin/functions (as administrator)

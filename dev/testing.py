@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import IO
 
 from dev import environment
-from dev.browser import ensure_chromium
 from dev.console import say
-from dev.hosts import VERSIONS, ensure_host
-from dev.services import ensure_services
+from dev.host.browser import ensure_chromium
+from dev.host.install import VERSIONS, ensure_host
+from dev.host.services import ensure_services
 
 LINTERS = (
     ("ruff", "check", "."),

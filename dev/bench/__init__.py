@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
 def measure(
     name: str, url: str, env: dict[str, str] | None = None, **options: Any
 ) -> Json:
-    """What one measure of ``dev.bench.inside`` finds in a fresh process."""
-    return run("dev.bench.inside", name, url, json.dumps(options), env=env)
+    """What one measure of ``dev.bench.measures`` finds in a fresh process."""
+    return run("dev.bench.measures", name, url, json.dumps(options), env=env)
 
 
 def run(module: str, *arguments: str, env: dict[str, str] | None = None) -> Json:
@@ -178,15 +178,15 @@ def _short(number: float) -> str:
 
 def host(url: str) -> Iterator[Row]:
     """What only a real host can tell."""
-    from dev import stage
     from dev.bench.hosted import FLOOR_ID, Hosted
-    from dev.hosts import Host
+    from dev.host import plugin
+    from dev.host.server import Host
 
     with Host() as running:
         hosted = Hosted(running, url)
         loads = [hosted.loading() for _ in range(9)]
         row = hosted.row_bytes()
-        runs = [hosted.delays(name, 32, 8, 5) for name in (stage.AUTO_MODEL, FLOOR_ID)]
+        runs = [hosted.delays(name, 32, 8, 5) for name in (plugin.AUTO_MODEL, FLOOR_ID)]
     compiling = statistics.median(load["compile"] for load in loads) * 1000
     total = statistics.median(sum(load.values()) for load in loads) * 1000
     yield Row(

@@ -11,12 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from dev import stage
 from dev.bench import loading
-from dev.hosts import Host
-from dev.manifest import PRODUCT, build
+from dev.host import people, plugin
+from dev.host.client import Chat, Client, Json
+from dev.host.server import Host
 from dev.standin import DEFAULT_KEY
-from dev.webui import Chat, Client, Json
 
 # Answers "start" and "stop" to a measurement of the loop it runs on, "load" by loading
 # the plugin once more, and everything else with a sentence.
@@ -52,7 +51,7 @@ class Pipe:
 '''
 SENTENCE = "Here it is."
 # As long as the plugin's: the row names the model, too.
-PROBE_ID = "probe_of_the_event_loop"[: len(stage.AUTO_MODEL)]
+PROBE_ID = "probe_of_the_event_loop"[: len(plugin.AUTO_MODEL)]
 FLOOR_ID = "floor"
 MODEL = "gemini-nano-banana-2.1"
 # The shortest pipe that does the work: plain requests on threads of its own.
@@ -96,7 +95,7 @@ class Pipe:
 def add_floor(admin: Client, upstream_url: str) -> None:
     """Put the shortest pipe that does the work on a host, as model FLOOR_ID."""
     words = {"url": upstream_url, "model": MODEL, "key": DEFAULT_KEY}
-    stage.add_function(admin, FLOOR_ID, FLOOR % words)
+    plugin.add_function(admin, FLOOR_ID, FLOOR % words)
 
 
 class Hosted:
@@ -104,11 +103,10 @@ class Hosted:
 
     def __init__(self, host: Host, upstream_url: str) -> None:
         self.database = host.data_dir / "webui.db"
-        self.admin = Client.sign_up(host.url, stage.ADMIN)
-        export = build(PRODUCT.read_text())
-        stage.install_plugin(self.admin, export, DEFAULT_KEY, upstream_url)
+        self.admin = Client.sign_up(host.url, people.ADMIN)
+        plugin.install(self.admin, upstream_url)
         probe = PROBE % {"loading": loading.__file__}
-        stage.add_function(self.admin, PROBE_ID, probe)
+        plugin.add_function(self.admin, PROBE_ID, probe)
         add_floor(self.admin, upstream_url)
 
     def loading(self) -> Json:
@@ -119,7 +117,9 @@ class Hosted:
         """What a turn with a picture adds to the chat's row beyond the host's own, and
         what each further picture adds."""
         bare = self._growth(PROBE_ID) - 2 * len(SENTENCE)  # the host keeps it twice
-        one, four = self._growth(stage.AUTO_MODEL), self._growth(stage.AUTO_MODEL, n=4)
+        one, four = self._growth(plugin.AUTO_MODEL), self._growth(
+            plugin.AUTO_MODEL, n=4
+        )
         return {"turn": one - bare, "picture": (four - one) / 3}
 
     def _growth(self, model: str, **body: Any) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dev.environment import ROOT
-from dev.hosts import HOST_VERSION
+from dev.host.install import HOST_VERSION
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BOTH = ("plugin", "floor")

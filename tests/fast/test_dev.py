@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dev import browser, environment, hosts
+from dev import environment
 from dev.console import Failure
 from dev.environment import ROOT
-from dev.webui import Answer, picture_links, text_of
+from dev.host import browser
+from dev.host import server as hosts
+from dev.host.client import Answer, picture_links, text_of
 
 
 def dev(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from dev import choices
 from dev.console import Failure
-from dev.manifest import MANIFEST, PRODUCT, build, read_front_matter
+from dev.pages import options_table as choices
+from dev.pages.manifest import MANIFEST, PRODUCT, build, read_front_matter
 
 SOURCE = PRODUCT.read_text()
 

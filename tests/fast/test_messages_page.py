@@ -7,9 +7,9 @@ import re
 import pytest
 
 import gemini_image_pipe as gip
-from dev import messages
 from dev.console import Failure
-from dev.manifest import PRODUCT
+from dev.pages import messages
+from dev.pages.manifest import PRODUCT
 
 SOURCE = PRODUCT.read_text()
 TABLES = messages.read_tables(SOURCE)

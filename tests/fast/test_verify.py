@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from dev import environment, facts, verify
-from dev.asking import Google, Reply, shortened
+from dev import environment, verify
 from dev.console import Failure
 from dev.environment import ROOT
-from dev.facts import FACTS, FAILED, HELD, NOT_TRIED, OPEN, Fact, Finding
 from dev.standin import DEFAULT_KEY, StandIn
+from dev.verify import facts
+from dev.verify.facts import FACTS, FAILED, HELD, NOT_TRIED, OPEN, Fact, Finding
+from dev.verify.google import Google, Reply, shortened
 
 # Of no form that would be masked by itself.
 KEY = "own-secret-of-a-contributor"

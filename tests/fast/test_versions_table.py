@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from dev import versions
-from dev.hosts import VERSIONS
+from dev.host.install import VERSIONS
+from dev.pages import versions_table as versions
 
 RECORD = versions.read()
 

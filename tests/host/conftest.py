@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dev import stage
-from dev.browser import ChatPage, open_browser
-from dev.hosts import Host
-from dev.manifest import PRODUCT, build
-from dev.standin import DEFAULT_KEY, StandInProcess, start_process
-from dev.webui import Client, Json
+from dev.host import people, plugin
+from dev.host.browser import ChatPage, open_browser
+from dev.host.client import Client, Json
+from dev.host.server import Host
+from dev.standin import StandInProcess, start_process
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -43,26 +42,25 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 @pytest.fixture(scope="session")
 def admin(host: Host) -> Client:
     """The host's administrator."""
-    return Client.sign_up(host.url, stage.ADMIN)
+    return Client.sign_up(host.url, people.ADMIN)
 
 
 @pytest.fixture(scope="session")
 def models(admin: Client, google_process: StandInProcess) -> list[Json]:
     """The plugin's models; asking for them is asking for the plugin to be there."""
-    export = build(PRODUCT.read_text())
-    return stage.install_plugin(admin, export, DEFAULT_KEY, google_process.url)
+    return plugin.install(admin, google_process.url)
 
 
 @pytest.fixture(scope="session")
 def user(admin: Client, models: list[Json]) -> Client:
     """An ordinary user, who may use the plugin's models."""
-    return admin.create_user(stage.USER)
+    return admin.create_user(people.USER)
 
 
 @pytest.fixture(scope="session")
 def second_user(admin: Client, models: list[Json]) -> Client:
     """Another ordinary user, to whom the first one's chats are none of their business."""
-    return admin.create_user(stage.SECOND_USER)
+    return admin.create_user(people.SECOND_USER)
 
 
 @pytest.fixture
@@ -75,25 +73,25 @@ def google(google_process: StandInProcess, models: list[Json]) -> StandInProcess
 @pytest.fixture
 def valves(admin: Client, models: list[Json]) -> Iterator[Change]:
     """A function that changes the administrator's settings until the test is over."""
-    before = admin.valves(stage.FUNCTION_ID)
+    before = admin.valves(plugin.FUNCTION_ID)
 
     def change(**changes: Any) -> Json:
-        return admin.set_valves(stage.FUNCTION_ID, **changes)
+        return admin.set_valves(plugin.FUNCTION_ID, **changes)
 
     yield change
-    admin.replace_valves(stage.FUNCTION_ID, before)
+    admin.replace_valves(plugin.FUNCTION_ID, before)
 
 
 @pytest.fixture
 def user_valves(user: Client) -> Iterator[Change]:
     """A function that changes the user's own settings until the test is over."""
-    before = user.user_valves(stage.FUNCTION_ID)
+    before = user.user_valves(plugin.FUNCTION_ID)
 
     def change(**changes: Any) -> Json:
-        return user.set_user_valves(stage.FUNCTION_ID, **changes)
+        return user.set_user_valves(plugin.FUNCTION_ID, **changes)
 
     yield change
-    user.replace_user_valves(stage.FUNCTION_ID, before)
+    user.replace_user_valves(plugin.FUNCTION_ID, before)
 
 
 @pytest.fixture

@@ -15,13 +15,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dev import stage
-from dev.browser import ChatPage
-from dev.hosts import LOOPBACK, Host
-from dev.manifest import PRODUCT, build
-from dev.standin import DEFAULT_KEY, StandInProcess
-from dev.standin.pictures import make_picture
-from dev.webui import (
+from dev.host import people, plugin
+from dev.host.browser import ChatPage
+from dev.host.client import (
     EVERYBODY,
     Answer,
     Client,
@@ -31,9 +27,14 @@ from dev.webui import (
     text_of,
     wait_for,
 )
+from dev.host.pictures import fetch_picture, pictures_of
+from dev.host.ports import LOOPBACK
+from dev.host.server import Host
+from dev.standin import StandInProcess
+from dev.standin.pictures import make_picture
 
-NANO_BANANA = f"{stage.FUNCTION_ID}.gemini-2.5-flash-image"  # no systemInstruction
-NANO_BANANA_2 = f"{stage.FUNCTION_ID}.gemini-3.1-flash-image"
+NANO_BANANA = f"{plugin.FUNCTION_ID}.gemini-2.5-flash-image"  # no systemInstruction
+NANO_BANANA_2 = f"{plugin.FUNCTION_ID}.gemini-3.1-flash-image"
 SAID = "Here is the picture you asked for."  # by the stand-in
 NOT_YOURS = "it has been deleted, or is not yours to use"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
@@ -106,7 +107,7 @@ def file_id(link: str) -> str:
 def test_three_turns_carry_the_pictures_and_the_words_as_typed(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     chat.ask("A red fox.\nIn *snow* <3 & more")
     assert received(google) == []
     chat.ask("Make it blue.")
@@ -122,14 +123,14 @@ def test_three_turns_carry_the_pictures_and_the_words_as_typed(
     ]
     assert instruction(google) == ""
     assert notes_of(answer) == []
-    [picture] = stage.pictures_of(user, answer)
+    [picture] = pictures_of(user, answer)
     assert digest(picture.data) == sent(google)[-1]
 
 
 def test_the_plugin_s_own_sentences_do_not_come_back(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(f"{stage.FUNCTION_ID}.imagen-3.0-generate-002")
+    chat = user.new_chat(f"{plugin.FUNCTION_ID}.imagen-3.0-generate-002")
     assert notes_of(chat.ask("a red fox"))
     assert notes_of(chat.ask("a hat [[finish SAFETY]]"))
     chat.ask("make it blue")
@@ -143,17 +144,16 @@ def test_another_model_goes_on_after_a_restart(
 ) -> None:
     google_process.reset()
     with Host(data_dir=tmp_path / "data") as host:
-        admin = Client.sign_up(host.url, stage.ADMIN)
-        export = build(PRODUCT.read_text())
-        stage.install_plugin(admin, export, DEFAULT_KEY, google_process.url)
-        chat = admin.new_chat(stage.AUTO_MODEL)
+        admin = Client.sign_up(host.url, people.ADMIN)
+        plugin.install(admin, google_process.url)
+        chat = admin.new_chat(plugin.AUTO_MODEL)
         dog = upload(admin, "dog.png", "PNG")
         chat.ask("a red fox beside this dog", [dog])
     with Host(data_dir=tmp_path / "data") as host:
-        admin = Client.sign_in(host.url, stage.ADMIN)
+        admin = Client.sign_in(host.url, people.ADMIN)
         chat = admin.open_chat(chat.id, NANO_BANANA_2)
         answer = chat.ask("make it blue")
-        assert len(stage.pictures_of(admin, answer)) == 1
+        assert len(pictures_of(admin, answer)) == 1
     assert asked(google_process)[-1]["model"] == "gemini-3.1-flash-image"
     assert received(google_process) == [digest(dog.data), *sent(google_process)[:1]]
     assert texts(google_process) == ["a red fox beside this dog", SAID, "make it blue"]
@@ -164,7 +164,7 @@ def test_the_administrator_limits_earlier_pictures(
     user: Client, google: StandInProcess, valves: Any, limit: int, goes: int
 ) -> None:
     valves(HISTORY_IMAGES=limit)
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     for prompt in ("a red fox", "make it blue", "make it green"):
         chat.ask(prompt)
     answer = chat.ask("as a stamp")
@@ -185,7 +185,7 @@ def test_attached_pictures_arrive_as_they_are_and_in_order(
     sofa = upload(user, "sofa.jpg", "JPEG", "red")
     room = upload(user, "room.webp", "WEBP", "grey")
     prompt = "put the dog of the first on the sofa of the second"
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask(prompt, [dog, sofa, room])
     attached = [digest(file.data) for file in (dog, sofa, room)]
     assert received(google) == attached
@@ -208,7 +208,7 @@ def test_formats_that_google_does_not_read_are_converted(
         upload(user, f"picture.{form.lower()}", form, colour)
         for form, colour in zip(forms, colours, strict=True)
     ]
-    answer = user.new_chat(stage.AUTO_MODEL).ask("draw a fox on these", files)
+    answer = user.new_chat(plugin.AUTO_MODEL).ask("draw a fox on these", files)
     images = asked(google)[-1]["images"]
     assert [image["mime"] for image in images] == ["image/png"] * 4
     # The stand-in decodes each, and the lossless ones show which is which.
@@ -221,7 +221,7 @@ def test_heic_goes_as_it_is(user: Client, google: StandInProcess) -> None:
     # Nothing here writes HEIC; it is the same container as AVIF.
     data = drawn("AVIF").replace(b"ftypavif", b"ftypheic", 1)
     photo = user.upload("IMG_0001.HEIC", "image/heic", data)
-    answer = user.new_chat(stage.AUTO_MODEL).ask("make it blue", [photo])
+    answer = user.new_chat(plugin.AUTO_MODEL).ask("make it blue", [photo])
     assert asked(google)[-1]["images"] == [
         {"sha256": digest(data), "size": len(data), "mime": "image/heic"}
     ]
@@ -230,7 +230,7 @@ def test_heic_goes_as_it_is(user: Client, google: StandInProcess) -> None:
 
 def test_a_drawing_is_left_out_by_name(user: Client, google: StandInProcess) -> None:
     logo = user.upload("logo.svg", "image/svg+xml", SVG)
-    answer = user.new_chat(stage.AUTO_MODEL).ask("make it blue", [logo])
+    answer = user.new_chat(plugin.AUTO_MODEL).ask("make it blue", [logo])
     [note] = notes_of(answer)
     assert "logo.svg" in note
     assert "PNG" in note
@@ -240,7 +240,7 @@ def test_a_drawing_is_left_out_by_name(user: Client, google: StandInProcess) -> 
 
 def test_a_drawing_is_told_of_once(user: Client, google: StandInProcess) -> None:
     logo = user.upload("logo.svg", "image/svg+xml", SVG)
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     chat.ask("make it blue", [logo])
     answer = chat.ask("make it green")
     assert notes_of(answer) == []
@@ -252,7 +252,7 @@ def test_a_drawing_beside_a_picture_is_left_out_by_name(
 ) -> None:
     dog = upload(user, "dog.png", "PNG")
     logo = user.upload("logo.svg", "image/svg+xml", SVG)
-    answer = user.new_chat(stage.AUTO_MODEL).ask("put it on it", [dog, logo])
+    answer = user.new_chat(plugin.AUTO_MODEL).ask("put it on it", [dog, logo])
     assert received(google) == [digest(dog.data)]
     [note] = notes_of(answer)
     assert "logo.svg" in note
@@ -264,7 +264,7 @@ def test_a_damaged_picture_is_a_note(user: Client, google: StandInProcess) -> No
     )
     broken = user.upload("half.png", "image/png", half.data[: len(half.data) // 2])
     dog = upload(user, "dog.png", "PNG")
-    answer = user.new_chat(stage.AUTO_MODEL).ask("make it blue", [broken, dog])
+    answer = user.new_chat(plugin.AUTO_MODEL).ask("make it blue", [broken, dog])
     assert received(google) == [digest(dog.data)]
     [note] = notes_of(answer)
     assert "damaged" in note
@@ -274,7 +274,7 @@ def test_documents_stay_out_of_the_words(user: Client, google: StandInProcess) -
     secret = "The fox is called Xerxes."
     note = {"type": "text", "id": "n1", "name": "notes.txt", "content": secret}
     files = [{**note, "context": "full"}]
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox", files=files)
     assert secret in str(answer.raw["sources"])  # the host did wrap the words
     assert texts(google) == ["a red fox"]
@@ -292,7 +292,7 @@ def test_pictures_in_documents_are_not_attached(
     file = upload(user, "own.png", "PNG")
     text = f"![logo](http://example.org/logo.png) and ![own]({file.link})"
     document = {"type": "text", "id": "d1", "name": "notes.md", "content": text}
-    answer = user.new_chat(stage.AUTO_MODEL).ask(
+    answer = user.new_chat(plugin.AUTO_MODEL).ask(
         "a red fox", files=[{**document, "context": "full"}]
     )
     assert file.link in str(answer.raw["sources"])
@@ -349,8 +349,8 @@ def test_a_file_is_read_for_its_owner_and_administrators_only(
 
     def ask(client: Client) -> str:
         if stream:
-            return text_of(client.stream(stage.AUTO_MODEL, messages))
-        return content_of(client.complete(stage.AUTO_MODEL, messages))
+            return text_of(client.stream(plugin.AUTO_MODEL, messages))
+        return content_of(client.complete(plugin.AUTO_MODEL, messages))
 
     answer = ask(second_user)
     assert picture_links(answer)
@@ -364,12 +364,12 @@ def test_a_file_is_read_for_its_owner_and_administrators_only(
 
 
 def test_a_deleted_picture_is_a_note(user: Client, google: StandInProcess) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     [link] = chat.ask("a red fox").picture_links
     user.request("DELETE", f"/api/v1/files/{file_id(link)}")
     answer = chat.ask("make it blue")
     assert received(google) == []
-    assert len(stage.pictures_of(user, answer)) == 1
+    assert len(pictures_of(user, answer)) == 1
     [note] = notes_of(answer)
     assert NOT_YOURS in note
 
@@ -404,7 +404,7 @@ def test_nothing_is_downloaded(
     ]
     for content in (in_text, in_part):
         messages = [{"role": "user", "content": content}]
-        answer = content_of(user.complete(stage.AUTO_MODEL, messages))
+        answer = content_of(user.complete(plugin.AUTO_MODEL, messages))
         assert picture_links(answer)
         [note] = notes_of(answer)
         assert "another website" in note
@@ -418,7 +418,7 @@ def test_nothing_is_downloaded(
 def test_regenerating_takes_what_was_there_before(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox")
     second = chat.ask("make it blue")
     first_picture, second_picture = sent(google)
@@ -438,7 +438,7 @@ def test_regenerating_takes_what_was_there_before(
 def test_a_branch_knows_only_its_own_pictures(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     fox = chat.ask("a red fox")
     blue = chat.ask("make it blue")
     chat.go_back(fox)
@@ -458,22 +458,22 @@ def test_a_branch_knows_only_its_own_pictures(
 
 
 def test_copies_of_a_chat_go_on(user: Client, google: StandInProcess) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     fox = chat.ask("a red fox")
     chat.ask("make it blue")
     pictures = sent(google)
     clone = user.post(f"/api/v1/chats/{chat.id}/clone", {})
-    user.open_chat(clone["id"], stage.AUTO_MODEL).ask("as a stamp")
+    user.open_chat(clone["id"], plugin.AUTO_MODEL).ask("as a stamp")
     assert received(google) == pictures
     fork = user.post(f"/api/v1/chats/{chat.id}/fork", {"message_id": fox.id})
-    user.open_chat(fork["id"], stage.AUTO_MODEL).ask("as a stamp")
+    user.open_chat(fork["id"], plugin.AUTO_MODEL).ask("as a stamp")
     assert received(google) == pictures[:1]
 
 
 def test_a_shared_chat_goes_on_as_long_as_it_is_shared(
     user: Client, second_user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     dog = upload(user, "dog.png", "PNG")
     chat.ask("a red fox beside this dog", [dog])
     pictures = [digest(dog.data), *sent(google)]
@@ -493,7 +493,7 @@ def test_a_shared_chat_goes_on_as_long_as_it_is_shared(
 
     share_with(second_user)
     clone = second_user.post(f"/api/v1/chats/{share_id}/clone/shared")
-    copy = second_user.open_chat(clone["id"], stage.AUTO_MODEL)
+    copy = second_user.open_chat(clone["id"], plugin.AUTO_MODEL)
     first = copy.ask("make it blue")
     assert received(google) == pictures
     assert notes_of(first) == []
@@ -515,13 +515,13 @@ def test_a_temporary_chat_edits_too(user: Client, google: StandInProcess) -> Non
         {"type": "image_url", "image_url": {"url": as_data_uri(dog, "image/png")}},
     ]
     messages: list[Json] = [{"role": "user", "content": parts}]
-    said = text_of(user.stream(stage.AUTO_MODEL, messages, **place))
+    said = text_of(user.stream(plugin.AUTO_MODEL, messages, **place))
     assert received(google) == [digest(dog)]
     messages += [
         {"role": "assistant", "content": said},
         {"role": "user", "content": "make it blue"},
     ]
-    assert picture_links(text_of(user.stream(stage.AUTO_MODEL, messages, **place)))
+    assert picture_links(text_of(user.stream(plugin.AUTO_MODEL, messages, **place)))
     assert received(google) == [digest(dog), *sent(google)[:1]]
     assert texts(google) == ["a fox beside this dog", SAID, "make it blue"]
 
@@ -532,8 +532,8 @@ def test_an_api_client_edits_over_two_turns(
 ) -> None:
     def ask(messages: Sequence[Json]) -> str:
         if stream:
-            return text_of(user.stream(stage.AUTO_MODEL, messages))
-        return content_of(user.complete(stage.AUTO_MODEL, messages))
+            return text_of(user.stream(plugin.AUTO_MODEL, messages))
+        return content_of(user.complete(plugin.AUTO_MODEL, messages))
 
     jpeg = drawn("JPEG")
     uri = as_data_uri(jpeg, "image/jpeg")
@@ -557,7 +557,7 @@ def test_an_api_client_edits_over_two_turns(
 def presets(admin: Client, models: list[Json]) -> Iterator[dict[str, str]]:
     """Workspace models with a system prompt, by the id of the model below."""
     made = {}
-    for base in (stage.AUTO_MODEL, NANO_BANANA):
+    for base in (plugin.AUTO_MODEL, NANO_BANANA):
         preset = f"painter-{base.rpartition('.')[2]}"
         form = {"id": preset, "name": "Painter", "base_model_id": base, "meta": {}}
         params = {"system": "Paint in oil."}
@@ -582,7 +582,7 @@ def folder(user: Client) -> Iterator[str]:
 def test_system_prompts_of_presets_and_folders_arrive(
     user: Client, google: StandInProcess, presets: dict[str, str], folder: str
 ) -> None:
-    chat = user.new_chat(presets[stage.AUTO_MODEL])
+    chat = user.new_chat(presets[plugin.AUTO_MODEL])
     chat.ask("a red fox", folder_id=folder)
     chat.ask("make it blue")
     assert instruction(google).split("\n") == [
@@ -626,8 +626,8 @@ class Channel:
         form = {"name": "painters", "type": None, "access_grants": grants}
         self.id = admin.post("/api/v1/channels/create", form)["id"]
         self._path = f"/api/v1/channels/{self.id}/messages"
-        [name] = [model["name"] for model in admin.models(stage.AUTO_MODEL)]
-        self._mention = f"<@M:{stage.AUTO_MODEL}|{name}>"
+        [name] = [model["name"] for model in admin.models(plugin.AUTO_MODEL)]
+        self._mention = f"<@M:{plugin.AUTO_MODEL}|{name}>"
         self.thread = ""
 
     def ask(
@@ -681,7 +681,7 @@ def test_members_of_a_channel_edit_each_other_s_pictures(
     [link] = picture_links(channel.ask(user, "a red fox"))
     assert texts(google) == ["a red fox"]
     for member in (user, second_user):
-        picture = stage.fetch_picture(member, link)
+        picture = fetch_picture(member, link)
         assert digest(picture.data) == sent(google)[0]
     channel.ask(user, "make it blue")
     assert received(google) == sent(google)[:1]
@@ -725,7 +725,7 @@ def test_attach_edit_and_edit_again_at_the_page(
     photo = make_picture("a fox in front of a house", (1584, 672), "image/jpeg")
     page = user_page.page
     page.set_viewport_size({"width": 1000, "height": 1750})
-    user_page.open(stage.AUTO_MODEL)
+    user_page.open(plugin.AUTO_MODEL)
     user_page.attach("fox.jpg", "image/jpeg", photo)
     user_page.send("make it blue")
     user_page.wait_for_pictures(2)
@@ -743,5 +743,5 @@ def test_attach_edit_and_edit_again_at_the_page(
 
     page.reload()
     assert user_page.wait_for_pictures(3) == links
-    shown = [digest(stage.fetch_picture(user, link).data) for link in links]
+    shown = [digest(fetch_picture(user, link).data) for link in links]
     assert shown == [digest(photo), *sent(google)]

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from dev import stage
-from dev.browser import ChatPage
+from dev.host import plugin
+from dev.host.browser import ChatPage
+from dev.host.client import EVERYBODY, Client, Json, picture_links, text_of
+from dev.host.pictures import pictures_of
 from dev.standin import StandInProcess
-from dev.webui import EVERYBODY, Client, Json, picture_links, text_of
 
 FOXES = "a red fox in fresh snow"
 
@@ -31,7 +32,7 @@ def wide_preset(admin: Client, models: list[Json]) -> Iterator[str]:
     form = {
         "id": "wide-painter",
         "name": "Wide Painter",
-        "base_model_id": stage.AUTO_MODEL,
+        "base_model_id": plugin.AUTO_MODEL,
         "meta": {},
         "params": {"custom_params": custom},
         "access_grants": [EVERYBODY],
@@ -47,7 +48,7 @@ def test_custom_parameters_of_a_workspace_model(
 ) -> None:
     answer = user.new_chat(wide_preset).ask(FOXES)
     assert config(google)["imageConfig"] == {"aspectRatio": "16:9", "imageSize": "2K"}
-    pictures = stage.pictures_of(user, answer)
+    pictures = pictures_of(user, answer)
     assert [(p.width, p.height) for p in pictures] == [(2752, 1536)] * 2
 
 
@@ -56,7 +57,7 @@ def test_a_user_s_settings_and_who_comes_before_whom(
 ) -> None:
     valves(ASPECT_RATIO="1:1", IMAGE_SIZE="2K", THINKING_LEVEL="high")
     user_valves(ASPECT_RATIO="3:4", IMAGE_SIZE="auto", IMAGES_PER_PROMPT="2")
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask(FOXES)
     assert config(google)["imageConfig"] == {"aspectRatio": "3:4", "imageSize": "2K"}
     assert config(google)["thinkingConfig"] == {"thinkingLevel": "HIGH"}
@@ -71,7 +72,7 @@ def test_a_user_s_settings_and_who_comes_before_whom(
 def test_several_pictures_come_back_in_the_next_turn(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     first = chat.ask(f"{FOXES} --n 3")
     assert len(first.picture_links) == 3 and "|---|---|---|" in first.content
     made = [image["sha256"] for image in google.sent_images()]
@@ -84,7 +85,7 @@ def test_several_pictures_come_back_in_the_next_turn(
 def test_usage_price_and_citations_are_saved_with_the_message(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask(f"{FOXES} --search --thoughts")
     message = answer.raw
     usage = message["usage"]
@@ -106,7 +107,7 @@ def test_usage_price_and_citations_are_saved_with_the_message(
 def test_an_api_client_gets_usage_and_sources_in_its_stream(
     user: Client, google: StandInProcess
 ) -> None:
-    events = list(user.stream(stage.AUTO_MODEL, f"{FOXES} --search --n 2"))
+    events = list(user.stream(plugin.AUTO_MODEL, f"{FOXES} --search --n 2"))
     usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
     assert len(usages) == 1
     assert usages[0]["completion_tokens_details"]["image_tokens"] == 2 * 1120
@@ -119,7 +120,7 @@ def test_a_user_s_own_key(
     user: Client, google: StandInProcess, user_valves: Any, valves: Any
 ) -> None:
     valves(REQUIRE_USER_KEY=True)
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     assert "your own Gemini API key" in chat.ask(FOXES).content
     assert not posts(google)
     user_valves(GEMINI_API_KEY="stand-in-key-expired")
@@ -132,7 +133,7 @@ def test_a_user_s_own_key(
 def test_in_a_browser_wide_pictures_stand_side_by_side(
     user_page: ChatPage, user: Client, google: StandInProcess
 ) -> None:
-    user_page.open(stage.AUTO_MODEL)
+    user_page.open(plugin.AUTO_MODEL)
     user_page.send(f"{FOXES} --n 3 --ar 16:9")
     user_page.wait_for_pictures(3)
     user_page.page.get_by_text("≈ $").wait_for()
@@ -146,7 +147,7 @@ def test_in_a_browser_wide_pictures_stand_side_by_side(
 def test_in_a_browser_a_user_finds_drop_downs(
     user_page: ChatPage, user: Client, google: StandInProcess, user_valves: Any
 ) -> None:
-    user_page.open(stage.AUTO_MODEL)
+    user_page.open(plugin.AUTO_MODEL)
     page = user_page.page
     page.locator("#model-valves-button").click()
     dialogue = page.get_by_role("dialog")

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import pytest
 
-from dev import stage
 from dev.bench.hosted import FLOOR_ID, add_floor
+from dev.host import plugin
+from dev.host.client import Client, picture_links
 from dev.standin import StandInProcess
-from dev.webui import Client, picture_links
 
 # In a process of its own, so that the chats' threads here do not delay it.
 PROBE = """
@@ -73,8 +73,8 @@ def ask_at_once(asker: Client, model: str, prompt: str, chats: int) -> Load:
 def stays_within(
     limit: Load, admin: Client, floor: str, prompt: str, chats: int
 ) -> None:
-    admin.complete(stage.AUTO_MODEL, prompt.replace("[[wait 5]]", "[[wait 0]]"))
-    ours = ask_at_once(admin, stage.AUTO_MODEL, prompt, chats)
+    admin.complete(plugin.AUTO_MODEL, prompt.replace("[[wait 5]]", "[[wait 0]]"))
+    ours = ask_at_once(admin, plugin.AUTO_MODEL, prompt, chats)
     if ours.seconds > limit.seconds or ours.p99 > limit.p99:
         least = ask_at_once(admin, floor, prompt, chats)
         assert ours.seconds < 2 * least.seconds, (ours, least)

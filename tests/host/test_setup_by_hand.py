@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from dev import environment, stage
-from dev.browser import RELEASE_NOTES_BUTTON, ChatPage
-from dev.hosts import Host
+from dev import environment
+from dev.host import people
+from dev.host.browser import RELEASE_NOTES_BUTTON, ChatPage
+from dev.host.client import Client
+from dev.host.pictures import fetch_picture
+from dev.host.server import Host
 from dev.standin import DEFAULT_KEY, StandInProcess
-from dev.webui import Client
 
 PROMPT = "a red fox in the snow at sunset"
 
@@ -24,7 +26,7 @@ def empty_host(google_process: StandInProcess) -> Iterator[Host]:
 def test_from_the_import_file_to_a_picture_that_stays(
     empty_host: Host, browser: Browser, google_process: StandInProcess
 ) -> None:
-    admin = Client.sign_up(empty_host.url, stage.ADMIN)
+    admin = Client.sign_up(empty_host.url, people.ADMIN)
     chat = ChatPage(browser, admin)
     page = chat.page
     page.set_default_timeout(20_000)
@@ -44,7 +46,7 @@ def test_from_the_import_file_to_a_picture_that_stays(
     chat.screenshot("chat")
     page.reload()
     assert chat.wait_for_pictures() == [link]
-    picture = stage.fetch_picture(admin, link)
+    picture = fetch_picture(admin, link)
     assert (picture.width, picture.height) == (1024, 1024)
 
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dev import bench, stage
+from dev import bench
 from dev.bench import Json
 from dev.bench.hosted import row_growth
 from dev.bench.upstream import Upstream
-from dev.hosts import Host
+from dev.host import plugin
+from dev.host.client import Client
+from dev.host.server import Host
 from dev.standin import StandInProcess
-from dev.webui import Client
 
 TRIES = 4
 
@@ -107,6 +108,6 @@ def test_an_answer_is_read_in_linear_time() -> None:
 def test_a_picture_adds_little_to_the_row_of_its_chat(
     host: Host, user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     growth = row_growth(host.data_dir / "webui.db", chat, "a fox [[no text]]")
     assert growth < 4_000  # a turn of the host itself takes about 800

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from dev import stage
-from dev.hosts import Host
-from dev.manifest import PRODUCT, build
-from dev.standin import DEFAULT_KEY, StandInProcess
-from dev.webui import Answer, Chat, Client, Json, wait_for
+from dev.host import people, plugin
+from dev.host.client import Answer, Chat, Client, Json, wait_for
+from dev.host.pictures import pictures_of
+from dev.host.server import Host
+from dev.standin import StandInProcess
 
 # A second is promised; test machines are noisy.
 AT_ONCE_S = 1.5
@@ -103,7 +103,7 @@ def closed(chat: Chat, message_id: str, answer: Answer) -> Answer:
 
 def assert_chat_goes_on(chat: Chat) -> None:
     answer = chat.ask("and now a cat")
-    assert len(stage.pictures_of(chat.client, answer)) == 1
+    assert len(pictures_of(chat.client, answer)) == 1
     assert answer.statuses[-1]["done"] is True
     assert not answer.error
 
@@ -125,7 +125,7 @@ def test_stop_ends_it_at_once_and_for_good(
 ) -> None:
     prompt, wait, count = MOMENTS[moment]
     valves(MAX_RETRIES=3)
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     message_id = chat.send(prompt, n=1 if wait is in_a_pause else count)
     wait(google, count)
     since, answer = stopped(chat, message_id)
@@ -138,7 +138,7 @@ def test_stop_ends_it_at_once_and_for_good(
 
 
 def test_a_second_stop_does_no_harm(user: Client, google: StandInProcess) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     message_id = chat.send("a fox [[wait 30]]")
     under_way(google, 1)
     chat.stop()
@@ -152,7 +152,7 @@ def test_a_second_stop_does_no_harm(user: Client, google: StandInProcess) -> Non
 
 
 def test_what_was_there_before_stop_stays(user: Client, google: StandInProcess) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     message_id = chat.send("a fox [[say Here it comes.]] [[pause 30]]")
     in_the_body(google, 1)
     _, answer = stopped(chat, message_id)
@@ -176,14 +176,14 @@ def test_a_streaming_client_that_goes_away_ends_it_too(
     wait: Callable[[StandInProcess, int], None],
     count: int,
 ) -> None:
-    events = user.stream(stage.AUTO_MODEL, prompt, n=count)
+    events = user.stream(plugin.AUTO_MODEL, prompt, n=count)
     assert isinstance(next(events), dict)
     wait(google, count)
     since = time.time()
     events.close()  # type: ignore[attr-defined]
     assert_hung_up(google, since)
     assert_nothing_follows(google)
-    assert user.complete(stage.AUTO_MODEL, "a cat")["choices"]
+    assert user.complete(plugin.AUTO_MODEL, "a cat")["choices"]
 
 
 # ── A host that is killed ────────────────────────────────────────────────────────────
@@ -193,10 +193,9 @@ def test_a_streaming_client_that_goes_away_ends_it_too(
 def mortal(tmp_path: Path, google: StandInProcess) -> Iterator[tuple[Host, Chat]]:
     """A host of one's own, with the plugin, and a chat of its administrator."""
     with Host(data_dir=tmp_path) as own:
-        client = Client.sign_up(own.url, stage.ADMIN)
-        export = build(PRODUCT.read_text())
-        stage.install_plugin(client, export, DEFAULT_KEY, google.url)
-        yield own, client.new_chat(stage.AUTO_MODEL)
+        client = Client.sign_up(own.url, people.ADMIN)
+        plugin.install(client, google.url)
+        yield own, client.new_chat(plugin.AUTO_MODEL)
 
 
 @pytest.mark.parametrize("hard", [True, False], ids=["killed", "interrupted"])
@@ -212,12 +211,12 @@ def test_a_chat_survives_the_end_of_its_host(
     wait_for(lambda: drawings(google)[-1]["disconnected"] or None, "the hang-up", 3)
     assert drawings(google)[-1]["finished"] - since < AT_ONCE_S
     host.start()
-    client = Client.sign_in(host.url, stage.ADMIN)
-    again = client.open_chat(chat.id, stage.AUTO_MODEL)
+    client = Client.sign_in(host.url, people.ADMIN)
+    again = client.open_chat(chat.id, plugin.AUTO_MODEL)
     if not hard:
         assert again.answer(unfinished).statuses[-1]["done"] is True
     answer = again.ask("and now make it blue")
-    assert len(stage.pictures_of(client, answer)) == 1
+    assert len(pictures_of(client, answer)) == 1
     assert answer.statuses[-1]["done"] is True
     last = drawings(google)[-1]
     assert len(last["images"]) == 1, "the picture from before goes along"

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from dev import stage
-from dev.cluster import Cluster, Seat, install_which, newly_connected, seats_at
-from dev.manifest import PRODUCT, build
-from dev.standin import DEFAULT_KEY, StandInProcess, start_process
-from dev.webui import Client, Json
+from dev.host import people, plugin
+from dev.host.client import Client, Json
+from dev.host.cluster import Cluster, Seat, install_which, newly_connected, seats_at
+from dev.standin import StandInProcess, start_process
 
 Change = Callable[..., Json]
 
@@ -43,9 +42,8 @@ def cluster(
 @pytest.fixture(scope="session")
 def admin(cluster: Cluster, google_process: StandInProcess) -> Client:
     """The administrator, at A, who has put the plugin there."""
-    client = Client.sign_up(cluster.a.url, stage.ADMIN)
-    export = build(PRODUCT.read_text())
-    stage.install_plugin(client, export, DEFAULT_KEY, google_process.url)
+    client = Client.sign_up(cluster.a.url, people.ADMIN)
+    plugin.install(client, google_process.url)
     install_which(client)
     return client
 
@@ -53,7 +51,7 @@ def admin(cluster: Cluster, google_process: StandInProcess) -> Client:
 @pytest.fixture(scope="session")
 def user(admin: Client) -> Client:
     """An ordinary user, at A."""
-    return admin.create_user(stage.USER)
+    return admin.create_user(people.USER)
 
 
 @pytest.fixture(scope="session")
@@ -78,13 +76,13 @@ def google(google_process: StandInProcess) -> StandInProcess:
 @pytest.fixture
 def valves(admin: Client) -> Iterator[Change]:
     """A function that changes the administrator's settings, at A, for one test."""
-    before = admin.valves(stage.FUNCTION_ID)
+    before = admin.valves(plugin.FUNCTION_ID)
 
     def change(**changes: Any) -> Json:
-        return admin.set_valves(stage.FUNCTION_ID, **changes)
+        return admin.set_valves(plugin.FUNCTION_ID, **changes)
 
     yield change
-    admin.replace_valves(stage.FUNCTION_ID, before)
+    admin.replace_valves(plugin.FUNCTION_ID, before)
 
 
 CLUSTER = pytest.StashKey[Cluster]()

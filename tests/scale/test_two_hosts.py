@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from dev import stage
-from dev.cluster import Cluster, Seat
+from dev.host import plugin
+from dev.host.client import Answer, Client, Json, picture_links, wait_for
+from dev.host.cluster import Cluster, Seat
+from dev.host.pictures import pictures_of
 from dev.standin import StandInProcess
-from dev.webui import Answer, Client, Json, picture_links, wait_for
 
 in_a_folder = pytest.mark.parametrize("cluster", ["shared folder"], indirect=True)
 in_s3 = pytest.mark.parametrize("cluster", ["S3"], indirect=True)
@@ -26,7 +27,7 @@ STOPPED_WITHIN_S = 2.0
 # A chat's row with a few turns; a picture alone would have 50,000 characters.
 SMALL = 15_000
 HISTORY_IMAGES = 4
-PRO = f"{stage.FUNCTION_ID}.gemini-3-pro-image"
+PRO = f"{plugin.FUNCTION_ID}.gemini-3-pro-image"
 PUBLIC_ADDRESS = "https://pictures.example.org"
 
 
@@ -41,7 +42,7 @@ def digests(images: list[Json]) -> list[str]:
 
 def stored_digest(client: Client, answer: Answer) -> str:
     """The digest of an answer's only picture, as that user gets it."""
-    [picture] = stage.pictures_of(client, answer)
+    [picture] = pictures_of(client, answer)
     return hashlib.sha256(picture.data).hexdigest()
 
 
@@ -61,9 +62,9 @@ def under_way(google: StandInProcess, count: int) -> None:
 def test_a_picture_made_at_one_host_is_edited_at_the_other(
     user: Client, user_at_b: Client, google: StandInProcess
 ) -> None:
-    at_a = user.new_chat(stage.AUTO_MODEL)
+    at_a = user.new_chat(plugin.AUTO_MODEL)
     first = at_a.ask("a red fox")
-    at_b = user_at_b.open_chat(at_a.id, stage.AUTO_MODEL)
+    at_b = user_at_b.open_chat(at_a.id, plugin.AUTO_MODEL)
     second = at_b.ask("make it blue")
     fox, blue = digests(google.sent_images())
     assert [digests(r["images"]) for r in drawings(google)] == [[], [fox]]
@@ -76,7 +77,7 @@ def test_an_attached_picture_is_there_at_the_other_host(
     user: Client, user_at_b: Client, google: StandInProcess, photo: bytes
 ) -> None:
     uploaded = user.upload("dog.png", "image/png", photo)
-    answer = user_at_b.new_chat(stage.AUTO_MODEL).ask("in the snow", [uploaded])
+    answer = user_at_b.new_chat(plugin.AUTO_MODEL).ask("in the snow", [uploaded])
     assert len(answer.picture_links) == 1
     [sent] = digests(drawings(google)[0]["images"])
     assert sent == hashlib.sha256(photo).hexdigest()
@@ -85,9 +86,9 @@ def test_an_attached_picture_is_there_at_the_other_host(
 def test_the_database_holds_links_and_no_pictures(
     cluster: Cluster, user: Client, user_at_b: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox")
-    user_at_b.open_chat(chat.id, stage.AUTO_MODEL).ask("make it blue")
+    user_at_b.open_chat(chat.id, plugin.AUTO_MODEL).ask("make it blue")
     row = f"select length(chat::text) from chat where id = '{chat.id}'"
     messages = "select coalesce(sum(length(m::text)), 0) from chat_message m"
     messages += f" where chat_id = '{chat.id}'"
@@ -100,9 +101,9 @@ def test_nothing_is_sticky(seats: list[Seat], google: StandInProcess) -> None:
     for turn, seat in zip(range(10), itertools.cycle(seats)):
         client = seat.client()
         if chat_id:
-            chat = client.open_chat(chat_id, stage.AUTO_MODEL)
+            chat = client.open_chat(chat_id, plugin.AUTO_MODEL)
         else:
-            chat = client.new_chat(stage.AUTO_MODEL)
+            chat = client.new_chat(plugin.AUTO_MODEL)
         answer = chat.ask(f"fox number {turn}")
         chat_id = chat.id
         sent = digests(google.sent_images())
@@ -116,11 +117,11 @@ def test_an_api_client_may_bring_the_link_to_another_host(
     user: Client, user_at_b: Client, google: StandInProcess, public_address: str
 ) -> None:
     question = {"role": "user", "content": "a red fox"}
-    first = user.complete(stage.AUTO_MODEL, [question])["choices"][0]["message"]
+    first = user.complete(plugin.AUTO_MODEL, [question])["choices"][0]["message"]
     [link] = picture_links(first["content"])
     assert link.startswith(public_address)
     messages = [question, first, {"role": "user", "content": "make it blue"}]
-    user_at_b.complete(stage.AUTO_MODEL, messages)
+    user_at_b.complete(plugin.AUTO_MODEL, messages)
     fox, _ = digests(google.sent_images())
     assert digests(drawings(google)[-1]["images"]) == [fox]
 
@@ -136,14 +137,14 @@ def test_an_update_at_one_host_serves_everywhere(
     old = "is making {what}"
     assert function["content"].count(old) == 1
     content = function["content"].replace(old, "paints {what}")
-    admin.update_function(stage.FUNCTION_ID, {**function, "content": content})
+    admin.update_function(plugin.FUNCTION_ID, {**function, "content": content})
     for seat in seats:
         assert "paints" in first_status(seat), seat.name
 
 
 def first_status(seat: Seat) -> str:
     """The first line of progress of a new picture."""
-    answer = seat.client().new_chat(stage.AUTO_MODEL).ask("a red fox")
+    answer = seat.client().new_chat(plugin.AUTO_MODEL).ask("a red fox")
     assert len(answer.picture_links) == 1
     return str(answer.statuses[0]["description"])
 
@@ -156,7 +157,7 @@ def test_a_setting_changed_at_one_host_holds_everywhere(
     valves(MODELS="gemini-2.5-flash-image", HISTORY_IMAGES=0)
     for seat in seats:
         assert PRO not in ids(seat.client()), seat.name
-        chat = seat.client().new_chat(stage.AUTO_MODEL)
+        chat = seat.client().new_chat(plugin.AUTO_MODEL)
         chat.ask("a red fox")
         chat.ask("make it blue")
         assert drawings(google)[-1]["model"] == "gemini-2.5-flash-image", seat.name
@@ -165,7 +166,7 @@ def test_a_setting_changed_at_one_host_holds_everywhere(
 
 def ids(client: Client) -> set[str]:
     """The ids of the plugin's models."""
-    return {model["id"] for model in client.models(prefix=f"{stage.FUNCTION_ID}.")}
+    return {model["id"] for model in client.models(prefix=f"{plugin.FUNCTION_ID}.")}
 
 
 def test_a_key_taken_away_at_one_host_is_gone_everywhere(
@@ -173,7 +174,7 @@ def test_a_key_taken_away_at_one_host_is_gone_everywhere(
 ) -> None:
     valves(GEMINI_API_KEY="")
     for seat in seats:
-        answer = seat.client().new_chat(stage.AUTO_MODEL).ask("a red fox")
+        answer = seat.client().new_chat(plugin.AUTO_MODEL).ask("a red fox")
         assert "No Gemini API key" in answer.content, seat.name
 
 
@@ -184,10 +185,10 @@ def test_a_key_taken_away_at_one_host_is_gone_everywhere(
 def test_stop_reaches_a_request_wherever_it_runs(
     seats: list[Seat], google: StandInProcess, runs: int, stops: int
 ) -> None:
-    chat = seats[runs].client().new_chat(stage.AUTO_MODEL)
+    chat = seats[runs].client().new_chat(plugin.AUTO_MODEL)
     message_id = chat.send("a red fox [[wait 30]]")
     under_way(google, 1)
-    elsewhere = seats[stops].client().open_chat(chat.id, stage.AUTO_MODEL)
+    elsewhere = seats[stops].client().open_chat(chat.id, plugin.AUTO_MODEL)
     since = time.time()
     elsewhere.stop()
 
@@ -203,7 +204,7 @@ def test_stop_reaches_a_request_wherever_it_runs(
 
     wait_for(closed, "the closing status", 3)
     answer = elsewhere.ask("and now a cat")
-    assert len(stage.pictures_of(elsewhere.client, answer)) == 1
+    assert len(pictures_of(elsewhere.client, answer)) == 1
 
 
 def test_a_host_that_dies_takes_nothing_along(
@@ -213,7 +214,7 @@ def test_a_host_that_dies_takes_nothing_along(
     google: StandInProcess,
     a_again: None,
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     first = chat.ask("a red fox")
     second = chat.ask("make it blue")
     lost = chat.send("make it green [[wait 30]]")
@@ -223,7 +224,7 @@ def test_a_host_that_dies_takes_nothing_along(
     fox, blue = digests(google.sent_images())
     assert stored_digest(user_at_b, first) == fox
     assert stored_digest(user_at_b, second) == blue
-    at_b = user_at_b.open_chat(chat.id, stage.AUTO_MODEL)
+    at_b = user_at_b.open_chat(chat.id, plugin.AUTO_MODEL)
     assert not at_b.answer(lost).is_done
     answer = at_b.ask("and now make it yellow")
     assert not answer.error
@@ -240,7 +241,7 @@ def test_a_host_that_dies_takes_nothing_along(
 def test_without_its_storage_a_chat_goes_on(
     cluster: Cluster, user: Client, user_at_b: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(plugin.AUTO_MODEL)
     first = chat.ask("a red fox")
     cluster.store.close()
     try:
@@ -254,7 +255,7 @@ def test_without_its_storage_a_chat_goes_on(
     assert "could not store" in inline.content
     assert "left out" in inline.content
     assert drawings(google)[-1]["images"] == []
-    at_b = user_at_b.open_chat(chat.id, stage.AUTO_MODEL)
+    at_b = user_at_b.open_chat(chat.id, plugin.AUTO_MODEL)
     answer = at_b.ask("and now make it green")
     assert digests(drawings(google)[-1]["images"]) == [fox, blue]
     assert "ℹ️" not in answer.content
@@ -280,10 +281,10 @@ def photo() -> bytes:
 @pytest.fixture
 def function(admin: Client) -> Iterator[Json]:
     """The plugin as it is on the hosts, and afterwards again."""
-    whole = admin.get(f"/api/v1/functions/id/{stage.FUNCTION_ID}")
+    whole = admin.get(f"/api/v1/functions/id/{plugin.FUNCTION_ID}")
     before = {key: whole[key] for key in ("id", "name", "content", "meta")}
     yield before
-    admin.update_function(stage.FUNCTION_ID, before)
+    admin.update_function(plugin.FUNCTION_ID, before)
 
 
 @pytest.fixture

@@ -21,12 +21,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from dev import stage
-from dev.hosts import Host
-from dev.manifest import PRODUCT, build
-from dev.services import PostgreSQL
-from dev.standin import DEFAULT_KEY, StandInProcess, start_process
-from dev.webui import Client, Json, picture_links, text_of, wait_for
+from dev.host import people, plugin
+from dev.host.client import Client, Json, picture_links, text_of, wait_for
+from dev.host.server import Host
+from dev.host.services import PostgreSQL
+from dev.standin import StandInProcess, start_process
 
 REQUESTS = int(os.environ.get("SOAK", "84"))
 WARM_UP = 36
@@ -82,7 +81,7 @@ class Soak:
         self.kinds[number % len(self.kinds)](number)
 
     def _ask(self, prompt: str, *pictures: Any, **body: Any) -> str:
-        chat = self.user.new_chat(stage.AUTO_MODEL)
+        chat = self.user.new_chat(plugin.AUTO_MODEL)
         answer = chat.ask(prompt, pictures, **body)
         self.chats.append(chat.id)
         assert not answer.error
@@ -101,7 +100,7 @@ class Soak:
         assert picture_links(self._ask(f"fox {number} [[fail 1 minute 1s]]"))
 
     def changes_a_picture(self, number: int) -> None:
-        chat = self.user.new_chat(stage.AUTO_MODEL)
+        chat = self.user.new_chat(plugin.AUTO_MODEL)
         assert chat.ask(f"fox {number}").picture_links
         assert chat.ask("make it red").picture_links
         self.chats.append(chat.id)
@@ -114,7 +113,7 @@ class Soak:
         return ask
 
     def is_stopped(self, number: int) -> None:
-        chat = self.user.new_chat(stage.AUTO_MODEL)
+        chat = self.user.new_chat(plugin.AUTO_MODEL)
         prompt = f"fox {number} [[{('wait', 'trickle', 'pause')[number % 3]} 60]]"
         message_id = chat.send(prompt, n=1 + number % 2)
         time.sleep(0.2 * (number % 5))
@@ -123,12 +122,12 @@ class Soak:
         self.stopped.append(chat.id)
 
     def streams(self, number: int) -> None:
-        text = text_of(self.user.stream(stage.AUTO_MODEL, f"fox {number}"))
+        text = text_of(self.user.stream(plugin.AUTO_MODEL, f"fox {number}"))
         assert picture_links(text)
 
     def loses_its_client(self, number: int) -> None:
         prompt = f"fox {number} [[say Here.]] [[pause 60]]"
-        events: Any = self.user.stream(stage.AUTO_MODEL, prompt)
+        events: Any = self.user.stream(plugin.AUTO_MODEL, prompt)
         next(events)
         events.close()
 
@@ -153,23 +152,22 @@ def google() -> Iterator[StandInProcess]:
 @pytest.fixture(scope="module")
 def admin(host: Host, google: StandInProcess) -> Client:
     """The host's administrator, who has put the plugin there."""
-    client = Client.sign_up(host.url, stage.ADMIN)
-    export = build(PRODUCT.read_text())
-    stage.install_plugin(client, export, DEFAULT_KEY, google.url)
-    client.set_valves(stage.FUNCTION_ID, MAX_RETRIES=1)
+    client = Client.sign_up(host.url, people.ADMIN)
+    plugin.install(client, google.url)
+    client.set_valves(plugin.FUNCTION_ID, MAX_RETRIES=1)
     return client
 
 
 @pytest.fixture(scope="module")
 def user(admin: Client) -> Client:
     """An ordinary user."""
-    return admin.create_user(stage.USER)
+    return admin.create_user(people.USER)
 
 
 @pytest.fixture(scope="module")
 def probe(admin: Client) -> Callable[[], Json]:
     """A function that tells what runs in the host's process."""
-    stage.add_function(admin, "probe", PROBE)
+    plugin.add_function(admin, "probe", PROBE)
 
     def look() -> Json:
         answer = admin.complete("probe", "What runs here?")
@@ -182,7 +180,7 @@ def probe(admin: Client) -> Callable[[], Json]:
 def left_over(found: Json) -> list[str]:
     """The plugin's threads and tasks among all."""
     threads = [name for name in found["threads"] if name.startswith("gemini-image-")]
-    return threads + [task for task in found["tasks"] if stage.FUNCTION_ID in task]
+    return threads + [task for task in found["tasks"] if plugin.FUNCTION_ID in task]
 
 
 def sockets_to(port: int, pid: int) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from dev.places import Kind, Place, kinds, open_place
+from dev.host.watched import HostKind, WatchedHost, supported_kinds, watched_host
 from dev.standin import StandInProcess, start_process
 
 
@@ -17,29 +17,29 @@ def google_process() -> Iterator[StandInProcess]:
         yield process
 
 
-@pytest.fixture(scope="session", params=kinds(), ids=str)
+@pytest.fixture(scope="session", params=supported_kinds(), ids=str)
 def place(
     request: pytest.FixtureRequest, google_process: StandInProcess
-) -> Iterator[Place]:
+) -> Iterator[WatchedHost]:
     """A host with the plugin; it ends before that of the next version starts."""
-    kind: Kind = request.param
+    kind: HostKind = request.param
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():  # the first time takes a while
         kind.ensure()
     google_process.reset()
-    with open_place(kind, google_process) as opened:
+    with watched_host(kind, google_process) as opened:
         request.config.stash[PLACE] = opened
         yield opened
 
 
 @pytest.fixture
-def on(place: Place) -> Place:
+def on(place: WatchedHost) -> WatchedHost:
     """The place as a test wants it: the stand-in's records are empty."""
     place.google.reset()
     return place
 
 
-PLACE = pytest.StashKey[Place]()
+PLACE = pytest.StashKey[WatchedHost]()
 
 
 @pytest.hookimpl(wrapper=True)

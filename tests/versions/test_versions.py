@@ -23,13 +23,10 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image
 
-from dev import stage, versions
-from dev.browser import ChatPage, open_browser
 from dev.console import Failure
-from dev.hosts import LOOPBACK
-from dev.manifest import PRODUCT
-from dev.places import Place
-from dev.webui import (
+from dev.host import plugin
+from dev.host.browser import ChatPage, open_browser
+from dev.host.client import (
     EVERYBODY,
     Answer,
     ApiError,
@@ -39,8 +36,13 @@ from dev.webui import (
     text_of,
     wait_for,
 )
+from dev.host.pictures import Picture, fetch_picture
+from dev.host.ports import LOOPBACK
+from dev.host.watched import WatchedHost
+from dev.pages import versions_table
+from dev.pages.manifest import PRODUCT
 
-IMAGEN = f"{stage.FUNCTION_ID}.imagen-3.0-generate-002"
+IMAGEN = f"{plugin.FUNCTION_ID}.imagen-3.0-generate-002"
 NOT_YOURS = "it has been deleted, or is not yours to use"
 AT_ONCE_S = 2.0  # a second is promised; test machines are noisy
 INSTALLERS = re.compile(r"\b(pip|uv|easy_install|conda)\b")
@@ -53,16 +55,16 @@ MASKED_INPUT = re.compile(r'\.input\)==null\?void 0:\w+\.type\)==="password"')
 # Loading
 
 
-def loads(on: Place) -> bool:
-    function = on.admin.get(f"/api/v1/functions/id/{stage.FUNCTION_ID}")
+def loads(on: WatchedHost) -> bool:
+    function = on.admin.get(f"/api/v1/functions/id/{plugin.FUNCTION_ID}")
     assert function["is_active"] is True
     assert function["type"] == "pipe"
     assert function["content"] == PRODUCT.read_text()
-    assert f"Error loading module: {stage.FUNCTION_ID}" not in on.host.log_tail(10_000)
+    assert f"Error loading module: {plugin.FUNCTION_ID}" not in on.host.log_tail(10_000)
     return True
 
 
-def installs_nothing(on: Place) -> bool:
+def installs_nothing(on: WatchedHost) -> bool:
     assert on.models, "the plugin is there"
     assert installations(on) == []
     assert on.packages() == on.packages_before
@@ -82,7 +84,7 @@ def installs_nothing(on: Place) -> bool:
     return True
 
 
-def installations(on: Place) -> list[list[str]]:
+def installations(on: WatchedHost) -> list[list[str]]:
     """What the host has started to install something."""
     programs = on.started_programs()
     return [program for program in programs if INSTALLERS.search(" ".join(program))]
@@ -110,7 +112,7 @@ def website(text: str) -> Iterator[str]:
         server.server_close()
 
 
-def is_loaded_by_url(on: Place) -> bool:
+def is_loaded_by_url(on: WatchedHost) -> bool:
     source = PRODUCT.read_text()
     with website(source) as url:
         try:
@@ -122,27 +124,27 @@ def is_loaded_by_url(on: Place) -> bool:
     return True
 
 
-def is_updated_in_place(on: Place) -> bool:
-    before = on.admin.valves(stage.FUNCTION_ID)
-    function = on.admin.get(f"/api/v1/functions/id/{stage.FUNCTION_ID}")
+def is_updated_in_place(on: WatchedHost) -> bool:
+    before = on.admin.valves(plugin.FUNCTION_ID)
+    function = on.admin.get(f"/api/v1/functions/id/{plugin.FUNCTION_ID}")
     form = {key: function[key] for key in ("id", "name", "content", "meta")}
     form["content"] += "\n# A newer version\n"
-    on.admin.update_function(stage.FUNCTION_ID, form)
-    saved = on.admin.get(f"/api/v1/functions/id/{stage.FUNCTION_ID}")
+    on.admin.update_function(plugin.FUNCTION_ID, form)
+    saved = on.admin.get(f"/api/v1/functions/id/{plugin.FUNCTION_ID}")
     assert saved["content"] == form["content"]
     assert saved["is_active"] is True
-    assert on.admin.valves(stage.FUNCTION_ID) == before
+    assert on.admin.valves(plugin.FUNCTION_ID) == before
     assert pictures(on.user, completed(on.user, "a red fox"))
     return True
 
 
-def masks_the_key(on: Place) -> bool:
-    spec = on.admin.get(f"/api/v1/functions/id/{stage.FUNCTION_ID}/valves/spec")
+def masks_the_key(on: WatchedHost) -> bool:
+    spec = on.admin.get(f"/api/v1/functions/id/{plugin.FUNCTION_ID}/valves/spec")
     assert spec["properties"]["GEMINI_API_KEY"]["input"] == {"type": "password"}
     return any(MASKED_INPUT.search(script) for script in scripts_of_the_page(on))
 
 
-def scripts_of_the_page(on: Place) -> Iterator[str]:
+def scripts_of_the_page(on: WatchedHost) -> Iterator[str]:
     [page] = on.folder.glob("lib/python*/site-packages/open_webui/frontend/_app")
     for script in page.rglob("*.js"):
         yield script.read_text(errors="replace")
@@ -151,19 +153,19 @@ def scripts_of_the_page(on: Place) -> Iterator[str]:
 # ── The list of models
 
 
-def lists_models(on: Place) -> bool:
-    ids = [m["id"].removeprefix(f"{stage.FUNCTION_ID}.") for m in on.models]
+def lists_models(on: WatchedHost) -> bool:
+    ids = [m["id"].removeprefix(f"{plugin.FUNCTION_ID}.") for m in on.models]
     assert ids[:2] == ["auto", "gemini-nano-banana-2.1"]
     assert ids[-2:] == ["imagen-3.0-generate-002", "imagen-4.0-generate-001"]
     names = {model["id"]: model["name"] for model in on.models}
-    assert names[stage.AUTO_MODEL] == "Gemini Image"
+    assert names[plugin.AUTO_MODEL] == "Gemini Image"
     assert names[IMAGEN].endswith("(retired, answers as Nano Banana 2.1)")
-    shown = [m["id"] for m in on.user.models(prefix=f"{stage.FUNCTION_ID}.")]
+    shown = [m["id"] for m in on.user.models(prefix=f"{plugin.FUNCTION_ID}.")]
     assert shown == [model["id"] for model in on.models]
     return True
 
 
-def answers_as_a_retired_model(on: Place) -> bool:
+def answers_as_a_retired_model(on: WatchedHost) -> bool:
     answer = on.user.new_chat(IMAGEN).ask("a red fox")
     assert made(on) == digests(pictures(on.user, answer))
     sentence = answer.content.strip().splitlines()[-1]
@@ -172,8 +174,8 @@ def answers_as_a_retired_model(on: Place) -> bool:
     return True
 
 
-def keeps_ids_of_presets(on: Place) -> bool:
-    base = f"{stage.FUNCTION_ID}.gemini-2.5-flash-image-preview"
+def keeps_ids_of_presets(on: WatchedHost) -> bool:
+    base = f"{plugin.FUNCTION_ID}.gemini-2.5-flash-image-preview"
     assert base not in {model["id"] for model in on.models}
     with preset(on, base) as painter:
         assert base in {model["id"] for model in on.admin.models()}
@@ -187,62 +189,62 @@ def keeps_ids_of_presets(on: Place) -> bool:
 # ── Answers
 
 
-def makes_pictures_in_chats(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def makes_pictures_in_chats(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox")
     [link] = re.findall(r"!\[a red fox\]\((\S+)\)", answer.content)
     assert re.fullmatch(r"/api/v1/files/[0-9a-f-]{36}/content", link)
-    assert made(on) == digests([stage.fetch_picture(on.user, link)])
+    assert made(on) == digests([fetch_picture(on.user, link)])
     assert on.user.fetch(link).headers["content-type"] == "image/jpeg"
-    reopened = on.user.open_chat(chat.id, stage.AUTO_MODEL).answer(answer.id)
+    reopened = on.user.open_chat(chat.id, plugin.AUTO_MODEL).answer(answer.id)
     assert reopened.picture_links == [link]
     assert_good(answer)
     return True
 
 
-def streams_to_api_clients(on: Place) -> bool:
-    events = list(on.user.stream(stage.AUTO_MODEL, "a red fox"))
+def streams_to_api_clients(on: WatchedHost) -> bool:
+    events = list(on.user.stream(plugin.AUTO_MODEL, "a red fox"))
     [link] = picture_links(text_of(events))
     assert link.startswith(on.user.url)
-    assert made(on) == digests([stage.fetch_picture(on.user, link)])
+    assert made(on) == digests([fetch_picture(on.user, link)])
     chunks = [event for event in events if isinstance(event, dict)]
     for chunk in chunks:
         assert chunk["object"] == "chat.completion.chunk"
-        assert chunk["model"] == stage.AUTO_MODEL
+        assert chunk["model"] == plugin.AUTO_MODEL
         assert chunk["id"] and chunk["created"] and "choices" in chunk
     reasons = [choice["finish_reason"] for c in chunks for choice in c["choices"]]
     assert reasons[-1] == "stop"
     return True
 
 
-def ends_streams(on: Place) -> bool:
-    return list(on.user.stream(stage.AUTO_MODEL, "a red fox"))[-1] == "[DONE]"
+def ends_streams(on: WatchedHost) -> bool:
+    return list(on.user.stream(plugin.AUTO_MODEL, "a red fox"))[-1] == "[DONE]"
 
 
-def answers_api_clients(on: Place) -> bool:
+def answers_api_clients(on: WatchedHost) -> bool:
     answer = completed(on.user, "a red fox")
     [link] = picture_links(answer)
     assert link.startswith(on.user.url)
-    assert made(on) == digests([stage.fetch_picture(on.user, link)])
+    assert made(on) == digests([fetch_picture(on.user, link)])
     return True
 
 
-def understands_parameters(on: Place) -> bool:
+def understands_parameters(on: WatchedHost) -> bool:
     answer = completed(on.user, "a red fox", aspect_ratio="21:9", n=2)
     assert len(pictures(on.user, answer)) == 2
     assert [config(request)["aspectRatio"] for request in asked(on)] == ["21:9"] * 2
     return True
 
 
-def answers_temporary_chats(on: Place) -> bool:
+def answers_temporary_chats(on: WatchedHost) -> bool:
     place = {"chat_id": "local:temporary"}
-    answer = text_of(on.user.stream(stage.AUTO_MODEL, "a red fox", **place))
+    answer = text_of(on.user.stream(plugin.AUTO_MODEL, "a red fox", **place))
     assert made(on) == digests(pictures(on.user, answer))
     return True
 
 
-def says_what_failed(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def says_what_failed(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a fox [[429 zero]]")
     assert answer.content.startswith("> ⚠️ **The project of the API key has no quota")
     assert_good(answer)
@@ -252,7 +254,7 @@ def says_what_failed(on: Place) -> bool:
     return True
 
 
-def shows_what_it_cannot_store(on: Place) -> bool:
+def shows_what_it_cannot_store(on: WatchedHost) -> bool:
     uploads = on.host.data_dir / "uploads"
     aside = on.host.data_dir / "aside"
     uploads.rename(aside)
@@ -268,9 +270,9 @@ def shows_what_it_cannot_store(on: Place) -> bool:
     return True
 
 
-def answers_tasks_itself(on: Place) -> bool:
+def answers_tasks_itself(on: WatchedHost) -> bool:
     tasks = {"title_generation": True, "tags_generation": True}
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox in the snow", background_tasks=tasks)
 
     def is_titled() -> bool | None:
@@ -279,7 +281,7 @@ def answers_tasks_itself(on: Place) -> bool:
 
     wait_for(is_titled, "the title", 15)
     for task, key in (("title", "title"), ("tags", "tags"), ("queries", "queries")):
-        form = {"model": stage.AUTO_MODEL, "chat_id": chat.id, "type": "web_search"}
+        form = {"model": plugin.AUTO_MODEL, "chat_id": chat.id, "type": "web_search"}
         messages = [{"role": "user", "content": "a red fox in the snow"}]
         path = f"/api/v1/tasks/{task}/completions"
         answer = on.admin.post(path, {**form, "messages": messages})
@@ -289,15 +291,15 @@ def answers_tasks_itself(on: Place) -> bool:
 
 
 @functools.cache
-def at_the_page(on: Place) -> Answer:
+def at_the_page(on: WatchedHost) -> Answer:
     """Draw, reload and change in a browser; the first answer as it is then saved."""
     with open_browser() as browser:
         view = ChatPage(browser, on.user)
-        view.open(stage.AUTO_MODEL)
+        view.open(plugin.AUTO_MODEL)
         # Pages of 0.9 to 0.11 miss an answer that comes at once; Google's never do.
         view.send("a red fox [[wait 2]] --search")
         links = view.wait_for_pictures(1)
-        chat = on.user.open_chat(view.chat_id, stage.AUTO_MODEL)
+        chat = on.user.open_chat(view.chat_id, plugin.AUTO_MODEL)
         messages = on.user.chat_history(chat.id).values()
         [answer_id] = [m["id"] for m in messages if m["role"] == "assistant"]
 
@@ -317,16 +319,16 @@ def at_the_page(on: Place) -> Answer:
     return answer
 
 
-def works_at_the_page(on: Place) -> bool:
+def works_at_the_page(on: WatchedHost) -> bool:
     assert at_the_page(on).picture_links
     return True
 
 
-def shows_failures_at_the_page(on: Place) -> bool:
+def shows_failures_at_the_page(on: WatchedHost) -> bool:
     """Even one that is there before the page knows the id of its new chat."""
     with open_browser() as browser:
         view = ChatPage(browser, on.user)
-        view.open(stage.AUTO_MODEL)
+        view.open(plugin.AUTO_MODEL)
         view.hear_late_of_messages(0.3)
         view.send("a fox [[429 zero]]")
         failure = view.page.get_by_text("The project of the API key has no quota")
@@ -339,8 +341,8 @@ def shows_failures_at_the_page(on: Place) -> bool:
 # ── Editing
 
 
-def edits(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def edits(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox")
     assert received(on) == []
     answer = chat.ask("make it blue")
@@ -351,7 +353,7 @@ def edits(on: Place) -> bool:
     return True
 
 
-def edits_for_api_clients(on: Place) -> bool:
+def edits_for_api_clients(on: WatchedHost) -> bool:
     messages: list[Json] = [{"role": "user", "content": "a red fox"}]
     said = completed(on.user, messages)
     messages += [
@@ -363,13 +365,13 @@ def edits_for_api_clients(on: Place) -> bool:
     return True
 
 
-def takes_attached_pictures(on: Place) -> bool:
+def takes_attached_pictures(on: WatchedHost) -> bool:
     dog, sofa = drawn("PNG", "brown"), drawn("JPEG", "red")
     files = [
         on.user.upload("dog.png", "image/png", dog),
         on.user.upload("sofa.jpg", "image/jpeg", sofa),
     ]
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("put the dog on the sofa", files)
     assert received(on) == [digest(dog), digest(sofa)]
     assert texts(on) == ["put the dog on the sofa"]
@@ -379,8 +381,8 @@ def takes_attached_pictures(on: Place) -> bool:
     return True
 
 
-def notes_deleted_pictures(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def notes_deleted_pictures(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     [link] = chat.ask("a red fox").picture_links
     on.user.request("DELETE", link.removesuffix("/content"))
     answer = chat.ask("make it blue")
@@ -393,18 +395,18 @@ def notes_deleted_pictures(on: Place) -> bool:
 # ── Whose pictures
 
 
-def guards_links(on: Place) -> bool:
+def guards_links(on: WatchedHost) -> bool:
     file = on.user.upload("secret.png", "image/png", drawn("PNG"))
     for address in (file.link, on.user.url + file.link):
         prompt = f"make it blue ![it]({address})"
         assert_not_taken(on, completed(on.second_user, prompt))
-        assert_not_taken(on, on.second_user.new_chat(stage.AUTO_MODEL).ask(prompt))
+        assert_not_taken(on, on.second_user.new_chat(plugin.AUTO_MODEL).ask(prompt))
         assert notes_of(completed(on.user, prompt)) == []
         assert received(on) == [digest(file.data)]
     return True
 
 
-def guards_ids(on: Place) -> bool:
+def guards_ids(on: WatchedHost) -> bool:
     file = on.user.upload("secret.png", "image/png", drawn("PNG"))
     parts = [
         {"type": "text", "text": "make it blue"},
@@ -421,8 +423,8 @@ def guards_ids(on: Place) -> bool:
     return True
 
 
-def shares_pictures(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def shares_pictures(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     [link] = chat.ask("a red fox").picture_links
     assert on.second_user.fetch(link).status_code in (401, 403, 404)
     share = on.user.post(f"/api/v1/chats/{chat.id}/share", {})
@@ -434,7 +436,9 @@ def shares_pictures(on: Place) -> bool:
     except ApiError as refusal:
         assert refusal.status in (404, 405), refusal  # shared is shared with all
     clone = on.second_user.post(f"/api/v1/chats/{share_id}/clone/shared")
-    answer = on.second_user.open_chat(clone["id"], stage.AUTO_MODEL).ask("make it blue")
+    answer = on.second_user.open_chat(clone["id"], plugin.AUTO_MODEL).ask(
+        "make it blue"
+    )
     if on.second_user.fetch(link).ok:
         assert received(on) == made(on)[:1]
         assert notes_of(answer) == []
@@ -449,7 +453,7 @@ def shares_pictures(on: Place) -> bool:
 class Channel:
     """A channel of everybody, in which the plugin's first model can be asked."""
 
-    def __init__(self, on: Place) -> None:
+    def __init__(self, on: WatchedHost) -> None:
         config = on.admin.get("/api/v1/auths/admin/config")
         on.admin.post("/api/v1/auths/admin/config", {**config, "ENABLE_CHANNELS": True})
         people = (on.user, on.second_user)
@@ -464,7 +468,7 @@ class Channel:
 
     def ask(self, member: Client, text: str, thread: str = "") -> tuple[str, str]:
         """Mention the model, in a thread if there is one; the answer and the thread."""
-        content = f"<@M:{stage.AUTO_MODEL}|Gemini Image> {text}"
+        content = f"<@M:{plugin.AUTO_MODEL}|Gemini Image> {text}"
         form: Json = {"content": content, "parent_id": thread or None, "data": {}}
         message = member.post(f"{self._path}/post", form)
         thread = thread or message["id"]
@@ -483,7 +487,7 @@ class Channel:
         return wait_for(answer, f"the answer to {text!r}", 8), thread
 
 
-def works_in_channels(on: Place) -> bool:
+def works_in_channels(on: WatchedHost) -> bool:
     channel = Channel(on)
     try:
         answer, thread = channel.ask(on.user, "a red fox")
@@ -507,7 +511,9 @@ def works_in_channels(on: Place) -> bool:
 
 
 @contextmanager
-def preset(on: Place, base: str = stage.AUTO_MODEL, **params: Any) -> Iterator[str]:
+def preset(
+    on: WatchedHost, base: str = plugin.AUTO_MODEL, **params: Any
+) -> Iterator[str]:
     """A workspace model that everybody may use."""
     about = {"id": "painter", "name": "Painter", "base_model_id": base}
     access = {"access_grants": [EVERYBODY], "access_control": None}
@@ -520,7 +526,7 @@ def preset(on: Place, base: str = stage.AUTO_MODEL, **params: Any) -> Iterator[s
         delete_preset(on, "painter")
 
 
-def delete_preset(on: Place, preset_id: str) -> None:
+def delete_preset(on: WatchedHost, preset_id: str) -> None:
     path = "/api/v1/models/model/delete"
     try:
         on.admin.post(path, {"id": preset_id})
@@ -528,7 +534,7 @@ def delete_preset(on: Place, preset_id: str) -> None:
         on.admin.request("DELETE", f"{path}?id={preset_id}")
 
 
-def follows_presets(on: Place) -> bool:
+def follows_presets(on: WatchedHost) -> bool:
     with preset(on, system="Paint in oil.") as painter:
         answer = on.user.new_chat(painter).ask("a red fox")
     assert len(pictures(on.user, answer)) == 1
@@ -538,7 +544,7 @@ def follows_presets(on: Place) -> bool:
     return True
 
 
-def follows_parameters(on: Place) -> bool:
+def follows_parameters(on: WatchedHost) -> bool:
     with preset(on, custom_params={"aspect_ratio": "21:9"}) as painter:
         answer = on.user.new_chat(painter).ask("a red fox")
     assert len(pictures(on.user, answer)) == 1
@@ -549,15 +555,15 @@ def follows_parameters(on: Place) -> bool:
 # ── Settings, and what comes with a picture
 
 
-def follows_settings_of_users(on: Place) -> bool:
-    before = on.user.user_valves(stage.FUNCTION_ID)
-    on.user.set_user_valves(stage.FUNCTION_ID, ASPECT_RATIO="21:9")
+def follows_settings_of_users(on: WatchedHost) -> bool:
+    before = on.user.user_valves(plugin.FUNCTION_ID)
+    on.user.set_user_valves(plugin.FUNCTION_ID, ASPECT_RATIO="21:9")
     try:
-        answer = on.user.new_chat(stage.AUTO_MODEL).ask("a red fox")
+        answer = on.user.new_chat(plugin.AUTO_MODEL).ask("a red fox")
         completed(on.second_user, "a red fox")
         completed(on.user, "a red fox --ar 3:4")
     finally:
-        on.user.replace_user_valves(stage.FUNCTION_ID, before)
+        on.user.replace_user_valves(plugin.FUNCTION_ID, before)
     assert len(pictures(on.user, answer)) == 1
     ratios = [config(request).get("aspectRatio") for request in asked(on)]
     assert ratios == ["21:9", None, "3:4"]
@@ -565,8 +571,8 @@ def follows_settings_of_users(on: Place) -> bool:
     return True
 
 
-def makes_several(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def makes_several(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox --n 3")
     assert sorted(digests(pictures(on.user, answer))) == sorted(made(on))
     assert len(made(on)) == 3
@@ -576,22 +582,22 @@ def makes_several(on: Place) -> bool:
     return True
 
 
-def keeps_usage(on: Place) -> bool:
+def keeps_usage(on: WatchedHost) -> bool:
     usage = at_the_page(on).raw["usage"]
     assert usage["completion_tokens_details"]["image_tokens"] == 1120
     assert usage["cost"] > 0.03
     return True
 
 
-def sends_usage(on: Place) -> bool:
-    events = list(on.user.stream(stage.AUTO_MODEL, "a red fox"))
+def sends_usage(on: WatchedHost) -> bool:
+    events = list(on.user.stream(plugin.AUTO_MODEL, "a red fox"))
     usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
     [usage] = usages
     assert usage["completion_tokens_details"]["image_tokens"] == 1120
     return True
 
 
-def keeps_sources(on: Place) -> bool:
+def keeps_sources(on: WatchedHost) -> bool:
     sources = at_the_page(on).raw["sources"]
     assert {"https://example.org/foxes", "https://example.net/fox-page"} <= {
         source["source"]["url"] for source in sources
@@ -599,12 +605,12 @@ def keeps_sources(on: Place) -> bool:
     return True
 
 
-def keeps_suggestions(on: Place) -> bool:
+def keeps_suggestions(on: WatchedHost) -> bool:
     return "red fox winter coat" in "".join(at_the_page(on).raw.get("embeds") or [])
 
 
-def folds_thoughts(on: Place) -> bool:
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+def folds_thoughts(on: WatchedHost) -> bool:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox --thoughts")
     assert len(pictures(on.user, answer)) == 1
     assert "lay out the scene" in str(answer.raw)
@@ -619,9 +625,9 @@ def folds_thoughts(on: Place) -> bool:
 # ── Stop
 
 
-def stopped(on: Place, prompt: str, status: int | None) -> Answer:
+def stopped(on: WatchedHost, prompt: str, status: int | None) -> Answer:
     """Press Stop once Google's answer is that far; what is then saved."""
-    chat = on.user.new_chat(stage.AUTO_MODEL)
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
     message_id = chat.send(prompt)
 
     def is_that_far() -> bool | None:
@@ -649,13 +655,13 @@ def stopped(on: Place, prompt: str, status: int | None) -> Answer:
     return answer
 
 
-def stops(on: Place) -> bool:
+def stops(on: WatchedHost) -> bool:
     answer = stopped(on, "a fox [[wait 30]]", None)
     assert "⚠️" not in answer.content
     return True
 
 
-def keeps_words_before_stop(on: Place) -> bool:
+def keeps_words_before_stop(on: WatchedHost) -> bool:
     answer = stopped(on, "a fox [[say Here it comes.]] [[pause 30]]", 200)
     assert "⚠️" not in answer.content
     return "Here it comes." in answer.content
@@ -668,7 +674,7 @@ class Capability(NamedTuple):
     """A line of the table: what it is, how it is tried, and which hosts have it."""
 
     name: str
-    probe: Callable[[Place], bool]
+    probe: Callable[[WatchedHost], bool]
     since: str = ""  # the first version of the host that has it
     but: tuple[str, ...] = ()  # later versions that lack it all the same
     why: str = ""  # some hosts lack it
@@ -746,7 +752,7 @@ found: dict[str, dict[str, bool]] = {}
 @pytest.mark.parametrize(
     "capability", [pytest.param(c, id=c.probe.__name__) for c in CAPABILITIES]
 )
-def test_it_works(on: Place, capability: Capability) -> None:
+def test_it_works(on: WatchedHost, capability: Capability) -> None:
     works = found.setdefault(str(on.kind), {})
     works[capability.name] = False  # should the probe fail
     works[capability.name] = capability.probe(on)
@@ -754,35 +760,35 @@ def test_it_works(on: Place, capability: Capability) -> None:
     assert works[capability.name] is is_expected, "the host has changed"
 
 
-def test_what_works_is_recorded(place: Place) -> None:
+def test_what_works_is_recorded(place: WatchedHost) -> None:
     assert [i for i in installations(place) if NEEDLESS not in i] == []
     assert place.packages() == place.packages_before
     works = found.get(str(place.kind), {})
     if list(works) == [capability.name for capability in CAPABILITIES]:
         reasons = {capability.name: capability.why for capability in CAPABILITIES}
-        versions.save(reasons, place.kind.version, place.python, works)
+        versions_table.save(reasons, place.kind.version, place.python, works)
 
 
 # ── What the stand-in saw ────────────────────────────────────────────────────────────
 
 
-def asked(on: Place) -> list[Json]:
+def asked(on: WatchedHost) -> list[Json]:
     """The requests for pictures, oldest first."""
     return [r for r in on.google.requests() if r["method"] == "POST"]
 
 
-def received(on: Place) -> list[str]:
+def received(on: WatchedHost) -> list[str]:
     """The digests of the pictures in the last request."""
     return [image["sha256"] for image in asked(on)[-1]["images"]]
 
 
-def texts(on: Place) -> list[str]:
+def texts(on: WatchedHost) -> list[str]:
     """The words in the last request, the turns' in their order."""
     found: list[str] = asked(on)[-1]["texts"]
     return found
 
 
-def made(on: Place) -> list[str]:
+def made(on: WatchedHost) -> list[str]:
     """The digests of the pictures that Google has made."""
     return [image["sha256"] for image in on.google.sent_images()]
 
@@ -800,7 +806,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def digests(pictures: list[stage.Picture]) -> list[str]:
+def digests(pictures: list[Picture]) -> list[str]:
     return [digest(picture.data) for picture in pictures]
 
 
@@ -814,7 +820,7 @@ def drawn(form: str, colour: str = "orange") -> bytes:
 def completed(
     client: Client,
     messages: str | list[Json],
-    model: str = stage.AUTO_MODEL,
+    model: str = plugin.AUTO_MODEL,
     **body: Any,
 ) -> str:
     """The text that an API client gets."""
@@ -823,9 +829,9 @@ def completed(
     return content
 
 
-def pictures(client: Client, answer: Answer | str) -> list[stage.Picture]:
+def pictures(client: Client, answer: Answer | str) -> list[Picture]:
     text = answer if isinstance(answer, str) else answer.content
-    return [stage.fetch_picture(client, link) for link in picture_links(text)]
+    return [fetch_picture(client, link) for link in picture_links(text)]
 
 
 def notes_of(answer: Answer | str) -> list[str]:
@@ -840,7 +846,7 @@ def assert_good(answer: Answer) -> None:
     assert answer.statuses[-1]["done"] is True
 
 
-def assert_not_taken(on: Place, answer: Answer | str) -> None:
+def assert_not_taken(on: WatchedHost, answer: Answer | str) -> None:
     """A picture was made without the one that is not theirs, and a note says so."""
     assert len(pictures(on.second_user, answer)) == 1
     assert received(on) == []

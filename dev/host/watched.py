@@ -1,7 +1,7 @@
 """A host of any version with the plugin on it, three people, and a watch on pip.
 
-    with open_place(Kind("0.6.5"), google) as place:
-        print(place.user.complete(stage.AUTO_MODEL, "a red fox"))
+    with watched_host(HostKind("0.6.5"), google) as place:
+        print(place.user.complete(plugin.AUTO_MODEL, "a red fox"))
 
 The host may install what a plugin asks for: nothing keeps it from trying, but it has no
 network to do it with, and whatever it starts is written down.
@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from dev import stage
-from dev.hosts import HOST_VERSION, LOOPBACK, VERSIONS, Host, ensure_host, newest_python
-from dev.manifest import PRODUCT, build
-from dev.standin import DEFAULT_KEY, StandInProcess
-from dev.webui import Client, Json
+from dev.host import people, plugin
+from dev.host.client import Client, Json
+from dev.host.install import HOST_VERSION, VERSIONS, ensure_host, newest_python
+from dev.host.ports import LOOPBACK
+from dev.host.server import Host
+from dev.standin import StandInProcess
 
 # Every Python reads it when it starts; its audit sees every program that is started.
 SITE_CUSTOMIZE = """\
@@ -54,7 +55,7 @@ ALONE = {
 }
 
 
-class Kind(NamedTuple):
+class HostKind(NamedTuple):
     """A version of the host, and the Python it runs on, if not on this one."""
 
     version: str
@@ -69,10 +70,10 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class WatchedHost:
     """A running host with the plugin on it, its people, and Google beside it."""
 
-    kind: Kind
+    kind: HostKind
     host: Host
     google: StandInProcess
     admin: Client
@@ -104,15 +105,15 @@ class Place:
         return [json.loads(line) for line in self.started.read_text().splitlines()]
 
 
-def kinds() -> list[Kind]:
+def supported_kinds() -> list[HostKind]:
     """The hosts that the plugin is tested on, oldest first."""
     newest = newest_python()
-    also = [Kind(HOST_VERSION, newest)] if newest else []
-    return [*map(Kind, VERSIONS), *also]
+    also = [HostKind(HOST_VERSION, newest)] if newest else []
+    return [*map(HostKind, VERSIONS), *also]
 
 
 @contextmanager
-def open_place(kind: Kind, google: StandInProcess) -> Iterator[Place]:
+def watched_host(kind: HostKind, google: StandInProcess) -> Iterator[WatchedHost]:
     """Start a host, put the plugin on it, and let three people sign up."""
     folder = kind.ensure()
     before = packages(folder)
@@ -122,12 +123,11 @@ def open_place(kind: Kind, google: StandInProcess) -> Iterator[Place]:
         (Path(watched) / "sitecustomize.py").write_text(hook)
         env = {**ALONE, "PYTHONPATH": watched}
         with Host(kind.version, python=kind.python, env=env) as host:
-            admin = Client.sign_up(host.url, stage.ADMIN)
-            export = build(PRODUCT.read_text())
-            models = stage.install_plugin(admin, export, DEFAULT_KEY, google.url)
-            user = admin.create_user(stage.USER)
-            second = admin.create_user(stage.SECOND_USER)
-            yield Place(
+            admin = Client.sign_up(host.url, people.ADMIN)
+            models = plugin.install(admin, google.url)
+            user = admin.create_user(people.USER)
+            second = admin.create_user(people.SECOND_USER)
+            yield WatchedHost(
                 kind, host, google, admin, user, second, models, folder, before, started
             )
 

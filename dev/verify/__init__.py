@@ -3,7 +3,7 @@
 Needs a GEMINI_API_KEY. What costs nothing comes first; before anything that costs, the
 estimate is shown and a yes awaited. The answers go into a file without the key, from
 which `dev/standin` can be made to agree. The table of what is asked is in
-`dev/facts.py`.
+`dev/verify/facts.py`.
 
 Exit codes: 0, all that was tried held; 1, something did not, or stayed open; 2, there
 is no key.
@@ -26,8 +26,8 @@ from dev import environment
 from dev.console import Failure, say
 
 if TYPE_CHECKING:
-    from dev.asking import Google
-    from dev.facts import Fact, Finding
+    from dev.verify.facts import Fact, Finding
+    from dev.verify.google import Google
 
 KEY = "GEMINI_API_KEY"
 OUT = environment.ROOT / "verify-answers.json"
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     environment.enter(["verify", *arguments])
     import gemini_image_pipe as gip  # needs what .venv has
-    from dev.asking import Google
+    from dev.verify.google import Google
 
     try:
         google = Google(gip.api_base_url(options.base_url), key)
@@ -85,7 +85,7 @@ class Verification:
     def __init__(
         self, google: Google, out: Path, table: Iterable[Fact] | None = None
     ) -> None:
-        from dev import facts  # needs what .venv has
+        from dev.verify import facts  # needs what .venv has
 
         self._words = facts
         self._google = google

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from dev.hosts import VERSIONS
+from dev.environment import ROOT
+from dev.host.install import VERSIONS
 
-ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "docs" / "versions.json"
 PAGE = ROOT / "README.md"
 START, END = "<!-- versions -->", "<!-- /versions -->"

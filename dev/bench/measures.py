@@ -1,6 +1,6 @@
 """The measures that need no host, each in a fresh process of its own.
 
-``python -m dev.bench.inside MEASURE URL OPTIONS`` prints one JSON object. Only what the
+``python -m dev.bench.measures MEASURE URL OPTIONS`` prints one JSON object. Only what the
 plugin asks of a host is imitated: a storage that writes each picture into a file.
 """
 

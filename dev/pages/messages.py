@@ -9,12 +9,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from dev.console import Failure
+from dev.environment import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "messages.md"
 
 # How the page shows what the product fills in.
@@ -154,7 +153,7 @@ def _readable(sentence: str) -> str:
 
     def words(match: re.Match[str]) -> str:
         if match[1] not in PLACEHOLDERS:
-            raise Failure(f"dev/messages.py has no words for {match[0]}.")
+            raise Failure(f"dev/pages/messages.py has no words for {match[0]}.")
         return PLACEHOLDERS[match[1]]
 
     # In the chat a model's name is code already; here it is not yet a name.

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dev.environment import ROOT
 
 if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts, Option
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "README.md"
 START, END = "<!-- options -->", "<!-- /options -->"
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
-from dev import choices, environment, messages, versions
+from dev import environment
 from dev.console import Failure, say
+from dev.environment import ROOT
+from dev.pages import messages, options_table, versions_table
 
-ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ROOT / "gemini_image_pipe.py"
 MANIFEST = ROOT / "manifest.json"
 # The expression with which hosts read the front matter (utils/plugin.py).
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     written = {
         MANIFEST: refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
-        choices.PAGE: any([choices.refresh(), versions.refresh()]),
+        options_table.PAGE: any([options_table.refresh(), versions_table.refresh()]),
     }
     for path, is_new in written.items():
         say(f"{path.relative_to(ROOT)} {'written' if is_new else 'was up to date'}.")

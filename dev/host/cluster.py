@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from dev import stage
 from dev.console import Failure
-from dev.hosts import Host
-from dev.services import ObjectStore, PostgreSQL, Redis
-from dev.webui import Client
+from dev.host import plugin
+from dev.host.client import Client
+from dev.host.server import Host
+from dev.host.services import ObjectStore, PostgreSQL, Redis
 
 # A function of the host's that tells which process answers.
 WHICH = "which"
@@ -111,7 +111,7 @@ class Seat:
 
 def install_which(admin: Client) -> None:
     """Put the function on the hosts that seats need."""
-    for model in stage.add_function(admin, WHICH, WHICH_SOURCE):
+    for model in plugin.add_function(admin, WHICH, WHICH_SOURCE):
         admin.grant_to_all(model)
 
 

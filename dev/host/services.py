@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from dev import debian
 from dev.console import Failure
-from dev.hosts import LOOPBACK, free_port
-from dev.processes import Guard, signal_group
+from dev.host import debian
+from dev.host.ports import LOOPBACK, free_port
+from dev.host.processes import Guard, signal_group
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev import debian, environment
+from dev import environment
+from dev.host import debian
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
 
-    from dev.webui import Client
+    from dev.host.client import Client
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

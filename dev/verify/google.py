@@ -1,6 +1,6 @@
 """Questions to Google's API as ``python3 dev verify`` asks them, and what they cost.
 
-Nothing here judges an answer; `dev/facts.py` does. Whatever comes back, however odd,
+Nothing here judges an answer; `dev/verify/facts.py` does. Whatever comes back, however odd,
 becomes a `Reply`; no exception of the network leaves this module.
 """
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from PIL import Image
 
 import gemini_image_pipe as gip
-from dev.asking import PROMPT, Google, Reply, picture_data, price_of, shortened
+from dev.verify.google import PROMPT, Google, Reply, picture_data, price_of, shortened
 
 HELD = "✔"
 FAILED = "✘"

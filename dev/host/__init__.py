@@ -1,0 +1,1 @@
+"""Real Open WebUI hosts: installed, started, driven, and what they share."""
