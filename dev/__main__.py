@@ -33,7 +33,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "play": Command("try the plugin in a real Open WebUI", "dev.play"),
     "test": Command("run every check; `test fast`: without a host", "dev.testing"),
-    "manifest": Command("write manifest.json and the generated tables", "dev.pages.manifest"),
+    "manifest": Command(
+        "write manifest.json and the generated tables", "dev.pages.manifest"
+    ),
     "bench": Command("measure the plugin against plain requests", "dev.bench"),
     "verify": Command("ask Google what no document settles", "dev.verify"),
 }

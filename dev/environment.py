@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,20 +40,39 @@ def ensure_tools() -> None:
         stamp = Stamp(VENV, *(path.read_text() for path in REQUIREMENTS))
         if stamp.is_current():
             return
-        make_venv(VENV, "the tools")
+        make_environment(VENV, "the tools")
         with step("installing the tools into .venv"):
             install(VENV, [f"--requirement={path}" for path in REQUIREMENTS])
         stamp.write()
 
 
-def make_venv(folder: Path, title: str) -> None:
-    """A fresh virtual environment at ``folder`` with uv in it, if uv can be had."""
-    _require_python()
+def make_environment(folder: Path, title: str) -> None:
+    """A fresh virtual environment at ``folder``: with uv, or else with Python's venv.
+
+    uv is a wish: it turns minutes into seconds, but venv and pip do the same work.
+    The first environment, ``.venv``, gets a uv of its own where none is on the path,
+    and all later ones are made with that.
+    """
+    _require_version()
     shutil.rmtree(folder, ignore_errors=True)
+    uv = find_uv()
+    if uv is None and folder == VENV and _bring_uv(folder):
+        return
+    if uv is None:
+        make_venv(folder, title)
+        return
     with step(f"making a virtual environment for {title}"):
-        run([sys.executable, "-m", "venv", str(folder)], "could not be made")
-        # uv is a wish: it turns minutes into seconds, but pip does the same work.
-        subprocess.run(_pip(folder, "install", "--quiet", "uv"), capture_output=True)
+        # Seeded with pip, for hosts install with it what a function asks for.
+        command = [uv, "venv", "--quiet", "--seed", "--python", sys.executable]
+        run([*command, str(folder)], "could not be made", _environment())
+
+
+def make_venv(folder: Path, title: str) -> None:
+    """A virtual environment with pip in it, as Python itself makes it: slowly."""
+    _require_venv()
+    with step(f"making a virtual environment for {title}, without uv"):
+        command = [sys.executable, "-m", "venv", "--clear", str(folder)]
+        run(command, "could not be made")
 
 
 def install(folder: Path, arguments: Sequence[str], overrides: str = "") -> None:
@@ -61,22 +81,23 @@ def install(folder: Path, arguments: Sequence[str], overrides: str = "") -> None
     ``overrides`` are requirement lines that replace what packages ask for. pip has no
     such thing and installs what was asked for, which is slower and larger but works.
     """
-    environment = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
-    if not has_uv(folder):
-        run(_pip(folder, "install", "--quiet", *arguments), "failed", environment)
+    uv = find_uv()
+    if not uv:
+        pip = [str(python_of(folder)), "-m", "pip", "install", "--quiet"]
+        run([*pip, *arguments], "failed", _environment())
         return
-    command = [str(python_of(folder)), "-m", "uv", "pip", "install", "--quiet"]
-    command += ["--python", str(python_of(folder))]
+    command = [uv, "pip", "install", "--quiet", "--python", str(python_of(folder))]
     if overrides:
         override_file = folder / "overrides.txt"
         override_file.write_text(overrides)
         command += ["--override", str(override_file)]
-    run([*command, *arguments], "failed", environment)
+    run([*command, *arguments], "failed", _environment())
 
 
-def has_uv(folder: Path) -> bool:
-    """Whether the environment ``folder`` has uv."""
-    return (folder / "bin" / "uv").exists()
+def find_uv() -> str | None:
+    """The program uv: that of ``.venv``, or one on the path."""
+    own = VENV / "bin" / "uv"
+    return str(own) if own.exists() else shutil.which("uv")
 
 
 def python_of(folder: Path) -> Path:
@@ -128,21 +149,57 @@ class Stamp:
         self._path.write_text(self._digest)
 
 
-def _pip(folder: Path, *arguments: str) -> list[str]:
-    return [str(python_of(folder)), "-m", "pip", *arguments]
+def _bring_uv(folder: Path) -> bool:
+    """Make ``folder`` an environment with uv and no pip; whether that was possible.
+
+    Putting pip into an environment takes longer than all the rest. Python has it as a
+    wheel, and can run it from there.
+    """
+    wheel = _pip_wheel()
+    if wheel is None:
+        return False
+    make = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    pip = [str(python_of(folder)), f"{wheel}/pip", "--disable-pip-version-check"]
+    with step("making a virtual environment for the tools, with uv in it"):
+        for command in (make, [*pip, "install", "--quiet", "uv"]):
+            done = subprocess.run(command, capture_output=True, env=_environment())
+            if done.returncode:
+                return False
+    return find_uv() is not None
 
 
-def _require_python() -> None:
+def _pip_wheel() -> Path | None:
+    """The file with which Python's ensurepip installs pip."""
+    try:
+        import ensurepip
+    except ImportError:
+        return None
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    system = Path(sysconfig.get_config_var("WHEEL_PKG_DIR") or bundled)  # as Debian has
+    found = [*bundled.glob("pip-*.whl"), *system.glob("pip-*.whl")]
+    return found[0] if found else None
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would lead an installer into another environment."""
+    return {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+
+
+def _require_version() -> None:
     version = sys.version_info
     if version < OLDEST_PYTHON:
         raise Failure(
             f"This is Python {version.major}.{version.minor}; "
             f"Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later is needed."
         )
+
+
+def _require_venv() -> None:
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
+        version = sys.version_info
         raise Failure(
             "This Python cannot make virtual environments. On Debian and Ubuntu: "
             f"apt-get install python{version.major}.{version.minor}-venv"

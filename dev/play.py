@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dev import environment
 from dev.console import Failure, say, step
@@ -20,6 +20,9 @@ from dev.host.install import HOST_VERSION
 from dev.host.ports import is_port_free
 from dev.host.server import Host
 from dev.pages import manifest
+
+if TYPE_CHECKING:
+    from dev.host.pictures import Picture
 
 DEFAULT_PORT = 8085
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -32,6 +35,15 @@ class Google(NamedTuple):
     key: str
     base_url: str
     description: str
+
+
+class FirstPicture(NamedTuple):
+    """What came of the first message, and with how many models to choose from."""
+
+    models: int
+    chat_id: str
+    answer: str
+    picture: Picture
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,10 +61,13 @@ def main(arguments: Sequence[str]) -> int:
     with ExitStack() as stack:
         google = _google(options, stack)
         host = stack.enter_context(Host(options.version, port=options.port))
-        say(_set_the_stage(host, google))
-        if not options.once:
-            say("\nCtrl-C ends everything that was started.")
-            host.wait()
+        first = _first_picture(host, google)
+        if options.once:
+            say(_what_came(first))
+            return 0
+        say(_where_to_go(host, google, first))
+        say("\nCtrl-C ends everything that was started.")
+        host.wait()
     return 0
 
 
@@ -99,8 +114,8 @@ def _google(options: argparse.Namespace, stack: ExitStack) -> Google:
     )
 
 
-def _set_the_stage(host: Host, google: Google) -> str:
-    """Do what administrator and user do; return the description of the result."""
+def _first_picture(host: Host, google: Google) -> FirstPicture:
+    """Do what administrator and user do, up to a picture in a chat."""
     from dev.host import people, plugin  # needs what .venv has
     from dev.host.client import Client
     from dev.host.pictures import pictures_of
@@ -119,13 +134,25 @@ def _set_the_stage(host: Host, google: Google) -> str:
     if not pictures:
         text = answer.error or answer.content or host.log_tail()
         raise Failure(f"No picture came. The chat says:\n\n{text}")
+    return FirstPicture(len(models), chat.id, answer.content, pictures[0])
+
+
+def _what_came(first: FirstPicture) -> str:
+    """The answer itself, when the host is about to end."""
+    return f"\nThe chat says:\n\n{first.answer}\n\nThe picture is {first.picture}."
+
+
+def _where_to_go(host: Host, google: Google, first: FirstPicture) -> str:
+    """Addresses and logins, while the host runs."""
+    from dev.host import people, plugin
+
     return f"""
-Open WebUI {host.version} is ready, with the plugin and {len(models)} image models.
+Open WebUI {host.version} is ready, with the plugin and {first.models} image models.
 
   Open            {host.url}/?models={plugin.AUTO_MODEL}
   User            {people.USER.email}, password: {people.USER.password}
   Administrator   {people.ADMIN.email}, password: {people.ADMIN.password}
-  First chat      {host.url}/c/{chat.id}
-  Its picture     {pictures[0].link} ({pictures[0]})
+  First chat      {host.url}/c/{first.chat_id}
+  Its picture     {first.picture.link} ({first.picture})
   Settings        {host.url}/admin/functions (as administrator)
   Pictures from   {google.description}"""

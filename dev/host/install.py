@@ -84,7 +84,7 @@ def _ensure(folder: Path, version: str) -> Path:
         if stamp.is_current():
             return folder
         _require_python()
-        environment.make_venv(folder, f"Open WebUI {version}")
+        environment.make_environment(folder, f"Open WebUI {version}")
         with step(f"installing Open WebUI {version} into .hosts/{folder.name}"):
             wanted = f"open-webui{extras}=={version}"
             environment.install(folder, [wanted], overrides)
