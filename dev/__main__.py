@@ -32,7 +32,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "play": Command("try the plugin in a real Open WebUI", "dev.play"),
-    "test": Command("run every check; `test fast`: without a host", "dev.testing"),
+    "test": Command("run the checks; `test all`: every one", "dev.testing"),
     "manifest": Command(
         "write manifest.json and the generated tables", "dev.pages.manifest"
     ),

@@ -16,6 +16,7 @@ from dev.host import people, plugin
 from dev.host.client import Chat, Client, Json
 from dev.host.server import Host
 from dev.standin import DEFAULT_KEY
+from dev.waiting import wait_until
 
 # Answers "start" and "stop" to a measurement of the loop it runs on, "load" by loading
 # the plugin once more, and everything else with a sentence.
@@ -54,6 +55,8 @@ SENTENCE = "Here it is."
 PROBE_ID = "probe_of_the_event_loop"[: len(plugin.AUTO_MODEL)]
 FLOOR_ID = "floor"
 MODEL = "gemini-nano-banana-2.1"
+# So many looks at a row in turn find the same when nothing more is written to it.
+SAME_SIZES = 10
 # The shortest pipe that does the work: plain requests on threads of its own.
 FLOOR = '''"""
 title: Floor
@@ -169,9 +172,27 @@ def row_growth(database: Path, chat: Chat, prompt: str, **body: Any) -> int:
     sizes = []
     for _ in range(2):
         assert not chat.ask(prompt, **body).error
-        time.sleep(0.5)  # the host writes on after it has said that it is done
-        with closing(sqlite3.connect(database)) as connection:
-            query = "select * from chat where id = ?"
-            [row] = connection.execute(query, [chat.id]).fetchall()
-        sizes.append(sum(len(str(cell).encode()) for cell in row if cell is not None))
+        sizes.append(_settled_size(database, chat.id))
     return sizes[1] - sizes[0]
+
+
+def _settled_size(database: Path, chat_id: str) -> int:
+    """The bytes of a chat's row, once the host writes no more to it.
+
+    It writes on after it has said that an answer is done.
+    """
+    sizes = [0]
+
+    def is_settled() -> bool:
+        sizes.append(_size(database, chat_id))
+        return len(sizes) > SAME_SIZES and len(set(sizes[-SAME_SIZES:])) == 1
+
+    wait_until(is_settled, "the last of the chat's row")
+    return sizes[-1]
+
+
+def _size(database: Path, chat_id: str) -> int:
+    with closing(sqlite3.connect(database)) as connection:
+        query = "select * from chat where id = ?"
+        [row] = connection.execute(query, [chat_id]).fetchall()
+    return sum(len(str(cell).encode()) for cell in row if cell is not None)

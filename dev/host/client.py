@@ -15,17 +15,17 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
 from dev.console import Failure
+from dev.waiting import wait_until
 
 Json = dict[str, Any]
-T = TypeVar("T")
 
 # From here on the server opens a chat and its turns itself ("parent_id" in the
 # request); before, the page saved the chat first.
@@ -41,7 +41,6 @@ PAGES_NAME_THE_QUESTION = (0, 6, 43)
 DRAWINGS_ARE_DOCUMENTS = (0, 11)
 EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 TIMEOUT_S = 120
-POLL_S = 0.1
 PICTURE_LINK = re.compile(r"!\[[^\]]*\]\((\S*?/api/v1/files/[^/\s)]+/content[^\s)]*)\)")
 
 
@@ -388,7 +387,7 @@ class Chat:
             answer = self.answer(message_id)
             return answer if answer.is_done or not is_running else None
 
-        return wait_for(finished, f"the answer in chat {self.id}", timeout_s)
+        return wait_until(finished, f"the answer in chat {self.id}", timeout_s)
 
     def answer(self, message_id: str) -> Answer:
         """The answer as far as it is saved."""
@@ -482,16 +481,16 @@ def text_of(events: Iterable[Json | str]) -> str:
     return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
-def wait_for(probe: Callable[[], T | None], what: str, timeout_s: float) -> T:
-    """Call ``probe`` until it returns something; complain after ``timeout_s``."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        found = probe()
-        if found is not None:
-            return found
-        if time.monotonic() > deadline:
-            raise Failure(f"{what} did not come within {timeout_s:.0f} s.")
-        time.sleep(POLL_S)
+def content_of(completion: Json) -> str:
+    """The text of what ``Client.complete`` returns."""
+    content: str = completion["choices"][0]["message"]["content"]
+    return content
+
+
+def notes_of(answer: Answer | str) -> list[str]:
+    """The plugin's own sentences in an answer: notes and failures."""
+    text = answer if isinstance(answer, str) else answer.content
+    return [line for line in text.splitlines() if line.startswith("> ")]
 
 
 def _output_text(output: Sequence[Json]) -> str:

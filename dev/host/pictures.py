@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 
 from dev.console import Failure
-from dev.host.client import Answer, Client
+from dev.host.client import Answer, Client, picture_links
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,19 @@ class Picture:
     width: int
     height: int
 
+    @property
+    def digest(self) -> str:
+        """What the stand-in's records tell of it."""
+        return digest(self.data)
+
     def __str__(self) -> str:
         return f"{self.format}, {self.width} × {self.height}"
 
 
-def pictures_of(client: Client, answer: Answer) -> list[Picture]:
+def pictures_of(client: Client, answer: Answer | str) -> list[Picture]:
     """Fetch an answer's pictures as that user; complain if one is not a picture."""
-    return [fetch_picture(client, link) for link in answer.picture_links]
+    text = answer if isinstance(answer, str) else answer.content
+    return [fetch_picture(client, link) for link in picture_links(text)]
 
 
 def fetch_picture(client: Client, link: str) -> Picture:
@@ -42,3 +50,15 @@ def fetch_picture(client: Client, link: str) -> Picture:
             return Picture(response.url, response.content, kind, *image.size)
     except OSError as error:
         raise Failure(f"{link} is not a picture: {error}.") from None
+
+
+def drawn(form: str, colour: str = "orange", **options: Any) -> bytes:
+    """The file of a small picture, such as a user has."""
+    out = io.BytesIO()
+    Image.new("RGB", (48, 32), colour).save(out, form, **options)
+    return out.getvalue()
+
+
+def digest(data: bytes) -> str:
+    """What the stand-in's records tell of a picture instead of its bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from dev.console import Failure, step
 from dev.host.install import HOST_VERSION, ensure_host
 from dev.host.ports import LOOPBACK, free_port
 from dev.host.processes import Guard, signal_group
+from dev.waiting import wait_until
 
 # Keeps a host on this machine and quiet; names that a version lacks do no harm.
 SETTINGS = {
@@ -149,8 +149,11 @@ class Host:
         code = self._process.wait()
         raise Failure(self._complaint(f"ended with exit code {code}"))
 
-    def stop(self, hard: bool = False) -> None:
-        """End the host and whatever it started; ``hard`` is a crash (SIGKILL)."""
+    def stop(self, hard: bool = False, patience_s: float = STOP_PATIENCE_S) -> None:
+        """End the host and whatever it started; ``hard`` is a crash (SIGKILL).
+
+        What has not ended by itself after ``patience_s`` is killed.
+        """
         process, self._process = self._process, None
         if process is None:
             return
@@ -158,7 +161,7 @@ class Host:
             signal_group(process, signal.SIGINT)
             # It may wait for open connections; nobody needs them any more.
             with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_PATIENCE_S)
+                process.wait(patience_s)
         signal_group(process, signal.SIGKILL)
         process.wait()
         if self._guard is not None:
@@ -179,16 +182,20 @@ class Host:
         return {**inherited, **SETTINGS, **own, **self._extra_env}
 
     def _wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + START_DEADLINE_S
-        while time.monotonic() < deadline:
-            assert self._process is not None
-            code = self._process.poll()
-            if code is not None:
-                raise Failure(self._complaint(f"ended with exit code {code}"))
-            if self._is_healthy():
-                return
-            time.sleep(0.1)
-        raise Failure(self._complaint(f"was not up after {START_DEADLINE_S:.0f} s"))
+        process = self._process
+        assert process is not None
+
+        def is_up_or_over() -> bool:
+            return process.poll() is not None or self._is_healthy()
+
+        try:
+            wait_until(is_up_or_over, "/health", START_DEADLINE_S)
+        except Failure:
+            complaint = f"was not up after {START_DEADLINE_S:.0f} s"
+            raise Failure(self._complaint(complaint)) from None
+        code = process.poll()
+        if code is not None:
+            raise Failure(self._complaint(f"ended with exit code {code}"))
 
     def _is_healthy(self) -> bool:
         try:

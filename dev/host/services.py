@@ -15,8 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -24,6 +23,7 @@ from dev.console import Failure
 from dev.host import debian
 from dev.host.ports import LOOPBACK, free_port
 from dev.host.processes import Guard, signal_group
+from dev.waiting import wait_until
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
@@ -33,7 +33,6 @@ POSTGRESQL_PROGRAMS = "/usr/lib/postgresql/*/bin"
 REDIS_PROGRAMS = Path("/usr/bin")
 # PostgreSQL refuses to run as root; Debian's package makes this user for it.
 POSTGRESQL_USER = "postgres"
-START_DEADLINE_S = 30.0
 STOP_PATIENCE_S = 5.0
 LOG_TAIL_LINES = 20
 
@@ -117,9 +116,11 @@ class _Server:
             )
         self._guard = Guard(self._process.pid, self.end_signal)
         try:
-            _wait_until(self.is_up, lambda: self._complaint(log_file))
-        except BaseException:
+            wait_until(self.is_up, self.name)
+        except BaseException as error:
             self._stop()
+            if isinstance(error, Failure):
+                raise Failure(self._complaint(log_file)) from None
             raise
 
     def _complaint(self, log_file: Path) -> str:
@@ -258,11 +259,3 @@ class ObjectStore:
         if self._server is not None:
             self._server.stop()
             self._server = None
-
-
-def _wait_until(is_up: Callable[[], bool], complaint: Callable[[], str]) -> None:
-    deadline = time.monotonic() + START_DEADLINE_S
-    while not is_up():
-        if time.monotonic() > deadline:
-            raise Failure(complaint())
-        time.sleep(0.05)

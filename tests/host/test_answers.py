@@ -1,7 +1,6 @@
 """On a real host: what a picture's way through Open WebUI must leave behind."""
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -10,25 +9,14 @@ from typing import Any
 import pytest
 
 from dev.host import plugin
-from dev.host.client import Client, Json, picture_links, text_of, wait_for
-from dev.host.pictures import fetch_picture, pictures_of
+from dev.host.client import Client, Json, content_of, picture_links, text_of
+from dev.host.pictures import digest, fetch_picture, pictures_of
+from dev.host.traffic import drawings, sent
 from dev.pages.manifest import PRODUCT
 from dev.standin import StandInProcess
+from dev.waiting import wait_until
 
 IMAGEN = f"{plugin.FUNCTION_ID}.imagen-3.0-generate-002"
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def generated(google: StandInProcess) -> list[str]:
-    return [r["model"] for r in google.requests() if r["method"] == "POST"]
-
-
-def content_of(answer: Json) -> str:
-    content: str = answer["choices"][0]["message"]["content"]
-    return content
 
 
 def test_the_list_shows_current_models_then_retired_ones(
@@ -65,7 +53,7 @@ def test_the_model_that_began_it_all_answers(
 ) -> None:
     answer = user.new_chat(IMAGEN).ask("a red fox")
     assert len(pictures_of(user, answer)) == 1
-    assert generated(google) == ["gemini-nano-banana-2.1"]
+    assert [r["model"] for r in drawings(google)] == ["gemini-nano-banana-2.1"]
     sentence = answer.content.strip().splitlines()[-1]
     assert "`imagen-3.0-generate-002`" in sentence
     assert "`gemini-nano-banana-2.1`" in sentence
@@ -82,7 +70,7 @@ def test_the_stored_file_is_the_picture_that_google_sent(
     [link] = picture_links(content)
     assert link.startswith(user.url)
     picture = fetch_picture(user, link)
-    assert [digest(picture.data)] == [i["sha256"] for i in google.sent_images()]
+    assert [picture.digest] == sent(google)
     assert picture.format == "JPEG"
     assert user.fetch(link).headers["content-type"] == "image/jpeg"
 
@@ -143,7 +131,7 @@ def test_background_tasks_are_answered_without_google(
     }
     answer = admin.post(f"/api/v1/tasks/{path}/completions", form)
     assert key in json.loads(content_of(answer))
-    assert generated(google) == []
+    assert drawings(google) == []
 
 
 def test_the_title_of_a_chat_is_the_user_s_own_words(
@@ -153,12 +141,12 @@ def test_the_title_of_a_chat_is_the_user_s_own_words(
     chat = user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox in the snow", background_tasks=tasks)
 
-    def titled() -> bool | None:
+    def titled() -> bool:
         title = user.get(f"/api/v1/chats/{chat.id}")["title"]
-        return title == "a red fox in the snow" or None
+        return bool(title == "a red fox in the snow")
 
-    wait_for(titled, "the title", 15)
-    assert len(generated(google)) == 1
+    wait_until(titled, "the title")
+    assert len(drawings(google)) == 1
 
 
 @pytest.fixture
@@ -182,8 +170,7 @@ def test_a_picture_that_cannot_be_stored_is_shown_all_the_same(
     content = content_of(answer)
     found = re.search(r"\(data:image/(?:jpeg|png);base64,([A-Za-z0-9+/=]+)\)", content)
     assert found
-    sent = [image["sha256"] for image in google.sent_images()]
-    assert [digest(base64.b64decode(found[1]))] == sent
+    assert [digest(base64.b64decode(found[1]))] == sent(google)
     assert "could not store" in content.splitlines()[-1]
 
 

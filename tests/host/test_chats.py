@@ -4,32 +4,29 @@ What Google gets is compared byte by byte with what was attached and what it sen
 """
 
 import base64
-import hashlib
-import io
-import threading
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from dev.host import people, plugin
 from dev.host.browser import ChatPage
+from dev.host.channel import Channel, open_channel
 from dev.host.client import (
     EVERYBODY,
-    Answer,
     Client,
     Json,
     UploadedFile,
+    content_of,
+    notes_of,
     picture_links,
     text_of,
-    wait_for,
 )
-from dev.host.pictures import fetch_picture, pictures_of
-from dev.host.ports import LOOPBACK
+from dev.host.pictures import digest, drawn, fetch_picture, pictures_of
 from dev.host.server import Host
+from dev.host.traffic import drawings, received, sent, texts
+from dev.host.website import open_website
 from dev.standin import StandInProcess
 from dev.standin.pictures import make_picture
 
@@ -38,17 +35,6 @@ NANO_BANANA_2 = f"{plugin.FUNCTION_ID}.gemini-3.1-flash-image"
 SAID = "Here is the picture you asked for."  # by the stand-in
 NOT_YOURS = "it has been deleted, or is not yours to use"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def drawn(form: str, colour: str = "orange", **options: Any) -> bytes:
-    """A small picture's file."""
-    out = io.BytesIO()
-    Image.new("RGB", (48, 32), colour).save(out, form, **options)
-    return out.getvalue()
 
 
 def as_data_uri(data: bytes, mime: str) -> str:
@@ -60,41 +46,9 @@ def upload(user: Client, name: str, form: str, colour: str = "orange") -> Upload
     return user.upload(name, f"image/{form.lower()}", data)
 
 
-def asked(google: StandInProcess) -> list[Json]:
-    """The requests for pictures that Google answered."""
-    posts = [r for r in google.requests() if r["method"] == "POST"]
-    return [request for request in posts if request["status"] == 200]
-
-
-def received(google: StandInProcess) -> list[str]:
-    """The digests of the pictures in the last request."""
-    return [image["sha256"] for image in asked(google)[-1]["images"]]
-
-
-def sent(google: StandInProcess) -> list[str]:
-    """The digests of the pictures that Google has made."""
-    return [image["sha256"] for image in google.sent_images()]
-
-
-def texts(google: StandInProcess) -> list[str]:
-    """The words in the last request, the turns' in their order."""
-    found: list[str] = asked(google)[-1]["texts"]
-    return found
-
-
 def instruction(google: StandInProcess) -> str:
-    parts = (asked(google)[-1]["body"].get("systemInstruction") or {}).get("parts")
+    parts = (drawings(google)[-1]["body"].get("systemInstruction") or {}).get("parts")
     return "".join(part["text"] for part in parts or [])
-
-
-def content_of(answer: Json) -> str:
-    content: str = answer["choices"][0]["message"]["content"]
-    return content
-
-
-def notes_of(answer: Answer | str) -> list[str]:
-    text = answer if isinstance(answer, str) else answer.content
-    return [line for line in text.splitlines() if line.startswith("> ")]
 
 
 def file_id(link: str) -> str:
@@ -124,7 +78,7 @@ def test_three_turns_carry_the_pictures_and_the_words_as_typed(
     assert instruction(google) == ""
     assert notes_of(answer) == []
     [picture] = pictures_of(user, answer)
-    assert digest(picture.data) == sent(google)[-1]
+    assert picture.digest == sent(google)[-1]
 
 
 def test_the_plugin_s_own_sentences_do_not_come_back(
@@ -154,7 +108,7 @@ def test_another_model_goes_on_after_a_restart(
         chat = admin.open_chat(chat.id, NANO_BANANA_2)
         answer = chat.ask("make it blue")
         assert len(pictures_of(admin, answer)) == 1
-    assert asked(google_process)[-1]["model"] == "gemini-3.1-flash-image"
+    assert drawings(google_process)[-1]["model"] == "gemini-3.1-flash-image"
     assert received(google_process) == [digest(dog.data), *sent(google_process)[:1]]
     assert texts(google_process) == ["a red fox beside this dog", SAID, "make it blue"]
 
@@ -189,7 +143,7 @@ def test_attached_pictures_arrive_as_they_are_and_in_order(
     answer = chat.ask(prompt, [dog, sofa, room])
     attached = [digest(file.data) for file in (dog, sofa, room)]
     assert received(google) == attached
-    mimes = [image["mime"] for image in asked(google)[-1]["images"]]
+    mimes = [image["mime"] for image in drawings(google)[-1]["images"]]
     assert mimes == ["image/png", "image/jpeg", "image/webp"]
     assert texts(google) == [prompt]
     assert notes_of(answer) == []
@@ -209,7 +163,7 @@ def test_formats_that_google_does_not_read_are_converted(
         for form, colour in zip(forms, colours, strict=True)
     ]
     answer = user.new_chat(plugin.AUTO_MODEL).ask("draw a fox on these", files)
-    images = asked(google)[-1]["images"]
+    images = drawings(google)[-1]["images"]
     assert [image["mime"] for image in images] == ["image/png"] * 4
     # The stand-in decodes each, and the lossless ones show which is which.
     lossless = [digest(drawn("PNG", colour)) for colour in colours[:3]]
@@ -222,7 +176,7 @@ def test_heic_goes_as_it_is(user: Client, google: StandInProcess) -> None:
     data = drawn("AVIF").replace(b"ftypavif", b"ftypheic", 1)
     photo = user.upload("IMG_0001.HEIC", "image/heic", data)
     answer = user.new_chat(plugin.AUTO_MODEL).ask("make it blue", [photo])
-    assert asked(google)[-1]["images"] == [
+    assert drawings(google)[-1]["images"] == [
         {"sha256": digest(data), "size": len(data), "mime": "image/heic"}
     ]
     assert notes_of(answer) == []
@@ -374,28 +328,14 @@ def test_a_deleted_picture_is_a_note(user: Client, google: StandInProcess) -> No
     assert NOT_YOURS in note
 
 
-@pytest.fixture
-def website() -> Iterator[tuple[str, list[str]]]:
-    """The address of a picture elsewhere, and the requests that it has seen."""
-    seen: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append(self.path)
-            self.send_response(404)
-            self.end_headers()
-
-    server = HTTPServer((LOOPBACK, 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{LOOPBACK}:{server.server_port}/fox.png", seen
-    server.shutdown()
-    server.server_close()
+def test_nothing_is_downloaded(user: Client, google: StandInProcess) -> None:
+    with open_website() as website:
+        asks_for(f"{website.url}/fox.png", user, google)
+    assert website.seen == []
 
 
-def test_nothing_is_downloaded(
-    user: Client, google: StandInProcess, website: tuple[str, list[str]]
-) -> None:
-    address, seen = website
+def asks_for(address: str, user: Client, google: StandInProcess) -> None:
+    """Name a picture elsewhere in each of the ways there are."""
     in_text = f"make it blue ![it]({address})"
     # The host downloads what stands in image_url itself, loopback and the like apart.
     in_part = [
@@ -409,7 +349,6 @@ def test_nothing_is_downloaded(
         [note] = notes_of(answer)
         assert "another website" in note
         assert received(google) == []
-    assert seen == []
 
 
 # -- branches, copies, shares --------------------------------------------------------
@@ -614,65 +553,13 @@ def test_a_model_that_refuses_system_prompts_gets_them_in_words(
 # -- channels ------------------------------------------------------------------------
 
 
-class Channel:
-    """A channel whose members ask the plugin's first model."""
-
-    def __init__(self, admin: Client, members: Sequence[Client]) -> None:
-        grants = [
-            {"principal_type": "user", "principal_id": m.user_id, "permission": p}
-            for m in members
-            for p in ("read", "write")
-        ]
-        form = {"name": "painters", "type": None, "access_grants": grants}
-        self.id = admin.post("/api/v1/channels/create", form)["id"]
-        self._path = f"/api/v1/channels/{self.id}/messages"
-        [name] = [model["name"] for model in admin.models(plugin.AUTO_MODEL)]
-        self._mention = f"<@M:{plugin.AUTO_MODEL}|{name}>"
-        self.thread = ""
-
-    def ask(
-        self, member: Client, text: str, pictures: Sequence[UploadedFile] = ()
-    ) -> str:
-        """Mention the model, in the thread if there is one; return its answer."""
-        files = [
-            {
-                "type": "file",
-                "id": file.id,
-                "url": file.id,
-                "name": file.name,
-                "content_type": file.content_type,
-            }
-            for file in pictures
-        ]
-        form = {"content": f"{self._mention} {text}", "data": {"files": files}}
-        parent = {"parent_id": self.thread or None}
-        message = member.post(f"{self._path}/post", {**form, **parent})
-        self.thread = self.thread or message["id"]
-        path = f"{self._path}/{self.thread}/thread"
-
-        def answer() -> str | None:
-            for found in member.get(path):
-                about = found["meta"] or {}
-                is_newer = found["created_at"] > message["created_at"]
-                if is_newer and about.get("model_id") and about.get("done"):
-                    return str(found["content"])
-            return None
-
-        return wait_for(answer, f"the answer to {text!r}", 20)
-
-
 @pytest.fixture
 def channel(
     admin: Client, user: Client, second_user: Client, google: StandInProcess
 ) -> Iterator[Channel]:
     """A channel of two members, on a host that has channels."""
-    path = "/api/v1/auths/admin/config"
-    before = admin.get(path)
-    admin.post(path, {**before, "ENABLE_CHANNELS": True})
-    made = Channel(admin, [user, second_user])
-    yield made
-    admin.request("DELETE", f"/api/v1/channels/{made.id}/delete")
-    admin.post(path, before)
+    with open_channel(admin, [user, second_user]) as opened:
+        yield opened
 
 
 def test_members_of_a_channel_edit_each_other_s_pictures(
@@ -682,7 +569,7 @@ def test_members_of_a_channel_edit_each_other_s_pictures(
     assert texts(google) == ["a red fox"]
     for member in (user, second_user):
         picture = fetch_picture(member, link)
-        assert digest(picture.data) == sent(google)[0]
+        assert picture.digest == sent(google)[0]
     channel.ask(user, "make it blue")
     assert received(google) == sent(google)[:1]
     assert texts(google) == ["make it blue"]
@@ -738,10 +625,10 @@ def test_attach_edit_and_edit_again_at_the_page(
     page.get_by_text("≈ $").nth(1).wait_for()
     assert received(google) == [digest(photo), *sent(google)[:1]]
     assert texts(google) == ["make it blue", SAID, "now put a hat on it"]
-    page.wait_for_timeout(500)  # the page scrolls to the end once more
+    user_page.wait_until_scrolled()
     user_page.screenshot("edit")
 
     page.reload()
     assert user_page.wait_for_pictures(3) == links
-    shown = [digest(fetch_picture(user, link).data) for link in links]
+    shown = [fetch_picture(user, link).digest for link in links]
     assert shown == [digest(photo), *sent(google)]

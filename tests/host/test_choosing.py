@@ -9,20 +9,10 @@ from dev.host import plugin
 from dev.host.browser import ChatPage
 from dev.host.client import EVERYBODY, Client, Json, picture_links, text_of
 from dev.host.pictures import pictures_of
+from dev.host.traffic import config, drawings, received, sent
 from dev.standin import StandInProcess
 
 FOXES = "a red fox in fresh snow"
-
-
-def config(google: StandInProcess) -> Json:
-    """generationConfig of the last request for a picture."""
-    posts = [r for r in google.requests() if r["method"] == "POST"]
-    found: Json = posts[-1]["body"]["generationConfig"]
-    return found
-
-
-def posts(google: StandInProcess) -> list[Json]:
-    return [r for r in google.requests() if r["method"] == "POST"]
 
 
 @pytest.fixture
@@ -65,8 +55,8 @@ def test_a_user_s_settings_and_who_comes_before_whom(
     google.reset()
     answer = chat.ask(f"{FOXES} --ar 21:9 --n 1", aspect_ratio="4:3")
     assert config(google)["imageConfig"]["aspectRatio"] == "21:9"
-    assert posts(google)[-1]["texts"][-1] == FOXES
-    assert len(answer.picture_links) == len(posts(google)) == 1
+    assert drawings(google)[-1]["texts"][-1] == FOXES
+    assert len(answer.picture_links) == len(drawings(google)) == 1
 
 
 def test_several_pictures_come_back_in_the_next_turn(
@@ -75,10 +65,10 @@ def test_several_pictures_come_back_in_the_next_turn(
     chat = user.new_chat(plugin.AUTO_MODEL)
     first = chat.ask(f"{FOXES} --n 3")
     assert len(first.picture_links) == 3 and "|---|---|---|" in first.content
-    made = [image["sha256"] for image in google.sent_images()]
+    made = sent(google)
     chat.ask("make them blue")
-    request = posts(google)[-1]
-    assert sorted(image["sha256"] for image in request["images"]) == sorted(made)
+    request = drawings(google)[-1]
+    assert sorted(received(google)) == sorted(made)
     assert not any("|" in text for text in request["texts"])
 
 
@@ -101,7 +91,7 @@ def test_usage_price_and_citations_are_saved_with_the_message(
     assert "lay out the scene" not in answer.content
     assert "lay out the scene" in str(message)  # as the host's reasoning
     chat.ask("make it blue")
-    assert "lay out the scene" not in str(posts(google)[-1]["body"])
+    assert "lay out the scene" not in str(drawings(google)[-1]["body"])
 
 
 def test_an_api_client_gets_usage_and_sources_in_its_stream(
@@ -122,7 +112,7 @@ def test_a_user_s_own_key(
     valves(REQUIRE_USER_KEY=True)
     chat = user.new_chat(plugin.AUTO_MODEL)
     assert "your own Gemini API key" in chat.ask(FOXES).content
-    assert not posts(google)
+    assert not drawings(google)
     user_valves(GEMINI_API_KEY="stand-in-key-expired")
     assert "You can set another one" in chat.ask(FOXES).content
     user_valves(GEMINI_API_KEY="stand-in-key-second")
@@ -140,7 +130,7 @@ def test_in_a_browser_wide_pictures_stand_side_by_side(
     boxes = [image.bounding_box() for image in user_page.pictures.all()]
     assert len({round(box["y"]) for box in boxes if box}) == 1
     assert all(box and 1.7 < box["width"] / box["height"] < 1.9 for box in boxes)
-    user_page.page.wait_for_timeout(500)
+    user_page.wait_until_scrolled()
     user_page.screenshot("several")
 
 

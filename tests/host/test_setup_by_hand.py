@@ -42,7 +42,7 @@ def test_from_the_import_file_to_a_picture_that_stays(
     [link] = chat.wait_for_pictures()
     page.get_by_text("≈ $").wait_for()
     page.set_viewport_size({"width": 1000, "height": 1250})
-    page.wait_for_timeout(500)  # the page scrolls to the end once more
+    chat.wait_until_scrolled()
     chat.screenshot("chat")
     page.reload()
     assert chat.wait_for_pictures() == [link]

@@ -5,25 +5,31 @@ arrives; Stop reaches it wherever it runs; and when a host dies, it takes nothin
 but the request that it was working on.
 """
 
-import hashlib
 import itertools
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dev.host import plugin
-from dev.host.client import Answer, Client, Json, picture_links, wait_for
+from dev.host.client import Answer, Client, Json, picture_links
 from dev.host.cluster import Cluster, Seat
-from dev.host.pictures import pictures_of
+from dev.host.pictures import digest, drawn, pictures_of
+from dev.host.stopping import when_closed
+from dev.host.traffic import (
+    assert_hung_up,
+    digests_in,
+    drawings,
+    now,
+    received,
+    sent,
+    under_way,
+)
 from dev.standin import StandInProcess
 
 in_a_folder = pytest.mark.parametrize("cluster", ["shared folder"], indirect=True)
 in_s3 = pytest.mark.parametrize("cluster", ["S3"], indirect=True)
 
-# Between the click and the end of the request, across Redis.
-STOPPED_WITHIN_S = 2.0
 # A chat's row with a few turns; a picture alone would have 50,000 characters.
 SMALL = 15_000
 HISTORY_IMAGES = 4
@@ -31,29 +37,10 @@ PRO = f"{plugin.FUNCTION_ID}.gemini-3-pro-image"
 PUBLIC_ADDRESS = "https://pictures.example.org"
 
 
-def drawings(google: StandInProcess) -> list[Json]:
-    """The requests for pictures, oldest first."""
-    return [r for r in google.requests() if r["method"] == "POST"]
-
-
-def digests(images: list[Json]) -> list[str]:
-    return [image["sha256"] for image in images]
-
-
 def stored_digest(client: Client, answer: Answer) -> str:
     """The digest of an answer's only picture, as that user gets it."""
     [picture] = pictures_of(client, answer)
-    return hashlib.sha256(picture.data).hexdigest()
-
-
-def under_way(google: StandInProcess, count: int) -> None:
-    """Wait until so many requests have come, of which the last is not answered."""
-
-    def has_come() -> bool | None:
-        return len(drawings(google)) >= count or None
-
-    wait_for(has_come, f"request number {count}", 15)
-    assert drawings(google)[-1]["finished"] is None
+    return picture.digest
 
 
 # ── Pictures and chats ───────────────────────────────────────────────────────────────
@@ -66,21 +53,22 @@ def test_a_picture_made_at_one_host_is_edited_at_the_other(
     first = at_a.ask("a red fox")
     at_b = user_at_b.open_chat(at_a.id, plugin.AUTO_MODEL)
     second = at_b.ask("make it blue")
-    fox, blue = digests(google.sent_images())
-    assert [digests(r["images"]) for r in drawings(google)] == [[], [fox]]
+    fox, blue = sent(google)
+    assert [digests_in(r) for r in drawings(google)] == [[], [fox]]
     for client in (user, user_at_b):
         assert stored_digest(client, first) == fox
         assert stored_digest(client, second) == blue
 
 
 def test_an_attached_picture_is_there_at_the_other_host(
-    user: Client, user_at_b: Client, google: StandInProcess, photo: bytes
+    user: Client, user_at_b: Client, google: StandInProcess
 ) -> None:
+    photo = drawn("PNG", "brown")
     uploaded = user.upload("dog.png", "image/png", photo)
     answer = user_at_b.new_chat(plugin.AUTO_MODEL).ask("in the snow", [uploaded])
     assert len(answer.picture_links) == 1
-    [sent] = digests(drawings(google)[0]["images"])
-    assert sent == hashlib.sha256(photo).hexdigest()
+    [sent] = digests_in(drawings(google)[0])
+    assert sent == digest(photo)
 
 
 def test_the_database_holds_links_and_no_pictures(
@@ -106,11 +94,11 @@ def test_nothing_is_sticky(seats: list[Seat], google: StandInProcess) -> None:
             chat = client.new_chat(plugin.AUTO_MODEL)
         answer = chat.ask(f"fox number {turn}")
         chat_id = chat.id
-        sent = digests(google.sent_images())
-        assert stored_digest(client, answer) == sent[turn], seat.name
+        made = sent(google)
+        assert stored_digest(client, answer) == made[turn], seat.name
         assert not answer.error
-        earlier = digests(drawings(google)[turn]["images"])
-        assert earlier == sent[max(0, turn - HISTORY_IMAGES) : turn]
+        earlier = digests_in(drawings(google)[turn])
+        assert earlier == made[max(0, turn - HISTORY_IMAGES) : turn]
 
 
 def test_an_api_client_may_bring_the_link_to_another_host(
@@ -122,8 +110,8 @@ def test_an_api_client_may_bring_the_link_to_another_host(
     assert link.startswith(public_address)
     messages = [question, first, {"role": "user", "content": "make it blue"}]
     user_at_b.complete(plugin.AUTO_MODEL, messages)
-    fox, _ = digests(google.sent_images())
-    assert digests(drawings(google)[-1]["images"]) == [fox]
+    fox, _ = sent(google)
+    assert received(google) == [fox]
 
 
 # ── The plugin and its settings ──────────────────────────────────────────────────────
@@ -189,20 +177,10 @@ def test_stop_reaches_a_request_wherever_it_runs(
     message_id = chat.send("a red fox [[wait 30]]")
     under_way(google, 1)
     elsewhere = seats[stops].client().open_chat(chat.id, plugin.AUTO_MODEL)
-    since = time.time()
+    since = now()
     elsewhere.stop()
-
-    def is_over() -> bool | None:
-        return drawings(google)[0]["disconnected"] or None
-
-    wait_for(is_over, "the hang-up", STOPPED_WITHIN_S)
-    assert drawings(google)[0]["finished"] - since < STOPPED_WITHIN_S
-
-    def closed() -> bool | None:
-        statuses = elsewhere.answer(message_id).statuses
-        return (statuses and statuses[-1]["done"]) or None
-
-    wait_for(closed, "the closing status", 3)
+    assert_hung_up(google, since)
+    when_closed(elsewhere, message_id)
     answer = elsewhere.ask("and now a cat")
     assert len(pictures_of(elsewhere.client, answer)) == 1
 
@@ -219,19 +197,18 @@ def test_a_host_that_dies_takes_nothing_along(
     second = chat.ask("make it blue")
     lost = chat.send("make it green [[wait 30]]")
     under_way(google, 3)
-    since = time.time()
+    since = now()
     cluster.a.stop(hard=True)
-    fox, blue = digests(google.sent_images())
+    assert_hung_up(google, since)
+    fox, blue = sent(google)
     assert stored_digest(user_at_b, first) == fox
     assert stored_digest(user_at_b, second) == blue
     at_b = user_at_b.open_chat(chat.id, plugin.AUTO_MODEL)
     assert not at_b.answer(lost).is_done
     answer = at_b.ask("and now make it yellow")
     assert not answer.error
-    assert digests(drawings(google)[-1]["images"]) == [fox, blue]
-    assert stored_digest(user_at_b, answer) == digests(google.sent_images())[-1]
-    assert drawings(google)[2]["disconnected"]
-    assert drawings(google)[2]["finished"] - since < STOPPED_WITHIN_S
+    assert received(google) == [fox, blue]
+    assert stored_digest(user_at_b, answer) == sent(google)[-1]
 
 
 # ── S3 that goes away ────────────────────────────────────────────────────────────────
@@ -248,7 +225,7 @@ def test_without_its_storage_a_chat_goes_on(
         inline = chat.ask("make it blue")
     finally:
         cluster.store.open()
-    fox, blue = digests(google.sent_images())
+    fox, blue = sent(google)
     assert not inline.error and "⚠️" not in inline.content
     assert "](data:image/jpeg;base64," in inline.content
     assert inline.content.count("> ℹ️") == 2
@@ -257,25 +234,13 @@ def test_without_its_storage_a_chat_goes_on(
     assert drawings(google)[-1]["images"] == []
     at_b = user_at_b.open_chat(chat.id, plugin.AUTO_MODEL)
     answer = at_b.ask("and now make it green")
-    assert digests(drawings(google)[-1]["images"]) == [fox, blue]
+    assert received(google) == [fox, blue]
     assert "ℹ️" not in answer.content
     assert len(answer.picture_links) == 1
     assert stored_digest(user_at_b, first) == fox
 
 
 # ── What some tests need ─────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def photo() -> bytes:
-    """A picture that somebody has."""
-    import io
-
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.new("RGB", (64, 64), "brown").save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture

@@ -9,42 +9,27 @@ function is called; one that only sleeps and is stopped fares the same.
 """
 
 import io
-import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PIL import Image
 
-from dev.host import people, plugin
-from dev.host.client import Client, Json, picture_links, text_of, wait_for
+from dev.host import plugin
+from dev.host.client import Client, picture_links, text_of
+from dev.host.probe import Probe
 from dev.host.server import Host
-from dev.host.services import PostgreSQL
-from dev.standin import StandInProcess, start_process
+from dev.standin import StandInProcess
+from dev.waiting import wait_until
 
 REQUESTS = int(os.environ.get("SOAK", "84"))
 WARM_UP = 36
 AT_ONCE = 8
 MEMORY_GROWTH = 1.10
-
-# A function for the host that tells what the plugin has running in its process.
-PROBE = '''"""
-title: Probe
-"""
-import asyncio, json, threading
-
-
-class Pipe:
-    async def pipe(self, body):
-        threads = [thread.name for thread in threading.enumerate()]
-        tasks = [repr(task.get_coro()) + str(task.get_stack()) for task in asyncio.all_tasks()]
-        return json.dumps({"threads": threads, "tasks": tasks})
-'''
 
 
 class Soak:
@@ -116,7 +101,7 @@ class Soak:
         chat = self.user.new_chat(plugin.AUTO_MODEL)
         prompt = f"fox {number} [[{('wait', 'trickle', 'pause')[number % 3]} 60]]"
         message_id = chat.send(prompt, n=1 + number % 2)
-        time.sleep(0.2 * (number % 5))
+        time.sleep(0.2 * (number % 5))  # until somebody thinks better of it
         chat.stop()
         chat.wait(message_id, 10)
         self.stopped.append(chat.id)
@@ -130,57 +115,6 @@ class Soak:
         events: Any = self.user.stream(plugin.AUTO_MODEL, prompt)
         next(events)
         events.close()
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """A host for this alone, so that all that it keeps is from here."""
-    with (
-        PostgreSQL() as database,
-        Host(env={"DATABASE_URL": database.url}) as running,
-    ):
-        yield running
-
-
-@pytest.fixture(scope="module")
-def google() -> Iterator[StandInProcess]:
-    """The stand-in for Google."""
-    with start_process() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def admin(host: Host, google: StandInProcess) -> Client:
-    """The host's administrator, who has put the plugin there."""
-    client = Client.sign_up(host.url, people.ADMIN)
-    plugin.install(client, google.url)
-    client.set_valves(plugin.FUNCTION_ID, MAX_RETRIES=1)
-    return client
-
-
-@pytest.fixture(scope="module")
-def user(admin: Client) -> Client:
-    """An ordinary user."""
-    return admin.create_user(people.USER)
-
-
-@pytest.fixture(scope="module")
-def probe(admin: Client) -> Callable[[], Json]:
-    """A function that tells what runs in the host's process."""
-    plugin.add_function(admin, "probe", PROBE)
-
-    def look() -> Json:
-        answer = admin.complete("probe", "What runs here?")
-        found: Json = json.loads(answer["choices"][0]["message"]["content"])
-        return found
-
-    return look
-
-
-def left_over(found: Json) -> list[str]:
-    """The plugin's threads and tasks among all."""
-    threads = [name for name in found["threads"] if name.startswith("gemini-image-")]
-    return threads + [task for task in found["tasks"] if plugin.FUNCTION_ID in task]
 
 
 def sockets_to(port: int, pid: int) -> list[str]:
@@ -220,26 +154,25 @@ def open_statuses(user: Client, soak: Soak) -> list[str]:
 
 
 def test_a_long_day_leaves_nothing_over(
-    host: Host,
-    user: Client,
-    google: StandInProcess,
-    probe: Callable[[], Json],
+    host: Host, user: Client, google: StandInProcess, probe: Probe, valves: Any
 ) -> None:
+    valves(MAX_RETRIES=1)
     port = int(google.url.rpartition(":")[2])
     soak = Soak(user)
     soak.run(range(WARM_UP))
 
-    def at_rest() -> bool | None:
-        return None if left_over(probe()) or sockets_to(port, host.pid) else True
+    def wait_for_rest() -> None:
+        probe.wait_for_rest()
+        wait_until(lambda: not sockets_to(port, host.pid), "the end of connections")
 
-    wait_for(at_rest, "rest after the warm-up", 10)
+    wait_for_rest()
     before, started = memory_mb(host.pid), time.monotonic()
     soak.run(range(WARM_UP, REQUESTS))
     took = time.monotonic() - started
     try:
-        wait_for(at_rest, "rest", 10)
+        wait_for_rest()
     finally:
-        print(f"left over: {left_over(probe())}, {sockets_to(port, host.pid)}")
+        print(f"left over: {probe.left_over()}, {sockets_to(port, host.pid)}")
     after = memory_mb(host.pid)
     print(f"{REQUESTS - WARM_UP} in {took:.0f} s, {before:.0f} MB, then {after:.0f} MB")
     assert not open_statuses(user, soak)

@@ -9,42 +9,50 @@ from __future__ import annotations
 
 import base64
 import functools
-import hashlib
-import io
 import json
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, NamedTuple
 
 import pytest
-from PIL import Image
 
 from dev.console import Failure
 from dev.host import plugin
 from dev.host.browser import ChatPage, open_browser
+from dev.host.channel import open_channel
 from dev.host.client import (
     EVERYBODY,
     Answer,
     ApiError,
     Client,
     Json,
+    content_of,
+    notes_of,
     picture_links,
     text_of,
-    wait_for,
 )
-from dev.host.pictures import Picture, fetch_picture
-from dev.host.ports import LOOPBACK
+from dev.host.pictures import Picture, digest, drawn, fetch_picture, pictures_of
+from dev.host.stopping import STOPPED, press_stop
+from dev.host.traffic import (
+    all_have_begun,
+    assert_hung_up,
+    drawings,
+    now,
+    received,
+    sent,
+    texts,
+    under_way,
+)
 from dev.host.watched import WatchedHost
+from dev.host.website import open_website
 from dev.pages import versions_table
 from dev.pages.manifest import PRODUCT
+from dev.standin import StandInProcess
+from dev.waiting import wait_until
 
 IMAGEN = f"{plugin.FUNCTION_ID}.imagen-3.0-generate-002"
 NOT_YOURS = "it has been deleted, or is not yours to use"
-AT_ONCE_S = 2.0  # a second is promised; test machines are noisy
 INSTALLERS = re.compile(r"\b(pip|uv|easy_install|conda)\b")
 NEEDLESS = "needed-by-nobody"  # a package that no index has
 # What the page of settings does with a valve of "type": "password", as it is built.
@@ -90,33 +98,12 @@ def installations(on: WatchedHost) -> list[list[str]]:
     return [program for program in programs if INSTALLERS.search(" ".join(program))]
 
 
-@contextmanager
-def website(text: str) -> Iterator[str]:
-    """The address of a page with that text."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer((LOOPBACK, 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://{LOOPBACK}:{server.server_port}/{PRODUCT.name}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 def is_loaded_by_url(on: WatchedHost) -> bool:
     source = PRODUCT.read_text()
-    with website(source) as url:
+    with open_website(source) as website:
+        form = {"url": f"{website.url}/{PRODUCT.name}"}
         try:
-            loaded = on.admin.post("/api/v1/functions/load/url", {"url": url})
+            loaded = on.admin.post("/api/v1/functions/load/url", form)
         except ApiError as refusal:
             assert refusal.status in (404, 405), refusal
             return False
@@ -134,7 +121,7 @@ def is_updated_in_place(on: WatchedHost) -> bool:
     assert saved["content"] == form["content"]
     assert saved["is_active"] is True
     assert on.admin.valves(plugin.FUNCTION_ID) == before
-    assert pictures(on.user, completed(on.user, "a red fox"))
+    assert pictures_of(on.user, completed(on.user, "a red fox"))
     return True
 
 
@@ -167,7 +154,7 @@ def lists_models(on: WatchedHost) -> bool:
 
 def answers_as_a_retired_model(on: WatchedHost) -> bool:
     answer = on.user.new_chat(IMAGEN).ask("a red fox")
-    assert made(on) == digests(pictures(on.user, answer))
+    assert sent(on.google) == digests(pictures_of(on.user, answer))
     sentence = answer.content.strip().splitlines()[-1]
     assert "`imagen-3.0-generate-002`" in sentence
     assert "`gemini-nano-banana-2.1`" in sentence
@@ -181,7 +168,7 @@ def keeps_ids_of_presets(on: WatchedHost) -> bool:
         assert base in {model["id"] for model in on.admin.models()}
         # Newer hosts want users to be let in to the model below as well.
         answer = completed(on.admin, "a red fox", model=painter)
-        assert len(pictures(on.admin, answer)) == 1
+        assert len(pictures_of(on.admin, answer)) == 1
         assert "`gemini-2.5-flash-image-preview`" in answer
     return True
 
@@ -194,7 +181,7 @@ def makes_pictures_in_chats(on: WatchedHost) -> bool:
     answer = chat.ask("a red fox")
     [link] = re.findall(r"!\[a red fox\]\((\S+)\)", answer.content)
     assert re.fullmatch(r"/api/v1/files/[0-9a-f-]{36}/content", link)
-    assert made(on) == digests([fetch_picture(on.user, link)])
+    assert sent(on.google) == digests([fetch_picture(on.user, link)])
     assert on.user.fetch(link).headers["content-type"] == "image/jpeg"
     reopened = on.user.open_chat(chat.id, plugin.AUTO_MODEL).answer(answer.id)
     assert reopened.picture_links == [link]
@@ -206,7 +193,7 @@ def streams_to_api_clients(on: WatchedHost) -> bool:
     events = list(on.user.stream(plugin.AUTO_MODEL, "a red fox"))
     [link] = picture_links(text_of(events))
     assert link.startswith(on.user.url)
-    assert made(on) == digests([fetch_picture(on.user, link)])
+    assert sent(on.google) == digests([fetch_picture(on.user, link)])
     chunks = [event for event in events if isinstance(event, dict)]
     for chunk in chunks:
         assert chunk["object"] == "chat.completion.chunk"
@@ -225,21 +212,23 @@ def answers_api_clients(on: WatchedHost) -> bool:
     answer = completed(on.user, "a red fox")
     [link] = picture_links(answer)
     assert link.startswith(on.user.url)
-    assert made(on) == digests([fetch_picture(on.user, link)])
+    assert sent(on.google) == digests([fetch_picture(on.user, link)])
     return True
 
 
 def understands_parameters(on: WatchedHost) -> bool:
     answer = completed(on.user, "a red fox", aspect_ratio="21:9", n=2)
-    assert len(pictures(on.user, answer)) == 2
-    assert [config(request)["aspectRatio"] for request in asked(on)] == ["21:9"] * 2
+    assert len(pictures_of(on.user, answer)) == 2
+    assert [config(request)["aspectRatio"] for request in drawings(on.google)] == [
+        "21:9"
+    ] * 2
     return True
 
 
 def answers_temporary_chats(on: WatchedHost) -> bool:
     place = {"chat_id": "local:temporary"}
     answer = text_of(on.user.stream(plugin.AUTO_MODEL, "a red fox", **place))
-    assert made(on) == digests(pictures(on.user, answer))
+    assert sent(on.google) == digests(pictures_of(on.user, answer))
     return True
 
 
@@ -249,7 +238,7 @@ def says_what_failed(on: WatchedHost) -> bool:
     assert answer.content.startswith("> ⚠️ **The project of the API key has no quota")
     assert_good(answer)
     answer = chat.ask("and now a cat")
-    assert len(pictures(on.user, answer)) == 1
+    assert len(pictures_of(on.user, answer)) == 1
     assert_good(answer)
     return True
 
@@ -265,7 +254,7 @@ def shows_what_it_cannot_store(on: WatchedHost) -> bool:
         uploads.unlink()
         aside.rename(uploads)
     [found] = re.findall(r"\(data:image/jpeg;base64,([A-Za-z0-9+/=]+)\)", answer)
-    assert made(on) == [digest(base64.b64decode(found))]
+    assert sent(on.google) == [digest(base64.b64decode(found))]
     assert "could not store" in answer.splitlines()[-1]
     return True
 
@@ -275,18 +264,18 @@ def answers_tasks_itself(on: WatchedHost) -> bool:
     chat = on.user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox in the snow", background_tasks=tasks)
 
-    def is_titled() -> bool | None:
+    def is_titled() -> bool:
         title = on.user.get(f"/api/v1/chats/{chat.id}")["title"]
-        return title == "a red fox in the snow" or None
+        return bool(title == "a red fox in the snow")
 
-    wait_for(is_titled, "the title", 15)
+    wait_until(is_titled, "the title")
     for task, key in (("title", "title"), ("tags", "tags"), ("queries", "queries")):
         form = {"model": plugin.AUTO_MODEL, "chat_id": chat.id, "type": "web_search"}
         messages = [{"role": "user", "content": "a red fox in the snow"}]
         path = f"/api/v1/tasks/{task}/completions"
         answer = on.admin.post(path, {**form, "messages": messages})
         assert key in json.loads(answer["choices"][0]["message"]["content"])
-    assert len(asked(on)) == 1
+    assert len(drawings(on.google)) == 1
     return True
 
 
@@ -307,14 +296,14 @@ def at_the_page(on: WatchedHost) -> Answer:
             answer = chat.answer(answer_id)
             return answer if answer.is_done else None
 
-        answer = wait_for(saved, "the end of the answer", 15)
+        answer = wait_until(saved, "the end of the answer")
         view.page.get_by_text("≈ $").wait_for()
         view.page.reload()
         assert view.wait_for_pictures(1) == links
         view.send("make it blue")
         view.wait_for_pictures(2)
         view.page.get_by_text("≈ $").nth(1).wait_for()
-    assert received(on) == made(on)[:1]
+    assert received(on.google) == sent(on.google)[:1]
     assert_good(answer)
     return answer
 
@@ -344,12 +333,12 @@ def shows_failures_at_the_page(on: WatchedHost) -> bool:
 def edits(on: WatchedHost) -> bool:
     chat = on.user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a red fox")
-    assert received(on) == []
+    assert received(on.google) == []
     answer = chat.ask("make it blue")
-    assert received(on) == made(on)[:1]
+    assert received(on.google) == sent(on.google)[:1]
     assert_good(answer)
     chat.ask("now as a stamp")
-    assert received(on) == made(on)[:2]
+    assert received(on.google) == sent(on.google)[:2]
     return True
 
 
@@ -361,7 +350,7 @@ def edits_for_api_clients(on: WatchedHost) -> bool:
         {"role": "user", "content": "make it blue"},
     ]
     completed(on.user, messages)
-    assert received(on) == made(on)[:1]
+    assert received(on.google) == sent(on.google)[:1]
     return True
 
 
@@ -373,11 +362,11 @@ def takes_attached_pictures(on: WatchedHost) -> bool:
     ]
     chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("put the dog on the sofa", files)
-    assert received(on) == [digest(dog), digest(sofa)]
-    assert texts(on) == ["put the dog on the sofa"]
+    assert received(on.google) == [digest(dog), digest(sofa)]
+    assert texts(on.google) == ["put the dog on the sofa"]
     assert notes_of(answer) == []
     chat.ask("now at night")
-    assert received(on) == [digest(dog), digest(sofa), *made(on)[:1]]
+    assert received(on.google) == [digest(dog), digest(sofa), *sent(on.google)[:1]]
     return True
 
 
@@ -386,7 +375,7 @@ def notes_deleted_pictures(on: WatchedHost) -> bool:
     [link] = chat.ask("a red fox").picture_links
     on.user.request("DELETE", link.removesuffix("/content"))
     answer = chat.ask("make it blue")
-    assert received(on) == []
+    assert received(on.google) == []
     [note] = notes_of(answer)
     assert NOT_YOURS in note
     return True
@@ -402,7 +391,7 @@ def guards_links(on: WatchedHost) -> bool:
         assert_not_taken(on, completed(on.second_user, prompt))
         assert_not_taken(on, on.second_user.new_chat(plugin.AUTO_MODEL).ask(prompt))
         assert notes_of(completed(on.user, prompt)) == []
-        assert received(on) == [digest(file.data)]
+        assert received(on.google) == [digest(file.data)]
     return True
 
 
@@ -415,9 +404,9 @@ def guards_ids(on: WatchedHost) -> bool:
     messages = [{"role": "user", "content": parts}]
     answer = completed(on.second_user, messages)
     assert picture_links(answer)
-    if received(on):
+    if received(on.google):
         # The host itself put the bytes into the request before the plugin saw it.
-        assert received(on) == [digest(file.data)]
+        assert received(on.google) == [digest(file.data)]
         return False
     assert_not_taken(on, answer)
     return True
@@ -440,7 +429,7 @@ def shares_pictures(on: WatchedHost) -> bool:
         "make it blue"
     )
     if on.second_user.fetch(link).ok:
-        assert received(on) == made(on)[:1]
+        assert received(on.google) == sent(on.google)[:1]
         assert notes_of(answer) == []
         return True
     assert_not_taken(on, answer)
@@ -450,61 +439,24 @@ def shares_pictures(on: WatchedHost) -> bool:
 # ── Channels
 
 
-class Channel:
-    """A channel of everybody, in which the plugin's first model can be asked."""
-
-    def __init__(self, on: WatchedHost) -> None:
-        config = on.admin.get("/api/v1/auths/admin/config")
-        on.admin.post("/api/v1/auths/admin/config", {**config, "ENABLE_CHANNELS": True})
-        people = (on.user, on.second_user)
-        grants = [
-            {**EVERYBODY, "principal_id": person.user_id, "permission": permission}
-            for person in people
-            for permission in ("read", "write")
-        ]
-        form = {"name": "painters", "access_grants": grants, "access_control": None}
-        self.id = on.admin.post("/api/v1/channels/create", form)["id"]
-        self._path = f"/api/v1/channels/{self.id}/messages"
-
-    def ask(self, member: Client, text: str, thread: str = "") -> tuple[str, str]:
-        """Mention the model, in a thread if there is one; the answer and the thread."""
-        content = f"<@M:{plugin.AUTO_MODEL}|Gemini Image> {text}"
-        form: Json = {"content": content, "parent_id": thread or None, "data": {}}
-        message = member.post(f"{self._path}/post", form)
-        thread = thread or message["id"]
-
-        def answers() -> list[Json]:
-            messages = member.get(f"{self._path}/{thread}/thread")
-            by_models = [m for m in messages if (m["meta"] or {}).get("model_id")]
-            return [m for m in by_models if m["created_at"] > message["created_at"]]
-
-        def answer() -> str | None:
-            done = [m for m in answers() if m["meta"].get("done")]
-            return str(done[0]["content"]) if done else None
-
-        # Where models take part, an empty message is there before they answer.
-        wait_for(lambda: answers() or None, "a message of the model", 3)
-        return wait_for(answer, f"the answer to {text!r}", 8), thread
-
-
 def works_in_channels(on: WatchedHost) -> bool:
-    channel = Channel(on)
-    try:
-        answer, thread = channel.ask(on.user, "a red fox")
-    except Failure:
-        return False  # no model ever answers
-    if not answer:
-        return False  # whatever a model answers is lost
-    assert made(on) == digests(pictures(on.user, answer))
-    [link] = picture_links(answer)
-    if not on.second_user.fetch(link).ok:
-        return False  # the plugin is not told of the channel
-    assert texts(on) == ["a red fox"]
-    edit, _ = channel.ask(on.second_user, "make it blue", thread)
-    assert received(on) == made(on)[:1]
-    assert len(pictures(on.user, edit)) == 1
-    assert notes_of(edit) == []
-    return True
+    with open_channel(on.admin, [on.user, on.second_user]) as channel:
+        try:
+            answer = channel.ask(on.user, "a red fox")
+        except Failure:
+            return False  # no model ever answers
+        if not answer:
+            return False  # whatever a model answers is lost
+        assert sent(on.google) == digests(pictures_of(on.user, answer))
+        [link] = picture_links(answer)
+        if not on.second_user.fetch(link).ok:
+            return False  # the plugin is not told of the channel
+        assert texts(on.google) == ["a red fox"]
+        edit = channel.ask(on.second_user, "make it blue")
+        assert received(on.google) == sent(on.google)[:1]
+        assert len(pictures_of(on.user, edit)) == 1
+        assert notes_of(edit) == []
+        return True
 
 
 # ── Presets
@@ -537,8 +489,8 @@ def delete_preset(on: WatchedHost, preset_id: str) -> None:
 def follows_presets(on: WatchedHost) -> bool:
     with preset(on, system="Paint in oil.") as painter:
         answer = on.user.new_chat(painter).ask("a red fox")
-    assert len(pictures(on.user, answer)) == 1
-    [request] = asked(on)
+    assert len(pictures_of(on.user, answer)) == 1
+    [request] = drawings(on.google)
     [part] = request["body"]["systemInstruction"]["parts"]
     assert part["text"] == "Paint in oil."
     return True
@@ -547,8 +499,8 @@ def follows_presets(on: WatchedHost) -> bool:
 def follows_parameters(on: WatchedHost) -> bool:
     with preset(on, custom_params={"aspect_ratio": "21:9"}) as painter:
         answer = on.user.new_chat(painter).ask("a red fox")
-    assert len(pictures(on.user, answer)) == 1
-    [request] = asked(on)
+    assert len(pictures_of(on.user, answer)) == 1
+    [request] = drawings(on.google)
     return config(request).get("aspectRatio") == "21:9"
 
 
@@ -564,21 +516,21 @@ def follows_settings_of_users(on: WatchedHost) -> bool:
         completed(on.user, "a red fox --ar 3:4")
     finally:
         on.user.replace_user_valves(plugin.FUNCTION_ID, before)
-    assert len(pictures(on.user, answer)) == 1
-    ratios = [config(request).get("aspectRatio") for request in asked(on)]
+    assert len(pictures_of(on.user, answer)) == 1
+    ratios = [config(request).get("aspectRatio") for request in drawings(on.google)]
     assert ratios == ["21:9", None, "3:4"]
-    assert texts(on) == ["a red fox"]
+    assert texts(on.google) == ["a red fox"]
     return True
 
 
 def makes_several(on: WatchedHost) -> bool:
     chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox --n 3")
-    assert sorted(digests(pictures(on.user, answer))) == sorted(made(on))
-    assert len(made(on)) == 3
+    assert sorted(digests(pictures_of(on.user, answer))) == sorted(sent(on.google))
+    assert len(sent(on.google)) == 3
     assert "|---|---|---|" in answer.content
     chat.ask("make them blue")
-    assert sorted(received(on)) == sorted(made(on)[:3])
+    assert sorted(received(on.google)) == sorted(sent(on.google)[:3])
     return True
 
 
@@ -612,57 +564,43 @@ def keeps_suggestions(on: WatchedHost) -> bool:
 def folds_thoughts(on: WatchedHost) -> bool:
     chat = on.user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox --thoughts")
-    assert len(pictures(on.user, answer)) == 1
+    assert len(pictures_of(on.user, answer)) == 1
     assert "lay out the scene" in str(answer.raw)
     folded = re.compile(r"<details type=.reasoning.*?</details>", re.DOTALL)
     assert "lay out the scene" not in folded.sub("", answer.content)
     chat.ask("make it blue")
-    assert "lay out the scene" not in str(asked(on)[-1]["body"])
-    assert received(on) == made(on)[:1]
+    assert "lay out the scene" not in str(drawings(on.google)[-1]["body"])
+    assert received(on.google) == sent(on.google)[:1]
     return True
 
 
 # ── Stop
 
 
-def stopped(on: WatchedHost, prompt: str, status: int | None) -> Answer:
+def stopped(
+    on: WatchedHost, prompt: str, wait: Callable[[StandInProcess, int], None]
+) -> Answer:
     """Press Stop once Google's answer is that far; what is then saved."""
     chat = on.user.new_chat(plugin.AUTO_MODEL)
     message_id = chat.send(prompt)
-
-    def is_that_far() -> bool | None:
-        return [r["status"] for r in asked(on)] == [status] or None
-
-    wait_for(is_that_far, "the request", 15)
-    since = time.time()
-    chat.stop()
-
-    def has_hung_up() -> bool | None:
-        return asked(on)[0]["disconnected"] or None
-
-    wait_for(has_hung_up, "the end of the connection", AT_ONCE_S)
-    assert asked(on)[0]["finished"] - since < AT_ONCE_S
-
-    def closed() -> Answer | None:
-        answer = chat.answer(message_id)
-        is_closed = answer.statuses and answer.statuses[-1]["done"]
-        return answer if is_closed and not on.user.running_tasks(chat.id) else None
-
-    answer = wait_for(closed, "the end of the line of progress", AT_ONCE_S)
-    assert answer.statuses[-1]["description"] == "Stopped"
-    assert len(asked(on)) == 1
-    assert len(pictures(on.user, chat.ask("and now a cat"))) == 1
+    wait(on.google, 1)
+    since = now()
+    answer = press_stop(chat, message_id)
+    assert_hung_up(on.google, since)
+    assert answer.statuses[-1]["description"] == STOPPED
+    assert len(drawings(on.google)) == 1
+    assert len(pictures_of(on.user, chat.ask("and now a cat"))) == 1
     return answer
 
 
 def stops(on: WatchedHost) -> bool:
-    answer = stopped(on, "a fox [[wait 30]]", None)
+    answer = stopped(on, "a fox [[wait 30]]", under_way)
     assert "⚠️" not in answer.content
     return True
 
 
 def keeps_words_before_stop(on: WatchedHost) -> bool:
-    answer = stopped(on, "a fox [[say Here it comes.]] [[pause 30]]", 200)
+    answer = stopped(on, "a fox [[say Here it comes.]] [[pause 30]]", all_have_begun)
     assert "⚠️" not in answer.content
     return "Here it comes." in answer.content
 
@@ -760,37 +698,16 @@ def test_it_works(on: WatchedHost, capability: Capability) -> None:
     assert works[capability.name] is is_expected, "the host has changed"
 
 
-def test_what_works_is_recorded(place: WatchedHost) -> None:
-    assert [i for i in installations(place) if NEEDLESS not in i] == []
-    assert place.packages() == place.packages_before
-    works = found.get(str(place.kind), {})
+def test_what_works_is_recorded(watched: WatchedHost) -> None:
+    assert [i for i in installations(watched) if NEEDLESS not in i] == []
+    assert watched.packages() == watched.packages_before
+    works = found.get(str(watched.kind), {})
     if list(works) == [capability.name for capability in CAPABILITIES]:
         reasons = {capability.name: capability.why for capability in CAPABILITIES}
-        versions_table.save(reasons, place.kind.version, place.python, works)
+        versions_table.save(reasons, watched.kind.version, watched.python, works)
 
 
-# ── What the stand-in saw ────────────────────────────────────────────────────────────
-
-
-def asked(on: WatchedHost) -> list[Json]:
-    """The requests for pictures, oldest first."""
-    return [r for r in on.google.requests() if r["method"] == "POST"]
-
-
-def received(on: WatchedHost) -> list[str]:
-    """The digests of the pictures in the last request."""
-    return [image["sha256"] for image in asked(on)[-1]["images"]]
-
-
-def texts(on: WatchedHost) -> list[str]:
-    """The words in the last request, the turns' in their order."""
-    found: list[str] = asked(on)[-1]["texts"]
-    return found
-
-
-def made(on: WatchedHost) -> list[str]:
-    """The digests of the pictures that Google has made."""
-    return [image["sha256"] for image in on.google.sent_images()]
+# ── Small things ─────────────────────────────────────────────────────────────────────
 
 
 def config(request: Json) -> Json:
@@ -799,22 +716,8 @@ def config(request: Json) -> Json:
     return image_config
 
 
-# ── Small things ─────────────────────────────────────────────────────────────────────
-
-
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def digests(pictures: list[Picture]) -> list[str]:
-    return [digest(picture.data) for picture in pictures]
-
-
-def drawn(form: str, colour: str = "orange") -> bytes:
-    """A small picture's file."""
-    out = io.BytesIO()
-    Image.new("RGB", (48, 32), colour).save(out, form)
-    return out.getvalue()
+    return [picture.digest for picture in pictures]
 
 
 def completed(
@@ -824,19 +727,7 @@ def completed(
     **body: Any,
 ) -> str:
     """The text that an API client gets."""
-    answer = client.complete(model, messages, **body)
-    content: str = answer["choices"][0]["message"]["content"]
-    return content
-
-
-def pictures(client: Client, answer: Answer | str) -> list[Picture]:
-    text = answer if isinstance(answer, str) else answer.content
-    return [fetch_picture(client, link) for link in picture_links(text)]
-
-
-def notes_of(answer: Answer | str) -> list[str]:
-    text = answer if isinstance(answer, str) else answer.content
-    return [line for line in text.splitlines() if line.startswith("> ")]
+    return content_of(client.complete(model, messages, **body))
 
 
 def assert_good(answer: Answer) -> None:
@@ -848,6 +739,6 @@ def assert_good(answer: Answer) -> None:
 
 def assert_not_taken(on: WatchedHost, answer: Answer | str) -> None:
     """A picture was made without the one that is not theirs, and a note says so."""
-    assert len(pictures(on.second_user, answer)) == 1
-    assert received(on) == []
+    assert len(pictures_of(on.second_user, answer)) == 1
+    assert received(on.google) == []
     assert NOT_YOURS in notes_of(answer)[0]

@@ -1,8 +1,8 @@
 """Many at once on a real host: nobody waits for anybody, and the host stays awake.
 
-The limits are wide, since test machines are noisy, and do not count where the shortest
-pipe that does the work is no better in the same minute; a request that held the event
-loop or the host's executor would break them by far.
+All is compared with the shortest pipe that does the work, on the same host in the same
+minute: a request that held the event loop or the host's executor would be worse than
+that by far. The best of a few rounds counts, since test machines are small and busy.
 """
 
 import json
@@ -17,9 +17,10 @@ import pytest
 
 from dev.bench.hosted import FLOOR_ID, add_floor
 from dev.host import plugin
-from dev.host.client import Client, picture_links
+from dev.host.client import Client, content_of, picture_links
 from dev.standin import StandInProcess
 
+ROUNDS = 3
 # In a process of its own, so that the chats' threads here do not delay it.
 PROBE = """
 import http.client, json, select, sys, time
@@ -65,30 +66,34 @@ def ask_at_once(asker: Client, model: str, prompt: str, chats: int) -> Load:
     elapsed = time.monotonic() - started
     found = json.loads(probe.communicate("stop\n", timeout=10)[0])
     for answer in answers:
-        assert picture_links(answer["choices"][0]["message"]["content"])
+        assert picture_links(content_of(answer))
     print(f"{chats} × {prompt!r} to {model}: {elapsed:.1f} s, /health {found}")
     return Load(elapsed, found["p99"])
 
 
-def stays_within(
-    limit: Load, admin: Client, floor: str, prompt: str, chats: int
-) -> None:
-    admin.complete(plugin.AUTO_MODEL, prompt.replace("[[wait 5]]", "[[wait 0]]"))
-    ours = ask_at_once(admin, plugin.AUTO_MODEL, prompt, chats)
-    if ours.seconds > limit.seconds or ours.p99 > limit.p99:
+def is_as_good_as_the_floor(admin: Client, floor: str, prompt: str, chats: int) -> None:
+    """In one of a few rounds, all have their picture and /health its answer nearly as
+    soon as with the floor."""
+    for model in (plugin.AUTO_MODEL, floor):
+        # What only the first picture of that size costs.
+        admin.complete(model, prompt.replace("[[wait 5]]", ""))
+    rounds = []
+    for _ in range(ROUNDS):
+        ours = ask_at_once(admin, plugin.AUTO_MODEL, prompt, chats)
         least = ask_at_once(admin, floor, prompt, chats)
-        assert ours.seconds < 2 * least.seconds, (ours, least)
-        assert ours.p99 < 2 * least.p99, (ours, least)
+        rounds.append((ours, least))
+        if ours.seconds < 2 * least.seconds and ours.p99 < 3 * least.p99:
+            return
+    pytest.fail(f"ours and the floor: {rounds}")
 
 
 def test_many_who_wait_for_google_wait_together(
     admin: Client, google: StandInProcess, floor: str
 ) -> None:
-    # One after the other would take 160 s.
-    stays_within(Load(12, 150), admin, floor, "a fox [[wait 5]]", 32)
+    is_as_good_as_the_floor(admin, floor, "a fox [[wait 5]]", 32)
 
 
 def test_large_pictures_leave_the_host_awake(
     admin: Client, google: StandInProcess, floor: str
 ) -> None:
-    stays_within(Load(60, 250), admin, floor, "a fox [[size 8MB]]", 8)
+    is_as_good_as_the_floor(admin, floor, "a fox [[size 8MB]]", 8)

@@ -1,0 +1,11 @@
+"""A real Open WebUI for what is measured; nothing else may run on the machine then."""
+
+from dev.host.fixtures import (
+    admin,
+    google,
+    google_process,
+    host,
+    pytest_runtest_makereport,
+    url,
+    user,
+)
