@@ -49,6 +49,7 @@ def sent(google: StandInProcess) -> list[str]:
 # tenth of that was ended, and at once; a shorter limit would measure the machine.
 ANSWER_S = 30.0
 AT_ONCE_S = ANSWER_S / 10
+READING_S = 0.5
 
 
 def under_way(google: StandInProcess, count: int) -> None:
@@ -65,6 +66,8 @@ def all_have_begun(google: StandInProcess, count: int) -> None:
         return all(r["status"] == 200 for r in drawings(google))
 
     wait_until(have_begun, "the head of the answer")
+    # What was sent with it is still on its way; people read before they press Stop.
+    time.sleep(READING_S)
 
 
 def all_have_failed(google: StandInProcess, count: int) -> None:
