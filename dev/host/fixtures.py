@@ -1,7 +1,7 @@
 """What tests on hosts share: people, the plugin, its settings, and the host's log.
 
 A ``conftest.py`` imports what it needs, ``pytest_runtest_makereport`` with it, and
-says under ``url`` where people are: at its only host, or at one of several. What is
+says under ``host_url`` where people are: at its only host, or at one of several. What is
 made once serves the whole session; tests leave no settings behind (``valves`` and
 ``user_valves`` put them back) and find the stand-in's records empty.
 """
@@ -72,15 +72,15 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="session")
-def url(host: Host) -> str:
+def host_url(host: Host) -> str:
     """Where people are."""
     return host.url
 
 
 @pytest.fixture(scope="session")
-def admin(url: str, google_process: StandInProcess) -> Client:
+def admin(host_url: str, google_process: StandInProcess) -> Client:
     """The administrator, who has put the plugin there."""
-    client = Client.sign_up(url, people.ADMIN)
+    client = Client.sign_up(host_url, people.ADMIN)
     plugin.install(client, google_process.url)
     return client
 

@@ -5,7 +5,7 @@ from dev.host.fixtures import (
     google,
     google_process,
     host,
+    host_url,
     pytest_runtest_makereport,
-    url,
     user,
 )

@@ -35,7 +35,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def url(cluster: Cluster) -> str:
+def host_url(cluster: Cluster) -> str:
     """Administrator and user are at A, where the plugin is put."""
     return cluster.a.url
 

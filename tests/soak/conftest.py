@@ -11,9 +11,9 @@ from dev.host.fixtures import (
     admin,
     google,
     google_process,
+    host_url,
     probe,
     pytest_runtest_makereport,
-    url,
     user,
     valves,
 )
