@@ -34,8 +34,10 @@ SPREAD = ("-n", "auto")  # over all cores
 TESTS = environment.ROOT / "tests"
 # How many examples the tests try that invent their input: more when all is tested.
 FUZZ, FUZZ_OF_ALL = "FUZZ", "300"
-# The last line of pytest's, as in "==== 12 passed in 3.45s ====".
-PYTEST_SUMMARY = re.compile(r"=+ [^\n]* in [\d.]+s[^\n]* =+")
+# The last line of pytest's, as in "==== 12 passed in 3.45s ====", which is bare with -q.
+PYTEST_SUMMARY = re.compile(
+    r"^(?:=+ )?(?:\d+ [a-z]+,? |no tests ran )+.*in [\d.]+s.*$", re.MULTILINE
+)
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 

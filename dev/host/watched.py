@@ -1,7 +1,7 @@
 """A host of any version with the plugin on it, three people, and a watch on pip.
 
-    with watched_host(HostKind("0.6.5"), google) as place:
-        print(place.user.complete(plugin.AUTO_MODEL, "a red fox"))
+    with watched_host(HostKind("0.6.5"), google) as watched:
+        print(watched.user.complete(plugin.AUTO_MODEL, "a red fox"))
 
 The host may install what a plugin asks for: nothing keeps it from trying, but it has no
 network to do it with, and whatever it starts is written down.
