@@ -10,21 +10,6 @@ import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, none of them really."""
-    waited: list[float] = []
-    sleep = asyncio.sleep
-
-    async def note(seconds: float, *rest: Any) -> None:
-        waited.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(gip, "_HEARTBEATS", ())
-    monkeypatch.setattr(gip.asyncio, "sleep", note)
-    return waited
-
-
 class Chat:
     """One request and what became of it."""
 
