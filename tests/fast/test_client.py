@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import responses
-from waiting import LIMIT_S, until, wait_until
+from waiting import LIMIT_S, own_threads, until, wait_until
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -47,10 +47,6 @@ async def events_of(
 
 def pictures(events: list[gip.Event]) -> list[bytes]:
     return [e.data for e in events if isinstance(e, gip.Image) and not e.draft]
-
-
-def request_threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name == "gemini-image-request"]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +305,7 @@ def test_the_time_limit_holds_for_the_whole_request(google: StandIn, slow: str) 
     assert failure.value.kind == "timeout"
     # It would be no disconnection if the stand-in had come to its end.
     assert wait_until(lambda: google.requests[-1].disconnected)
-    assert wait_until(lambda: not request_threads())
+    assert wait_until(lambda: not own_threads())
 
 
 @pytest.mark.parametrize(
@@ -341,7 +337,7 @@ def test_a_cancelled_request_ends_at_once_at_both_ends(
 
     asyncio.run(cancel_under_way())
     assert wait_until(lambda: google.requests[-1].disconnected)
-    assert wait_until(lambda: not request_threads())
+    assert wait_until(lambda: not own_threads())
     assert len(google.requests) == 1
 
 
@@ -384,7 +380,7 @@ def test_a_cancelled_request_ends_where_the_server_wants_to_close() -> None:
     with sending(head + words) as (address, left):
         asyncio.run(cancel_after_the_first_words(address))
         assert left.wait(LIMIT_S)
-    assert wait_until(lambda: not request_threads())
+    assert wait_until(lambda: not own_threads())
 
 
 def test_a_request_cancelled_in_line_is_never_sent(

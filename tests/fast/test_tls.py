@@ -8,14 +8,13 @@ import contextlib
 import datetime
 import json
 import ssl
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from waiting import until, wait_until
+from waiting import own_threads, until, wait_until
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -95,11 +94,6 @@ def chat(url: str, prompt: str) -> str:
 
 def posts(google: StandIn) -> list[RecordedRequest]:
     return [request for request in google.requests if request.method == "POST"]
-
-
-def own_threads() -> list[str]:
-    names = [thread.name for thread in threading.enumerate()]
-    return [name for name in names if name.startswith("gemini-image-")]
 
 
 # ── Stop ─────────────────────────────────────────────────────────────────────────────

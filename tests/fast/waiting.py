@@ -1,12 +1,13 @@
 """Waiting for something to become true, instead of for so many seconds.
 
-Both return whether it did. The limit is far longer than any of it takes on a busy
-machine, and is reached only by a test that fails.
+`wait_until` and `until` return whether it did. The limit is far longer than any of it
+takes on a busy machine, and is reached only by a test that fails.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 
@@ -33,3 +34,9 @@ async def until(condition: Callable[[], object], seconds: float = LIMIT_S) -> bo
             return False
         await _sleep(_STEP_S)
     return True
+
+
+def own_threads() -> list[str]:
+    """The plugin's threads by name: none when nothing is under way any more."""
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if name.startswith("gemini-image-")]
