@@ -86,6 +86,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         waited.append(seconds)
         await sleep(0)
 
+    # Neither what runs beside the answer, nor the milliseconds after the test before.
     monkeypatch.setattr(gip, "_HEARTBEATS", ())
+    monkeypatch.setattr(gip, "BEGINNINGS", gip.Pace(0.0))
     monkeypatch.setattr(asyncio, "sleep", note)
     return waited
