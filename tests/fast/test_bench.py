@@ -13,15 +13,10 @@ from dev.standin import DEFAULT_KEY, StandIn
 PATH = "/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent?alt=sse"
 
 
-@pytest.fixture
-def google() -> Iterator[StandIn]:
-    with StandIn() as running:
-        yield running
-
-
-@pytest.fixture
-def upstream(google: StandIn) -> Iterator[Upstream]:
-    with Upstream(google.url) as running:
+@pytest.fixture(scope="module")
+def upstream(shared_google: StandIn) -> Iterator[Upstream]:
+    """One process for all; it keeps what it was answered, so prompts differ."""
+    with Upstream(shared_google.url) as running:
         yield running
 
 
@@ -39,7 +34,7 @@ def ask(url: str, prompt: str) -> requests.Response:
 def test_an_answer_is_made_once_and_sent_again(
     google: StandIn, upstream: Upstream
 ) -> None:
-    first, again = (ask(upstream.url, "a fox [[size 10KB]]") for _ in range(2))
+    first, again = (ask(upstream.url, "a cat [[size 10KB]]") for _ in range(2))
     assert first.status_code == 200 and "inlineData" in first.text
     assert again.content == first.content
     assert len(google.requests) == 1
@@ -53,11 +48,11 @@ def test_refusals_are_sent_as_they_are(upstream: Upstream) -> None:
 def test_waiting_is_left_to_the_one_who_sends(
     google: StandIn, upstream: Upstream
 ) -> None:
-    ask(upstream.url, "a fox [[size 10KB]] [[wait 0.3]]")
+    ask(upstream.url, "a fox [[size 10KB]] [[wait 0.1]]")
     assert google.requests[0].texts == ["a fox [[size 10KB]] "]
     started = time.monotonic()
-    ask(upstream.url, "a fox [[size 10KB]] [[wait 0.3]]")
-    assert started + 0.3 <= last_byte(upstream.url) <= time.monotonic()
+    ask(upstream.url, "a fox [[size 10KB]] [[wait 0.1]]")
+    assert started + 0.1 <= last_byte(upstream.url) <= time.monotonic()
 
 
 def test_a_ratio_within_its_limit_is_met() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gemini_image_pipe as gip
@@ -546,11 +546,6 @@ entries = st.none() | st.lists(
 
 @given(
     histories, contents, entries, st.sampled_from([NO_SYSTEM, "gemini-3.1-flash-image"])
-)
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_messages_give_an_answer_and_no_request_that_google_refuses(
     google: StandIn,

@@ -1,5 +1,6 @@
 """Room 5: an error or refusal of Google's in, a sentence for the chat out."""
 
+import itertools
 import json
 import re
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -64,316 +66,301 @@ YOUR_QUOTA = (
 )
 
 
-@pytest.mark.parametrize(
-    ("kind", "code", "message", "details"),
-    [
-        pytest.param(
-            "key_refused",
-            400,
-            "API key not valid. Please pass a valid API key.",
-            [reason("API_KEY_INVALID")],
-            id="key-not-valid",
-        ),
-        pytest.param(
-            "key_refused",
-            400,
-            "API Key not found. Please pass a valid API key.",
-            None,
-            id="key-not-found",
-        ),
-        pytest.param(
-            "key_expired",
-            400,
-            "API key expired. Please renew the API key.",
-            [reason("API_KEY_INVALID")],
-            id="key-expired",
-        ),
-        pytest.param(
-            "key_leaked",
-            403,
-            "Your API key was reported as leaked. Please use another API key.",
-            None,
-            id="key-leaked",
-        ),
-        pytest.param(
-            "key_type",
-            401,
-            "Request had invalid authentication credentials. Expected OAuth 2 access "
-            "token, login cookie or other valid authentication credential.",
-            [reason("ACCESS_TOKEN_TYPE_UNSUPPORTED")],
-            id="key-type",
-        ),
-        pytest.param("key_refused", 401, "Unauthorized", None, id="any-401"),
-        pytest.param(
-            "key_restricted",
-            403,
-            "Requests to this API generativelanguage.googleapis.com method google.ai."
-            "generativelanguage.v1beta.GenerativeService.GenerateContent are blocked.",
-            [reason("API_KEY_SERVICE_BLOCKED")],
-            id="key-restricted-to-other-services",
-        ),
-        pytest.param(
-            "key_restricted",
-            403,
-            "Requests from referer are blocked.",
-            [reason("API_KEY_HTTP_REFERRER_BLOCKED")],
-            id="key-restricted-to-a-site",
-        ),
-        pytest.param(
-            "api_disabled",
-            403,
-            "Generative Language API has not been used in project 1 before or it is "
-            "disabled.",
-            [reason("SERVICE_DISABLED")],
-            id="api-disabled",
-        ),
-        pytest.param(
-            "permission", 403, "The caller does not have permission", None, id="any-403"
-        ),
-        pytest.param(
-            "billing",
-            400,
-            "Imagen API is only accessible to billed users at this time.",
-            None,
-            id="billed-users-only",
-        ),
-        pytest.param(
-            "region",
-            400,
-            "User location is not supported for the API use.",
-            None,
-            id="location",
-        ),
-        pytest.param(
-            "region",
-            400,
-            "Image generation is not available in your country.",
-            None,
-            id="country",
-        ),
-        pytest.param(
-            "model_unknown",
-            404,
-            "models/x is not found for API version v1beta, or is not supported for "
-            "generateContent. Call ListModels to see the list of available models and "
-            "their supported methods.",
-            None,
-            id="model-not-found",
-        ),
-        pytest.param(
-            "model_unknown", 404, "Requested entity was not found.", None, id="entity"
-        ),
-        pytest.param(
-            "model_retired",
-            404,
-            "This model models/x is no longer available to new users. Please update "
-            "your code to use a newer model for the latest features.",
-            None,
-            id="not-for-new-users",
-        ),
-        pytest.param(
-            "model_retired",
-            404,
-            "models/x is no longer available. Please update your code to use models/y",
-            None,
-            id="retired",
-        ),
-        pytest.param(
-            "api_version",
-            400,
-            'Invalid JSON payload received. Unknown name "responseModalities" at '
-            "'generation_config': Cannot find field.",
-            None,
-            id="api-version-too-old",
-        ),
-        pytest.param(
-            "parameter",
-            400,
-            'Invalid JSON payload received. Unknown name "seed" at '
-            "'generation_config': Cannot find field.",
-            None,
-            id="unknown-field",
-        ),
-        pytest.param(
-            "parameter",
-            400,
-            "Unsupported image_size '8K'. Supported values are: 1K, 2K, 4K.",
-            None,
-            id="image-size",
-        ),
-        pytest.param(
-            "parameter",
-            400,
-            "aspect_ratio must be one of '1:1', '1:4', or '21:9'",
-            None,
-            id="aspect-ratio",
-        ),
-        pytest.param(
-            "parameter",
-            400,
-            "Thinking level is not supported for this model.",
-            None,
-            id="thinking-level",
-        ),
-        pytest.param(
-            "parameter",
-            400,
-            "Thinking is not enabled for models/gemini-2.5-flash-image",
-            None,
-            id="thinking",
-        ),
-        pytest.param(
-            "parameter",
-            400,
-            "Image output is disabled for this aspect ratio",
-            None,
-            id="disabled-is-not-always-the-api",
-        ),
-        pytest.param(
-            "request", 400, "Request contains an invalid argument.", None, id="argument"
-        ),
-        pytest.param(
-            "request",
-            400,
-            "Image part is missing a thought_signature in content position 2, part "
-            "position 1.",
-            None,
-            id="signature",
-        ),
-        pytest.param(
-            "too_large",
-            400,
-            "Request payload size exceeds the limit: 20971520 bytes.",
-            None,
-            id="payload",
-        ),
-        pytest.param(
-            "too_large",
-            400,
-            "The input token count (1050890) exceeds the maximum number of tokens "
-            "allowed (32768).",
-            None,
-            id="tokens",
-        ),
-        pytest.param(
-            "prompt_blocked",
-            400,
-            "Image generation failed with the following error: The prompt could not be "
-            "submitted. This prompt contains sensitive words that violate Google's "
-            "Responsible AI practices.",
-            None,
-            id="prompt-refused",
-        ),
-        *(
-            pytest.param("input_picture", 400, message, None, id=name)
-            for name, message in {
-                "unreadable": "Unable to process input image. Please retry or report "
-                "in https://developers.generativeai.google/guide/troubleshooting",
-                "not-valid": "Provided image is not valid.",
-                "svg": "Unsupported MIME type: image/svg+xml",
-                "half-a-type": "Unsupported MIME type: png",
-                "wrong-type": "Unhandled generated data mime type: image/jpeg",
-            }.items()
-        ),
-        pytest.param(
-            "quota_zero",
-            429,
-            f"{YOUR_QUOTA} \n* Quota exceeded for metric: generativelanguage.googleapis"
-            ".com/generate_content_free_tier_requests, limit: 0, model: x\n"
-            "Please retry in 37.36s.",
-            None,
-            id="limit-0",
-        ),
-        pytest.param(
-            "quota_zero",
-            429,
-            YOUR_QUOTA,
-            quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "37s"),
-            id="free-tier",
-        ),
-        pytest.param(
-            "quota_day",
-            429,
-            YOUR_QUOTA,
-            quota("GenerateRequestsPerDayPerProjectPerModel", "12s"),
-            id="per-day",
-        ),
-        pytest.param(
-            "quota_minute",
-            429,
-            YOUR_QUOTA,
-            quota("GenerateRequestsPerMinutePerProjectPerModel", "12s"),
-            id="per-minute",
-        ),
-        pytest.param(
-            "quota_day",
-            429,
-            "Quota exceeded.",
-            [{"retryDelay": "44788s"}],
-            id="long-delay",
-        ),
-        pytest.param(
-            "quota_minute", 429, "Slow down.", [{"retryDelay": "9s"}], id="short-delay"
-        ),
-        pytest.param(
-            "quota_prepaid",
-            429,
-            "Your prepayment credits are depleted. Please go to AI Studio at "
-            "https://ai.studio/projects to manage your project and billing.",
-            None,
-            id="prepaid",
-        ),
-        pytest.param(
-            "capacity",
-            429,
-            "Resource has been exhausted (e.g. check quota).",
-            None,
-            id="exhausted",
-        ),
-        pytest.param(
-            "capacity",
-            429,
-            "Resource exhausted. Please try again later.",
-            None,
-            id="vertex-capacity",
-        ),
-        pytest.param(
-            "google", 500, "An internal error has occurred.", None, id="internal"
-        ),
-        pytest.param(
-            "overloaded",
-            503,
-            "This model is currently experiencing high demand. Spikes in demand are "
-            "usually temporary. Please try again later.",
-            None,
-            id="high-demand",
-        ),
-        pytest.param(
-            "overloaded",
-            503,
-            "No capacity available for model x on the server",
-            [reason("MODEL_CAPACITY_EXHAUSTED")],
-            id="no-capacity",
-        ),
-        pytest.param(
-            "gateway_timeout",
-            504,
-            "Deadline expired before operation could complete.",
-            None,
-            id="deadline",
-        ),
-        pytest.param("http", 499, "The operation was cancelled.", None, id="cancelled"),
-        pytest.param("http", 418, "I am a teapot", None, id="unknown-status"),
-    ],
-)
-def test_an_error_is_recognised_and_quoted(
-    kind: str, code: int, message: str, details: Any
-) -> None:
+GOOGLES_ERRORS = [
+    (
+        "key-not-valid",
+        "key_refused",
+        400,
+        "API key not valid. Please pass a valid API key.",
+        [reason("API_KEY_INVALID")],
+    ),
+    (
+        "key-not-found",
+        "key_refused",
+        400,
+        "API Key not found. Please pass a valid API key.",
+        None,
+    ),
+    (
+        "key-expired",
+        "key_expired",
+        400,
+        "API key expired. Please renew the API key.",
+        [reason("API_KEY_INVALID")],
+    ),
+    (
+        "key-leaked",
+        "key_leaked",
+        403,
+        "Your API key was reported as leaked. Please use another API key.",
+        None,
+    ),
+    (
+        "key-type",
+        "key_type",
+        401,
+        "Request had invalid authentication credentials. Expected OAuth 2 access "
+        "token, login cookie or other valid authentication credential.",
+        [reason("ACCESS_TOKEN_TYPE_UNSUPPORTED")],
+    ),
+    ("any-401", "key_refused", 401, "Unauthorized", None),
+    (
+        "key-restricted-to-other-services",
+        "key_restricted",
+        403,
+        "Requests to this API generativelanguage.googleapis.com method google.ai."
+        "generativelanguage.v1beta.GenerativeService.GenerateContent are blocked.",
+        [reason("API_KEY_SERVICE_BLOCKED")],
+    ),
+    (
+        "key-restricted-to-a-site",
+        "key_restricted",
+        403,
+        "Requests from referer are blocked.",
+        [reason("API_KEY_HTTP_REFERRER_BLOCKED")],
+    ),
+    (
+        "api-disabled",
+        "api_disabled",
+        403,
+        "Generative Language API has not been used in project 1 before or it is "
+        "disabled.",
+        [reason("SERVICE_DISABLED")],
+    ),
+    ("any-403", "permission", 403, "The caller does not have permission", None),
+    (
+        "billed-users-only",
+        "billing",
+        400,
+        "Imagen API is only accessible to billed users at this time.",
+        None,
+    ),
+    (
+        "location",
+        "region",
+        400,
+        "User location is not supported for the API use.",
+        None,
+    ),
+    (
+        "country",
+        "region",
+        400,
+        "Image generation is not available in your country.",
+        None,
+    ),
+    (
+        "model-not-found",
+        "model_unknown",
+        404,
+        "models/x is not found for API version v1beta, or is not supported for "
+        "generateContent. Call ListModels to see the list of available models and "
+        "their supported methods.",
+        None,
+    ),
+    ("entity", "model_unknown", 404, "Requested entity was not found.", None),
+    (
+        "not-for-new-users",
+        "model_retired",
+        404,
+        "This model models/x is no longer available to new users. Please update "
+        "your code to use a newer model for the latest features.",
+        None,
+    ),
+    (
+        "retired",
+        "model_retired",
+        404,
+        "models/x is no longer available. Please update your code to use models/y",
+        None,
+    ),
+    (
+        "api-version-too-old",
+        "api_version",
+        400,
+        'Invalid JSON payload received. Unknown name "responseModalities" at '
+        "'generation_config': Cannot find field.",
+        None,
+    ),
+    (
+        "unknown-field",
+        "parameter",
+        400,
+        'Invalid JSON payload received. Unknown name "seed" at '
+        "'generation_config': Cannot find field.",
+        None,
+    ),
+    (
+        "image-size",
+        "parameter",
+        400,
+        "Unsupported image_size '8K'. Supported values are: 1K, 2K, 4K.",
+        None,
+    ),
+    (
+        "aspect-ratio",
+        "parameter",
+        400,
+        "aspect_ratio must be one of '1:1', '1:4', or '21:9'",
+        None,
+    ),
+    (
+        "thinking-level",
+        "parameter",
+        400,
+        "Thinking level is not supported for this model.",
+        None,
+    ),
+    (
+        "thinking",
+        "parameter",
+        400,
+        "Thinking is not enabled for models/gemini-2.5-flash-image",
+        None,
+    ),
+    (
+        "disabled-is-not-always-the-api",
+        "parameter",
+        400,
+        "Image output is disabled for this aspect ratio",
+        None,
+    ),
+    ("argument", "request", 400, "Request contains an invalid argument.", None),
+    (
+        "signature",
+        "request",
+        400,
+        "Image part is missing a thought_signature in content position 2, part "
+        "position 1.",
+        None,
+    ),
+    (
+        "payload",
+        "too_large",
+        400,
+        "Request payload size exceeds the limit: 20971520 bytes.",
+        None,
+    ),
+    (
+        "tokens",
+        "too_large",
+        400,
+        "The input token count (1050890) exceeds the maximum number of tokens "
+        "allowed (32768).",
+        None,
+    ),
+    (
+        "prompt-refused",
+        "prompt_blocked",
+        400,
+        "Image generation failed with the following error: The prompt could not be "
+        "submitted. This prompt contains sensitive words that violate Google's "
+        "Responsible AI practices.",
+        None,
+    ),
+    *(
+        (name, "input_picture", 400, message, None)
+        for name, message in {
+            "unreadable": "Unable to process input image. Please retry or report "
+            "in https://developers.generativeai.google/guide/troubleshooting",
+            "not-valid": "Provided image is not valid.",
+            "svg": "Unsupported MIME type: image/svg+xml",
+            "half-a-type": "Unsupported MIME type: png",
+            "wrong-type": "Unhandled generated data mime type: image/jpeg",
+        }.items()
+    ),
+    (
+        "limit-0",
+        "quota_zero",
+        429,
+        f"{YOUR_QUOTA} \n* Quota exceeded for metric: generativelanguage.googleapis"
+        ".com/generate_content_free_tier_requests, limit: 0, model: x\n"
+        "Please retry in 37.36s.",
+        None,
+    ),
+    (
+        "free-tier",
+        "quota_zero",
+        429,
+        YOUR_QUOTA,
+        quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", "37s"),
+    ),
+    (
+        "per-day",
+        "quota_day",
+        429,
+        YOUR_QUOTA,
+        quota("GenerateRequestsPerDayPerProjectPerModel", "12s"),
+    ),
+    (
+        "per-minute",
+        "quota_minute",
+        429,
+        YOUR_QUOTA,
+        quota("GenerateRequestsPerMinutePerProjectPerModel", "12s"),
+    ),
+    ("long-delay", "quota_day", 429, "Quota exceeded.", [{"retryDelay": "44788s"}]),
+    ("short-delay", "quota_minute", 429, "Slow down.", [{"retryDelay": "9s"}]),
+    (
+        "prepaid",
+        "quota_prepaid",
+        429,
+        "Your prepayment credits are depleted. Please go to AI Studio at "
+        "https://ai.studio/projects to manage your project and billing.",
+        None,
+    ),
+    (
+        "exhausted",
+        "capacity",
+        429,
+        "Resource has been exhausted (e.g. check quota).",
+        None,
+    ),
+    (
+        "vertex-capacity",
+        "capacity",
+        429,
+        "Resource exhausted. Please try again later.",
+        None,
+    ),
+    ("internal", "google", 500, "An internal error has occurred.", None),
+    (
+        "high-demand",
+        "overloaded",
+        503,
+        "This model is currently experiencing high demand. Spikes in demand are "
+        "usually temporary. Please try again later.",
+        None,
+    ),
+    (
+        "no-capacity",
+        "overloaded",
+        503,
+        "No capacity available for model x on the server",
+        [reason("MODEL_CAPACITY_EXHAUSTED")],
+    ),
+    (
+        "deadline",
+        "gateway_timeout",
+        504,
+        "Deadline expired before operation could complete.",
+        None,
+    ),
+    ("cancelled", "http", 499, "The operation was cancelled.", None),
+    ("unknown-status", "http", 418, "I am a teapot", None),
+]
+
+
+def test_an_error_is_recognised_and_quoted() -> None:
     """The wrong kind sends the user, or the administrator, on the wrong errand."""
-    error = failure(code, google(code, message, details=details))
-    assert error.kind == kind
-    assert_readable(error)
-    assert message.split(". ")[0][:40].rstrip(".") in error.quote
+
+    def check(name: str, kind: str, code: int, message: str, details: Any) -> None:
+        error = failure(code, google(code, message, details=details))
+        assert error.kind == kind
+        assert_readable(error)
+        assert message.split(". ")[0][:40].rstrip(".") in error.quote
+
+    check_rows(GOOGLES_ERRORS, check)
 
 
 @pytest.mark.parametrize(
@@ -407,88 +394,89 @@ def test_a_refused_field_is_named_by_its_details_too() -> None:
     assert failure(400, body).quote == violation["description"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "status", "message", "code"),
-    [
-        ("budget", 400, "Budget has been exceeded! Current cost: 10.2", "400"),
-        ("budget", 429, "Budget has been exceeded! Max budget: 10", "429"),
-        ("budget", 403, "用户额度不足, 剩余额度: ¥0.0", "insufficient_user_quota"),
-        ("budget", 402, "Insufficient credits. Please add more.", 402),
-        ("budget", 402, "Payment Required", None),
-        ("model_unknown", 400, "Invalid model name passed in model=x.", "400"),
-        ("model_unknown", 503, "No available channel for x", "model_not_found"),
-        ("address_unknown", 404, "Not Found", None),
-        ("address_unknown", 404, "404 page not found", None),
-        ("address_unknown", 405, "Method Not Allowed", None),
-        ("model_unknown", 404, "models/x is not found for API version v1beta", 404),
-        ("proxy", 407, "Proxy Authentication Required", None),
-        ("account_limited", 403, "Consumer 'api_key:x' has been suspended.", 403),
-        ("account_limited", 403, "Your project has been denied access.", 403),
-        (
-            "no_image_model",
-            400,
-            "Model does not support the requested response modalities: text,image",
-            400,
-        ),
-        ("quota_minute", 429, "Please slow down.", "rate_limit_exceeded"),
-        ("budget", 401, "该令牌额度已用尽", ""),
-        ("budget", 429, "Your project has exceeded its monthly spending cap.", None),
-        ("billing", 403, "Lightning dunning decision is deny for project: x", 403),
-        ("billing", 400, "This model is only available on the paid tier.", 400),
-        ("billing", 429, "Billing account of the project is closed.", 429),
-        ("quota_day", 429, "Rate limit exceeded: free-models-per-day.", 429),
-        ("permission", 401, "key not allowed to access model. Tried x", "401"),
-        ("permission", 403, "This token has no access to model x", None),
-        ("model_unknown", 400, "x is not a valid model ID", 400),
-        (
-            "model_unknown",
-            400,
-            "GenerateContentRequest.model: unexpected model name",
-            4,
-        ),
-        ("model_retired", 410, "The model x has been shut down.", None),
-        (
-            "model_retired",
-            400,
-            "This model is deprecated and no longer available.",
-            400,
-        ),
-        ("model_retired", 404, "models/x has been discontinued.", 404),
-        ("address_unknown", 404, "Invalid URL (POST /v1/models/x)", None),
-        ("address_unknown", 404, "no Route matched with those values", None),
-        ("address_unknown", 404, "Resource not found", "404"),
-        ("key_expired", 401, "该令牌已过期", None),
-        ("key_expired", 401, "Authentication failed.", "ACCESS_TOKEN_EXPIRED"),
-        ("key_leaked", 403, "This API key was identified as leaked.", 403),
-        ("key_type", 401, "Standard API keys are no longer supported.", 401),
-        ("key_restricted", 403, "The API key has an IP address restriction.", 403),
-        ("region", 403, "Gemini is not available in your current location.", 403),
-        ("region", 400, "Images are not supported in your country.", 400),
-        ("prompt_blocked", 400, "The prompt was blocked by safety filters.", 400),
-        ("prompt_blocked", 400, "The response was filtered.", "content_filter"),
-        ("prompt_blocked", 403, "The model requires moderation; it was flagged.", 403),
-        ("input_picture", 400, "Unsupported image format: 'image/x'", 400),
-        ("input_picture", 400, "Could not process image", 400),
-        ("too_large", 400, "Please use fewer than 14 images in your request", 400),
-        ("too_large", 400, "The request contains 15 images.", 400),
-        ("too_large", 400, "The input image has the wrong number of pixels", 400),
-        ("too_large", 400, "The prompt is too long: 1000000 tokens", "400"),
-        ("no_image_model", 400, "Multi-modal output is not supported.", 400),
-        ("request", 400, "Multiturn chat is not enabled for models/x", 400),
-        ("gateway_gave_up", 408, "Request timed out.", "408"),
-        ("gateway_gave_up", 500, "litellm.Timeout: Connection timed out.", "500"),
-        ("gateway_timeout", 408, "Request Timeout", 408),
-        ("gateway_timeout", 504, "Gateway Timeout", 504),
-    ],
-)
-def test_gateways_say_it_in_their_own_words(
-    kind: str, status: int, message: str, code: Any
-) -> None:
+GATEWAYS_ERRORS = [
+    ("budget", 400, "Budget has been exceeded! Current cost: 10.2", "400"),
+    ("budget", 429, "Budget has been exceeded! Max budget: 10", "429"),
+    ("budget", 403, "用户额度不足, 剩余额度: ¥0.0", "insufficient_user_quota"),
+    ("budget", 402, "Insufficient credits. Please add more.", 402),
+    ("budget", 402, "Payment Required", None),
+    ("model_unknown", 400, "Invalid model name passed in model=x.", "400"),
+    ("model_unknown", 503, "No available channel for x", "model_not_found"),
+    ("address_unknown", 404, "Not Found", None),
+    ("address_unknown", 404, "404 page not found", None),
+    ("address_unknown", 405, "Method Not Allowed", None),
+    ("model_unknown", 404, "models/x is not found for API version v1beta", 404),
+    ("proxy", 407, "Proxy Authentication Required", None),
+    ("account_limited", 403, "Consumer 'api_key:x' has been suspended.", 403),
+    ("account_limited", 403, "Your project has been denied access.", 403),
+    (
+        "no_image_model",
+        400,
+        "Model does not support the requested response modalities: text,image",
+        400,
+    ),
+    ("quota_minute", 429, "Please slow down.", "rate_limit_exceeded"),
+    ("budget", 401, "该令牌额度已用尽", ""),
+    ("budget", 429, "Your project has exceeded its monthly spending cap.", None),
+    ("billing", 403, "Lightning dunning decision is deny for project: x", 403),
+    ("billing", 400, "This model is only available on the paid tier.", 400),
+    ("billing", 429, "Billing account of the project is closed.", 429),
+    ("quota_day", 429, "Rate limit exceeded: free-models-per-day.", 429),
+    ("permission", 401, "key not allowed to access model. Tried x", "401"),
+    ("permission", 403, "This token has no access to model x", None),
+    ("model_unknown", 400, "x is not a valid model ID", 400),
+    (
+        "model_unknown",
+        400,
+        "GenerateContentRequest.model: unexpected model name",
+        4,
+    ),
+    ("model_retired", 410, "The model x has been shut down.", None),
+    (
+        "model_retired",
+        400,
+        "This model is deprecated and no longer available.",
+        400,
+    ),
+    ("model_retired", 404, "models/x has been discontinued.", 404),
+    ("address_unknown", 404, "Invalid URL (POST /v1/models/x)", None),
+    ("address_unknown", 404, "no Route matched with those values", None),
+    ("address_unknown", 404, "Resource not found", "404"),
+    ("key_expired", 401, "该令牌已过期", None),
+    ("key_expired", 401, "Authentication failed.", "ACCESS_TOKEN_EXPIRED"),
+    ("key_leaked", 403, "This API key was identified as leaked.", 403),
+    ("key_type", 401, "Standard API keys are no longer supported.", 401),
+    ("key_restricted", 403, "The API key has an IP address restriction.", 403),
+    ("region", 403, "Gemini is not available in your current location.", 403),
+    ("region", 400, "Images are not supported in your country.", 400),
+    ("prompt_blocked", 400, "The prompt was blocked by safety filters.", 400),
+    ("prompt_blocked", 400, "The response was filtered.", "content_filter"),
+    ("prompt_blocked", 403, "The model requires moderation; it was flagged.", 403),
+    ("input_picture", 400, "Unsupported image format: 'image/x'", 400),
+    ("input_picture", 400, "Could not process image", 400),
+    ("too_large", 400, "Please use fewer than 14 images in your request", 400),
+    ("too_large", 400, "The request contains 15 images.", 400),
+    ("too_large", 400, "The input image has the wrong number of pixels", 400),
+    ("too_large", 400, "The prompt is too long: 1000000 tokens", "400"),
+    ("no_image_model", 400, "Multi-modal output is not supported.", 400),
+    ("request", 400, "Multiturn chat is not enabled for models/x", 400),
+    ("gateway_gave_up", 408, "Request timed out.", "408"),
+    ("gateway_gave_up", 500, "litellm.Timeout: Connection timed out.", "500"),
+    ("gateway_timeout", 408, "Request Timeout", 408),
+    ("gateway_timeout", 504, "Gateway Timeout", 504),
+]
+
+
+def test_gateways_say_it_in_their_own_words() -> None:
     """Each would else be read as a fault of the prompt, or as one that passes."""
-    error = failure(status, {"error": {"message": message, "code": code}})
-    assert error.kind == kind
-    assert_readable(error)
-    assert message[:20] in error.text
+
+    def check(kind: str, status: int, message: str, code: Any) -> None:
+        error = failure(status, {"error": {"message": message, "code": code}})
+        assert error.kind == kind
+        assert_readable(error)
+        assert message[:20] in error.text
+
+    check_rows(GATEWAYS_ERRORS, check)
 
 
 @pytest.mark.parametrize(
@@ -525,17 +513,18 @@ def test_a_quoted_address_does_not_swallow_the_quotation_mark(
     assert quoted in failure(500, google(500, said)).text
 
 
-@pytest.mark.parametrize("kind", sorted(gip.MESSAGES))
-@pytest.mark.parametrize("values", [{}, {"model": MODEL, "host": "h", "elapsed": 1}])
-def test_every_message_is_whole_with_and_without_its_values(
-    kind: str, values: dict[str, Any]
-) -> None:
+def test_every_message_is_whole_with_and_without_its_values() -> None:
     """A placeholder left in, or a sentence begun with nothing, would be shown."""
-    error = gip.GeminiError(kind, status=418, target="b.example", **values)
-    assert_readable(error)
-    assert "?" not in error.text
-    advice = error.text.split("** ", 1)[1]
-    assert len(advice) > 10 and advice.endswith(".") and advice[0].isupper()
+
+    def check(kind: str, values: dict[str, Any]) -> None:
+        error = gip.GeminiError(kind, status=418, target="b.example", **values)
+        assert_readable(error)
+        assert "?" not in error.text
+        advice = error.text.split("** ", 1)[1]
+        assert len(advice) > 10 and advice.endswith(".") and advice[0].isupper()
+
+    all_values = ({}, {"model": MODEL, "host": "h", "elapsed": 1})
+    check_rows(itertools.product(gip.MESSAGES, all_values), check)
 
 
 def test_a_zero_quota_gets_no_advice_to_wait() -> None:
@@ -599,67 +588,59 @@ BUSY = "The model is overloaded. Please try again later."
 NESTED = json.dumps(google(429, BUSY, "RESOURCE_EXHAUSTED"), indent=2)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(google(503, BUSY, "UNAVAILABLE"), id="google"),
-        pytest.param([google(503, BUSY)], id="array"),
-        pytest.param({"error": {"message": BUSY}}, id="message-only"),
-        pytest.param(
-            {"error": {"code": "unavailable", "message": BUSY}}, id="text-code"
-        ),
-        pytest.param({"error": {"code": "503", "message": BUSY}}, id="number-as-text"),
-        pytest.param({"event_type": "error", "error": {"message": BUSY}}, id="event"),
-        pytest.param(
-            {"error": {"message": BUSY, "errors": [{"reason": "x"}]}}, id="old-google"
-        ),
-        pytest.param({"error": BUSY}, id="bare-text"),
-        pytest.param({"detail": BUSY}, id="detail"),
-        pytest.param({"message": BUSY}, id="message"),
-        pytest.param({"error": None, "message": BUSY}, id="error-none"),
-        pytest.param(google(503, NESTED), id="json-in-the-message"),
-        pytest.param(google(503, f"[{NESTED}]"), id="json-array-in-the-message"),
-        pytest.param({"error": NESTED}, id="json-in-the-error"),
-        pytest.param(
-            google(503, f"gateway: upstream said {NESTED}"), id="words-before-the-json"
-        ),
-        pytest.param(google(503, f"  {NESTED}\n"), id="json-with-blanks"),
-        pytest.param(
-            {"error": {"message": {"error": {"message": google(503, BUSY)}}}},
-            id="objects-in-the-message",
-        ),
-        pytest.param(
-            {"detail": [{"loc": ["body"], "msg": BUSY}]}, id="list-of-details"
-        ),
-        pytest.param(
-            {"success": False, "errors": [{"code": 2001, "message": BUSY}]},
-            id="list-of-errors",
-        ),
-        pytest.param(
-            google(503, f"litellm.Error: {NESTED.encode()!r}. Retried: 2 times"),
-            id="json-as-python-writes-bytes",
-        ),
-        pytest.param(
-            {"detail": str({"error": {"code": 503, "message": BUSY, "status": None}})},
-            id="dict-as-python-writes-it",
-        ),
-        pytest.param(
-            {
-                "error": {
-                    "message": "Provider returned error",
-                    "metadata": {"raw": NESTED, "provider_name": "Google"},
-                }
-            },
-            id="json-beside-the-message",
-        ),
-    ],
-)
-def test_googles_sentence_is_found_in_every_shape(body: Any) -> None:
+SHAPES = [
+    ("google", google(503, BUSY, "UNAVAILABLE")),
+    ("array", [google(503, BUSY)]),
+    ("message-only", {"error": {"message": BUSY}}),
+    ("text-code", {"error": {"code": "unavailable", "message": BUSY}}),
+    ("number-as-text", {"error": {"code": "503", "message": BUSY}}),
+    ("event", {"event_type": "error", "error": {"message": BUSY}}),
+    ("old-google", {"error": {"message": BUSY, "errors": [{"reason": "x"}]}}),
+    ("bare-text", {"error": BUSY}),
+    ("detail", {"detail": BUSY}),
+    ("message", {"message": BUSY}),
+    ("error-none", {"error": None, "message": BUSY}),
+    ("json-in-the-message", google(503, NESTED)),
+    ("json-array-in-the-message", google(503, f"[{NESTED}]")),
+    ("json-in-the-error", {"error": NESTED}),
+    ("words-before-the-json", google(503, f"gateway: upstream said {NESTED}")),
+    ("json-with-blanks", google(503, f"  {NESTED}\n")),
+    (
+        "objects-in-the-message",
+        {"error": {"message": {"error": {"message": google(503, BUSY)}}}},
+    ),
+    ("list-of-details", {"detail": [{"loc": ["body"], "msg": BUSY}]}),
+    ("list-of-errors", {"success": False, "errors": [{"code": 2001, "message": BUSY}]}),
+    (
+        "json-as-python-writes-bytes",
+        google(503, f"litellm.Error: {NESTED.encode()!r}. Retried: 2 times"),
+    ),
+    (
+        "dict-as-python-writes-it",
+        {"detail": str({"error": {"code": 503, "message": BUSY, "status": None}})},
+    ),
+    (
+        "json-beside-the-message",
+        {
+            "error": {
+                "message": "Provider returned error",
+                "metadata": {"raw": NESTED, "provider_name": "Google"},
+            }
+        },
+    ),
+]
+
+
+def test_googles_sentence_is_found_in_every_shape() -> None:
     """And without the JSON around it."""
-    error = failure(503, body)
-    assert BUSY in error.text
-    assert_readable(error)
-    assert "RESOURCE_EXHAUSTED" not in error.text and '"message"' not in error.text
+
+    def check(name: str, body: Any) -> None:
+        error = failure(503, body)
+        assert BUSY in error.text
+        assert_readable(error)
+        assert "RESOURCE_EXHAUSTED" not in error.text and '"message"' not in error.text
+
+    check_rows(SHAPES, check)
 
 
 NESTED_DEEPLY: dict[str, Any] = {"error": "x"}
@@ -667,32 +648,32 @@ for _ in range(1000):
     NESTED_DEEPLY = {"error": {"message": NESTED_DEEPLY}}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(None, id="none"),
-        pytest.param([], id="empty-array"),
-        pytest.param({}, id="empty-object"),
-        pytest.param({"error": {}}, id="empty-error"),
-        pytest.param({"error": ""}, id="empty-text"),
-        pytest.param({"error": {"message": None, "details": None}}, id="nulls"),
-        pytest.param({"error": {"message": ["x"], "details": ["x", 7]}}, id="odd"),
-        pytest.param({"error": {"message": "{}"}}, id="empty-json"),
-        pytest.param({"error": {"message": "{<`*>}"}}, id="only-signs"),
-        pytest.param({"error": 7}, id="number"),
-        pytest.param({"error": {"message": {"x": 1}}}, id="object"),
-        pytest.param(NESTED_DEEPLY, id="a-thousand-levels"),
-        pytest.param({"detail": [{"loc": ["body"], "msg": "x"}]}, id="list-of-details"),
-        pytest.param([[[]]], id="arrays"),
-        pytest.param("text", id="text"),
-        pytest.param(7, id="bare-number"),
-    ],
-)
-@pytest.mark.parametrize("status", [200, 400, 404, 429, 500, 503, 599])
-def test_an_error_that_says_nothing_still_gives_a_message(
-    body: Any, status: int
-) -> None:
-    assert_readable(failure(status, body))
+SAYS_NOTHING = {
+    "none": None,
+    "empty-array": [],
+    "empty-object": {},
+    "empty-error": {"error": {}},
+    "empty-text": {"error": ""},
+    "nulls": {"error": {"message": None, "details": None}},
+    "odd": {"error": {"message": ["x"], "details": ["x", 7]}},
+    "empty-json": {"error": {"message": "{}"}},
+    "only-signs": {"error": {"message": "{<`*>}"}},
+    "number": {"error": 7},
+    "object": {"error": {"message": {"x": 1}}},
+    "a-thousand-levels": NESTED_DEEPLY,
+    "list-of-details": {"detail": [{"loc": ["body"], "msg": "x"}]},
+    "arrays": [[[]]],
+    "text": "text",
+    "bare-number": 7,
+}
+
+
+def test_an_error_that_says_nothing_still_gives_a_message() -> None:
+    def check(name: str, status: int) -> None:
+        assert_readable(failure(status, SAYS_NOTHING[name]))
+
+    statuses = (200, 400, 404, 429, 500, 503, 599)
+    check_rows(itertools.product(SAYS_NOTHING, statuses), check)
 
 
 @pytest.mark.parametrize(
@@ -844,38 +825,41 @@ def test_a_quota_quote_leaves_out_metrics_and_links() -> None:
 # ── Refusals ─────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("reason", "kind"),
-    [
-        ("MAX_TOKENS", "cut_off"),
-        ("IMAGE_SAFETY", "picture_safety"),
-        ("IMAGE_PROHIBITED_CONTENT", "picture_prohibited"),
-        ("IMAGE_RECITATION", "picture_recitation"),
-        ("IMAGE_OTHER", "picture_failed"),
-        ("NO_IMAGE", "no_picture"),
-        ("SAFETY", "picture_safety"),
-        ("RECITATION", "picture_recitation"),
-        ("LANGUAGE", "picture_failed"),
-        ("BLOCKLIST", "picture_safety"),
-        ("PROHIBITED_CONTENT", "picture_prohibited"),
-        ("SPII", "picture_safety"),
-        ("ESCALATION", "picture_failed"),
-        ("MODEL_ARMOR", "picture_safety"),
-        ("PUP_LIMITED_DISABLED", "account_limited"),
-        ("OTHER", "picture_failed"),
-        ("MALFORMED_FUNCTION_CALL", "picture_failed"),
-        ("MALFORMED_RESPONSE", "picture_failed"),
-        ("MISSING_THOUGHT_SIGNATURE", "picture_failed"),
-        ("FINISH_REASON_UNSPECIFIED", "picture_failed"),
-        ("SOME_FUTURE_REASON", "picture_failed"),
-    ],
-)
-def test_a_finish_reason_is_explained_and_named(reason: str, kind: str) -> None:
+FINISH_REASONS = [
+    ("MAX_TOKENS", "cut_off"),
+    ("IMAGE_SAFETY", "picture_safety"),
+    ("IMAGE_PROHIBITED_CONTENT", "picture_prohibited"),
+    ("IMAGE_RECITATION", "picture_recitation"),
+    ("IMAGE_OTHER", "picture_failed"),
+    ("NO_IMAGE", "no_picture"),
+    ("SAFETY", "picture_safety"),
+    ("RECITATION", "picture_recitation"),
+    ("LANGUAGE", "picture_failed"),
+    ("BLOCKLIST", "picture_safety"),
+    ("PROHIBITED_CONTENT", "picture_prohibited"),
+    ("SPII", "picture_safety"),
+    ("ESCALATION", "picture_failed"),
+    ("MODEL_ARMOR", "picture_safety"),
+    ("PUP_LIMITED_DISABLED", "account_limited"),
+    ("OTHER", "picture_failed"),
+    ("MALFORMED_FUNCTION_CALL", "picture_failed"),
+    ("MALFORMED_RESPONSE", "picture_failed"),
+    ("MISSING_THOUGHT_SIGNATURE", "picture_failed"),
+    ("FINISH_REASON_UNSPECIFIED", "picture_failed"),
+    ("SOME_FUTURE_REASON", "picture_failed"),
+]
+
+
+def test_a_finish_reason_is_explained_and_named() -> None:
     """An unknown one too: Google adds them without notice."""
-    error = gip.explain_refusal(gip.Refusal(reason), model=MODEL)
-    assert error.kind == kind
-    assert reason in error.text and len(error.text) > len(reason) + 40
-    assert_readable(error)
+
+    def check(reason: str, kind: str) -> None:
+        error = gip.explain_refusal(gip.Refusal(reason), model=MODEL)
+        assert error.kind == kind
+        assert reason in error.text and len(error.text) > len(reason) + 40
+        assert_readable(error)
+
+    check_rows(FINISH_REASONS, check)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import inspect
 import re
 
 import pytest
+from rows import check_rows
 
 import gemini_image_pipe as gip
 from dev.console import Failure
@@ -41,26 +42,29 @@ def test_every_message_and_note_has_its_row() -> None:
     assert [kind for kind, _ in rows] == [*gip.MESSAGES, *gip.NOTES]
 
 
-@pytest.mark.parametrize(
-    ("kind", "cells"),
-    [pytest.param(*r, id=r[0]) for r in rows_of(messages.build(SOURCE))],
-)
-def test_a_message_is_for_people(kind: str, cells: list[str]) -> None:
-    assert len(cells) in (1, 4)
-    for cell in cells:
-        assert cell.strip(), "empty"
-        assert not re.search(r"[{}<>\\]|\?\?|  ", cell), cell
-        assert not CLASS_NAMES.intersection(re.findall(r"\w+", cell)), cell
-    sentences = cells[:1] if len(cells) == 1 else [cells[0], cells[2]]
-    for sentence in sentences:
-        assert re.fullmatch(r"\*?[A-Z].*[.*]", sentence), sentence
+def test_every_message_is_for_people() -> None:
+    def check(kind: str, cells: list[str]) -> None:
+        assert len(cells) in (1, 4)
+        for cell in cells:
+            assert cell.strip(), "empty"
+            assert not re.search(r"[{}<>\\]|\?\?|  ", cell), cell
+            assert not CLASS_NAMES.intersection(re.findall(r"\w+", cell)), cell
+        sentences = cells[:1] if len(cells) == 1 else [cells[0], cells[2]]
+        for sentence in sentences:
+            assert re.fullmatch(r"\*?[A-Z].*[.*]", sentence), sentence
+
+    check_rows(rows_of(messages.build(SOURCE)), check)
 
 
-@pytest.mark.parametrize("kind", gip.MESSAGES)
-def test_a_failure_says_whose_turn_it_is_and_what_to_do(kind: str) -> None:
-    what, separator, advice = gip.MESSAGES[kind].partition(" | ")
-    assert what and separator and advice and " | " not in advice
-    assert messages.whose_turn(advice.format_map({**gip._UNKNOWN_VALUES, **gip.ADVICE}))
+def test_every_failure_says_whose_turn_it_is_and_what_to_do() -> None:
+    values = {**gip._UNKNOWN_VALUES, **gip.ADVICE}
+
+    def check(kind: str, message: str) -> None:
+        what, separator, advice = message.partition(" | ")
+        assert what and separator and advice and " | " not in advice
+        assert messages.whose_turn(advice.format_map(values))
+
+    check_rows(gip.MESSAGES.items(), check)
 
 
 def test_what_is_tried_again_is_marked() -> None:

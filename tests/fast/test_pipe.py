@@ -4,15 +4,15 @@ import asyncio
 import base64
 import json
 import re
-import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import until
 
 import gemini_image_pipe as gip
-from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin import DEFAULT_KEY, RecordedRequest, StandIn
 
 DATA_URI = re.compile(r"!\[([^\]\n]*)\]\(data:(image/\w+);base64,([A-Za-z0-9+/=]+)\)")
 
@@ -64,8 +64,18 @@ def shown(markdown: str) -> list[bytes]:
     return [base64.b64decode(found[2]) for found in DATA_URI.findall(markdown)]
 
 
+def posts(google: StandIn) -> list[RecordedRequest]:
+    return [request for request in google.requests if request.method == "POST"]
+
+
 def generated(google: StandIn) -> list[str]:
-    return [r.model for r in google.requests if r.method == "POST"]
+    return [request.model for request in posts(google)]
+
+
+async def moments() -> None:
+    """Many turns of the event loop."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 def failure_of(markdown: str) -> str:
@@ -388,20 +398,19 @@ def test_a_fault_of_ours_is_a_sentence_too(
 )
 def test_a_failure_at_once_waits_for_the_page_of_a_new_chat(
     google: StandIn,
-    monkeypatch: pytest.MonkeyPatch,
+    waits: list[float],
     chat_id: str,
     turns: int,
     is_held_back: bool,
 ) -> None:
-    monkeypatch.setattr(gip, "_NEW_CHAT_KNOWN", 0.7)
     roles = ["user", "assistant"] * 2
     messages = [{"role": role, "content": "a fox"} for role in roles[:turns]]
     pipe = pipe_for(google, GEMINI_API_KEY="")
-    started = time.monotonic()
     body = {**body_of(""), "messages": messages}
     markdown = answer(pipe, body, __chat_id__=chat_id)
     assert "No Gemini API key is set" in failure_of(markdown)
-    assert (time.monotonic() - started > 0.6) is is_held_back
+    assert len(waits) == is_held_back
+    assert all(1 < seconds < 2 for seconds in waits)
 
 
 def test_one_status_while_it_works_and_one_at_the_end(google: StandIn) -> None:
@@ -410,47 +419,63 @@ def test_one_status_while_it_works_and_one_at_the_end(google: StandIn) -> None:
     assert [event["data"]["done"] for event in emitter.events] == [False, True]
 
 
-@pytest.mark.parametrize("moment", ["[[wait 20]]", "[[pause 20]]"])
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        pytest.param("[[wait 60]]", None, id="before the first byte"),
+        pytest.param("[[pause 60]]", 200, id="in mid-body"),
+    ],
+)
 def test_stop_closes_the_status_and_the_connection(
-    google: StandIn, moment: str
+    google: StandIn, moment: str, status: int | None
 ) -> None:
     emitter = Emitter()
 
-    async def stop_soon() -> None:
+    async def stop_under_way() -> None:
         work = chunks_of(
             pipe_for(google), body_of(f"a fox {moment}"), __event_emitter__=emitter
         )
         task = asyncio.create_task(work)
-        await asyncio.sleep(0.8)
+        assert await until(lambda: [r.status for r in posts(google)] == [status])
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.sleep(0.3)
+        assert await until(lambda: posts(google)[0].disconnected)
+        assert await until(lambda: emitter.last["done"])
 
-    asyncio.run(stop_soon())
+    asyncio.run(stop_under_way())
     assert emitter.last == {"description": "Stopped", "done": True}
-    assert google.requests[-1].disconnected
+    assert len(posts(google)) == 1
 
 
 def test_the_closing_status_comes_last_however_slow_the_host_is(
     google: StandIn,
 ) -> None:
+    begun: list[bool] = []
     said: list[bool] = []
 
-    async def slow(event: dict[str, Any]) -> None:
-        await asyncio.sleep(0.5 if not said else 0)
-        said.append(event["data"]["done"])
+    async def stop_while_the_host_is_busy() -> None:
+        gate = asyncio.Event()
 
-    async def stop_at_once() -> None:
-        body = body_of("a fox [[wait 20]]", "gemini-3-pro-image")
+        async def slow(event: dict[str, Any]) -> None:
+            done = event["data"]["done"]
+            begun.append(done)
+            if not done:
+                await gate.wait()
+            said.append(done)
+
+        body = body_of("a fox [[wait 60]]", "gemini-3-pro-image")
         task = asyncio.create_task(pipe_for(google).pipe(body, __event_emitter__=slow))
-        await asyncio.sleep(0.3)
+        assert await until(lambda: begun == [False])
         task.cancel()
+        await moments()  # in which an impatient answer would say that it is over
+        assert begun == [False]
+        gate.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.sleep(1)
+        assert await until(lambda: len(said) == 2)
 
-    asyncio.run(stop_at_once())
+    asyncio.run(stop_while_the_host_is_busy())
     assert said == [False, True]
 
 
@@ -461,15 +486,16 @@ def test_a_host_that_ends_cancels_everything_and_still_gets_the_closing_status(
     saved: list[bool] = []
 
     async def slow(event: dict[str, Any]) -> None:
-        await asyncio.sleep(0.3 if saved else 0)
+        if saved:
+            await moments()
         saved.append(event["data"]["done"])
 
-    async def end_at_once() -> None:
-        body = body_of("a fox [[wait 20]]")
+    async def end_under_way() -> None:
+        body = body_of("a fox [[wait 60]]")
         answering = asyncio.create_task(
             chunks_of(pipe_for(google), body, __event_emitter__=slow)
         )
-        await asyncio.sleep(0.5)
+        assert await until(lambda: saved == [False] and posts(google))
         # As asyncio.run does in the end, in an order that is by chance.
         everything = sorted(
             asyncio.all_tasks() - {asyncio.current_task()},
@@ -482,40 +508,57 @@ def test_a_host_that_ends_cancels_everything_and_still_gets_the_closing_status(
             await answering
         assert saved == [False, True]
 
-    asyncio.run(end_at_once())
+    asyncio.run(end_under_way())
 
 
 def test_a_reader_that_goes_away_closes_everything(google: StandIn) -> None:
     emitter = Emitter()
 
     async def read_one_chunk() -> None:
-        body = {**body_of("a fox [[pause 20]]"), "stream": True}
+        body = {**body_of("a fox [[pause 60]]"), "stream": True}
         chunks = await pipe_for(google).pipe(body, __event_emitter__=emitter)
         assert not isinstance(chunks, str)
         async for _ in chunks:
             break
         await chunks.aclose()
-        await asyncio.sleep(0.3)
+        assert await until(lambda: posts(google)[0].disconnected)
+        assert await until(lambda: emitter.last["done"])
 
     asyncio.run(read_one_chunk())
-    assert emitter.last["done"] is True
-    assert google.requests[-1].disconnected
+    assert len(posts(google)) == 1
 
 
 def test_a_long_wait_shows_life_to_people_and_to_proxies(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gip, "_HEARTBEATS", (0.2, 0.4))
-    monkeypatch.setattr(gip, "KEEP_ALIVE", 0.15)
+    monkeypatch.setattr(gip, "_HEARTBEATS", (0.02, 0.04))
+    monkeypatch.setattr(gip, "KEEP_ALIVE", 0.01)
     emitter = Emitter()
-    body = body_of("a fox [[wait 1]]")
-    chunks = asyncio.run(chunks_of(pipe_for(google), body, __event_emitter__=emitter))
-    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    contents = [delta.get("content") for delta in deltas]
+    contents: list[str | None] = []
+    picture = gip.Image(b"\x89PNG\r\n\x1a\n", "image/png")
+
+    def beats() -> int:
+        said = [event["data"]["description"] for event in emitter.events]
+        return sum("Still working" in text for text in said)
+
+    async def read() -> None:
+        async def generate(*_: Any, **__: Any) -> AsyncIterator[gip.Event]:
+            assert await until(lambda: contents.count("") >= 4 and beats() == 2)
+            yield picture
+            yield gip.Finish()
+
+        monkeypatch.setattr(gip.GeminiClient, "generate", generate)
+        body = {**body_of("a fox"), "stream": True}
+        chunks = await pipe_for(google).pipe(body, __event_emitter__=emitter)
+        assert not isinstance(chunks, str)
+        async for chunk in chunks:
+            deltas = [choice["delta"] for choice in chunk["choices"]]
+            contents.extend(delta.get("content") for delta in deltas)
+
+    asyncio.run(read())
     assert contents.count("") >= 4
-    assert len(shown("".join(text or "" for text in contents))) == 1
-    said = [event["data"]["description"] for event in emitter.events]
-    assert sum("Still working" in text for text in said) == 2
+    assert shown("".join(text or "" for text in contents)) == [picture.data]
+    assert beats() == 2
     assert emitter.last["done"] is True
 
 
@@ -600,12 +643,28 @@ def test_without_a_good_key_the_known_models_are_listed(
     assert ids(pipe_for(google, GEMINI_API_KEY=key)) == ["auto", *CURRENT, *RETIRED]
 
 
-@pytest.mark.parametrize("behaviour", ["slow", "500", "html"])
-def test_the_list_never_waits_long_for_google(google: StandIn, behaviour: str) -> None:
+@pytest.mark.parametrize("behaviour", ["500", "html"])
+def test_the_list_does_without_google(google: StandIn, behaviour: str) -> None:
     google.models_behaviour = behaviour
-    started = time.monotonic()
     assert ids(pipe_for(google)) == ["auto", *CURRENT, *RETIRED]
-    assert time.monotonic() - started < 3
+
+
+def test_the_list_never_waits_long_for_google(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert gip.LIST_WAIT < 3
+    monkeypatch.setattr(gip, "LIST_WAIT", 0.1)
+    google.models_behaviour = "slow"
+
+    async def look() -> list[dict[str, str]]:
+        entries = await pipe_for(google).pipes()
+        assert "could not list the models" not in caplog.text  # Google is still asked
+        assert await until(lambda: google.requests)
+        assert google.requests[-1].finished is None
+        return entries
+
+    listed = [entry["id"] for entry in asyncio.run(look())]
+    assert listed == ["auto", *CURRENT, *RETIRED]
 
 
 @pytest.mark.parametrize(
@@ -809,8 +868,8 @@ def test_two_at_once_do_not_share_anything(google: StandIn) -> None:
     pipe = pipe_for(google)
 
     async def both() -> tuple[str, str]:
-        first = asyncio.create_task(pipe.pipe(body_of("a fox [[wait 1]]", n=1)))
-        await asyncio.sleep(0.3)
+        first = asyncio.create_task(pipe.pipe(body_of("a fox [[wait 0.3]]", n=1)))
+        assert await until(lambda: posts(google))
         pipe.valves = pipe.Valves(GEMINI_API_KEY="")
         second = await pipe.pipe(body_of("a cat"))
         return str(await first), str(second)

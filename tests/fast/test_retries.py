@@ -5,24 +5,10 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 import pytest
+from waiting import own_threads, until
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that were waited, none of them really."""
-    waited: list[float] = []
-    sleep = asyncio.sleep
-
-    async def note(seconds: float, *rest: Any) -> None:
-        waited.append(seconds)
-        await sleep(0)
-
-    monkeypatch.setattr(gip, "_HEARTBEATS", ())
-    monkeypatch.setattr(gip.asyncio, "sleep", note)
-    return waited
 
 
 class Chat:
@@ -107,7 +93,7 @@ def test_what_may_have_been_billed_is_not_tried_again(
 
 
 def test_a_read_that_timed_out_is_not_tried_again(google: StandIn) -> None:
-    chat = Chat(google, "a fox [[wait 20]]", valves={"REQUEST_TIMEOUT": 1})
+    chat = Chat(google, "a fox [[wait 60]]", valves={"REQUEST_TIMEOUT": 1})
     assert len(chat.requests) == 1
     assert "did not finish" in chat.text
 
@@ -174,23 +160,30 @@ def test_options_that_are_refused_by_name_are_left_out_one_by_one(
 
 
 def test_stop_in_a_pause_sends_nothing_more(google: StandIn) -> None:
-    async def stop_soon() -> None:
+    said: list[str] = []
+
+    async def emit(event: dict[str, Any]) -> None:
+        said.append(event["data"]["description"])
+
+    async def stop_in_the_pause() -> None:
         pipe = gip.Pipe()
         pipe.valves = pipe.Valves(
             GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
         )
         messages = [{"role": "user", "content": "a fox [[status 503]]"}]
         body = {"model": "f.gemini-3-pro-image", "messages": messages}
-        task = asyncio.create_task(pipe.pipe(body))
-        await asyncio.sleep(1)
+        task = asyncio.create_task(pipe.pipe(body, __event_emitter__=emit))
+        assert await until(lambda: any("next try in" in status for status in said))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        before = len(google.requests)
-        await asyncio.sleep(2.5)
-        assert len(google.requests) == before
+        # Nobody is left who could send anything.
+        assert await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+        assert await until(lambda: not own_threads())
 
-    asyncio.run(stop_soon())
+    asyncio.run(stop_in_the_pause())
+    assert said[-1] == "Stopped"
+    assert len([r for r in google.requests if r.method == "POST"]) == 1
 
 
 def test_what_nobody_expected_is_said_to_be_so(

@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import gemini_image_pipe as gip
@@ -96,7 +96,6 @@ def loaded(valves: Valves, saved: dict[str, Any]) -> Any:
     return there
 
 
-@settings(deadline=None)
 @given(saved_for(gip.AdminValves), saved_for(gip.UserValves))
 @example(dict.fromkeys(gip.AdminValves.model_fields, 1e300), {"GEMINI_API_KEY": 1e300})
 @example(dict.fromkeys(gip.AdminValves.model_fields, "1e999"), {"IMAGE_SIZE": "1e999"})
@@ -118,7 +117,6 @@ def test_anything_that_was_saved_loads_and_can_be_worked_with(
             connection.settimeout(client.timeout)
 
 
-@settings(deadline=None)
 @given(SAVED, SAVED)
 @example("[, \ud800", "imagen-9")
 @example("models/, *, **,\n,", ",,*")
