@@ -1,10 +1,10 @@
 """Room 3, the host's background tasks: answered in its form, without a request."""
 
 import json
-import time
 from typing import Any
 
 import pytest
+from growth import growth
 
 import gemini_image_pipe as gip
 
@@ -269,9 +269,12 @@ def test_a_users_prompt_is_no_task(prompt: str) -> None:
 
 @pytest.mark.parametrize("unit", ["<chat_history>", '"a"', "### Output:", "\nUSER: "])
 def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
-    prompt = "### Task:\n### Output:\n" + unit * (50_000 // len(unit))
-    messages = [{"role": "user", "content": prompt}]
-    started = time.process_time()
-    unnamed(prompt)
-    gip.answer_task("title_generation", None, messages)
-    assert time.process_time() - started < 0.2
+    def make(length: int) -> str:
+        return "### Task:\n### Output:\n" + unit * (length // len(unit))
+
+    def work(prompt: str) -> None:
+        unnamed(prompt)
+        messages = [{"role": "user", "content": prompt}]
+        gip.answer_task("title_generation", None, messages)
+
+    assert growth(work, make, 5_000) < 20
