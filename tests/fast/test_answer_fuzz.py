@@ -26,7 +26,7 @@ import requests
 import urllib3
 from hypothesis import given, note
 from hypothesis import strategies as st
-from tables import assert_each
+from rows import check_rows
 
 import gemini_image_pipe as gip
 from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer, internal
@@ -432,7 +432,7 @@ def test_a_nasty_answer_is_a_sentence(
         assert_ends_in_words(text)
         assert gip.FAILURE_MARK in text or name == "a picture's first signs", text
 
-    assert_each(check, CORPUS.items())
+    check_rows(CORPUS.items(), check)
 
 
 NO_HTTP = [
@@ -461,7 +461,7 @@ def test_what_is_no_http_is_a_sentence(
         server.answer = raw
         assert_ends_in_words(loop.run(chat(server.url, GENERATE)))
 
-    assert_each(check, zip(NO_HTTP))
+    check_rows(zip(NO_HTTP), check)
 
 
 # ── Anything at all ──────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tables import assert_each
+from rows import check_rows
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, RecordedRequest, StandIn
@@ -182,7 +182,7 @@ def test_who_counts_most_is_heard_by_google(google: StandIn) -> None:
         assert not re.search("left out|was taken", " ".join(chat.notes))
 
     rows = itertools.product(PLACES, SPEAKERS, [gip.Pipe.UserValves, dict])
-    assert_each(check, rows)
+    check_rows(rows, check)
 
 
 def test_each_option_is_heard_by_itself(google: StandIn) -> None:

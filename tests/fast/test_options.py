@@ -11,7 +11,7 @@ import pytest
 from growth import growth
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tables import assert_each
+from rows import check_rows
 
 import gemini_image_pipe as gip
 from dev.standin import catalogue, imagen
@@ -95,7 +95,7 @@ def test_parameters_are_read() -> None:
         assert found == expected
         assert len(notes) == ("wide" in body.values()), notes
 
-    assert_each(check, READ)
+    check_rows(READ, check)
 
 
 PARAMETERS = [name for option in gip.OPTIONS for name in option.parameters]
@@ -122,7 +122,7 @@ def test_what_says_nothing_is_passed_over() -> None:
     def check(name: str, value: Any) -> None:
         assert of_body({name: value}) == (NOTHING, [])
 
-    assert_each(check, itertools.product(PARAMETERS, SAYS_NOTHING))
+    check_rows(itertools.product(PARAMETERS, SAYS_NOTHING), check)
 
 
 UNREADABLE = [
@@ -149,7 +149,7 @@ def test_what_cannot_be_read_is_named_with_what_can() -> None:
         assert note.startswith(f"`{name}` was left out: it can be ")
         assert len(note) < 150 and "\n" not in note
 
-    assert_each(check, itertools.product(PARAMETERS, UNREADABLE))
+    check_rows(itertools.product(PARAMETERS, UNREADABLE), check)
 
 
 ODD_NUMBERS = [-5, 0.3, float("inf"), -HUGE, HUGE, 10**9, True, False, 0, "0", 5]
@@ -163,7 +163,7 @@ def test_odd_numbers_do_no_harm() -> None:
         assert len(notes) <= 1
 
     # Rows name the numbers by their place: some are too long to be shown.
-    assert_each(check, itertools.product(PARAMETERS, range(len(ODD_NUMBERS))))
+    check_rows(itertools.product(PARAMETERS, range(len(ODD_NUMBERS))), check)
 
 
 def test_parameters_of_other_apis_do_not_matter() -> None:
@@ -343,7 +343,7 @@ def test_flags_at_the_end_are_taken_out() -> None:
     def check(prompt: str, words: str, flags: list[tuple[str, str]]) -> None:
         assert gip.split_flags(prompt) == (words, tuple(flags))
 
-    assert_each(check, FLAGS)
+    check_rows(FLAGS, check)
 
 
 NO_FLAGS = [
@@ -472,7 +472,7 @@ def test_hostile_prompts_are_split_at_once() -> None:
     def check(_: str, make: Callable[[int], str]) -> None:
         assert growth(gip.split_flags, make, 5_000) < 20
 
-    assert_each(check, HOSTILE.items())
+    check_rows(HOSTILE.items(), check)
 
 
 def test_a_prompt_of_nothing_but_flags_is_left_as_it_is() -> None:

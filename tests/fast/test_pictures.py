@@ -19,7 +19,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import assert_each
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -482,7 +482,7 @@ def test_a_data_uri_gives_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
         text = REWRITTEN[how](encoded)
         assert read(f"data:{mime};base64,{text}", monkeypatch)[0] == data
 
-    assert_each(check, itertools.product(MIMES, REWRITTEN))
+    check_rows(itertools.product(MIMES, REWRITTEN), check)
 
 
 # ── Formats ──────────────────────────────────────────────────────────────────────────
@@ -569,7 +569,7 @@ def test_what_google_reads_goes_unchanged() -> None:
         assert gip.ready_picture(data, name) == gip.Image(data, mime)
 
     names = ["a.png", "A.GIF", "", "picture"]
-    assert_each(check, itertools.product(READ_BY_GOOGLE, names))
+    check_rows(itertools.product(READ_BY_GOOGLE, names), check)
 
 
 def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
@@ -1150,4 +1150,4 @@ def test_hostile_words_do_not_hold_the_host() -> None:
 
         assert growth(work, make, 3_000) < 20
 
-    assert_each(check, zip(HOSTILE))
+    check_rows(zip(HOSTILE), check)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from growth import growth
-from tables import assert_each
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -51,7 +51,7 @@ def test_json_tasks_have_the_form_that_the_host_parses(messages: Any) -> None:
         answer = hosts_parser(gip.answer_task(task, {"messages": messages}, messages))
         assert list(answer) == [key] and isinstance(answer[key], kind)
 
-    assert_each(check, JSON_TASKS)
+    check_rows(JSON_TASKS, check)
 
 
 @pytest.mark.parametrize("task", ["query_generation", "function_calling"])

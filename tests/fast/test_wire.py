@@ -11,7 +11,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import assert_each
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -137,7 +137,7 @@ def test_any_text_arrives_as_it_was() -> None:
             assert Answer(framed).objects == [{"t": text, "u": "end"}]
             assert Answer(*bytewise(framed)).objects == [{"t": text, "u": "end"}]
 
-    assert_each(check, itertools.product(TEXTS, [True, False]))
+    check_rows(itertools.product(TEXTS, [True, False]), check)
 
 
 CUT_OFF = [
@@ -159,7 +159,7 @@ def test_a_cut_off_event_does_not_swallow_the_next() -> None:
             assert not answer.whole
 
     ends = ["\n\n", "\r\n\r\n", "\r\r"]
-    assert_each(check, itertools.product(CUT_OFF, ends))
+    check_rows(itertools.product(CUT_OFF, ends), check)
 
 
 def test_a_keep_alive_inside_an_event_of_lines_is_passed_over() -> None:
@@ -304,7 +304,7 @@ def test_base64_is_decoded_however_it_is_written() -> None:
             assert answer.objects[0]["y"] == "z" and answer.whole
 
     keys = ["data", "bytesBase64Encoded", "thoughtSignature"]
-    assert_each(check, itertools.product(keys, WRITTEN))
+    check_rows(itertools.product(keys, WRITTEN), check)
 
 
 @pytest.mark.parametrize(
