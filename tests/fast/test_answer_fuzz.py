@@ -1,21 +1,18 @@
 """Whatever bytes come as Google's answer: the chat gets words, and no picture is lost.
 
-A server of a few lines answers exactly these bytes over real HTTP. Where many thousand
-answers are tried, they come from where requests would read its socket; all above that
-is real. `FUZZ_RUNS=10000` tries more and takes less than a minute, and `FUZZ_SEED=1`
-tries others: a failure names the seed and the run that it happened in.
+A server of a few lines answers exactly these bytes over real HTTP. Where many answers
+are tried, they come from where requests would read its socket; all above that is real.
+`FUZZ=10000` tries more.
 """
 
 import asyncio
 import base64
-import concurrent.futures
 import contextlib
 import gzip
 import http.client
 import io
+import itertools
 import json
-import multiprocessing
-import os
 import random
 import socket
 import threading
@@ -27,15 +24,13 @@ from typing import Any
 import pytest
 import requests
 import urllib3
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, note
 from hypothesis import strategies as st
+from rows import check_rows
 
 import gemini_image_pipe as gip
 from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer, internal
 
-RUNS = int(os.environ.get("FUZZ_RUNS", "1000"))
-SEED = int(os.environ.get("FUZZ_SEED", "0"))
-INVENTED = 300  # by hypothesis, slower but small when it fails; and over real HTTP
 GENERATE = "gemini-nano-banana-2.1"
 PREDICT = "imagen-4.0-generate-001"
 MODELS = [
@@ -53,11 +48,16 @@ SHOWN = f"](data:image/png;base64,{base64.b64encode(PICTURE).decode()})"
 # ── The stream that is cut ───────────────────────────────────────────────────────────
 
 
+def short(candidate: dict[str, Any]) -> bytes:
+    """An answer in as few bytes as can be: each is one more place to cut."""
+    return json.dumps({"candidates": [candidate]}, separators=(",", ":")).encode()
+
+
 def event(*parts: dict[str, Any], finish: str = "") -> bytes:
-    candidate: dict[str, Any] = {"content": {"parts": list(parts), "role": "model"}}
+    candidate: dict[str, Any] = {"content": {"parts": list(parts)}}
     if finish:
         candidate["finishReason"] = finish
-    return b"data: " + json.dumps({"candidates": [candidate]}).encode() + b"\r\n\r\n"
+    return b"data: %b\r\n\r\n" % short(candidate)
 
 
 WORDS = event({"text": "Here is your fox. "})
@@ -182,16 +182,14 @@ class Lists(gip.ModelLists):
         return MODELS
 
 
-def prepare(patch: pytest.MonkeyPatch) -> None:
-    """Know the models, and lose no time."""
-    patch.setattr(gip, "MODEL_LISTS", Lists())
-    patch.setattr(gip, "_PAUSE", 0.0)
-    patch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture(autouse=True)
-def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
+@pytest.fixture(scope="module", autouse=True)
+def prepared() -> Iterator[None]:
+    """The plugin knows the models and loses no time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gip, "MODEL_LISTS", Lists())
+        patch.setattr(gip, "_PAUSE", 0.0)
+        patch.setenv("no_proxy", "127.0.0.1")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -284,13 +282,22 @@ def assert_whole_things_stay(
     assert_ends_in_words(text)
 
 
+def cuts(stream: tuple[bytes, ...], since: int = 0) -> list[int]:
+    """Where to cut, from event number `since` on: around each end, and every fifth byte
+    (in base64, whose signs are four to a group, that is every place of a group)."""
+    ends = list(itertools.accumulate(map(len, stream), initial=0))
+    near = {end + off for end in ends[since:] for off in range(-8, 9)}
+    places = near | set(range(ends[since], ends[-1], 5))
+    return sorted(place for place in places if ends[since] <= place <= ends[-1])
+
+
 @pytest.mark.parametrize("end", ["whole", "torn", "torn chunk"])
 def test_an_answer_that_breaks_off_anywhere_keeps_what_was_whole(
     server: ByteServer, loop: asyncio.Runner, end: str
 ) -> None:
     stream = STREAMS["good"]
     whole = b"".join(stream)
-    for length in range(len(whole) + 1):
+    for length in cuts(stream):
         server.answer = Reply(whole[:length], end=end).on_the_wire
         text = loop.run(chat(server.url, GENERATE))
         assert_whole_things_stay(stream, length, text, torn=end != "whole")
@@ -300,9 +307,12 @@ def test_an_answer_that_breaks_off_anywhere_keeps_what_was_whole(
 def test_a_stream_that_ends_anywhere_keeps_what_was_whole(
     loop: asyncio.Runner, name: str
 ) -> None:
+    """What comes before the failure was cut above."""
     stream = STREAMS[name]
     whole = b"".join(stream)
-    for length in range(len(whole) + 1):
+    pairs = enumerate(zip(stream, STREAMS["good"], strict=True))
+    differs = next(at for at, (ours, good) in pairs if ours != good)
+    for length in cuts(stream, since=differs):
         text = chat_by_hand(loop, Reply(whole[:length]), size=100_000)
         assert_whole_things_stay(stream, length, text)
 
@@ -413,42 +423,45 @@ CORPUS = NASTY | {f"error {name}": canonical(name) for name in CANONICAL}
 
 
 @pytest.mark.parametrize("model", [GENERATE, PREDICT])
-@pytest.mark.parametrize("name", CORPUS)
 def test_a_nasty_answer_is_a_sentence(
-    server: ByteServer, loop: asyncio.Runner, name: str, model: str
+    server: ByteServer, loop: asyncio.Runner, model: str
 ) -> None:
-    server.answer = CORPUS[name].on_the_wire
-    text = loop.run(chat(server.url, model, stream=True))
-    assert_ends_in_words(text)
-    assert gip.FAILURE_MARK in text or name == "a picture's first signs"
+    def check(name: str, reply: Reply) -> None:
+        server.answer = reply.on_the_wire
+        text = loop.run(chat(server.url, model, stream=True))
+        assert_ends_in_words(text)
+        assert gip.FAILURE_MARK in text or name == "a picture's first signs", text
+
+    check_rows(CORPUS.items(), check)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"\r\n\r\n",
-        b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"HTTP/1.1\r\n\r\n",
-        b"HTTP/1.1 two hundred\r\n\r\n",
-        b"HTTP/1.1 200 OK",
-        b"HTTP/1.1 200 OK\r\nno header at all\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nno gzip",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 3,
-        b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe\r\n\r\n",
-    ],
-    ids=lambda raw: repr(raw[:60]),
-)
+NO_HTTP = [
+    b"",
+    b"\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.6\r\n",
+    b"HTTP/1.1\r\n\r\n",
+    b"HTTP/1.1 two hundred\r\n\r\n",
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.1 200 OK\r\nno header at all\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nno gzip",
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
+    b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n" * 3,
+    b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe\r\n\r\n",
+]
+
+
 def test_what_is_no_http_is_a_sentence(
-    server: ByteServer, loop: asyncio.Runner, raw: bytes
+    server: ByteServer, loop: asyncio.Runner
 ) -> None:
-    server.answer = raw
-    assert_ends_in_words(loop.run(chat(server.url, GENERATE)))
+    def check(raw: bytes) -> None:
+        server.answer = raw
+        assert_ends_in_words(loop.run(chat(server.url, GENERATE)))
+
+    check_rows(zip(NO_HTTP), check)
 
 
 # ── Anything at all ──────────────────────────────────────────────────────────────────
@@ -507,11 +520,6 @@ REPLIES = st.builds(
     reply=REPLIES,
     size=st.sampled_from(SIZES),
     model=st.sampled_from([GENERATE, PREDICT]),
-)
-@settings(
-    max_examples=INVENTED,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_bytes_are_a_sentence(
     loop: asyncio.Runner, reply: Reply, size: int, model: str
@@ -670,9 +678,11 @@ class Chance(random.Random):
         return replace(reply, body=body, headers={"Content-Encoding": name})
 
 
-def try_run(run: int, loop: asyncio.Runner, server: ByteServer | None = None) -> None:
-    """Ends in words, and shows the picture if it came before all the rest."""
-    chance = Chance(f"{SEED} {run}")
+def assert_invented_one_ends_in_words(
+    loop: asyncio.Runner, seed: int, server: ByteServer | None = None
+) -> None:
+    """It ends in words, and shows the picture if that came before all the rest."""
+    chance = Chance(seed)
     reply, model = chance.reply(), chance.choice([GENERATE, PREDICT])
     stream = chance.choice([False, True])
     size = max(chance.choice(SIZES), len(reply.body) // 300)
@@ -681,31 +691,24 @@ def try_run(run: int, loop: asyncio.Runner, server: ByteServer | None = None) ->
         text = loop.run(chat(server.url, model, stream))
     else:
         text = chat_by_hand(loop, reply, size, model, stream)
-    try:
-        assert_ends_in_words(text)
-        if reply.status == 200 and "Content-Encoding" not in reply.headers:
-            assert SHOWN in text or not reply.body.startswith(WORDS + DRAWN), text
-    except AssertionError as failure:
-        failure.add_note(f"FUZZ_SEED={SEED}, run {run}: {reply!r} in pieces of {size}")
-        raise
+    note(f"{reply!r} in pieces of {size}")
+    assert_ends_in_words(text)
+    if reply.status == 200 and "Content-Encoding" not in reply.headers:
+        assert SHOWN in text or not reply.body.startswith(WORDS + DRAWN), text
 
 
-def try_runs(runs: range) -> None:
-    """Some of the runs, in a process of their own."""
-    with pytest.MonkeyPatch.context() as patch, asyncio.Runner() as loop:
-        prepare(patch)
-        for run in runs:
-            try_run(run, loop)
+INVENTED = st.integers(0, 2**64 - 1)  # what an answer is invented from
 
 
-def test_answers_that_were_changed_and_mixed_are_sentences() -> None:
-    count = os.cpu_count() or 1
-    spawning = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(count, spawning) as processes:
-        shares = (range(start, RUNS, count) for start in range(count))
-        list(processes.map(try_runs, shares))
+@given(INVENTED)
+def test_answers_that_were_changed_and_mixed_are_sentences(
+    loop: asyncio.Runner, seed: int
+) -> None:
+    assert_invented_one_ends_in_words(loop, seed)
 
 
-def test_the_same_over_real_http(server: ByteServer, loop: asyncio.Runner) -> None:
-    for run in range(min(RUNS, INVENTED)):
-        try_run(run, loop, server)
+@given(INVENTED)
+def test_the_same_over_real_http(
+    server: ByteServer, loop: asyncio.Runner, seed: int
+) -> None:
+    assert_invented_one_ends_in_words(loop, seed, server)

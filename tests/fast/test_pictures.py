@@ -4,10 +4,10 @@ import asyncio
 import base64
 import builtins
 import io
+import itertools
 import json
 import random
 import struct
-import time
 import zlib
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -16,8 +16,10 @@ from typing import Any
 import PIL.Image
 import PIL.ImageCms
 import pytest
-from hypothesis import given, settings
+from growth import growth
+from hypothesis import given
 from hypothesis import strategies as st
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -452,39 +454,35 @@ def test_unusable_data_uris_get_their_note(
     assert caught.value.kind == kind
 
 
-@pytest.mark.parametrize(
-    "rewritten",
-    [
-        pytest.param(lambda text: text, id="plain"),
-        pytest.param(lambda text: text.rstrip("="), id="without-padding"),
-        pytest.param(
-            lambda text: text.replace("+", "-").replace("/", "_"), id="url-safe"
-        ),
-        pytest.param(
-            lambda text: "\n".join(text[n : n + 76] for n in range(0, len(text), 76)),
-            id="lines-of-76",
-        ),
-    ],
-)
-@pytest.mark.parametrize(
-    "mime",
-    [
-        "image/png",
-        "image/jpg",
-        "image/x-any;name=a.b",
-        "image/png;name=my%20fox(1).png",
-        "IMAGE/PNG",
-        "application/octet-stream",
-        "",
-    ],
-)
-def test_a_data_uri_gives_its_bytes(
-    mime: str, rewritten: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+REWRITTEN: dict[str, Callable[[str], str]] = {
+    "plain": lambda text: text,
+    "without padding": lambda text: text.rstrip("="),
+    "url-safe": lambda text: text.replace("+", "-").replace("/", "_"),
+    "lines of 76": lambda text: "\n".join(
+        text[n : n + 76] for n in range(0, len(text), 76)
+    ),
+}
+MIMES = [
+    "image/png",
+    "image/jpg",
+    "image/x-any;name=a.b",
+    "image/png;name=my%20fox(1).png",
+    "IMAGE/PNG",
+    "application/octet-stream",
+    "",
+]
+
+
+def test_a_data_uri_gives_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients encode with whatever their language offers."""
-    data = random.Random(1).randbytes(4000)
-    text = rewritten(base64.b64encode(data).decode())
-    assert read(f"data:{mime};base64,{text}", monkeypatch)[0] == data
+    data = random.Random(1).randbytes(400)
+    encoded = base64.b64encode(data).decode()
+
+    def check(mime: str, how: str) -> None:
+        text = REWRITTEN[how](encoded)
+        assert read(f"data:{mime};base64,{text}", monkeypatch)[0] == data
+
+    check_rows(itertools.product(MIMES, REWRITTEN), check)
 
 
 # ── Formats ──────────────────────────────────────────────────────────────────────────
@@ -546,31 +544,32 @@ def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
 HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
 
 
-@pytest.mark.parametrize(
-    ("data", "mime"),
-    [
-        pytest.param(encoded(plain(), "PNG"), "image/png", id="png"),
-        pytest.param(encoded(plain("P"), "PNG"), "image/png", id="palette"),
-        pytest.param(encoded(half_clear(), "PNG"), "image/png", id="alpha"),
-        pytest.param(
-            encoded(PIL.Image.new("I;16", (9, 9), 30000), "PNG"), "image/png", id="deep"
-        ),
-        pytest.param(encoded(plain(), "JPEG"), "image/jpeg", id="jpeg"),
-        pytest.param(encoded(plain("CMYK"), "JPEG"), "image/jpeg", id="cmyk"),
-        pytest.param(turned("JPEG"), "image/jpeg", id="turned"),
-        pytest.param(encoded(plain(), "WEBP"), "image/webp", id="webp"),
-        pytest.param(
-            encoded(half_clear(), "WEBP", lossless=True), "image/webp", id="webp-alpha"
-        ),
-        pytest.param(HEIC, "image/heic", id="heic"),
-        pytest.param(HEIC.replace(b"heic", b"mif1"), "image/heif", id="heif"),
-        pytest.param(HEIC.replace(b"heic", b"hevx"), "image/heic", id="heic-sequence"),
-    ],
-)
-@pytest.mark.parametrize("name", ["a.png", "A.GIF", "", "picture"])
-def test_what_google_reads_goes_unchanged(data: bytes, mime: str, name: str) -> None:
+# What Google reads → its type.
+READ_BY_GOOGLE = {
+    "png": (encoded(plain(), "PNG"), "image/png"),
+    "palette": (encoded(plain("P"), "PNG"), "image/png"),
+    "alpha": (encoded(half_clear(), "PNG"), "image/png"),
+    "deep": (encoded(PIL.Image.new("I;16", (9, 9), 30000), "PNG"), "image/png"),
+    "jpeg": (encoded(plain(), "JPEG"), "image/jpeg"),
+    "cmyk": (encoded(plain("CMYK"), "JPEG"), "image/jpeg"),
+    "turned": (turned("JPEG"), "image/jpeg"),
+    "webp": (encoded(plain(), "WEBP"), "image/webp"),
+    "webp alpha": (encoded(half_clear(), "WEBP", lossless=True), "image/webp"),
+    "heic": (HEIC, "image/heic"),
+    "heif": (HEIC.replace(b"heic", b"mif1"), "image/heif"),
+    "heic sequence": (HEIC.replace(b"heic", b"hevx"), "image/heic"),
+}
+
+
+def test_what_google_reads_goes_unchanged() -> None:
     """Each re-encoding costs quality, turn after turn; and names lie."""
-    assert gip.ready_picture(data, name) == gip.Image(data, mime)
+
+    def check(kind: str, name: str) -> None:
+        data, mime = READ_BY_GOOGLE[kind]
+        assert gip.ready_picture(data, name) == gip.Image(data, mime)
+
+    names = ["a.png", "A.GIF", "", "picture"]
+    check_rows(itertools.product(READ_BY_GOOGLE, names), check)
 
 
 def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
@@ -728,7 +727,6 @@ SEEDS = {
     st.sampled_from(sorted(SEEDS)),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4),
 )
-@settings(max_examples=300, deadline=None)
 def test_any_damage_is_a_note_and_no_exception(
     form: str, changes: list[tuple[int, int]]
 ) -> None:
@@ -1010,13 +1008,19 @@ def test_slices_join_without_padding_between_them(size: int) -> None:
 
 def test_a_full_request_is_encoded_in_linear_time() -> None:
     """Fourteen pictures of 5 MB: the thread holds the interpreter while it works."""
-    images = [gip.Image(bytes([n]) * 5_000_000, "image/png") for n in range(14)]
-    turns = (gip.Turn("user", '"data": "picture 0" ' * 3_000),)
-    started = time.process_time()
-    body = gip.generate_body(gip.Conversation("", turns), gip.ImageOptions(), images)
-    raw = gip.encode_body(body)
-    assert time.process_time() - started < 2
-    assert len(raw) > 14 * 5_000_000 * 4 // 3
+
+    def make(size: int) -> tuple[gip.Conversation, list[gip.Image]]:
+        images = [gip.Image(bytes([n]) * size, "image/png") for n in range(14)]
+        turns = (gip.Turn("user", '"data": "picture 0" ' * (size // 2_000)),)
+        return gip.Conversation("", turns), images
+
+    def work(given: tuple[gip.Conversation, list[gip.Image]]) -> bytes:
+        conversation, images = given
+        body = gip.generate_body(conversation, gip.ImageOptions(), images)
+        return gip.encode_body(body)
+
+    assert len(work(make(70_000))) > 14 * 70_000 * 4 // 3
+    assert growth(work, make, 40_000) < 20
 
 
 # ── A model that takes no system prompt ──────────────────────────────────────────────
@@ -1102,40 +1106,48 @@ def test_our_own_sentences_do_not_return_in_a_channel_s_thread(mark: str) -> Non
 # ── Time ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    "unit",
-    [
-        "![",
-        "![](",
-        "![a](x",
-        "![a](<",
-        "![a](x ",
-        "![a](x \t",
-        "![a](x 'y",
-        "![" + "a" * 300,
-        f"![]({'x' * 200} ",
-        "data:image/",
-        "data:image/a;",
-        "data:image/a;a;a;a;a;",
-        "data:image/a;base64,",
-        "![a](data:image/a;base64,A",
-        "/a",
-        "/api/v1/files/",
-        "http://a/",
-        f"{A}/",
-        "<@",
-        "@a ",
-        "> ",
-        "### Task:\nRespond to the user query</context>",
-    ],
-)
-def test_hostile_words_do_not_hold_the_host(unit: str) -> None:
+HOSTILE = [
+    "![",
+    "![](",
+    "![a](x",
+    "![a](<",
+    "![a](x ",
+    "![a](x \t",
+    "![a](x 'y",
+    "![" + "a" * 300,
+    f"![]({'x' * 200} ",
+    "data:image/",
+    "data:image/a;",
+    "data:image/a;a;a;a;a;",
+    "data:image/a;base64,",
+    "![a](data:image/a;base64,A",
+    "/a",
+    "/api/v1/files/",
+    "http://a/",
+    f"{A}/",
+    "<@",
+    "@a ",
+    "> ",
+    "### Task:\nRespond to the user query</context>",
+]
+
+
+def test_hostile_words_do_not_hold_the_host() -> None:
     """All of this runs on the event loop: seconds here are seconds for everybody."""
-    text = unit * (100_000 // len(unit))
-    thread = [system(text), user(text), model(text), user(f"Ann: {text}")]
-    started = time.process_time()
-    conversation = gip.read_conversation(thread, text, speaker="Ann", addressed=unit)
-    gip.pick_pictures(conversation, 4, 14)
-    gip._FILE_LINK.fullmatch(text)
-    gip._FILE_LINK.fullmatch(f"http://{text}")
-    assert time.process_time() - started < 0.5
+
+    def check(unit: str) -> None:
+        def make(length: int) -> str:
+            return unit * (length // len(unit))
+
+        def work(text: str) -> None:
+            thread = [system(text), user(text), model(text), user(f"Ann: {text}")]
+            conversation = gip.read_conversation(
+                thread, text, speaker="Ann", addressed=unit
+            )
+            gip.pick_pictures(conversation, 4, 14)
+            gip._FILE_LINK.fullmatch(text)
+            gip._FILE_LINK.fullmatch(f"http://{text}")
+
+        assert growth(work, make, 3_000) < 20
+
+    check_rows(zip(HOSTILE), check)

@@ -1,10 +1,11 @@
 """Room 3, the host's background tasks: answered in its form, without a request."""
 
 import json
-import time
 from typing import Any
 
 import pytest
+from growth import growth
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -30,26 +31,27 @@ def hosts_parser(answer: str) -> Any:
     return json.loads(answer[answer.find("{") : answer.rfind("}") + 1])
 
 
-@pytest.mark.parametrize(
-    ("task", "key", "kind"),
-    [
-        pytest.param("title_generation", "title", str, id="title"),
-        pytest.param("tags_generation", "tags", list, id="tags"),
-        pytest.param("follow_up_generation", "follow_ups", list, id="follow-ups"),
-        pytest.param("query_generation", "queries", list, id="queries"),
-        pytest.param("image_prompt_generation", "prompt", str, id="image-prompt"),
-        pytest.param("autocomplete_generation", "text", str, id="autocompletion"),
-        pytest.param("function_calling", "tool_calls", list, id="tools"),
-        pytest.param("memory_review", "operations", list, id="memory"),
-    ],
-)
+JSON_TASKS = [
+    ("title_generation", "title", str),
+    ("tags_generation", "tags", list),
+    ("follow_up_generation", "follow_ups", list),
+    ("query_generation", "queries", list),
+    ("image_prompt_generation", "prompt", str),
+    ("autocomplete_generation", "text", str),
+    ("function_calling", "tool_calls", list),
+    ("memory_review", "operations", list),
+]
+
+
 @pytest.mark.parametrize("messages", [CHAT, [], None], ids=["chat", "empty", "none"])
-def test_json_tasks_have_the_form_that_the_host_parses(
-    task: str, key: str, kind: type, messages: Any
-) -> None:
+def test_json_tasks_have_the_form_that_the_host_parses(messages: Any) -> None:
     """An answer of another form is shown as a title, or logged as an error."""
-    answer = hosts_parser(gip.answer_task(task, {"messages": messages}, messages))
-    assert list(answer) == [key] and isinstance(answer[key], kind)
+
+    def check(task: str, key: str, kind: type) -> None:
+        answer = hosts_parser(gip.answer_task(task, {"messages": messages}, messages))
+        assert list(answer) == [key] and isinstance(answer[key], kind)
+
+    check_rows(JSON_TASKS, check)
 
 
 @pytest.mark.parametrize("task", ["query_generation", "function_calling"])
@@ -269,9 +271,12 @@ def test_a_users_prompt_is_no_task(prompt: str) -> None:
 
 @pytest.mark.parametrize("unit", ["<chat_history>", '"a"', "### Output:", "\nUSER: "])
 def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
-    prompt = "### Task:\n### Output:\n" + unit * (50_000 // len(unit))
-    messages = [{"role": "user", "content": prompt}]
-    started = time.process_time()
-    unnamed(prompt)
-    gip.answer_task("title_generation", None, messages)
-    assert time.process_time() - started < 0.2
+    def make(length: int) -> str:
+        return "### Task:\n### Output:\n" + unit * (length // len(unit))
+
+    def work(prompt: str) -> None:
+        unnamed(prompt)
+        messages = [{"role": "user", "content": prompt}]
+        gip.answer_task("title_generation", None, messages)
+
+    assert growth(work, make, 5_000) < 20
