@@ -65,12 +65,18 @@ MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
+# For one prompt, beyond each request and its retries: for successors, dropped settings,
+# the second chance after "no image", and the try without a system prompt.
+MAX_EXTRA_REQUESTS = 4
 
 # Of an answer.
 MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
 MAX_OBJECT_BYTES = 64_000_000  # of JSON without its pictures
 MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
+MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
 MAX_TITLE_CHARACTERS = 50
 
@@ -903,16 +909,14 @@ def newest_model(available: Iterable[str]) -> str:
 class Route:
     """Which model is called for the one that was asked for.
 
-    from_list: whether Google's list was known. tried: those that turned out gone.
-    why: which of NOTES explains a replacement.
+    generate: with generateContent, else with predict. thinking_level: the one that
+    Google names for a successor. why: the note that explains a replacement.
     """
 
     asked: str
     model: str
     generate: bool = True
     thinking_level: str | None = None
-    from_list: bool = False
-    tried: tuple[str, ...] = ()
     why: str = "successor"
 
     @property
@@ -921,9 +925,83 @@ class Route:
         return self.asked not in (self.model, AUTO)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for, and who may answer.
+
+    wanted: the administrator's patterns, among which `auto` chooses. follow: whether
+    successors may answer. edits: whether there are pictures to change.
+    """
+
+    asked: str
+    wanted: tuple[str, ...] = ()
+    follow: bool = True
+    edits: bool = False
+
+
+def candidates(
+    choice: Choice, available: dict[str, ListedModel], hints: Sequence[str] = ()
+) -> Iterator[Route]:
+    """Who may answer, in the order in which to ask; MAX_MODELS_ASKED at most.
+
+    available: the models that the key can use, by id; empty when they are not known.
+    Before the next one the caller takes out of it who is gone, and adds the ids that
+    Google named instead to `hints`.
+    """
+    is_known = bool(available)
+    tried: list[str] = []
+    route = _first_route(choice, available)
+    while route and len(tried) < MAX_MODELS_ASKED:
+        yield route
+        tried.append(route.model)
+        if not choice.follow:
+            return
+        hint = next((i for i in hints if _may_follow(i, tried, available)), None)
+        if hint:
+            route = _route(choice.asked, hint, available)
+        elif available or not is_known:
+            route = _next_route(choice, tried, available)
+        else:
+            return
+
+
+def _first_route(choice: Choice, available: dict[str, ListedModel]) -> Route | None:
+    """Who is asked first: where there are pictures, a model that can change them."""
+    route = resolve_model(choice.asked, available, choice.follow, choice.wanted)
+    if not route or route.generate or not choice.edits or not choice.follow:
+        return route
+    others = {i: model for i, model in available.items() if i != route.model}
+    editor = None
+    if others or not available:
+        editor = _next_route(choice, [route.model], others)
+    editor = editor or resolve_model(AUTO, others, wanted=choice.wanted)
+    if editor and editor.generate:
+        return replace(editor, asked=route.asked, why="editor")
+    return route
+
+
+def _next_route(
+    choice: Choice, tried: Sequence[str], available: dict[str, ListedModel]
+) -> Route | None:
+    """Who answers after those that turned out gone, the last of them just now."""
+    if choice.asked == AUTO and available:
+        return resolve_model(AUTO, available, wanted=choice.wanted)
+    known = _known_successors(tried[-1], available)
+    known = [successor for successor in known if successor.id not in tried]
+    return _first_successor(choice.asked, known, available)
+
+
+def _may_follow(
+    model_id: str, tried: Sequence[str], available: dict[str, ListedModel]
+) -> bool:
+    """Whether an id that an answer names is one to ask: any could stand there."""
+    is_known = model_id in available or model_facts(model_id) is not None
+    return is_known and model_id not in tried
+
+
 def _route(asked: str, model_id: str, available: dict[str, ListedModel]) -> Route:
     listed = available.get(model_id) or ListedModel(model_id, model_id)
-    return Route(asked, model_id, uses_generate(listed), from_list=bool(available))
+    return Route(asked, model_id, uses_generate(listed))
 
 
 def resolve_model(
@@ -949,37 +1027,6 @@ def resolve_model(
     if is_current or not follow or not known:
         return _route(asked, asked, available)
     return _first_successor(asked, known, available)
-
-
-def next_route(
-    route: Route,
-    available: dict[str, ListedModel],
-    follow: bool = True,
-    wanted: Iterable[str] = (),
-    named: str | None = None,
-) -> Route | None:
-    """Where to go when Google says that the model of the route is gone.
-
-    `available` no longer holds it. First comes the id that Google itself named, then
-    the known successors; None when there is nobody left.
-    """
-    tried = (*route.tried, route.model)
-    following: Route | None = None
-    if not follow:
-        return None
-    if (
-        named
-        and named not in tried
-        and (named in available or is_image_model(ListedModel(named, "")))
-    ):
-        following = _route(route.asked, named, available)
-    elif route.asked == AUTO and available:
-        following = resolve_model(AUTO, available, wanted=wanted)
-    elif available or not route.from_list:
-        known = _known_successors(route.model, available)
-        known = [successor for successor in known if successor.id not in tried]
-        following = _first_successor(route.asked, known, available)
-    return following and replace(following, tried=tried, from_list=route.from_list)
 
 
 def _known_successors(
@@ -2487,6 +2534,26 @@ def read_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
         yield Usage(_token_counts(usage))
 
 
+def joined_events(events: Iterable[Event]) -> list[Event]:
+    """The same in fewer: neighbouring words as one, and of the token counts the last,
+    since each counts what came before."""
+    joined: list[Event] = []
+    usage: Usage | None = None
+    for event in events:
+        last = joined[-1] if joined else None
+        if isinstance(event, Usage):
+            usage = event
+        elif (
+            isinstance(event, Text)
+            and isinstance(last, Text)
+            and event.thought == last.thought
+        ):
+            joined[-1] = Text(last.text + event.text, event.thought)
+        else:
+            joined.append(event)
+    return [*joined, usage] if usage else joined
+
+
 def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
     def number(value: Any) -> int:
         return value if isinstance(value, int) and 0 <= value < 10**9 else 0
@@ -2953,29 +3020,40 @@ class DaemonThreads:
         self._lock = threading.Lock()
 
     def start(self, job: Callable[[], None], limit: int | None = None) -> None:
-        """Run a job that raises nothing; limit: another one for this job."""
+        """Run a job that raises nothing, after those that wait already.
+
+        limit: how many may run from now on. Raises RuntimeError when the system has no
+        more threads.
+        """
         with self._lock:
-            if self._running >= (limit or self._limit):
-                self._waiting.append(job)
-                return
-            self._running += 1
+            self._limit = limit or self._limit
+            self._waiting.append(job)
+            try:
+                while self._waiting and self._running < self._limit:
+                    self._add_thread(self._waiting[0])
+                    self._waiting.popleft()
+            except RuntimeError:
+                self._waiting.remove(job)
+                raise
+
+    def _add_thread(self, job: Callable[[], None]) -> None:
         thread = threading.Thread(
             target=self._work, args=(job,), name=self._name, daemon=True
         )
-        try:
-            thread.start()
-        except RuntimeError:  # the system has no more threads
-            with self._lock:
-                self._running -= 1
-            raise
+        thread.start()
+        self._running += 1
 
     def _work(self, job: Callable[[], None] | None) -> None:
-        while job is not None:
+        while job:
             job()
-            with self._lock:
-                job = self._waiting.popleft() if self._waiting else None
-                if job is None:
-                    self._running -= 1
+            job = self._next_job()
+
+    def _next_job(self) -> Callable[[], None] | None:
+        with self._lock:
+            if self._waiting and self._running <= self._limit:
+                return self._waiting.popleft()
+            self._running -= 1
+            return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, computed on a thread while the loop goes on."""
@@ -3427,7 +3505,8 @@ def settings_in_order(
     yield from (
         (name, body.get(name)) for option in OPTIONS for name in option.parameters
     )
-    yield from flags
+    # A ratio that is named beats the shape in pixels, whichever comes first.
+    yield from sorted(flags, key=lambda flag: OPTIONS.index(OPTION_BY_NAME[flag[0]]))
 
 
 # ── Backend ───────────────────────────────────────────────────────────────────────────
@@ -3457,6 +3536,15 @@ def api_base_url(text: str) -> str:
     except ValueError:  # as urlsplit has it for a port that is no number
         raise GeminiError("base_url") from None
     return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
+
+
+def host_name(address: str) -> str:
+    """The host in an address that a stranger has written, if it fits a message."""
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        name = ""
+    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
 
 
 def checked_key(text: str) -> str:
@@ -3597,10 +3685,15 @@ class GeminiClient:
         secret = f"{self.base_url}\0{self.key}".encode()
         return hashlib.sha256(secret).hexdigest()
 
-    def generate(
-        self, route: Route, body: dict[str, Any], timeout: float, attempt: int = 1
-    ) -> AsyncGenerator[Event, None]:
-        """The events of one request, as they arrive.
+    async def generate(
+        self,
+        route: Route,
+        body: dict[str, Any],
+        timeout: float,
+        take: Callable[[Event], Awaitable[None]],
+        attempt: int = 1,
+    ) -> None:
+        """Hand `take` the events of one request, as they arrive.
 
         body: as the route's method takes it. timeout: seconds for the whole request.
         attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
@@ -3608,7 +3701,7 @@ class GeminiClient:
         """
         method = "streamGenerateContent?alt=sse" if route.generate else "predict"
         path = f"/models/{quote(route.model, safe='')}:{method}"
-        return _Exchange(self, path, body, route.model, timeout, attempt).events()
+        await _Exchange(self, path, body, route.model, timeout, attempt).run(take)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
@@ -3702,7 +3795,7 @@ class GeminiClient:
             values["model"] = f"`{model}`"
         status = response.status_code
         if 300 <= status < 400:
-            if target := _host_name(response.headers.get("Location", "")):
+            if target := host_name(response.headers.get("Location", "")):
                 values["target"] = target
             return GeminiError("redirect", **values)
         error = next((a for a in objects if is_error(a)), None)
@@ -3715,15 +3808,6 @@ class GeminiClient:
         if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
-
-
-def _host_name(address: str) -> str:
-    """The host in an address that a stranger has written, if it fits a message."""
-    try:
-        name = urlsplit(address).hostname or ""
-    except ValueError:
-        name = ""
-    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
@@ -3766,28 +3850,35 @@ class _Exchange:
         self._sockets = Sockets()
         self._started = time.monotonic()
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Event | GeminiError | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Sequence[Event | GeminiError | None]]
+        self._queue = asyncio.Queue()
+        self._room = threading.Semaphore(MAX_BATCHES)
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """The events, until the answer ends. Raises GeminiError."""
+    async def run(self, take: Callable[[Event], Awaitable[None]]) -> None:
+        """Hand `take` the events until the answer ends. Raises GeminiError."""
         deadline = self._loop.time() + self.timeout
-        REQUESTS.start(self._run, self.client.parallel)
+        REQUESTS.start(self._work, self.client.parallel)
         try:
-            # Not wait_for: on Python 3.11 it swallows a cancellation that comes
-            # together with an item.
             while True:
+                # Not wait_for: on Python 3.11 it swallows a cancellation that comes
+                # together with an item.
                 async with asyncio.timeout_at(deadline):
-                    item = await self._queue.get()
-                if item is None:
-                    return
-                if isinstance(item, GeminiError):
-                    raise item
-                yield item
+                    batch = await self._queue.get()
+                for number, item in enumerate(batch, start=1):
+                    if item is None:
+                        return
+                    if isinstance(item, GeminiError):
+                        raise item
+                    await take(item)
+                    if number % MAX_EVENTS_IN_A_ROW == 0:
+                        await asyncio.sleep(0)
+                self._room.release()
         except TimeoutError:
             kind = "timeout" if self._begun else "busy"
             raise GeminiError(kind, **self._values()) from None
         finally:
             self._sockets.shutdown()
+            self._room.release()  # for a thread that waits; it finds the sockets shut
 
     def _values(self) -> dict[str, Any]:
         return {
@@ -3796,11 +3887,19 @@ class _Exchange:
             "elapsed": round(time.monotonic() - self._started),
         }
 
-    def _put(self, item: Event | GeminiError | None) -> None:
+    def _put(self, batch: Sequence[Event | GeminiError | None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
 
-    def _run(self) -> None:
+    def _hand_over(self, events: list[Event]) -> None:
+        """Give the event loop what came; wait while it has enough."""
+        if events:
+            self._room.acquire()
+            if self._sockets.ended:
+                raise Cancelled
+            self._put(joined_events(events))
+
+    def _work(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
         failure, outcome = None, "answered"
         self._begun = True
@@ -3818,7 +3917,7 @@ class _Exchange:
         if self._sockets.ended:  # whatever a shut socket then raised
             failure, outcome = None, "stopped"
         self._log(failure.kind if failure else outcome)
-        self._put(failure)
+        self._put([failure])
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
@@ -3851,12 +3950,16 @@ class _Exchange:
             if unpaused >= 2 * SLICE:
                 time.sleep(PAUSE)
                 unpaused = 0
-            with _PARSING:
-                for framed, blobs in reader.feed(chunk):
-                    received = unwrapped(framed)
-                    objects = [*objects[-9:], received]
-                    usable = usable or is_response(received)
-                    self._handle(response, received, blobs)
+            events: list[Event] = []
+            try:
+                with _PARSING:
+                    for framed, blobs in reader.feed(chunk):
+                        received = unwrapped(framed)
+                        objects = [*objects[-9:], received]
+                        usable = usable or is_response(received)
+                        events += self._events(response, received, blobs)
+            finally:
+                self._hand_over(events)
         whole = reader.end()
         if response.status_code != 200 or not usable:
             elapsed = time.monotonic() - self._started
@@ -3864,9 +3967,9 @@ class _Exchange:
         if not whole:
             raise GeminiError("broken_off", **self._values())
 
-    def _handle(
+    def _events(
         self, response: requests.Response, received: Any, blobs: list[bytes | None]
-    ) -> None:
+    ) -> Iterator[Event]:
         if response.status_code != 200:
             return
         if get_field(received, "error"):
@@ -3874,8 +3977,7 @@ class _Exchange:
             raise explain_error(error, **self._values())
         response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
         self._response_id = self._response_id or response_id[:64]
-        for event in read_events(received, blobs):
-            self._put(event)
+        yield from read_events(received, blobs)
 
 
 class ModelLists:
@@ -3982,6 +4084,7 @@ class Thoughts(NamedTuple):
 # What an answer is made of: markdown, thoughts, and in the end its usage as OpenAI
 # counts it.
 Piece = str | Thoughts | dict[str, Any]
+Send = Callable[[Piece], Awaitable[None]]
 
 
 class Tally:
@@ -4070,7 +4173,7 @@ class Answer:
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, str] = {}
-        self._draft: Image | None = None
+        self._drafts: dict[int, Image] = {}
         self._options = options
         self._seen: set[tuple[int, bytes]] = set()
         self._thinking = False
@@ -4107,7 +4210,7 @@ class Answer:
             return self._say(replace(event, text=text), number)
         if isinstance(event, Image):
             if event.draft:
-                self._draft = event
+                self._drafts[number] = event
             elif not await self._is_known(event, number):
                 return await self._show(event)
         elif isinstance(event, Refusal):
@@ -4128,11 +4231,12 @@ class Answer:
         errors: those of requests that failed. Raises GeminiError when the answer would
         hold nothing to look at.
         """
-        shown = ""
-        if not self.pictures and self._draft:
-            draft, self._draft = self._draft, None
-            self.notes.append(make_note("draft"))
-            shown = self.rest() + await self._show(draft)
+        shown = self.rest() if self._options.count == 1 else ""
+        for number, draft in sorted(self._drafts.items()):
+            if number not in {request for request, _ in self._seen}:
+                self.notes.append(make_note("draft"))
+                shown += await self._show(draft)
+        self._drafts.clear()
         trouble = self._trouble(model, errors)
         if trouble and not self.pictures:
             raise trouble  # the words that are left come with its message
@@ -4271,17 +4375,6 @@ class ImageRequest:
     own_key: bool
     valves: AdminValves
 
-    @property
-    def wanted(self) -> list[str]:
-        """The patterns of the models that the administrator wants."""
-        return split_list(self.valves.MODELS)
-
-    @property
-    def has_pictures(self) -> bool:
-        """Whether there is a picture to send along."""
-        earlier = self.conversation.earlier and self.valves.HISTORY_IMAGES > 0
-        return bool(self.conversation.attached or earlier)
-
 
 def client_for(valves: AdminValves, key: str) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
@@ -4292,58 +4385,58 @@ def client_for(valves: AdminValves, key: str) -> GeminiClient:
     )
 
 
-async def compose(ask: ImageRequest) -> AsyncGenerator[Piece, None]:
-    """The answer, piece by piece: always ends, never raises a failure.
+async def compose(request: ImageRequest, send: Send) -> None:
+    """Send the answer, piece by piece; a failure is a part of it.
 
     The status line is closed however it ends: well, badly, or by Stop.
     """
-    answer = _empty_answer(ask)
+    answer = _empty_answer(request)
     started = time.monotonic()
     closing: str | Note = make_note("stopped")
-    ending: str | Note
-    failure: GeminiError | None = None
     heartbeat = asyncio.create_task(_heartbeat(answer))
     try:
-        try:
-            await BEGINNINGS.wait()
-            async with contextlib.aclosing(_ask_in_turn(ask, answer)) as pieces:
-                async for piece in pieces:
-                    yield piece
-            ending = answer.tally.summary(time.monotonic() - started)
-        except GeminiError as error:
-            failure, ending = error, what_happened(error)
-        except Exception as error:
-            log.exception("answer failed unexpectedly: %s", type(error).__name__)
-            failure, ending = GeminiError("unexpected"), make_note("failed")
+        failure = await _failure_of(_ask_in_turn(request, answer, send))
+        seconds = time.monotonic() - started
         if failure:
-            seconds = time.monotonic() - started
-            await _until_heard(ask, seconds)
-            yield answer.failure(failure, seconds)
+            await _until_heard(request, seconds)
+            await send(answer.failure(failure, seconds))
         await answer.show_sources()
         for remark in answer.remarks():
-            yield remark
+            await send(remark)
         if usage := answer.tally.usage:
-            yield usage
-        closing = ending
+            await send(usage)
+        closing = what_happened(failure) if failure else answer.tally.summary(seconds)
     finally:
         heartbeat.cancel()
         await answer.status(closing, done=True)
 
 
-def _empty_answer(ask: ImageRequest) -> Answer:
+def _empty_answer(request: ImageRequest) -> Answer:
     return Answer(
-        ask.chat,
-        ask.conversation.prompt,
-        ask.options,
-        ask.notes,
-        inline=ask.valves.STORAGE.strip().lower() == "inline",
-        own_key=ask.own_key,
+        request.chat,
+        request.conversation.prompt,
+        request.options,
+        request.notes,
+        inline=request.valves.STORAGE.strip().lower() == "inline",
+        own_key=request.own_key,
     )
 
 
-async def _until_heard(ask: ImageRequest, elapsed: float) -> None:
+async def _failure_of(work: Coroutine[Any, Any, None]) -> GeminiError | None:
+    """The failure in which some work ends, or None."""
+    try:
+        await work
+    except GeminiError as error:
+        return error
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        return GeminiError("unexpected")
+    return None
+
+
+async def _until_heard(request: ImageRequest, elapsed: float) -> None:
     """Hold a failure back that came at once, where the page would not show it."""
-    if ask.chat.is_saved and not ask.conversation.history:
+    if request.chat.is_saved and not request.conversation.history:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
@@ -4355,115 +4448,134 @@ async def _heartbeat(answer: Answer) -> None:
         before = seconds
 
 
-async def _ask_in_turn(
-    ask: ImageRequest, answer: Answer
-) -> AsyncGenerator[Piece, None]:
-    """Asks the model that answers for the chosen one; if that is gone, its
-    successors."""
-    if ask.conversation.newest is None:
+class Budget:
+    """What one answer may take, whoever is asked: time, and requests beyond those that
+    were asked for and their retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._extra = MAX_EXTRA_REQUESTS
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._deadline - time.monotonic(), 0.1)
+
+    def spend(self) -> bool:
+        """Whether there may be one more request; there is then one less."""
+        self._extra -= 1
+        return self._extra >= 0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An answer in the making: for which request, by which client, shown where."""
+
+    request: ImageRequest
+    client: GeminiClient
+    answer: Answer
+    send: Send
+    budget: Budget
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def show(self, event: Event, number: int) -> None:
+        """Send what the event of the request of that number adds to the answer."""
+        async with self.one_at_a_time:
+            if piece := await self.answer.take(event, number):
+                await self.send(piece)
+
+
+async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> None:
+    """Ask those who may answer, one after the other, until one is there to do it."""
+    valves, conversation = request.valves, request.conversation
+    if conversation.newest is None:
         raise GeminiError("prompt_empty")
-    if not ask.key and ask.valves.REQUIRE_USER_KEY:
+    if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(ask.valves, ask.key)
+    client = client_for(valves, request.key)
+    work = _Work(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
+    await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
     available = choose_models(filter(is_image_model, listed), ())
-    route = _first_route(ask, available)
-    while route is not None:
+    hints: list[str] = []
+    failure = _nobody(request.asked, available)
+    for route in candidates(_choice_of(request), available, hints):
         try:
-            async with contextlib.aclosing(
-                _ask_model(client, ask, route, answer)
-            ) as it:
-                async for piece in it:
-                    yield piece
-            return
+            return await _ask_model(work, route)
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
             available.pop(route.model, None)
-            named = named_successor(error.quote)
-            follow = ask.valves.FOLLOW_SUCCESSORS
-            following = next_route(route, available, follow, ask.wanted, named)
-            if following is None and listed and not available:
-                raise GeminiError("no_models", error.quote) from None
-            if following is None:
-                raise _no_model(route.model, available, error.quote) from None
-            route = following
-    raise _no_model(ask.asked, available)
+            hints += filter(None, [named_successor(error.quote)])
+            failure = _nobody(route.model, available, error.quote, bool(listed))
+            if not work.budget.spend():
+                break
+    raise failure
 
 
-def _first_route(ask: ImageRequest, available: dict[str, ListedModel]) -> Route | None:
-    """Who is asked first: where there are pictures, a model that can change them."""
-    follow = ask.valves.FOLLOW_SUCCESSORS
-    route = resolve_model(ask.asked, available, follow, ask.wanted)
-    if not route or route.generate or not ask.has_pictures:
-        return route
-    others = {i: model for i, model in available.items() if i != route.model}
-    editor = next_route(route, others, follow, ask.wanted)
-    if follow and editor is None:
-        editor = resolve_model(AUTO, others, wanted=ask.wanted)
-    if editor and editor.generate:
-        return replace(editor, asked=route.asked, why="editor")
-    return route
+def _choice_of(request: ImageRequest) -> Choice:
+    earlier = request.conversation.earlier and request.valves.HISTORY_IMAGES > 0
+    return Choice(
+        request.asked,
+        wanted=tuple(split_list(request.valves.MODELS)),
+        follow=request.valves.FOLLOW_SUCCESSORS,
+        edits=bool(request.conversation.attached or earlier),
+    )
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:
-    """Whether Google says so of the model; of an id with successors, a
-    bare 404 will do."""
+    """Whether Google says so of the model; of an id with successors, a bare 404 will
+    do."""
     if error.kind == "address_unknown":
         return successor_of(model_id) is not None
     return error.kind in ("model_unknown", "model_retired")
 
 
-def _no_model(
-    asked: str, available: Iterable[str], quote_text: str = ""
+def _nobody(
+    asked: str, available: Iterable[str], quoted: str = "", listed: bool = False
 ) -> GeminiError:
-    kind = "model_retired" if successor_of(asked) else "model_unknown"
+    """The failure when nobody answers for a model; listed: whether Google listed any."""
     ids = ", ".join(f"`{model_id}`" for model_id in available)
-    error = GeminiError(kind, quote_text, model=f"`{asked}`")
+    if listed and not ids:
+        return GeminiError("no_models", quoted)
+    kind = "model_retired" if successor_of(asked) else "model_unknown"
+    error = GeminiError(kind, quoted, model=f"`{asked}`")
     if ids:
         error.values["available"] = make_note("available", ids=ids)
     return error
 
 
-async def _ask_model(
-    client: GeminiClient, ask: ImageRequest, route: Route, answer: Answer
-) -> AsyncGenerator[Piece, None]:
-    """One model's answer to the conversation and its pictures.
+async def _ask_model(work: _Work, route: Route) -> None:
+    """Show one model's answer to the conversation and its pictures.
 
     Raises GeminiError when there is nothing to look at in the end.
     """
+    request, answer = work.request, work.answer
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
-    options, notes = fit_options(ask.options, route.model, facts, level)
+    options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
-    pictures, more = await gather_pictures(ask, route)
+    pictures, more = await gather_pictures(request, route)
     answer.begin(route.model, options, notes + more)
-    if not pictures and not ask.conversation.prompt:
+    if not pictures and not request.conversation.prompt:
         raise GeminiError("prompt_empty")
-    conversation = ask.conversation
-    for _ in range(2):
-        make = partial(_send, client, route, conversation, pictures)
-        # predict counts by itself
-        count = options.count if route.generate else 1
-        streams = [
-            _with_retries(make, ask, route, options, answer) for _ in range(count)
-        ]
-        work = _show_events(streams, answer, f"`{route.model}`")
-        try:
-            async with contextlib.aclosing(work) as pieces:
-                async for piece in pieces:
-                    yield piece
-            if route.replaced:
-                note = make_note(route.why, asked=route.asked, model=route.model)
-                answer.notes.append(note)
-            return
-        except GeminiError as error:
-            if error.kind == "empty" and not route.generate:
-                # Imagen's answer is then an empty object.
-                raise GeminiError("filtered", **error.values) from None
-            if error.kind != "system_refused" or not conversation.system:
-                raise
-            conversation = with_system_in_words(conversation)
+    body_of = partial(_body, route, request.conversation, pictures)
+    try:
+        await _ask_side_by_side(work, route, options, body_of)
+    except GeminiError as error:
+        if error.kind == "empty" and not route.generate:
+            # Imagen's answer is then an empty object.
+            raise GeminiError("filtered", **error.values) from None
+        if error.kind != "system_refused" or not request.conversation.system:
+            raise
+        if not work.budget.spend():
+            raise
+        in_words = with_system_in_words(request.conversation)
+        body_of = partial(_body, route, in_words, pictures)
+        await _ask_side_by_side(work, route, options, body_of)
+    if route.replaced:
+        note = make_note(route.why, asked=route.asked, model=route.model)
+        answer.notes.append(note)
 
 
 def _making(route: Route, options: ImageOptions) -> Note:
@@ -4473,35 +4585,40 @@ def _making(route: Route, options: ImageOptions) -> Note:
     return make_note("making", name=display_name(route.model), what=what)
 
 
-def _send(
-    client: GeminiClient,
+# The body of a request with these options.
+BodyOf = Callable[[ImageOptions], dict[str, Any]]
+
+
+def _body(
     route: Route,
     conversation: Conversation,
     pictures: Sequence[Image],
     options: ImageOptions,
-    timeout: float,
-    attempt: int,
-) -> AsyncGenerator[Event, None]:
+) -> dict[str, Any]:
     if route.generate:
-        body = generate_body(conversation, options, pictures)
-    else:
-        body = predict_body(conversation, options)
-    return client.generate(route, body, timeout, attempt)
+        return generate_body(conversation, options, pictures)
+    return predict_body(conversation, options)
 
 
-async def _show_events(
-    streams: list[AsyncGenerator[Event, None]], answer: Answer, model: str
-) -> AsyncGenerator[Piece, None]:
-    """What the events of requests side by side add to the answer; a failure after a
-    picture is part of it. Raises GeminiError when there is nothing to look at."""
+async def _ask_side_by_side(
+    work: _Work, route: Route, options: ImageOptions, body_of: BodyOf
+) -> None:
+    """Show what as many requests bring as pictures are wanted; a failure beside a
+    picture is part of the answer. Raises GeminiError when there is none."""
     errors: list[GeminiError] = []
-    async with contextlib.aclosing(_side_by_side(streams)) as events:
-        async for number, event in events:
-            if isinstance(event, GeminiError):
-                errors.append(event)
-            elif piece := await answer.take(event, number):
-                yield piece
-    yield await answer.end(model, errors)
+
+    async def ask(number: int) -> None:
+        # One that fails must not cancel the others.
+        request = _ask_with_retries(work, route, options, body_of, number)
+        if error := await _failure_of(request):
+            errors.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        # predict counts by itself
+        for number in range(options.count if route.generate else 1):
+            group.create_task(ask(number))
+    if rest := await work.answer.end(f"`{route.model}`", errors):
+        await work.send(rest)
 
 
 # What may pass by itself and is not billed. A read that timed out, here or at a gateway,
@@ -4524,85 +4641,124 @@ WORTH_ANOTHER_TRY = {
 }
 
 
-def retry_wait(error: GeminiError, tries: int, max_retries: int) -> float | None:
-    """Seconds to wait before the next try, or None when there should be none.
+class NextTry(NamedTuple):
+    """What to try after a failure: with which options, after so many seconds.
 
-    tries: how many there were already. What Google or a gateway asks for comes first;
-    else 2 s, 6 s, 18 s …
+    dropped: the option that Google refused, by its field.
     """
-    if error.kind not in RETRYABLE or tries > max_retries:
+
+    options: ImageOptions
+    wait: float = 0.0
+    dropped: str = ""
+
+
+def what_next(
+    error: GeminiError, options: ImageOptions, retries: int, max_retries: int
+) -> NextTry | None:
+    """What to try after a failure, or None.
+
+    retries: how many there were already. An option that Google refuses by name is left
+    out, one after the other. Else what may pass is waited for: as long as Google or a
+    gateway asks for, or 2 s, 6 s, 18 s …
+    """
+    if dropped := _refused_option(error, options):
+        default = getattr(ImageOptions(), dropped)
+        return NextTry(replace(options, **{dropped: default}), dropped=dropped)
+    if error.kind not in RETRYABLE or retries >= max_retries:
         return None
-    wait = error.retry_after or 2.0 * 3.0 ** (tries - 1)
-    return wait if wait <= MAX_WAIT else None
+    wait = error.retry_after or 2.0 * 3.0**retries
+    return NextTry(options, wait) if wait <= MAX_WAIT else None
 
 
-def without_refused(
-    error: GeminiError, options: ImageOptions
-) -> tuple[ImageOptions, str] | None:
-    """The options without the one that Google refuses by name, and its field; None
-    when the error is no such refusal. Google refuses one after the other."""
+def _refused_option(error: GeminiError, options: ImageOptions) -> str | None:
+    """The field of the chosen option that Google refuses by name."""
     if error.kind != "parameter":
         return None
     default = ImageOptions()
     for option in OPTIONS:
-        left_out = {option.field: getattr(default, option.field)}
-        is_asked = getattr(options, option.field) != left_out[option.field]
+        is_asked = getattr(options, option.field) != getattr(default, option.field)
         named = option.refused and re.search(option.refused, error.quote, re.IGNORECASE)
         if is_asked and named:
-            return replace(options, **left_out), option.field
+            return option.field
     return None
 
 
-async def _with_retries(
-    make: Callable[..., AsyncGenerator[Event, None]],
-    ask: ImageRequest,
-    route: Route,
-    options: ImageOptions,
-    answer: Answer,
-) -> AsyncGenerator[Event, None]:
-    """The events of one request, sent again where that can help and is not billed
-    twice: only while nothing of an answer has arrived, and within the time limit.
-
-    make: sends it; takes `options`, `timeout` (seconds) and `attempt`. Raises
-    GeminiError.
+async def _ask_with_retries(
+    work: _Work, route: Route, options: ImageOptions, body_of: BodyOf, number: int
+) -> None:
+    """Show the events of one request, which is sent again where that can help and is
+    not billed twice: only while nothing of an answer has arrived. Raises GeminiError.
     """
-    deadline = time.monotonic() + ask.valves.REQUEST_TIMEOUT
-    tries, second_chance = 0, True
-    why: Note | str
-    while True:
-        tries += 1
-        arrived, slipped, usage = False, False, None
+    retries, second_chance = 0, True
+    for attempt in itertools.count(1):
+        this = _Try(work, number)
+        why: Note | str = make_note("made_none", model=route.model)
+        timeout = work.budget.seconds_left
         try:
-            work = make(options, max(deadline - time.monotonic(), 0.1), tries)
-            async with contextlib.aclosing(work) as events:
-                async for event in events:
-                    slip = second_chance and not arrived and _is_slip(event)
-                    slipped = slipped or slip
-                    arrived = arrived or _is_result(event)
-                    if isinstance(event, Usage):
-                        usage = event  # each counts what came before, too
-                    elif not slipped:
-                        yield event
-            if usage:
-                yield usage
-            if not slipped:
-                return
-            second_chance, wait = False, 0.0
-            why = make_note("made_none", model=route.model)
+            body = body_of(options)
+            await work.client.generate(route, body, timeout, this.take, attempt)
+            if this.is_in_vain and second_chance and work.budget.spend():
+                step, second_chance = NextTry(options), False
+            else:
+                return await this.end()
         except GeminiError as error:
-            dropped = without_refused(error, options)
-            delay = 0.0 if dropped else retry_wait(error, tries, ask.valves.MAX_RETRIES)
-            if arrived or delay is None or time.monotonic() + delay > deadline:
+            found = this.after(error, options, retries)
+            if found is None:
                 raise
-            if dropped:
-                options, what = dropped
-                answer.notes.append(_dropped_note(route, what))
-            wait, why = delay * random.uniform(1, 1.2), what_happened(error)
-        await _announce(answer, why, wait)
+            step, why = found, what_happened(error)
+            retries += not step.dropped
+        if step.dropped:
+            what = make_note(step.dropped)
+            note = make_note("dropped", model=route.model, what=what)
+            work.answer.notes.append(note)
+        options = step.options
+        await _announce(work.answer, why, step.wait * random.uniform(1, 1.2))
 
 
-def _dropped_note(route: Route, option: str) -> Note:
-    return make_note("dropped", model=route.model, what=make_note(option))
+@dataclass
+class _Try:
+    """One try of a request: hands its events on, and knows whether they were something.
+
+    What only its end can tell is held back: the counts of tokens, each of which counts
+    what came before, and a refusal after which the next try often brings the picture.
+    """
+
+    work: _Work
+    number: int
+    arrived: bool = False
+    usage: Usage | None = None
+    slip: Refusal | None = None
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether nothing came but such a refusal."""
+        return self.slip is not None and not self.arrived
+
+    async def take(self, event: Event) -> None:
+        """Show an event, or hold it back."""
+        if isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY:
+            self.slip = event
+        else:
+            self.arrived = self.arrived or _is_result(event)
+            await self.work.show(event, self.number)
+
+    async def end(self) -> None:
+        """Show what was held back."""
+        for event in (self.slip, self.usage):
+            if event is not None:
+                await self.work.show(event, self.number)
+
+    def after(
+        self, error: GeminiError, options: ImageOptions, retries: int
+    ) -> NextTry | None:
+        """The next try after a failure, as far as there may be one."""
+        budget, valves = self.work.budget, self.work.request.valves
+        step = what_next(error, options, retries, valves.MAX_RETRIES)
+        if self.arrived or step is None or step.wait > budget.seconds_left:
+            return None
+        return step if not step.dropped or budget.spend() else None
 
 
 async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
@@ -4614,21 +4770,19 @@ async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
 
 def _is_result(event: Event) -> bool:
     """Whether an event is something that a second try must not bring again."""
-    return isinstance(event, Image) or (isinstance(event, Text) and not event.thought)
-
-
-def _is_slip(event: Event) -> bool:
-    return isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY
+    if isinstance(event, Text):
+        return not event.thought and bool(event.text.strip())
+    return isinstance(event, Image)
 
 
 async def gather_pictures(
-    ask: ImageRequest, route: Route
+    request: ImageRequest, route: Route
 ) -> tuple[list[Image], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user."""
     facts = model_facts(route.model)
     limit = facts.max_input_images if facts else 14
-    earlier = ask.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(ask.conversation, earlier, limit)
+    earlier = request.valves.HISTORY_IMAGES
+    addresses, notes = pick_pictures(request.conversation, earlier, limit)
     pictures: list[tuple[Image, str | Note, bool]] = []
     if not addresses:
         return [], notes
@@ -4637,7 +4791,7 @@ async def gather_pictures(
     for address in addresses:
         name: str | Note = make_note("a_picture")
         try:
-            data, file_name = await ask.chat.read(address)
+            data, file_name = await request.chat.read(address)
             name = _shown(file_name, address)
             image = await SHORT_WORK.run(ready_picture, data, file_name)
         except UnusablePicture as error:
@@ -4646,7 +4800,7 @@ async def gather_pictures(
         except ImportError:
             notes.append(make_note("no_pillow", name=name))
             continue
-        attached = address in ask.conversation.attached
+        attached = address in request.conversation.attached
         twin = next((p for p in pictures if p[0] == image), None)
         if twin and attached and not twin[2]:
             pictures.remove(twin)  # it goes where it is attached
@@ -4664,47 +4818,28 @@ def _shown(name: str, address: str) -> str | Note:
     return plain_words(name, 80, default="") or default
 
 
-async def _side_by_side(
-    streams: list[AsyncGenerator[Event, None]],
-) -> AsyncGenerator[tuple[int, Event | GeminiError], None]:
-    """The events of all streams as they come, with the stream's number; a stream's
-    failure is its last item."""
-    queue: asyncio.Queue[tuple[int, Event | GeminiError] | None] = asyncio.Queue()
-
-    async def drain(number: int, stream: AsyncGenerator[Event, None]) -> None:
-        try:
-            async for event in stream:
-                queue.put_nowait((number, event))
-        except GeminiError as error:
-            queue.put_nowait((number, error))
-        except Exception as error:
-            log.exception("request failed unexpectedly: %s", type(error).__name__)
-            queue.put_nowait((number, GeminiError("unexpected")))
-        finally:
-            queue.put_nowait(None)
-
-    tasks = [asyncio.create_task(drain(*numbered)) for numbered in enumerate(streams)]
-    try:
-        under_way = len(tasks)
-        while under_way:
-            item = await queue.get()
-            if item is None:
-                under_way -= 1
-            else:
-                yield item
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
 # The pieces of an answer as OpenAI's stream events.
 
 
-async def as_chunks(
-    pieces: AsyncGenerator[Piece, None], model: str
-) -> AsyncGenerator[dict[str, Any], None]:
-    """The pieces as complete OpenAI stream events.
+# What composes an answer, piece by piece, when it is given where to send them.
+Work = Callable[[Send], Coroutine[Any, Any, None]]
+
+
+async def as_text(work: Work) -> str:
+    """The whole answer in words, for clients that do not stream."""
+    pieces: list[str] = []
+
+    async def keep(piece: Piece) -> None:
+        if isinstance(piece, str):
+            pieces.append(piece)
+
+    await work(keep)
+    return "".join(pieces).strip()
+
+
+async def as_chunks(work: Work, model: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The pieces as complete OpenAI stream events, the empty ones to keep alive.
 
     Dicts, never strings: the host passes a string that starts with "data:" through as
     an event of its own, so a model's words could forge tool calls.
@@ -4721,52 +4856,54 @@ async def as_chunks(
         return {**frame, "choices": [choice]}
 
     usage = None
-    async with contextlib.aclosing(_with_pauses(pieces)) as timed:
-        async for piece in timed:
-            if piece is None:
-                yield chunk(content="")
-            elif isinstance(piece, Thoughts):
+    queue: asyncio.Queue[Piece | None] = asyncio.Queue()
+    task = asyncio.create_task(_worked_off(work, queue))
+    try:
+        while (piece := await _next_piece(queue)) is not None:
+            if isinstance(piece, Thoughts):
                 yield chunk(role="assistant", reasoning_content=piece.text)
             elif isinstance(piece, dict):
                 usage = piece
             elif piece:
                 yield chunk(role="assistant", content=piece)
-    yield chunk("stop")
-    if usage:
-        yield {**frame, "choices": [], "usage": usage}
-
-
-async def _with_pauses(
-    pieces: AsyncGenerator[Piece, None],
-) -> AsyncGenerator[Piece | None, None]:
-    """The pieces, and None whenever KEEP_ALIVE has passed without one."""
-    waiting: asyncio.Task[Piece | None] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.create_task(_next(pieces))
-            await asyncio.wait([waiting], timeout=KEEP_ALIVE)
-            if not waiting.done():
-                yield None
-                continue
-            piece, waiting = waiting.result(), None
-            if piece is None:
-                return
-            yield piece
+            else:
+                yield chunk(content="")
+        yield chunk("stop")
+        if usage:
+            yield {**frame, "choices": [], "usage": usage}
     finally:
-        # Its own task cleans up; closing a generator that runs would be an error. It is
-        # waited for: hosts up to 0.11 save the whole chat after a Stop, and would lose
-        # a status that is saved at the same time.
-        if waiting and not waiting.done():
-            # A host that ends cancels every task: twice would break off the cleaning.
-            if not waiting.cancelling():
-                waiting.cancel()
-            await asyncio.wait([waiting], timeout=CLEANING_UP)
-        else:
-            await pieces.aclose()
+        await _ended(task)
 
 
-async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
-    return await anext(pieces, None)
+async def _worked_off(work: Work, queue: asyncio.Queue[Piece | None]) -> None:
+    try:
+        await work(queue.put)
+    except Exception as error:  # a generator that raises would cut the answer off
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+    finally:
+        queue.put_nowait(None)
+
+
+async def _next_piece(queue: asyncio.Queue[Piece | None]) -> Piece | None:
+    """The next piece, None at the end; an empty one after KEEP_ALIVE without any."""
+    try:
+        async with asyncio.timeout(KEEP_ALIVE):
+            return await queue.get()
+    except TimeoutError:
+        return ""
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Return when the task has ended and cleaned up, but within CLEANING_UP.
+
+    Hosts up to 0.11 save the whole chat after a Stop, and would lose a status that is
+    saved at the same time.
+    """
+    if not task.done():
+        # A host that ends cancels every task: twice would break off the cleaning.
+        if not task.cancelling():
+            task.cancel()
+        await asyncio.wait([task], timeout=CLEANING_UP)
 
 
 # ── Pipe ──────────────────────────────────────────────────────────────────────────────
@@ -4838,11 +4975,10 @@ class Pipe:
         conversation = _conversation(body, metadata, __files__, chat)
         if task := __task__ or unnamed_task(conversation):
             return reply_to_task(str(task), __task_body__, body.get("messages"))
-        request = _image_request(body, conversation, chat, valves, own)
-        pieces = compose(request)
+        work = partial(compose, _image_request(body, conversation, chat, valves, own))
         if body.get("stream"):
-            return as_chunks(pieces, as_str(body.get("model")))
-        return "".join([p async for p in pieces if isinstance(p, str)]).strip()
+            return as_chunks(work, as_str(body.get("model")))
+        return await as_text(work)
 
 
 def _image_request(
@@ -4857,8 +4993,7 @@ def _image_request(
     key, own_key = key_to_use(valves, own)
     model = as_str(body.get("model"))
     return ImageRequest(
-        # The host's id is "<function>.<model>".
-        asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
+        asked=clean_model_id(_without_function(model)) or AUTO,
         conversation=conversation,
         options=options,
         notes=notes,
@@ -4867,6 +5002,13 @@ def _image_request(
         own_key=own_key,
         valves=valves,
     )
+
+
+def _without_function(model: str) -> str:
+    """Google's id in the host's, which is "<function>.<model>"; clients may send it
+    bare. A function's id is an identifier; Google's has a hyphen before its dot."""
+    function, _, rest = model.partition(".")
+    return rest if rest and function.isidentifier() else model
 
 
 def _label(entry: ListEntry) -> str:
