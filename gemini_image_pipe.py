@@ -62,6 +62,7 @@ MAX_FLAG_CHARACTERS = (
     200  # of the end of a prompt, in which its last flag is looked for
 )
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
+MAX_INPUT_IMAGES = 14  # of models that this file does not know
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
@@ -85,6 +86,7 @@ CONNECT_TIMEOUT = 10.0
 MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
 MAX_SETTING = 86_400  # a day; sockets take no time limit of centuries
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
+IDLE_THREAD = 5.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
 # At these the status says that the work goes on; the host saves each.
@@ -1621,17 +1623,26 @@ def smaller_picture(image: Image, limit: int) -> Image:
     raise UnusablePicture("too_large")
 
 
-def fit_pictures(
-    pictures: list[tuple[Image, str | Note, bool]], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[Image], list[Note]]:
-    """The pictures within one request's limit in bytes, and notes for the user.
+class InputPicture(NamedTuple):
+    """A picture that may go along: its name for notes, and whether it is attached to
+    the newest message."""
 
-    Each comes with its name and whether it is attached to the newest message. Earlier
-    ones are left out first, oldest first; then the largest are made smaller.
+    image: Image
+    name: str | Note
+    attached: bool
+
+
+def fit_pictures(
+    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
+) -> tuple[list[Image], list[Note]]:
+    """The pictures, each once, within one request's limit in bytes, and notes for the
+    user.
+
+    Earlier ones are left out first, oldest first; then the largest are made smaller.
     """
-    kept, notes, left_out = list(pictures), [], 0
-    while sum(len(image.data) for image, _, _ in kept) > limit:
-        oldest = next((p for p in kept if not p[2]), None)
+    kept, notes, left_out = _each_once(pictures), [], 0
+    while _bytes_of(kept) > limit:
+        oldest = next((p for p in kept if not p.attached), None)
         if oldest is None:
             break
         kept.remove(oldest)
@@ -1639,7 +1650,7 @@ def fit_pictures(
     if left_out:
         notes.append(make_note("earlier_large", count=left_out))
     fitted = []
-    too_much = sum(len(image.data) for image, _, _ in kept) > limit
+    too_much = _bytes_of(kept) > limit
     share = limit // max(len(kept), 1)
     for image, name, _ in kept:
         if too_much and len(image.data) > share:
@@ -1651,6 +1662,23 @@ def fit_pictures(
                 continue
         fitted.append(image)
     return fitted, notes
+
+
+def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
+    """Without those that come twice; one that is attached, too, goes there."""
+    kept: list[InputPicture] = []
+    for picture in pictures:
+        twin = next((p for p in kept if p.image == picture.image), None)
+        if twin and picture.attached and not twin.attached:
+            kept.remove(twin)
+        elif twin:
+            continue
+        kept.append(picture)
+    return kept
+
+
+def _bytes_of(pictures: Iterable[InputPicture]) -> int:
+    return sum(len(picture.image.data) for picture in pictures)
 
 
 # ── Conversation ──────────────────────────────────────────────────────────────────────
@@ -3009,50 +3037,56 @@ class DaemonThreads:
     """Runs jobs on daemon threads, so many at a time; the others wait in line.
 
     The loop's default executor is the host's: long waits there would starve it. The
-    threads of concurrent.futures would keep the host from ending.
+    threads of concurrent.futures would keep the host from ending. A thread stays for a
+    while when it has nothing to do: starting one holds the event loop until it runs.
     """
 
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
         self._name = name
-        self._running = 0
+        self._threads = 0
+        self._free = 0  # threads without a job, those among them that only just start
         self._waiting: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def start(self, job: Callable[[], None], limit: int | None = None) -> None:
         """Run a job that raises nothing, after those that wait already.
 
         limit: how many may run from now on. Raises RuntimeError when the system has no
-        more threads.
+        thread for it.
         """
-        with self._lock:
+        with self._changed:
             self._limit = limit or self._limit
             self._waiting.append(job)
             try:
-                while self._waiting and self._running < self._limit:
-                    self._add_thread(self._waiting[0])
-                    self._waiting.popleft()
+                while len(self._waiting) > self._free and self._threads < self._limit:
+                    self._add_thread()
             except RuntimeError:
                 self._waiting.remove(job)
                 raise
+            self._changed.notify(len(self._waiting))
 
-    def _add_thread(self, job: Callable[[], None]) -> None:
-        thread = threading.Thread(
-            target=self._work, args=(job,), name=self._name, daemon=True
-        )
-        thread.start()
-        self._running += 1
+    def _add_thread(self) -> None:
+        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        self._threads += 1
+        self._free += 1
 
-    def _work(self, job: Callable[[], None] | None) -> None:
-        while job:
+    def _work(self) -> None:
+        while job := self._next_job():
             job()
-            job = self._next_job()
+            with self._changed:
+                self._free += 1
 
     def _next_job(self) -> Callable[[], None] | None:
-        with self._lock:
-            if self._waiting and self._running <= self._limit:
+        """The next job, or None when the thread is not needed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._waiting or self._threads > self._limit, IDLE_THREAD
+            )
+            self._free -= 1
+            if self._waiting and self._threads <= self._limit:
                 return self._waiting.popleft()
-            self._running -= 1
+            self._threads -= 1
             return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -3075,7 +3109,7 @@ class Pace:
     """Lets what comes in one moment begin one after the other.
 
     Forty requests that began together would hold the event loop for a tenth of a
-    second: each starts a thread, and all of these compete for the interpreter lock.
+    second, since all of their threads compete for the interpreter lock.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -3095,6 +3129,14 @@ BEGINNINGS = Pace(0.004)
 REQUESTS = DaemonThreads(64, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+
+
+async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
+    """What a function makes of some bytes; few of them are not worth a thread."""
+    if len(data) <= SLICE:
+        return function(data)
+    return await SHORT_WORK.run(function, data)
+
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
 # All that is known of Open WebUI, and the only place that imports it: inside
@@ -3597,42 +3639,56 @@ class Sockets:
         with self._lock:
             self.ended = True
             for opened in self._open:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(
+                    Exception
+                ):  # the next one is shut all the same
                     opened.shutdown(socket.SHUT_RDWR)
 
 
-class _KnownSockets(HTTPAdapter):
-    """An adapter that notes each socket it opens."""
+_THIS_THREAD = threading.local()  # .sockets: those of the request that it works on
 
-    def __init__(self, sockets: Sockets) -> None:
-        self._pools = _noting_pools(sockets)
-        super().__init__(max_retries=0)
+
+class _Noting:
+    """A connection that notes its socket.
+
+    Not itself: it drops its socket before the answer is read when the server wants to
+    close it. Within a proxy's TLS the socket is that below both.
+    """
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        opened: Any = self.sock  # type: ignore[attr-defined]
+        _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
+
+
+class _NotedConnection(_Noting, HTTPConnection): ...
+
+
+class _NotedTlsConnection(_Noting, HTTPSConnection): ...
+
+
+class _NotedPool(HTTPConnectionPool):
+    ConnectionCls = _NotedConnection
+
+
+class _NotedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _NotedTlsConnection
+
+
+_NOTED_POOLS = {"http": _NotedPool, "https": _NotedTlsPool}
+
+
+class _NotingAdapter(HTTPAdapter):
+    """An adapter whose connections note the sockets that they open."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
+        self.poolmanager.pool_classes_by_scheme = _NOTED_POOLS
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
+        manager.pool_classes_by_scheme = _NOTED_POOLS
         return manager
-
-
-def _noting_pools(sockets: Sockets) -> dict[str, Any]:
-    def noting(pool: Any, connection: Any) -> Any:
-        class Noted(connection):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                # Not the connection: it drops its socket before the answer is read
-                # when the server wants to close it.
-                sockets.add(self.sock)
-
-        return type(pool.__name__, (pool,), {"ConnectionCls": Noted})
-
-    return {
-        "http": noting(HTTPConnectionPool, HTTPConnection),
-        "https": noting(HTTPSConnectionPool, HTTPSConnection),
-    }
 
 
 class _Session(requests.Session):
@@ -3752,9 +3808,10 @@ class GeminiClient:
             headers["Content-Type"] = "application/json"
         with _Session() as session:
             session.trust_env = False
-            adapter = _KnownSockets(sockets)
+            adapter = _NotingAdapter(max_retries=0)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
+            _THIS_THREAD.sockets = sockets
             try:
                 with session.request(
                     method,
@@ -4274,14 +4331,14 @@ class Answer:
     async def _is_known(self, image: Image, number: int) -> bool:
         """Whether the same request has brought the picture before: some gateways send
         all again with each piece of an answer."""
-        digest = await SHORT_WORK.run(lambda: hashlib.sha256(image.data).digest())
+        digest = await work_on(image.data, lambda data: hashlib.sha256(data).digest())
         known = (number, digest) in self._seen
         self._seen.add((number, digest))
         return known
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        self.tally.pixels.append(await SHORT_WORK.run(picture_pixels, image.data))
+        self.tally.pixels.append(await work_on(image.data, picture_pixels))
         picture = f"![{self._alt}]({await self._address(image)})"
         if self._options.count == 1:
             return self._block(picture)
@@ -4302,7 +4359,7 @@ class Answer:
                 return await self._chat.store(image)
             except StorageRefused as error:
                 self.notes.append(make_note("not_stored", reason=error.why))
-        return str(await SHORT_WORK.run(data_uri, image))
+        return str(await work_on(image.data, lambda _: data_uri(image)))
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""
@@ -4690,29 +4747,31 @@ async def _ask_with_retries(
     not billed twice: only while nothing of an answer has arrived. Raises GeminiError.
     """
     retries, second_chance = 0, True
+    why: Note | str
     for attempt in itertools.count(1):
         this = _Try(work, number)
-        why: Note | str = make_note("made_none", model=route.model)
         timeout = work.budget.seconds_left
         try:
             body = body_of(options)
             await work.client.generate(route, body, timeout, this.take, attempt)
-            if this.is_in_vain and second_chance and work.budget.spend():
-                step, second_chance = NextTry(options), False
-            else:
+            if not (this.is_in_vain and second_chance and work.budget.spend()):
                 return await this.end()
+            second_chance, wait = False, 0.0
+            why = make_note("made_none", model=route.model)
         except GeminiError as error:
-            found = this.after(error, options, retries)
-            if found is None:
+            step = this.after(error, options, retries)
+            if step is None:
                 raise
-            step, why = found, what_happened(error)
-            retries += not step.dropped
-        if step.dropped:
-            what = make_note(step.dropped)
-            note = make_note("dropped", model=route.model, what=what)
-            work.answer.notes.append(note)
-        options = step.options
-        await _announce(work.answer, why, step.wait * random.uniform(1, 1.2))
+            if step.dropped:
+                work.answer.notes.append(_dropped(route, step.dropped))
+            else:
+                retries += 1
+            options, wait, why = step.options, step.wait, what_happened(error)
+        await _announce(work.answer, why, wait * random.uniform(1, 1.2))
+
+
+def _dropped(route: Route, option: str) -> Note:
+    return make_note("dropped", model=route.model, what=make_note(option))
 
 
 @dataclass
@@ -4779,36 +4838,40 @@ async def gather_pictures(
     request: ImageRequest, route: Route
 ) -> tuple[list[Image], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user."""
-    facts = model_facts(route.model)
-    limit = facts.max_input_images if facts else 14
+    facts, conversation = model_facts(route.model), request.conversation
+    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
     earlier = request.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(request.conversation, earlier, limit)
-    pictures: list[tuple[Image, str | Note, bool]] = []
+    addresses, notes = pick_pictures(conversation, earlier, limit)
     if not addresses:
         return [], notes
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
+    found: list[InputPicture] = []
     for address in addresses:
-        name: str | Note = make_note("a_picture")
-        try:
-            data, file_name = await request.chat.read(address)
-            name = _shown(file_name, address)
-            image = await SHORT_WORK.run(ready_picture, data, file_name)
-        except UnusablePicture as error:
-            notes.append(make_note(error.kind, name=name, **error.values))
-            continue
-        except ImportError:
-            notes.append(make_note("no_pillow", name=name))
-            continue
-        attached = address in request.conversation.attached
-        twin = next((p for p in pictures if p[0] == image), None)
-        if twin and attached and not twin[2]:
-            pictures.remove(twin)  # it goes where it is attached
-        elif twin:
-            continue
-        pictures.append((image, name, attached))
-    fitted, more = await SHORT_WORK.run(fit_pictures, pictures)
+        attached = address in conversation.attached
+        picture = await _read_picture(request.chat, address, attached)
+        if isinstance(picture, Note):
+            notes.append(picture)
+        else:
+            found.append(picture)
+    fitted, more = await SHORT_WORK.run(fit_pictures, found)
     return fitted, list(dict.fromkeys(notes + more))
+
+
+async def _read_picture(
+    chat: HostChat, address: str, attached: bool
+) -> InputPicture | Note:
+    """The picture behind an address, as Google takes it, or why it cannot go along."""
+    name: str | Note = make_note("a_picture")
+    try:
+        data, file_name = await chat.read(address)
+        name = _shown(file_name, address)
+        image = await SHORT_WORK.run(ready_picture, data, file_name)
+    except UnusablePicture as error:
+        return make_note(error.kind, name=name, **error.values)
+    except ImportError:
+        return make_note("no_pillow", name=name)
+    return InputPicture(image, name, attached)
 
 
 def _shown(name: str, address: str) -> str | Note:
