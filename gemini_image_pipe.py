@@ -24,6 +24,7 @@ import os
 import random
 import re
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -39,7 +40,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -49,6 +50,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
 log = logging.getLogger("gemini_image_pipe")
 
@@ -3603,12 +3605,8 @@ def checked_key(text: str) -> str:
     return key
 
 
-# ── Client ────────────────────────────────────────────────────────────────────────────
-# Everything that talks to Google: sockets, time, and the list of models.
-
-# One thread at a time parses and decodes, so that together they never take the
-# interpreter lock from the event loop for long.
-_PARSING = threading.Lock()
+# ── Connections ───────────────────────────────────────────────────────────────────────
+# HTTP whose every request can be ended from another thread.
 
 
 class Cancelled(Exception):
@@ -3661,10 +3659,34 @@ class _Noting:
         _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
 
 
-class _NotedConnection(_Noting, HTTPConnection): ...
+class _NotedConnection(_Noting, HTTPConnection):
+    """One without TLS."""
 
 
-class _NotedTlsConnection(_Noting, HTTPSConnection): ...
+class _NotedTlsConnection(_Noting, HTTPSConnection):
+    """One with TLS, whose certificates are not read anew for each request."""
+
+    def connect(self) -> None:
+        trusted = self.ca_certs or self.ca_cert_dir
+        # An https proxy has a context of its own, which takes the same files.
+        if trusted and not (self.proxy and self.proxy.scheme == "https"):
+            try:
+                changed = os.stat(trusted).st_mtime_ns
+                self.ssl_context = _tls_context(
+                    self.ca_certs, self.ca_cert_dir, changed
+                )
+            except OSError as error:
+                raise urllib3.exceptions.SSLError(error) from None
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+@lru_cache(maxsize=8)
+def _tls_context(file: str | None, folder: str | None, changed: int) -> ssl.SSLContext:
+    """A context that trusts the certificates there; reading them takes 20 ms."""
+    context = create_urllib3_context()
+    context.load_verify_locations(file, folder)
+    return context
 
 
 class _NotedPool(HTTPConnectionPool):
@@ -3702,6 +3724,65 @@ class _Session(requests.Session):
 def _certificates() -> str | bool:
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     return next(filter(None, map(os.environ.get, names)), True)
+
+
+@contextlib.contextmanager
+def exchange(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout: float,
+    sockets: Sockets,
+) -> Iterator[requests.Response]:
+    """One HTTP exchange; the body of the response is still to be read.
+
+    timeout: seconds of silence. sockets: note those that are opened; after their
+    shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
+
+    Only proxies and certificates are taken from the environment: a ~/.netrc would add
+    an Authorization header. Redirects are not followed: requests would send the key to
+    the other host.
+    """
+    with _Session() as session:
+        session.trust_env = False
+        adapter = _NotingAdapter(max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        _THIS_THREAD.sockets = sockets
+        with session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=(CONNECT_TIMEOUT, timeout),
+            allow_redirects=False,
+            stream=True,
+            proxies=requests.utils.get_environ_proxies(url),
+            verify=_certificates(),
+        ) as response:
+            yield response
+
+
+def pieces_of(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives.
+
+    iter_content gathers until it has a whole piece, and loses what it gathered when
+    the connection breaks off. Old versions of urllib3 know nothing else.
+    """
+    if not hasattr(response.raw, "read1"):
+        yield from response.iter_content(2 * SLICE)
+        return
+    while piece := response.raw.read1(2 * SLICE, decode_content=True):
+        yield piece
+
+
+# ── Client ────────────────────────────────────────────────────────────────────────────
+# Google's API: one request as events, and the list of models.
+
+# One thread at a time parses and decodes, so that together they never take the
+# interpreter lock from the event loop for long.
+_PARSING = threading.Lock()
 
 
 # First match wins: the classes of requests derive from one another.
@@ -3777,7 +3858,7 @@ class GeminiClient:
         reader = ObjectReader()
         objects: list[Any] = []
         with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
-            for chunk in _pieces(response):
+            for chunk in pieces_of(response):
                 objects += [found for found, _ in reader.feed(chunk)]
             if not objects or response.status_code != 200:
                 raise self.failure(response, objects, reader, LIST_TIMEOUT)
@@ -3792,13 +3873,8 @@ class GeminiClient:
         sockets: Sockets,
         body: bytes | None = None,
     ) -> Iterator[requests.Response]:
-        """One HTTP exchange; the body of the answer is still to be read.
-
-        Only proxies and certificates are taken from the environment: a ~/.netrc
-        would add an Authorization header. Redirects are not followed: requests would
-        send the key to the other host.
-        """
-        url = self.base_url + path
+        """One request with the key; the body of the answer is still to be read. Raises
+        GeminiError where no answer comes."""
         headers = {
             "x-goog-api-key": self.key,
             "Accept-Encoding": "identity",
@@ -3806,27 +3882,12 @@ class GeminiClient:
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        with _Session() as session:
-            session.trust_env = False
-            adapter = _NotingAdapter(max_retries=0)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            _THIS_THREAD.sockets = sockets
-            try:
-                with session.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=headers,
-                    timeout=(CONNECT_TIMEOUT, timeout),
-                    allow_redirects=False,
-                    stream=True,
-                    proxies=requests.utils.get_environ_proxies(url),
-                    verify=_certificates(),
-                ) as response:
-                    yield response
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                raise self._transport_failure(error, timeout) from None
+        url = self.base_url + path
+        try:
+            with exchange(method, url, headers, body, timeout, sockets) as response:
+                yield response
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._transport_failure(error, timeout) from None
 
     def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
         kind = next(
@@ -3865,19 +3926,6 @@ class GeminiClient:
         if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """The body as it arrives.
-
-    iter_content gathers until it has a whole piece, and loses what it gathered when
-    the connection breaks off. Old versions of urllib3 know nothing else.
-    """
-    if not hasattr(response.raw, "read1"):
-        yield from response.iter_content(2 * SLICE)
-        return
-    while piece := response.raw.read1(2 * SLICE, decode_content=True):
-        yield piece
 
 
 def _listed_model(row: Any) -> ListedModel | None:
@@ -3999,7 +4047,7 @@ class _Exchange:
         reader = ObjectReader()
         objects: list[Any] = []
         unpaused, usable = 0, False
-        for chunk in _pieces(response):
+        for chunk in pieces_of(response):
             if self._sockets.ended:
                 raise Cancelled
             self._received += len(chunk)

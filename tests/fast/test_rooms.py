@@ -39,7 +39,9 @@ USES: dict[str, str] = {
     "Host": "Limits Words Pictures Wire Threads",
     "Settings": "Limits Words Messages Models Options",
     "Backend": "Limits Words Models Failures",
-    "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend",
+    "Connections": "Limits",
+    "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
+    "Connections",
     "Answer": "Limits Words Messages Models Options Pictures Wire Failures Threads "
     "Host Settings",
     "Course": "Limits Words Messages Models Routes Options Pictures Conversation Wire "
