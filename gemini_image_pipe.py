@@ -24,6 +24,7 @@ import os
 import random
 import re
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -39,7 +40,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -49,10 +50,574 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
 
 log = logging.getLogger("gemini_image_pipe")
 
-# ── Room 1 · Models ──────────────────────────────────────────────────────────────────
+# ── Limits ────────────────────────────────────────────────────────────────────────────
+# Every bound in one place, with its reason. Seconds, bytes, pixels and characters.
+
+# Of a request.
+MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
+MAX_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
+MAX_FLAG_CHARACTERS = (
+    200  # of the end of a prompt, in which its last flag is looked for
+)
+MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
+MAX_INPUT_IMAGES = 14  # of models that this file does not know
+MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
+MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
+MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
+# For one prompt, beyond each request and its retries: for successors, dropped settings,
+# the second chance after "no image", and the try without a system prompt.
+MAX_EXTRA_REQUESTS = 4
+
+# Of an answer.
+MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
+MAX_OBJECT_BYTES = 64_000_000  # of JSON without its pictures
+MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
+MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
+MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
+MAX_ALT_CHARACTERS = 80
+MAX_TITLE_CHARACTERS = 50
+
+# Of time, in seconds.
+CONNECT_TIMEOUT = 10.0
+MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
+MAX_SETTING = 86_400  # a day; sockets take no time limit of centuries
+STORE_PAUSE = 1.0  # before the second attempt to store a picture
+IDLE_THREAD = 5.0  # for which a thread stays that has nothing to do
+CLEANING_UP = 2.0  # for what is under way when an answer is stopped
+KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
+# At these the status says that the work goes on; the host saves each.
+HEARTBEATS = (15, 30, 60, 120)
+# After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
+# to 0.11 learn it from the answer to their request, which a slow line or phone brings
+# late, and drop for good whatever reaches them before.
+NEW_CHAT_KNOWN = 1.5
+# Between two pieces of an answer, in which the event loop gets its turn: it would else
+# wait for the interpreter's switch interval of 5 ms each time.
+PAUSE = 0.0003
+SLICE = 65_536  # bytes; the interpreter lock is held for about 0.2 ms for one
+
+# Of the list of models.
+LIST_TIMEOUT = 20.0
+LIST_WAIT = 2.5  # the host's own list waits no longer than this
+LIST_LIFETIME = 600.0
+LIST_RETRY = 30.0  # after a failure
+MAX_LIST_PAGES = 50
+MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+
+# ── Words ─────────────────────────────────────────────────────────────────────────────
+# Texts: fields of JSON, cleaning, cutting, masking; and notes, which are data here and
+# become sentences in Messages.
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell the reader; `Messages` has the sentence for its kind.
+
+    values: what the sentence's placeholders stand for, by name; one that is a note
+    itself becomes words with it.
+    """
+
+    kind: str
+    values: tuple[tuple[str, Any], ...] = ()
+
+
+def make_note(kind: str, **values: Any) -> Note:
+    """A note of that kind."""
+    return Note(kind, tuple(values.items()))
+
+
+def get_field(value: Any, name: str) -> Any:
+    """A field of a JSON object by its camelCase name, or by its snake_case twin.
+
+    Google answers in camelCase; some gateways in snake_case.
+    """
+    if not isinstance(value, dict):
+        return None
+    if name in value:
+        return value[name]
+    return value.get(re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name))
+
+
+def as_list(value: Any) -> list[Any]:
+    """The list, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def as_str(value: Any) -> str:
+    """The text, or an empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def as_word(value: Any) -> str:
+    """A setting as text: it may have come as text or as any JSON value."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int):
+        return str(value) if 0 <= value < 1_000_000 else ""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def as_whole(text: str) -> int | None:
+    """The whole number of at most six digits that a text is, or None."""
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
+
+
+# Every sentence of ours in an answer starts with one of these, so that it can be told
+# from the model's words when the chat comes back as history.
+NOTE_MARK = "> ℹ️ "
+FAILURE_MARK = "> ⚠️ "
+
+NOT_PRINTED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
+_MARKDOWN_PICTURE = re.compile(
+    r"!\[[^\[\]\n]{0,300}\]\([^()\s]*(?:\s[^()\n]{0,300})?\)"
+)
+_DATA_URI = (
+    r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,([A-Za-z0-9+/=_-]*)"
+)
+DATA_URI = re.compile(_DATA_URI)
+# A picture that a model writes into its words: a data URI, or one within markdown.
+PICTURE_IN_TEXT = re.compile(rf"(?:!\[[^\[\]\n]{{0,300}}\]\()?{_DATA_URI}\)?")
+# A picture in a message: a data URI, or the address in markdown.
+PICTURE_ADDRESS = re.compile(
+    rf"({_DATA_URI})|!\[[^\[\]\n]{{0,300}}\]\(<?([^()\s<>]+)>?(?:\s[^()\n]{{0,300}})?\)"
+)
+_FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+FILE_ID = re.compile(_FILE_ID)
+# A file's address at the host: its origin, if it is absolute, and the file's id.
+FILE_LINK = re.compile(
+    rf"(https?://[^/]+)?(?:/[\w.-]+)*/api/v1/files/({_FILE_ID})(?:/content)?.*"
+)
+
+
+def without_surrogates(text: str) -> str:
+    """The text without halves of characters, which no page can be sent."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def without_pictures(text: str) -> str:
+    """The text without the pictures that stand in it as markdown."""
+    return _MARKDOWN_PICTURE.sub("", text)
+
+
+def without_data_uris(text: str) -> str:
+    """The text without the pictures that are part of it."""
+    return DATA_URI.sub("", text)
+
+
+def plain_words(text: str, limit: int, default: str) -> str:
+    """One short line without control, direction or markdown signs, cut at a word."""
+    text = without_pictures(without_data_uris(text))
+    text = NOT_PRINTED.sub(" ", text)
+    text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
+    if len(text) > limit:
+        text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
+    return text or default
+
+
+def quote_sentence(text: str, limit: int = 300) -> str:
+    """Google's sentence as one safe line of a chat message, cut at `limit` signs."""
+    text = " ".join(NOT_PRINTED.sub(" ", text).split())
+    text = re.sub(r"\s*(\* Quota exceeded for metric:.*|To monitor your .*)", "", text)
+    text = re.sub(r"[<>`*\[\]{}|\\]+", "", text)
+    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def is_page(raw: bytes | bytearray) -> bool:
+    """Whether bytes begin like a web page."""
+    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def page_text(raw: bytes) -> str:
+    """What a web page or an unknown body says, without its markup."""
+    text = raw.decode("utf-8", "replace")
+    text = re.sub(
+        r"<(script|style|head)\b.*?(</\1>|\Z)",
+        " ",
+        text,
+        flags=re.DOTALL | re.IGNORECASE,
+    )
+    text = re.sub(r"<[^>]*(>|\Z)", " ", text)
+    return " ".join(text.split())
+
+
+_KEYS = re.compile(
+    r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
+    r"|(?<=[?&]key=)[^&\s]+"
+)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """The text with everything that looks like a key, and the given secrets, masked."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key]")
+    return _KEYS.sub("[key]", text)
+
+
+class SafeText:
+    """A model's words as markdown that loads no foreign picture and opens no tag.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own. Words arrive in
+    pieces, so a sign that may begin either is held back until the next piece.
+    """
+
+    _PICTURE = re.compile(r"!+\[")
+    _TAG = re.compile(r"<(?![\s\d=<-])")
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        text = self._held + text
+        kept = len(text.rstrip("!")) if text.endswith("!") else len(text.rstrip("<"))
+        text, self._held = text[:kept], text[kept:]
+        text = self._TAG.sub("&lt;", self._PICTURE.sub("[", text))
+        return text.replace("◁", "‹")  # another model's sign for its thoughts
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        held, self._held = self._held, ""
+        return held
+
+
+# ── Base64 ────────────────────────────────────────────────────────────────────────────
+# Decoding and encoding in slices, between which others get the interpreter.
+
+
+class Base64Decoder:
+    """Decodes base64 that arrives in pieces, a slice at a time.
+
+    Takes both alphabets and JSON's escapes (`\\/`, `\\u003d`); a leading data URI
+    header is passed over. After the first sign that is not base64 nothing is kept.
+    """
+
+    _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+    _ESCAPE = re.compile(rb"\\(?:u00([0-9A-Fa-f]{2})|(.))")
+    _OPEN_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
+
+    def __init__(self) -> None:
+        self._out = io.BytesIO()
+        self._rest = b""
+        self._held = b""
+        self._header = b""
+        self._started = False
+        self._padded = False
+        self.valid = True
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of the JSON string."""
+        if self._held or b"\\" in piece:
+            piece = self._unescape(self._held + piece)
+        if not self._started:
+            piece = self._without_header(piece)
+        if b"-" in piece or b"_" in piece:
+            piece = piece.translate(self._URL_SAFE)
+        piece = self._rest + piece
+        whole = len(piece) - len(piece) % 4
+        self._rest = piece[whole:]
+        for start in range(0, whole, SLICE):
+            self._decode(piece[start : min(start + SLICE, whole)])
+
+    def finish(self) -> bytes | None:
+        """All bytes, or None when the text was not base64."""
+        rest = self._header + self._rest + self._held
+        if rest:
+            self._decode(rest + b"=" * (-len(rest) % 4))
+        return self._out.getvalue() if self.valid else None
+
+    def _decode(self, piece: bytes) -> None:
+        if not self.valid:
+            return
+        try:
+            if self._padded:
+                raise binascii.Error("data behind the padding")
+            self._out.write(binascii.a2b_base64(piece, strict_mode=True))
+            self._padded = piece.endswith(b"=")
+        except binascii.Error:
+            self.valid = False
+            self._out = io.BytesIO()
+
+    def _unescape(self, piece: bytes) -> bytes:
+        open_end = self._OPEN_ESCAPE.search(piece)
+        self._held = piece[open_end.start() :] if open_end else b""
+        piece = piece[: open_end.start()] if open_end else piece
+        return self._ESCAPE.sub(self._unescaped, piece)
+
+    @staticmethod
+    def _unescaped(match: re.Match[bytes]) -> bytes:
+        code, sign = match.groups()
+        if code:
+            return bytes.fromhex(code.decode()).strip()
+        return b"" if sign in b"nrt" else sign
+
+    def _without_header(self, piece: bytes) -> bytes:
+        piece = self._header + piece
+        self._header = b""
+        if b"data:".startswith(piece[:5]) and b"," not in piece and len(piece) < 200:
+            self._header = piece
+            return b""
+        self._started = True
+        return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
+
+
+def base64_slices(data: bytes) -> Iterator[bytes]:
+    size = SLICE * 3
+    for start in range(0, len(data), size):
+        yield base64.b64encode(data[start : start + size])
+
+
+# ── Messages ──────────────────────────────────────────────────────────────────────────
+# Every sentence to a person, by kind. The names in braces are filled in.
+
+# One line for each kind of failure: what happened | what to do. Names of ADVICE stand
+# for sentences that several kinds share.
+FAILURES: dict[str, str] = {
+    "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
+    "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
+    "key_refused": "Google does not accept the API key. | {key_advice}",
+    "key_expired": "The Gemini API key has expired. | {key_advice}",
+    "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
+    "key_type": "Google no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
+    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
+    "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
+    "permission": "Google does not allow this API key to use {model}. | {keeper} can check the key and its project.",
+    "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
+    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
+    "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
+    "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
+    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
+    "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
+    "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
+    "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
+    "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
+    "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
+    "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
+    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
+    "no_image_model": "{model} does not make pictures. | Please pick another image model.",
+    "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
+    "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
+    "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
+    "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
+    "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
+    "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
+    "prompt_blocked": "Google's filter blocked the prompt. | {rephrase}",
+    "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
+    "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
+    "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
+    "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
+    "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
+    "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
+    "empty": "{model} answered nothing at all. | Please press Regenerate.",
+    "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
+    "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
+    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "overloaded": "{model} is overloaded at the moment. | {wait}",
+    "google": "Google had an internal error. | {wait}",
+    "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
+    "gateway_gave_up": "A gateway on the way to Google stopped waiting for the answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
+    "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
+    "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
+    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
+    "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
+    "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
+    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
+    "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
+    "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
+    "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
+    "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
+    "http": "{host} answered with an error{status}. | Please try again later.",
+    "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
+}
+ADVICE = {
+    "keeper": "An administrator",
+    "own_valves": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
+    "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "wait": "Please try again in a few minutes, or pick another image model.",
+    "rephrase": "Please rephrase the prompt and try again.",
+}
+# The same where the key is the user's own.
+OWN_KEY_ADVICE = {
+    "keeper": "You",
+    "key_advice": f"You can set another one under {ADVICE['own_valves']}.",
+}
+# How a placeholder reads when its value is not known.
+UNKNOWN_VALUES = {
+    "model": "The model",
+    "host": "Google",
+    "target": "another address",
+    "seconds": "60",
+    "elapsed": "many",
+    "available": "",
+    "status": "",
+}
+
+# What may stand below an answer.
+NOTES: dict[str, str] = {
+    "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
+    "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
+    "editor": "`{asked}` cannot change pictures; `{model}` made this.",
+    "bad_option": "`{name}` was left out: it can be {choices}.",
+    "count_cut": "At most {limit} pictures are made for one prompt.",
+    "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
+    "not_offered": "`{model}` offers no such setting, so it was left out: {what}.",
+    "dropped": "`{model}` refused a setting, so it was left out: {what}.",
+    "other_pixels": "Asked for was {asked}; Google made {width} × {height} pixels.",
+    "searched": "Google searched for {queries}.",
+    "sources": "Sources: {pages}.",
+    "draft": "Google sent only a draft of this picture, no finished one.",
+    "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
+    "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
+    "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
+    "earlier_cut": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
+    "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
+    "shrunk": "{name} was made smaller to fit into the request.",
+    "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
+    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
+    "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
+    "broken": "{name} was left out: it is damaged or empty.",
+    "too_many_pixels": "{name} was left out: it has too many pixels.",
+    "too_large": "{name} was left out: it is too large for one request.",
+    "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+}
+
+STATUSES: dict[str, str] = {
+    "making": "{name} is making {what} …",
+    "still_working": "Still working, {seconds} s …",
+    "made_none": "{model} made no picture",
+    "next_try": "{why}; next try in {seconds:.0f} s …",
+    "trying_again": "{why}; trying again …",
+    "stopped": "Stopped",
+    "failed": "Failed",
+}
+# Parts of sentences, names and labels.
+PHRASES: dict[str, str] = {
+    "the_picture": "the picture",
+    "pictures": "{count} pictures",
+    "a_picture": "A picture",
+    "pasted_picture": "A pasted picture",
+    "generated": "Generated image",
+    "this_form": "this",
+    "page": "Page",
+    "no_user": "there is no user to keep it for",
+    "storage_failed": "its storage failed",
+    "only_some": "Only {made} of {count} pictures could be made. ",
+    "given_up": " (Given up after {seconds:.0f} s.)",
+    "available": " This key can use {ids}.",
+    "seconds": "{seconds:.0f} s",
+    "tokens": "{count:,} tokens",
+    "price": "≈ ${price:.3f}",
+    "price_unknown": "price unknown",
+    "retired": "{model} (retired)",
+    "answers_as": "{model} (retired, answers as {name})",
+    # What can be chosen, by the fields of ImageOptions.
+    "image_size": "picture size",
+    "aspect_ratio": "aspect ratio",
+    "count": "number of pictures",
+    "thinking_level": "thinking level",
+    "searches": "Google Search",
+    "thoughts": "thoughts",
+    "safety": "safety threshold",
+}
+_SENTENCES = NOTES | STATUSES | PHRASES
+
+
+def sentence(note: Note) -> str:
+    """A note in words, and those within it."""
+    return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+
+
+def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
+    """What happened, and what to do about it, for a kind of FAILURES."""
+    known = {**UNKNOWN_VALUES, **ADVICE, **_in_words(values)}
+    what, _, advice = FAILURES[kind].partition(" | ")
+    return what.format_map(known), advice.format_map(known)
+
+
+def _in_words(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: sentence(v) if isinstance(v, Note) else v for k, v in values.items()}
+
+
+class OptionWords(NamedTuple):
+    """What an option is for, and what holds where nobody chooses ("auto")."""
+
+    description: str
+    auto: str
+
+
+# By the fields of ImageOptions.
+OPTION_WORDS: dict[str, OptionWords] = {
+    "image_size": OptionWords(
+        "1K is about 1024 × 1024 pixels; 4K has sixteen times as many and costs more.",
+        "1K",
+    ),
+    "aspect_ratio": OptionWords(
+        "Width to height.", "that of the picture to be changed, or 1:1"
+    ),
+    "count": OptionWords(
+        "How many pictures one prompt makes, side by side. Each is billed.", "one"
+    ),
+    "thinking_level": OptionWords(
+        "How long the model thinks before it draws; thoughts cost tokens.",
+        "as the model does by itself",
+    ),
+    "searches": OptionWords(
+        "Let the model look things up with Google Search before it draws; Google bills many searches extra.",
+        "off",
+    ),
+    "thoughts": OptionWords(
+        "Show the model's thoughts, folded up, above its answer.", "off"
+    ),
+    "safety": OptionWords(
+        "From which probability of harm on Google blocks prompts and answers. What no setting lifts stays blocked.",
+        "Google's default",
+    ),
+}
+_OF_USER = "what the administrator chose, else "
+
+
+def option_description(option: str, of_user: bool = False) -> str:
+    """What a settings dialogue says of an option; a user's own has one more before it
+    that may choose."""
+    words = OPTION_WORDS[option]
+    return f"{words.description} auto: {_OF_USER if of_user else ''}{words.auto}."
+
+
+# What the administrator's dialogue says of each setting that is no option.
+VALVES: dict[str, str] = {
+    "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
+    "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
+    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is. Empty: Google.",
+    "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
+    "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
+    "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
+    "HISTORY_IMAGES": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
+    "STORAGE": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
+    "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
+    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
+    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
+}
+# What a user's own dialogue says of it.
+OWN_KEY = "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's."
+
+
+# ── Models ────────────────────────────────────────────────────────────────────────────
 # What is known of Google's image models. The list of models comes from Google; these
 # rows only add what that list does not say. Source, unless a line names another:
 # ai.google.dev/gemini-api/docs (models, image-generation, deprecations, changelog),
@@ -61,7 +626,6 @@ log = logging.getLogger("gemini_image_pipe")
 RATIOS_10 = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 RATIOS_14 = (*RATIOS_10, "1:4", "4:1", "1:8", "8:1")
 IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
-
 AUTO = "auto"
 AUTO_NAME = "Gemini Image"
 
@@ -80,7 +644,8 @@ class ModelFacts:
     """What one current model takes; `released` is the day of general availability.
 
     searches: the kinds of Google Search. thinks: whether there are thoughts to show;
-    thinking_levels: those that can be chosen.
+    thinking_levels: those that can be chosen. thresholds: whether those of the safety
+    filter can be.
     """
 
     id: str
@@ -92,6 +657,7 @@ class ModelFacts:
     thinking_levels: tuple[str, ...] = ()
     thinks: bool = True
     searches: tuple[str, ...] = ()
+    thresholds: bool = True
     max_input_images: int = 14
 
 
@@ -154,8 +720,6 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         max_input_images=3,
     ),
 )
-
-
 # Imagen, as gateways still serve it; one row for all of its models. Sizes can be chosen
 # for the released models of version 4 that are not "fast".
 _IMAGEN_WITHOUT_SIZES = re.compile(r"imagen-3|imagegeneration|fast|preview")
@@ -167,37 +731,9 @@ IMAGEN = ModelFacts(
     sizes=("1K", "2K"),
     prices=Prices(0, 0, {}),
     thinks=False,
+    thresholds=False,
     max_input_images=0,
 )
-
-
-class Successor(NamedTuple):
-    """Who answers for a retired model, and the thinking level that Google names."""
-
-    id: str
-    thinking_level: str | None = None
-
-
-# First match wins; `*` as in file names. Imagen rows: Google's migration table
-# (firebase.google.com/docs/ai-logic/imagen-models-migration). The others: the
-# deprecations page and the changelog of 2026-10-06.
-SUCCESSORS: tuple[tuple[str, Successor], ...] = (
-    ("imagen-*ultra*", Successor("gemini-3-pro-image")),
-    ("imagen-*fast*", Successor("gemini-nano-banana-2.1", "MINIMAL")),
-    ("imagen-*capability*", Successor("gemini-nano-banana-2.1")),
-    ("imagen-*", Successor("gemini-nano-banana-2.1", "HIGH")),
-    ("imagegeneration*", Successor("gemini-nano-banana-2.1", "HIGH")),
-    ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
-    ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
-    ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
-    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-image")),
-    ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
-    ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
-    ("gemini-3.1-flash-image-preview", Successor("gemini-3.1-flash-image")),
-    ("gemini-3.1-flash-image", Successor("gemini-nano-banana-2.1")),
-    ("gemini-3.1-flash-lite-image-preview", Successor("gemini-3.1-flash-lite-image")),
-)
-
 _IMAGE_WORDS = re.compile(
     r"(^|[-_/ ])(image|imagen|(nano[-_ ]?)?banana)", re.IGNORECASE
 )
@@ -207,7 +743,6 @@ _OTHER_WORDS = re.compile(
     re.IGNORECASE,
 )
 _PREVIEW = re.compile(r"[-_.](preview|exp|experimental)([-_.]|$)")
-_VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
 @dataclass(frozen=True)
@@ -253,6 +788,23 @@ def model_facts(model_id: str) -> ModelFacts | None:
     return next((facts for facts in CURRENT_MODELS if facts.id == model_id), None)
 
 
+def facts_of(model_id: str, generate: bool = True) -> ModelFacts | None:
+    """What is known of a model that is called with generateContent, or else predict;
+    None for one that this file does not know."""
+    if facts := model_facts(model_id):
+        return facts
+    if generate:
+        return None
+    without_sizes = _IMAGEN_WITHOUT_SIZES.search(model_id)
+    return replace(IMAGEN, sizes=()) if without_sizes else IMAGEN
+
+
+def display_name(model_id: str) -> str:
+    """Google's name for a known model, else the id."""
+    facts = model_facts(model_id)
+    return facts.name if facts else model_id
+
+
 def estimate_price(
     model_id: str, sizes: Iterable[str], tokens_in: int, tokens_out: int
 ) -> float | None:
@@ -270,9 +822,46 @@ def estimate_price(
     return pictures + (prices.input * tokens_in + prices.output * tokens_out) / 1e6
 
 
+def released_id(model_id: str) -> str:
+    """The id that a preview is a preview of."""
+    return _PREVIEW.split(model_id)[0]
+
+
 def is_preview(model_id: str) -> bool:
     """Whether the id names a preview or experiment rather than a released model."""
     return bool(_PREVIEW.search(model_id))
+
+
+# ── Routes ────────────────────────────────────────────────────────────────────────────
+# Who answers for the model that was asked for.
+
+
+class Successor(NamedTuple):
+    """Who answers for a retired model, and the thinking level that Google names."""
+
+    id: str
+    thinking_level: str | None = None
+
+
+# First match wins; `*` as in file names. Imagen rows: Google's migration table
+# (firebase.google.com/docs/ai-logic/imagen-models-migration). The others: the
+# deprecations page and the changelog of 2026-10-06.
+SUCCESSORS: tuple[tuple[str, Successor], ...] = (
+    ("imagen-*ultra*", Successor("gemini-3-pro-image")),
+    ("imagen-*fast*", Successor("gemini-nano-banana-2.1", "MINIMAL")),
+    ("imagen-*capability*", Successor("gemini-nano-banana-2.1")),
+    ("imagen-*", Successor("gemini-nano-banana-2.1", "HIGH")),
+    ("imagegeneration*", Successor("gemini-nano-banana-2.1", "HIGH")),
+    ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-image")),
+    ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
+    ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
+    ("gemini-3.1-flash-image-preview", Successor("gemini-3.1-flash-image")),
+    ("gemini-3.1-flash-image", Successor("gemini-nano-banana-2.1")),
+    ("gemini-3.1-flash-lite-image-preview", Successor("gemini-3.1-flash-lite-image")),
+)
 
 
 def successor_of(model_id: str) -> Successor | None:
@@ -292,6 +881,9 @@ def successors(model_id: str) -> Iterator[Successor]:
         yield Successor(step.id, level)
         seen.add(step.id)
         model_id = step.id
+
+
+_VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
 def _version(model_id: str) -> tuple[int, ...]:
@@ -321,16 +913,14 @@ def newest_model(available: Iterable[str]) -> str:
 class Route:
     """Which model is called for the one that was asked for.
 
-    from_list: whether Google's list was known. tried: those that turned out gone.
-    why: which of NOTES explains a replacement.
+    generate: with generateContent, else with predict. thinking_level: the one that
+    Google names for a successor. why: the note that explains a replacement.
     """
 
     asked: str
     model: str
     generate: bool = True
     thinking_level: str | None = None
-    from_list: bool = False
-    tried: tuple[str, ...] = ()
     why: str = "successor"
 
     @property
@@ -339,9 +929,83 @@ class Route:
         return self.asked not in (self.model, AUTO)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for, and who may answer.
+
+    wanted: the administrator's patterns, among which `auto` chooses. follow: whether
+    successors may answer. edits: whether there are pictures to change.
+    """
+
+    asked: str
+    wanted: tuple[str, ...] = ()
+    follow: bool = True
+    edits: bool = False
+
+
+def candidates(
+    choice: Choice, available: dict[str, ListedModel], hints: Sequence[str] = ()
+) -> Iterator[Route]:
+    """Who may answer, in the order in which to ask; MAX_MODELS_ASKED at most.
+
+    available: the models that the key can use, by id; empty when they are not known.
+    Before the next one the caller takes out of it who is gone, and adds the ids that
+    Google named instead to `hints`.
+    """
+    is_known = bool(available)
+    tried: list[str] = []
+    route = _first_route(choice, available)
+    while route and len(tried) < MAX_MODELS_ASKED:
+        yield route
+        tried.append(route.model)
+        if not choice.follow:
+            return
+        hint = next((i for i in hints if _may_follow(i, tried, available)), None)
+        if hint:
+            route = _route(choice.asked, hint, available)
+        elif available or not is_known:
+            route = _next_route(choice, tried, available)
+        else:
+            return
+
+
+def _first_route(choice: Choice, available: dict[str, ListedModel]) -> Route | None:
+    """Who is asked first: where there are pictures, a model that can change them."""
+    route = resolve_model(choice.asked, available, choice.follow, choice.wanted)
+    if not route or route.generate or not choice.edits or not choice.follow:
+        return route
+    others = {i: model for i, model in available.items() if i != route.model}
+    editor = None
+    if others or not available:
+        editor = _next_route(choice, [route.model], others)
+    editor = editor or resolve_model(AUTO, others, wanted=choice.wanted)
+    if editor and editor.generate:
+        return replace(editor, asked=route.asked, why="editor")
+    return route
+
+
+def _next_route(
+    choice: Choice, tried: Sequence[str], available: dict[str, ListedModel]
+) -> Route | None:
+    """Who answers after those that turned out gone, the last of them just now."""
+    if choice.asked == AUTO and available:
+        return resolve_model(AUTO, available, wanted=choice.wanted)
+    known = _known_successors(tried[-1], available)
+    known = [successor for successor in known if successor.id not in tried]
+    return _first_successor(choice.asked, known, available)
+
+
+def _may_follow(
+    model_id: str, tried: Sequence[str], available: dict[str, ListedModel]
+) -> bool:
+    """Whether an id that an answer names is one to ask: any could stand there."""
+    is_known = model_id in available or model_facts(model_id) is not None
+    return is_known and model_id not in tried
+
+
 def _route(asked: str, model_id: str, available: dict[str, ListedModel]) -> Route:
     listed = available.get(model_id) or ListedModel(model_id, model_id)
-    return Route(asked, model_id, uses_generate(listed), from_list=bool(available))
+    return Route(asked, model_id, uses_generate(listed))
 
 
 def resolve_model(
@@ -362,59 +1026,31 @@ def resolve_model(
             i for i in choose_models(available.values(), wanted) if i in available
         ]
         return _route(AUTO, newest_model(chosen or available), available)
-    heirs = _heirs(asked, available)
+    known = _known_successors(asked, available)
     is_current = asked in available or (not available and model_facts(asked))
-    if is_current or not follow or not heirs:
+    if is_current or not follow or not known:
         return _route(asked, asked, available)
-    return _first_heir(asked, heirs, available)
+    return _first_successor(asked, known, available)
 
 
-def next_route(
-    route: Route,
-    available: dict[str, ListedModel],
-    follow: bool = True,
-    wanted: Iterable[str] = (),
-    named: str | None = None,
-) -> Route | None:
-    """Where to go when Google says that the model of the route is gone.
-
-    `available` no longer holds it. First comes the id that Google itself named, then
-    the known successors; None when there is nobody left.
-    """
-    tried = (*route.tried, route.model)
-    heir: Route | None = None
-    if not follow:
-        return None
-    if (
-        named
-        and named not in tried
-        and (named in available or is_image_model(ListedModel(named, "")))
-    ):
-        heir = _route(route.asked, named, available)
-    elif route.asked == AUTO and available:
-        heir = resolve_model(AUTO, available, wanted=wanted)
-    elif available or not route.from_list:
-        heirs = [h for h in _heirs(route.model, available) if h.id not in tried]
-        heir = _first_heir(route.asked, heirs, available)
-    return heir and replace(heir, tried=tried, from_list=route.from_list)
-
-
-def _heirs(model_id: str, available: dict[str, ListedModel]) -> list[Successor]:
+def _known_successors(
+    model_id: str, available: dict[str, ListedModel]
+) -> list[Successor]:
     """The table's successors; for a preview it lacks, the released model, if listed."""
     known = list(successors(model_id))
-    released = _PREVIEW.split(model_id)[0]
+    released = released_id(model_id)
     if not known and released in available:
         return [Successor(released)]
     return known
 
 
-def _first_heir(
-    asked: str, heirs: list[Successor], available: dict[str, ListedModel]
+def _first_successor(
+    asked: str, known: list[Successor], available: dict[str, ListedModel]
 ) -> Route | None:
-    for heir in heirs:
-        if heir.id in available or not available:
-            route = _route(asked, heir.id, available)
-            return replace(route, thinking_level=heir.thinking_level)
+    for successor in known:
+        if successor.id in available or not available:
+            route = _route(asked, successor.id, available)
+            return replace(route, thinking_level=successor.thinking_level)
     return None
 
 
@@ -448,10 +1084,16 @@ def choose_models(
     }
 
 
-def display_name(model_id: str) -> str:
-    """Google's name for a known model, else the id."""
-    facts = model_facts(model_id)
-    return facts.name if facts else model_id
+class ListEntry(NamedTuple):
+    """A line of the host's model list.
+
+    name: of the model that answers. retired: whether that is a successor, or (without
+    a name) nobody.
+    """
+
+    id: str
+    name: str
+    retired: bool = False
 
 
 def model_entries(
@@ -459,77 +1101,38 @@ def model_entries(
     retired: Iterable[str],
     available: dict[str, ListedModel],
     follow: bool = True,
-) -> list[dict[str, str]]:
-    """What the host's list shows: `{"id", "name"}` each, `auto` first, retired last.
+) -> list[ListEntry]:
+    """What the host's list shows, `auto` first, retired models last.
 
     shown: the models to offer; available: all that the key can use, among them those
     who answer for the retired ones. One of those that still lives is called as it is.
     """
-    entries = [{"id": AUTO, "name": AUTO_NAME}]
+    entries = [ListEntry(AUTO, AUTO_NAME)]
     names = [model.name for model in shown.values()] + [AUTO_NAME]
     for model in shown.values():
         twin = names.count(model.name) > 1 and not model_facts(model.id)
         name = f"{model.name} ({model.id})" if twin else model.name
-        entries.append({"id": model.id, "name": name})
-    for model_id in dict.fromkeys(retired):
-        if model_id and model_id not in shown and model_id != AUTO:
-            name = _retired_name(model_id, available, follow)
-            entries.append({"id": model_id, "name": name})
-    return entries
+        entries.append(ListEntry(model.id, name))
+    others = (i for i in dict.fromkeys(retired) if i and i not in {AUTO, *shown})
+    return entries + [_retired_entry(i, available, follow) for i in others]
 
 
-def _retired_name(
+def _retired_entry(
     model_id: str, available: dict[str, ListedModel], follow: bool
-) -> str:
+) -> ListEntry:
     if model_id in available:
-        return available[model_id].name
+        return ListEntry(model_id, available[model_id].name)
     route = resolve_model(model_id, available, follow)
     if route is None or not route.replaced:
-        return f"{model_id} (retired)"
-    heir = available.get(route.model)
-    name = heir.name if heir else display_name(route.model)
-    return f"{model_id} (retired, answers as {name})"
+        return ListEntry(model_id, "", retired=True)
+    successor = available.get(route.model)
+    name = successor.name if successor else display_name(route.model)
+    return ListEntry(model_id, name, retired=True)
 
 
-# ── Room 2 · Options ─────────────────────────────────────────────────────────────────
+# ── Options ───────────────────────────────────────────────────────────────────────────
 # What one request asks for beyond its words.
 
-# Each sentence that may stand below an answer; the names in braces are filled in.
-NOTES: dict[str, str] = {
-    "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
-    "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
-    "editor": "`{asked}` cannot change pictures; `{model}` made this.",
-    "bad_option": "`{name}` was left out: it can be {choices}.",
-    "count_cut": "At most {limit} pictures are made for one prompt.",
-    "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
-    "not_offered": "`{model}` offers no such setting, so it was left out: {what}.",
-    "dropped": "`{model}` refused a setting, so it was left out: {what}.",
-    "other_pixels": "Asked for was {asked}; Google made {width} × {height} pixels.",
-    "searched": "Google searched for {queries}.",
-    "sources": "Sources: {pages}.",
-    "draft": "Google sent only a draft of this picture, no finished one.",
-    "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
-    "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
-    "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
-    "earlier_cut": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
-    "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
-    "shrunk": "{name} was made smaller to fit into the request.",
-    "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
-    "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
-    "broken": "{name} was left out: it is damaged or empty.",
-    "too_many_pixels": "{name} was left out: it has too many pixels.",
-    "too_large": "{name} was left out: it is too large for one request.",
-    "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
-}
-
-
-def note_text(kind: str, **values: Any) -> str:
-    """A note's sentence."""
-    return NOTES[kind].format(**values)
-
-
-MAX_COUNT = 4
 SIZES = ("512", "1K", "2K", "4K")
 THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
 # ai.google.dev/gemini-api/docs/safety-settings
@@ -540,7 +1143,6 @@ SAFETY_THRESHOLDS = (
     "BLOCK_NONE",
     "OFF",
 )
-_WHOLE = re.compile(r"[0-9]{1,6}")
 _RATIO = re.compile(
     r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
 )
@@ -564,247 +1166,6 @@ class ImageOptions:
     safety: str | None = None
 
 
-Fields = dict[str, Any]
-
-
-def _read_ratio(text: str) -> Fields | None:
-    found = _RATIO.fullmatch(text)
-    if not found or not float(found[1]) or not float(found[2]):
-        return None
-    return {"aspect_ratio": f"{found[1]}:{found[2]}"}
-
-
-def _read_size(text: str) -> Fields | None:
-    """A size by its name, or the shape (and the size, if large) of WxH pixels."""
-    size = text.upper().removesuffix("PX")
-    size = {"1024": "1K", "2048": "2K", "4096": "4K", "0.5K": "512"}.get(size, size)
-    pixels = _PIXELS.fullmatch(text)
-    if not pixels:
-        return {"image_size": size} if size in SIZES else None
-    width, height = int(pixels[1]), int(pixels[2])
-    if not width or not height:
-        return None
-    fields: Fields = {"aspect_ratio": nearest_ratio(width / height)}
-    if (size := size_of(width, height)) in ("2K", "4K"):
-        fields["image_size"] = size
-    return fields
-
-
-def _read_count(text: str) -> Fields | None:
-    return {"count": int(text)} if _WHOLE.fullmatch(text) and int(text) else None
-
-
-def _read_level(text: str) -> Fields | None:
-    return {"thinking_level": text.upper()} if text.upper() in THINKING_LEVELS else None
-
-
-def _read_safety(text: str) -> Fields | None:
-    return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
-
-
-_SWITCH = {"on": True, "true": True, "yes": True, "1": True}
-_SWITCH |= {"off": False, "false": False, "no": False, "0": False}
-
-
-def _read_search(text: str) -> Fields | None:
-    on = _SWITCH.get(text.lower())
-    return None if on is None else {"searches": ("web", "image") if on else ()}
-
-
-def _read_thoughts(text: str) -> Fields | None:
-    on = _SWITCH.get(text.lower())
-    return None if on is None else {"thoughts": on}
-
-
-class Option(NamedTuple):
-    """One thing that can be chosen: where, among what, and how a value is read.
-
-    field: of ImageOptions. auto: what holds where nobody chooses. valve: its name among
-    the settings; a user's own ones too, if of_users. refused: the words by which
-    Google's refusals name it.
-    """
-
-    field: str
-    what: str
-    read: Callable[[str], Fields | None]
-    choices: tuple[str, ...]
-    description: str
-    auto: str
-    valve: str
-    flags: tuple[str, ...] = ()
-    parameters: tuple[str, ...] = ()
-    of_users: bool = True
-    refused: str = ""
-
-
-OPTIONS: tuple[Option, ...] = (
-    # Before the aspect ratio, which counts more than the shape in `size`.
-    Option(
-        field="image_size",
-        what="picture size",
-        read=_read_size,
-        choices=SIZES,
-        description="1K is about 1024 × 1024 pixels; 4K has sixteen times as many and "
-        "costs more.",
-        auto="1K",
-        flags=("size", "image-size"),
-        parameters=("size", "image_size"),
-        valve="IMAGE_SIZE",
-        refused=r"image.?size|image.?config(?!.*aspect)",
-    ),
-    Option(
-        field="aspect_ratio",
-        what="aspect ratio",
-        read=_read_ratio,
-        choices=RATIOS_14,
-        description="Width to height.",
-        auto="that of the picture to be changed, or 1:1",
-        flags=("ar", "aspect", "aspect-ratio"),
-        parameters=("aspect_ratio",),
-        valve="ASPECT_RATIO",
-        refused=r"aspect.?ratio|image.?config(?!.*size)",
-    ),
-    Option(
-        field="count",
-        what="number of pictures",
-        read=_read_count,
-        choices=tuple(str(count + 1) for count in range(MAX_COUNT)),
-        description="How many pictures one prompt makes, side by side. Each is billed.",
-        auto="one",
-        flags=("n", "count"),
-        parameters=("n",),
-        valve="IMAGES_PER_PROMPT",
-    ),
-    Option(
-        field="thinking_level",
-        what="thinking level",
-        read=_read_level,
-        choices=tuple(level.lower() for level in THINKING_LEVELS),
-        description="How long the model thinks before it draws; thoughts cost tokens.",
-        auto="as the model does by itself",
-        flags=("think", "thinking", "thinking-level"),
-        parameters=("thinking_level",),
-        valve="THINKING_LEVEL",
-        refused=r"^(?!.*thoughts).*thinking",
-    ),
-    Option(
-        field="searches",
-        what="Google Search",
-        read=_read_search,
-        choices=("on", "off"),
-        description="Let the model look things up with Google Search before it draws; "
-        "Google bills many searches extra.",
-        auto="off",
-        flags=("search", "google-search"),
-        parameters=("google_search",),
-        valve="GOOGLE_SEARCH",
-        refused=r"search|\btools?\b",
-    ),
-    Option(
-        field="thoughts",
-        what="thoughts",
-        read=_read_thoughts,
-        choices=("on", "off"),
-        description="Show the model's thoughts, folded up, above its answer.",
-        auto="off",
-        flags=("thoughts", "show-thoughts"),
-        parameters=("show_thoughts",),
-        valve="SHOW_THOUGHTS",
-        refused=r"thought|thinking",
-    ),
-    Option(
-        field="safety",
-        what="safety threshold",
-        read=_read_safety,
-        choices=SAFETY_THRESHOLDS,
-        description="From which probability of harm on Google blocks prompts and "
-        "answers. What no setting lifts stays blocked.",
-        auto="Google's default",
-        valve="SAFETY_THRESHOLD",
-        of_users=False,
-        refused=r"safety|threshold",
-    ),
-)
-_OPTION_OF = {
-    name: option
-    for option in OPTIONS
-    for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
-}
-
-
-def _flag_pattern(option: Option) -> str:
-    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = r"[^\s\"'`)\]}”’»]+"
-    if option.choices == ("on", "off"):
-        value = "|".join(_SWITCH)
-    names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
-
-
-_MOST_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
-_LONGEST_FLAG = 200  # characters; no more than these are searched for the last one
-# The last flag of a prompt. Phones make one long dash of two short ones.
-_LAST_FLAG = re.compile(
-    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
-    re.IGNORECASE,
-)
-
-
-def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The prompt without the flags at its very end, and these as (name, value).
-
-    Only known names, only at the end; all else stays as it was written.
-    """
-    flags: list[tuple[str, str]] = []
-    end = len(text.rstrip())
-    while found := _LAST_FLAG.search(text, max(end - _LONGEST_FLAG, 0), end):
-        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
-        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
-        is_switch = _OPTION_OF[name].choices == ("on", "off")
-        flags.append((name, value or ("on" if is_switch else "nothing")))
-        if len(flags) > _MOST_FLAGS:
-            return text, ()
-        end = found.start()
-        while end and text[end - 1].isspace():
-            end -= 1
-    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
-
-
-def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[str]]:
-    """The options in named values, of which the last that says something wins, and
-    notes for the user on those that cannot be.
-
-    The names are those of valves, of parameters and of flags (`--ar`); others are
-    passed over. Empty values, "auto" and "default" say nothing.
-    """
-    fields: Fields = {}
-    notes = []
-    for name, value in named:
-        option, text = _OPTION_OF.get(name), _word(value)
-        if option is None or text.lower() in ("", "auto", "default"):
-            continue
-        found = option.read(text)
-        if found is None:
-            choices = ", ".join(option.choices)
-            notes.append(note_text("bad_option", name=name, choices=choices))
-        fields |= found or {}
-    if fields.get("count", 1) > MAX_COUNT:
-        fields["count"] = MAX_COUNT
-        notes.append(note_text("count_cut", limit=MAX_COUNT))
-    return ImageOptions(**fields), notes
-
-
-def _word(value: Any) -> str:
-    """A setting as text: it may have come as text or as any JSON value."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int):
-        return str(value) if 0 <= value < 1_000_000 else ""
-    return value.strip() if isinstance(value, str) else ""
-
-
 def ratio_value(ratio: str) -> float:
     """Width over height of a ratio such as "16:9"."""
     width, height = ratio.split(":")
@@ -822,518 +1183,282 @@ def size_of(width: int, height: int) -> str:
     return SIZES[min(max(doublings, 0), len(SIZES) - 1)]
 
 
-def _nearest(
-    asked: str | None, allowed: Sequence[str], scale: Sequence[str]
-) -> str | None:
-    if asked is None or not allowed:
+def _nearest(asked: str, allowed: Sequence[str], scale: Sequence[str]) -> str | None:
+    if not allowed:
         return None
     return min(allowed, key=lambda one: abs(scale.index(one) - scale.index(asked)))
 
 
-def fit_options(options: ImageOptions, route: Route) -> tuple[ImageOptions, list[str]]:
-    """The options as far as the model of the route takes them, and notes for the user.
+def _read_ratio(text: str) -> dict[str, Any] | None:
+    found = _RATIO.fullmatch(text)
+    if not found or not float(found[1]) or not float(found[2]):
+        return None
+    return {"aspect_ratio": f"{found[1]}:{found[2]}"}
 
-    What the model lacks becomes its nearest value, or is left out. Unknown models get
-    what was asked for.
+
+def _read_size(text: str) -> dict[str, Any] | None:
+    """A size by its name, or the shape (and the size, if large) of WxH pixels."""
+    size = text.upper().removesuffix("PX")
+    size = {"1024": "1K", "2048": "2K", "4096": "4K", "0.5K": "512"}.get(size, size)
+    pixels = _PIXELS.fullmatch(text)
+    if not pixels:
+        return {"image_size": size} if size in SIZES else None
+    width, height = int(pixels[1]), int(pixels[2])
+    if not width or not height:
+        return None
+    fields: dict[str, Any] = {"aspect_ratio": nearest_ratio(width / height)}
+    if (size := size_of(width, height)) in ("2K", "4K"):
+        fields["image_size"] = size
+    return fields
+
+
+def _read_count(text: str) -> dict[str, Any] | None:
+    count = as_whole(text)
+    return {"count": count} if count else None
+
+
+def _read_level(text: str) -> dict[str, Any] | None:
+    return {"thinking_level": text.upper()} if text.upper() in THINKING_LEVELS else None
+
+
+def _read_safety(text: str) -> dict[str, Any] | None:
+    return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
+
+
+SWITCH = {"on": True, "true": True, "yes": True, "1": True}
+SWITCH |= {"off": False, "false": False, "no": False, "0": False}
+
+
+def _read_search(text: str) -> dict[str, Any] | None:
+    on = SWITCH.get(text.lower())
+    return None if on is None else {"searches": ("web", "image") if on else ()}
+
+
+def _read_thoughts(text: str) -> dict[str, Any] | None:
+    on = SWITCH.get(text.lower())
+    return None if on is None else {"thoughts": on}
+
+
+def _fit_ratio(asked: str, facts: ModelFacts) -> str:
+    return nearest_ratio(ratio_value(asked), facts.ratios)
+
+
+def _fit_size(asked: str, facts: ModelFacts) -> str | None:
+    return _nearest(asked, facts.sizes, SIZES)
+
+
+def _fit_level(asked: str, facts: ModelFacts) -> str | None:
+    return _nearest(asked, facts.thinking_levels, THINKING_LEVELS)
+
+
+def _fit_searches(asked: tuple[str, ...], facts: ModelFacts) -> tuple[str, ...]:
+    return tuple(kind for kind in asked if kind in facts.searches)
+
+
+def _fit_thoughts(asked: bool, facts: ModelFacts) -> bool:
+    return asked and facts.thinks
+
+
+def _fit_safety(asked: str, facts: ModelFacts) -> str | None:
+    return asked if facts.thresholds else None
+
+
+def _fit_any(asked: Any, facts: ModelFacts) -> Any:
+    return asked
+
+
+class Option(NamedTuple):
+    """One thing that can be chosen: where, among what, how a value is read, and what a
+    model makes of it.
+
+    field: of ImageOptions, by which Messages knows it too. valve: its name among the
+    settings; a user's own ones too, if of_users. refused: the words by which Google's
+    refusals name it.
     """
-    facts = model_facts(route.model) or (None if route.generate else IMAGEN)
-    if facts is IMAGEN and _IMAGEN_WITHOUT_SIZES.search(route.model):
-        facts = replace(IMAGEN, sizes=())
+
+    field: str
+    read: Callable[[str], dict[str, Any] | None]
+    fit: Callable[[Any, ModelFacts], Any]
+    choices: tuple[str, ...]
+    valve: str
+    flags: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    of_users: bool = True
+    refused: str = ""
+
+
+OPTIONS: tuple[Option, ...] = (
+    # Before the aspect ratio, which counts more than the shape in `size`.
+    Option(
+        field="image_size",
+        read=_read_size,
+        fit=_fit_size,
+        choices=SIZES,
+        flags=("size", "image-size"),
+        parameters=("size", "image_size"),
+        valve="IMAGE_SIZE",
+        refused=r"image.?size|image.?config(?!.*aspect)",
+    ),
+    Option(
+        field="aspect_ratio",
+        read=_read_ratio,
+        fit=_fit_ratio,
+        choices=RATIOS_14,
+        flags=("ar", "aspect", "aspect-ratio"),
+        parameters=("aspect_ratio",),
+        valve="ASPECT_RATIO",
+        refused=r"aspect.?ratio|image.?config(?!.*size)",
+    ),
+    Option(
+        field="count",
+        read=_read_count,
+        fit=_fit_any,
+        choices=tuple(str(count + 1) for count in range(MAX_PICTURES_PER_PROMPT)),
+        flags=("n", "count"),
+        parameters=("n",),
+        valve="IMAGES_PER_PROMPT",
+    ),
+    Option(
+        field="thinking_level",
+        read=_read_level,
+        fit=_fit_level,
+        choices=tuple(level.lower() for level in THINKING_LEVELS),
+        flags=("think", "thinking", "thinking-level"),
+        parameters=("thinking_level",),
+        valve="THINKING_LEVEL",
+        refused=r"^(?!.*thoughts).*thinking",
+    ),
+    Option(
+        field="searches",
+        read=_read_search,
+        fit=_fit_searches,
+        choices=("on", "off"),
+        flags=("search", "google-search"),
+        parameters=("google_search",),
+        valve="GOOGLE_SEARCH",
+        refused=r"search|\btools?\b",
+    ),
+    Option(
+        field="thoughts",
+        read=_read_thoughts,
+        fit=_fit_thoughts,
+        choices=("on", "off"),
+        flags=("thoughts", "show-thoughts"),
+        parameters=("show_thoughts",),
+        valve="SHOW_THOUGHTS",
+        refused=r"thought|thinking",
+    ),
+    Option(
+        field="safety",
+        read=_read_safety,
+        fit=_fit_safety,
+        choices=SAFETY_THRESHOLDS,
+        valve="SAFETY_THRESHOLD",
+        of_users=False,
+        refused=r"safety|threshold",
+    ),
+)
+OPTION_BY_NAME = {
+    name: option
+    for option in OPTIONS
+    for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
+}
+
+
+def _flag_pattern(option: Option) -> str:
+    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
+    value = r"[^\s\"'`)\]}”’»]+"
+    if option.choices == ("on", "off"):
+        value = "|".join(SWITCH)
+    names = "|".join(sorted(option.flags, key=len, reverse=True))
+    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
+
+
+# The last flag of a prompt. Phones make one long dash of two short ones.
+_LAST_FLAG = re.compile(
+    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The prompt without the flags at its very end, and these as (name, value).
+
+    Only known names, only at the end; all else stays as it was written.
+    """
+    flags: list[tuple[str, str]] = []
+    end = len(text.rstrip())
+    while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
+        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
+        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
+        is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
+        flags.append((name, value or ("on" if is_switch else "nothing")))
+        if len(flags) > MAX_FLAGS:
+            return text, ()
+        end = found.start()
+        while end and text[end - 1].isspace():
+            end -= 1
+    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
+
+
+def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
+    """The options in named values, of which the last that says something wins, and
+    notes for the user on those that cannot be.
+
+    The names are those of valves, of parameters and of flags (`--ar`); others are
+    passed over. Empty values, "auto" and "default" say nothing.
+    """
+    fields: dict[str, Any] = {}
+    notes = []
+    for name, value in named:
+        option, text = OPTION_BY_NAME.get(name), as_word(value)
+        if option is None or text.lower() in ("", "auto", "default"):
+            continue
+        found = option.read(text)
+        if found is None:
+            choices = ", ".join(option.choices)
+            notes.append(make_note("bad_option", name=name, choices=choices))
+        fields |= found or {}
+    if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
+        fields["count"] = MAX_PICTURES_PER_PROMPT
+        notes.append(make_note("count_cut", limit=MAX_PICTURES_PER_PROMPT))
+    return ImageOptions(**fields), notes
+
+
+def fit_options(
+    options: ImageOptions,
+    model_id: str,
+    facts: ModelFacts | None,
+    level: str | None = None,
+) -> tuple[ImageOptions, list[Note]]:
+    """The options as far as a model takes them, and notes for the user.
+
+    What the model lacks becomes its nearest value, or is left out. A model without
+    facts gets what was asked for. level: how long it thinks where nobody chooses.
+    """
     if facts is None:
-        level = options.thinking_level or route.thinking_level
+        level = options.thinking_level or level
         searches = options.searches[:1]  # which kinds there are is not known
         return replace(options, thinking_level=level, searches=searches), []
-    ratio, level = options.aspect_ratio, options.thinking_level
-    taken: Fields = {
-        "aspect_ratio": ratio and nearest_ratio(ratio_value(ratio), facts.ratios),
-        "image_size": _nearest(options.image_size, facts.sizes, SIZES),
-        "thinking_level": _nearest(level, facts.thinking_levels, THINKING_LEVELS),
-        "searches": tuple(kind for kind in options.searches if kind in facts.searches),
-        "thoughts": options.thoughts and facts.thinks,
-        "safety": options.safety if route.generate else None,
-    }
+    taken: dict[str, Any] = {}
     notes = []
     for option in OPTIONS:
         asked = getattr(options, option.field)
-        got = taken.get(option.field, asked)
-        values = {"model": route.model, "what": option.what, "asked": asked, "got": got}
+        got = taken[option.field] = option.fit(asked, facts) if asked else asked
+        what = make_note(option.field)
         if asked and not got and asked != "1K":  # who has no sizes makes 1K anyway
-            notes.append(note_text("not_offered", **values))
-        elif asked and got != asked and isinstance(got, str):
-            notes.append(note_text("nearest", **values))
-    if not level and route.thinking_level in facts.thinking_levels:
-        taken["thinking_level"] = route.thinking_level
+            notes.append(make_note("not_offered", model=model_id, what=what))
+        elif got != asked and isinstance(got, str):
+            values = {"model": model_id, "what": what, "asked": asked, "got": got}
+            notes.append(make_note("nearest", **values))
+    if not options.thinking_level and level in facts.thinking_levels:
+        taken["thinking_level"] = level
     return replace(options, **taken), notes
 
 
-# ── Room 3 · Conversation ────────────────────────────────────────────────────────────
-# From the host's chat messages to what the model is sent, and the answers to the
-# host's background tasks, which need no model at all.
-
-# Every sentence of ours in an answer starts with one of these, so that it can be told
-# from the model's words when the chat comes back as history.
-NOTE_MARK = "> ℹ️ "
-FAILURE_MARK = "> ⚠️ "
-
-# Enough for any prompt; a longer history loses its oldest turns.
-MAX_HISTORY_CHARACTERS = 60_000
-MAX_ALT_CHARACTERS = 80
-MAX_TITLE_CHARACTERS = 50
-
-_OWN_LINES = re.compile(
-    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
-)
-# Several pictures side by side, as an answer shows them.
-_PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
-)
-# 0.8.12 hands the thoughts of earlier turns back between <think> tags.
-_HOST_TAG = re.compile(r"<(/?)(details|attached_files|context|think)\b", re.IGNORECASE)
-_MARKDOWN_PICTURE = re.compile(
-    r"!\[[^\[\]\n]{0,300}\]\([^()\s]*(?:\s[^()\n]{0,300})?\)"
-)
-_DATA_URI = re.compile(
-    r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,([A-Za-z0-9+/=_-]*)"
-)
-_PICTURE_IN_TEXT = re.compile(rf"(?:!\[[^\[\]\n]{{0,300}}\]\()?{_DATA_URI.pattern}\)?")
-# A picture in a text: the address in markdown, or a bare data URI.
-_PICTURE_ADDRESS = re.compile(
-    rf"({_DATA_URI.pattern})|"
-    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]+)>?(?:\s[^()\n]{0,300})?\)"
-)
-_FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_FILE_LINK = re.compile(
-    rf"(https?://[^/]+)?(?:/[\w.-]+)*/api/v1/files/({_FILE_ID})(?:/content)?.*"
-)
-_PICTURE_NAME = re.compile(
-    r".+\.(png|jpe?g|webp|hei[cf]|gif|bmp|tiff?|avif)", re.IGNORECASE
-)
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# How the host's own template for documents and web search begins.
-_DOCUMENTS = "### Task:\nRespond to the user query"
-_NOT_PRINTED = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
-)
-_MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One side's words and pictures; a picture is an address: data URI, link or id.
-
-    flags: those at the end of a user's words, as `split_flags` returns them.
-    """
-
-    role: str  # "user" or "model"
-    text: str
-    pictures: tuple[str, ...] = ()
-    flags: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """What was said so far. The turns alternate, from the user's to the user's; there
-    are none when the user's newest message is empty.
-
-    newest: that message by itself; its turn may hold what was said before it as well.
-    earlier: the addresses of all pictures before it, oldest first, those that only
-    system messages name (as they do in channels) among them.
-    """
-
-    system: str
-    turns: tuple[Turn, ...]
-    newest: Turn | None = None
-    earlier: tuple[str, ...] = ()
-
-    @property
-    def _newest(self) -> Turn:
-        return self.newest or (self.turns[-1] if self.turns else Turn("user", ""))
-
-    @property
-    def prompt(self) -> str:
-        """The user's newest words."""
-        return self._newest.text
-
-    @property
-    def flags(self) -> tuple[tuple[str, str], ...]:
-        """The flags behind the user's newest words."""
-        return self._newest.flags
-
-    @property
-    def attached(self) -> tuple[str, ...]:
-        """The addresses of the pictures in the user's newest message."""
-        return self._newest.pictures
-
-
-def get_field(value: Any, name: str) -> Any:
-    """A field of a JSON object by its camelCase name, or by its snake_case twin.
-
-    Google answers in camelCase; some gateways in snake_case.
-    """
-    if not isinstance(value, dict):
-        return None
-    if name in value:
-        return value[name]
-    return value.get(re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _str(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def read_conversation(
-    messages: Any,
-    newest_prompt: str | None = None,
-    files: Any = None,
-    speaker: str = "",
-    addressed: str = "",
-) -> Conversation:
-    """The conversation in the host's messages, whatever their shape.
-
-    newest_prompt: the user's own words of the last turn, where the host hands them
-    over apart from what it wrapped around them (metadata "base_user_prompt").
-    files: what is attached to the newest message, as the host lists it.
-    speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words.
-    """
-    quoted, system = _system_messages(messages)
-    turns = read_turns(messages)
-    while turns and turns[-1].role == "model":
-        turns.pop()
-    if not turns:
-        return Conversation(system, ())
-    newest = turns[-1]
-    text, flags = split_flags(clean_text(newest_prompt or ""))
-    if not text:
-        text, flags = newest.text, newest.flags
-    pictures = newest.pictures + tuple(_file_addresses(files, newest.pictures))
-    text = _without_names(text, speaker, addressed)
-    newest = Turn("user", text, pictures, flags)
-    if not newest.text and not newest.pictures:
-        return Conversation(system, ())
-    turns[-1] = newest
-    # Elsewhere a system message may well show a logo that nobody wants changed.
-    quoted = quoted if speaker else ()
-    earlier = quoted + tuple(p for turn in turns[:-1] for p in turn.pictures)
-    return Conversation(system, tuple(_alternate(turns)), newest, earlier)
-
-
-def _without_names(text: str, speaker: str, addressed: str) -> str:
-    """The words behind "Name: @model ", as a channel writes its turns."""
-    if not speaker or not text.startswith(f"{speaker}:"):
-        return text
-    text = text.removeprefix(f"{speaker}:").strip()
-    if addressed and addressed in text:
-        words = re.sub(rf"\s*@?{re.escape(addressed)}\s*", " ", text, count=1)
-        return words.strip()
-    return re.sub(r"^<?@\S+\s*", "", text)
-
-
-def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
-    """The pictures among the host's file entries, by link or id.
-
-    Where the host has inlined the message's pictures, only those it never inlines.
-    """
-    for entry in _list(files):
-        if not isinstance(entry, dict):
-            continue
-        kinds = [str(entry.get("type")), _file_type(entry)]
-        if inlined:
-            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
-        if any(kind.startswith("image") for kind in kinds):
-            address = entry.get("url") or entry.get("id")
-            if isinstance(address, str) and address:
-                yield address
-
-
-def _file_type(entry: dict[str, Any]) -> str:
-    """An entry's type, told by its name where nobody knew it at the upload."""
-    noted = (entry, get_field(entry.get("file"), "meta"))
-    types = (_str(get_field(place, "content_type")) for place in noted)
-    by_name = "image" if _PICTURE_NAME.fullmatch(_str(entry.get("name"))) else ""
-    return next(filter(None, types), by_name)
-
-
-def read_turns(messages: Any) -> list[Turn]:
-    """The user's and the model's messages as they stand, cleaned; some may be empty."""
-    turns = []
-    for message in _messages_of(messages, "user", "assistant"):
-        content = message["content"]
-        pictures = _pictures(content)
-        pictures += tuple(_file_addresses(message.get("files"), pictures))
-        turn = Turn("model", clean_text(_content_text(content)), pictures)
-        if message["role"] == "user":
-            text, flags = split_flags(turn.text)
-            turn = replace(turn, role="user", text=text, flags=flags)
-        turns.append(turn)
-    return turns
-
-
-def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
-    """The pictures that system messages name, and all their texts as one."""
-    said = _messages_of(messages, "system", "developer")
-    contents = [message["content"] for message in said]
-    pictures = tuple(itertools.chain.from_iterable(map(_pictures, contents)))
-    texts = [clean_text(_content_text(content)) for content in contents]
-    return pictures, "\n\n".join(dict.fromkeys(filter(None, texts)))
-
-
-def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
-    for message in _list(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if role in roles and "content" in message:
-            yield message
-
-
-def _alternate(turns: list[Turn]) -> list[Turn]:
-    """Without empty turns and a leading model turn; neighbours of one role joined."""
-    joined: list[Turn] = []
-    for turn in turns:
-        if not turn.text and not turn.pictures:
-            continue
-        if joined and joined[-1].role == turn.role:
-            before = joined.pop()
-            text = "\n\n".join(filter(None, (before.text, turn.text)))
-            turn = Turn(turn.role, text, before.pictures + turn.pictures)
-        if joined or turn.role == "user":
-            joined.append(turn)
-    return _bounded(joined)
-
-
-def _bounded(turns: list[Turn]) -> list[Turn]:
-    room = MAX_HISTORY_CHARACTERS
-    kept = len(turns)
-    for turn in reversed(turns):
-        room -= len(turn.text)
-        if room < 0 and kept < len(turns):
-            break
-        kept -= 1
-    while kept < len(turns) and turns[kept].role == "model":
-        kept += 1
-    return turns[kept:]
-
-
-def _content_text(content: Any) -> str:
-    parts = content if isinstance(content, list) else [content]
-    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _pictures(content: Any) -> tuple[str, ...]:
-    """The addresses of the pictures in a message, in their order."""
-    found: list[str] = []
-    for part in content if isinstance(content, list) else [content]:
-        text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str):
-            text = _without_blocks(_without_documents(text))
-            matches = _PICTURE_ADDRESS.finditer(text)
-            found += [match[1] or match[3] for match in matches]
-        image = part.get("image_url") if isinstance(part, dict) else None
-        url = image.get("url") if isinstance(image, dict) else image
-        if isinstance(url, str) and url.strip():
-            found.append(url.strip())
-    return tuple(found)
-
-
-def _may_be_read(address: str) -> bool:
-    """Whether an address can be one of this host's; others are never fetched."""
-    return bool(
-        address[:5].lower() == "data:"
-        or re.fullmatch(_FILE_ID, address)
-        or _FILE_LINK.fullmatch(address)
-    )
-
-
-def pick_pictures(
-    conversation: Conversation, history_images: int, max_images: int
-) -> tuple[list[str], list[str]]:
-    """The addresses of the pictures to send, in the chat's order, and notes for the
-    user on what is left out.
-
-    The newest message's own go first, then earlier ones, newest first, as many as
-    `history_images` and the model's limit allow; each picture once.
-    """
-    notes = []
-    attached = list(dict.fromkeys(conversation.attached))
-    if len(attached) > max_images:
-        notes.append(note_text("attached_cut", limit=max_images, count=len(attached)))
-        attached = attached[:max_images]
-    newest_first = dict.fromkeys(conversation.earlier[::-1])
-    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
-    room = max(min(history_images, max_images - len(attached)), 0)
-    if len(earlier) > room and history_images > 0:
-        kind = "earlier_cut" if room else "earlier_none"
-        notes.append(note_text(kind, limit=room, count=len(earlier)))
-    return earlier[:room][::-1] + attached, notes
-
-
-def clean_text(text: str) -> str:
-    """The text without what the host, this plugin or a picture put into it."""
-    text = _LONE_SURROGATE.sub("\ufffd", _DATA_URI.sub("", text))
-    text = _without_blocks(_without_documents(text))
-    text = _PICTURE_TABLE.sub("", _OWN_LINES.sub("", text))
-    return _MARKDOWN_PICTURE.sub("", text).strip()
-
-
-def _without_documents(text: str) -> str:
-    """The user's words behind the documents that the host put in front of them."""
-    if not text.lstrip().startswith(_DOCUMENTS) or "</context>" not in text:
-        return text
-    words = text.rpartition("</context>")[2]
-    return words.replace("<user_query>", "").replace("</user_query>", "")
-
-
-def _without_blocks(text: str) -> str:
-    """The text without the host's blocks and what stands in them."""
-    opened: dict[str, list[int]] = {}
-    spans = []
-    for tag in _HOST_TAG.finditer(text):
-        starts = opened.setdefault(tag.group(2).lower(), [])
-        if not tag.group(1):
-            starts.append(tag.start())
-        elif starts:
-            spans.append((starts.pop(), text.find(">", tag.end()) + 1 or len(text)))
-    kept, at = [], 0
-    for start, end in sorted(spans):
-        kept.append(text[at:start] if start > at else "")
-        at = max(at, end)
-    return "".join(kept) + text[at:]
-
-
-def plain_words(text: str, limit: int, default: str) -> str:
-    """One short line without control, direction or markdown signs, cut at a word."""
-    text = _NOT_PRINTED.sub(" ", clean_text(text))
-    text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
-    if len(text) > limit:
-        text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
-    return text or default
-
-
-class SafeText:
-    """A model's words as markdown that loads no foreign picture and opens no tag.
-
-    A picture from another website would tell its owner who looks at it; a tag such as
-    <details type="reasoning"> or <code_interpreter> is the host's own. Words arrive in
-    pieces, so a sign that may begin either is held back until the next piece.
-    """
-
-    _PICTURE = re.compile(r"!+\[")
-    _TAG = re.compile(r"<(?![\s\d=<-])")
-
-    def __init__(self) -> None:
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """The next piece, made safe."""
-        text = self._held + text
-        kept = len(text.rstrip("!")) if text.endswith("!") else len(text.rstrip("<"))
-        text, self._held = text[:kept], text[kept:]
-        text = self._TAG.sub("&lt;", self._PICTURE.sub("[", text))
-        return text.replace("◁", "‹")  # another model's sign for its thoughts
-
-    def rest(self) -> str:
-        """What was held back, when nothing follows that it could begin."""
-        held, self._held = self._held, ""
-        return held
-
-
-# The shapes in which the host parses what a background task answers
-# (open_webui/routers/tasks.py, utils/middleware.py, utils/memory.py).
-_TASK_ANSWERS: dict[str, Any] = {
-    "tags_generation": {"tags": ["Images"]},
-    "follow_up_generation": {"follow_ups": []},
-    "query_generation": {"queries": []},
-    "autocomplete_generation": {"text": ""},
-    "function_calling": {"tool_calls": []},
-    "memory_review": {"operations": []},
-}
-# What marks the prompt of a task when the host does not name it: the key of the JSON
-# that the host's default templates (open_webui/config.py) ask for.
-_TASK_KEYS = {
-    "title": "title_generation",
-    "tags": "tags_generation",
-    "follow_ups": "follow_up_generation",
-    "queries": "query_generation",
-    "prompt": "image_prompt_generation",
-    "text": "autocomplete_generation",
-}
-
-
-# How those templates begin, of which a client may quote no more.
-_TASK_WORDS = (
-    ("follow_up_generation", r"Suggest [\d-]+ relevant follow-up"),
-    ("follow_up_generation", r"Predict [\d-]+ useful messages this user"),
-    (
-        "title_generation",
-        r"Generate a concise.{0,20} title (with an emoji )?summarizing",
-    ),
-    ("tags_generation", r"Generate [\d-]+ broad tags"),
-    ("image_prompt_generation", r"Generate a detailed prompt for a.? image generation"),
-    ("query_generation", r"Analyze the chat history to determine the necessity of"),
-    ("autocomplete_generation", r"You are an autocompletion system"),
-)
-
-
-def unnamed_task(conversation: Conversation) -> str | None:
-    """The task behind a prompt that has the form of the host's own task prompts."""
-    prompt = conversation.prompt
-    if not prompt.startswith("### Task:"):
-        return None
-    instruction = prompt.removeprefix("### Task:").lstrip()
-    for task, words in _TASK_WORDS:
-        if re.match(words, instruction):
-            return task
-    if "<chat_history>" not in prompt:
-        return None
-    keys = re.findall(r"[\"'](\w+)[\"']\s*(?::|key)", prompt)
-    return next((_TASK_KEYS[key] for key in keys if key in _TASK_KEYS), None)
-
-
-def answer_task(task: str, task_body: Any, messages: Any) -> str:
-    """The answer to a background task, in the form the host parses; costs nothing.
-
-    A context compaction is answered with nothing: the host then keeps a listing of
-    the old turns, picture links included, where any text would replace them.
-    """
-    body = task_body if isinstance(task_body, dict) else {}
-    if task in _TASK_ANSWERS:
-        return json.dumps(_TASK_ANSWERS[task])
-    if task == "emoji_generation":
-        return "🎨"
-    if task == "moa_response_generation":
-        replies = _list(body.get("responses"))
-        return "\n\n".join(reply for reply in replies if isinstance(reply, str))
-    turns = read_turns(body.get("messages") or _quoted_chat(messages))
-    words = [turn.text for turn in turns if turn.role == "user" and turn.text]
-    if task == "title_generation":
-        first = "".join(words[:1])
-        title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
-        return json.dumps({"title": title}, ensure_ascii=False)
-    if task == "image_prompt_generation":
-        return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
-    return ""
-
-
-def _quoted_chat(messages: Any) -> list[dict[str, str]]:
-    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
-    prompt = read_conversation(messages).prompt
-    chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
-    said = re.findall(
-        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
-    )
-    return [{"role": "user", "content": text} for text in said]
-
-
-# ── Room 4 · Pictures ────────────────────────────────────────────────────────────────
+# ── Pictures ──────────────────────────────────────────────────────────────────────────
 # What a picture is, told by its bytes, and what has to be done to it before Google
 # takes it.
-
-# The interpreter lock is held for about 0.2 ms per slice of this size.
-_SLICE = 65_536
 
 _IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
@@ -1352,11 +1477,6 @@ _IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
 # What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
 # the others into PNG.
 _SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
-# Decoded they take up to 400 MB.
-MAX_PIXELS = 100_000_000
-_MAX_SIDE = 16_000  # WebP holds no more
-# Of pictures in one request: with base64 this stays below Google's 100 MB for all.
-MAX_PICTURE_BYTES = 70_000_000
 
 
 def image_type(data: bytes) -> str | None:
@@ -1376,99 +1496,17 @@ class Image:
     draft: bool = False
 
 
-class Base64Decoder:
-    """Decodes base64 that arrives in pieces, a slice at a time.
-
-    Takes both alphabets and JSON's escapes (`\\/`, `\\u003d`); a leading data URI
-    header is passed over. After the first sign that is not base64 nothing is kept.
-    """
-
-    _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-    _ESCAPE = re.compile(rb"\\(?:u00([0-9A-Fa-f]{2})|(.))")
-    _OPEN_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
-
-    def __init__(self) -> None:
-        self._out = io.BytesIO()
-        self._rest = b""
-        self._held = b""
-        self._header = b""
-        self._started = False
-        self._padded = False
-        self.valid = True
-
-    def feed(self, piece: bytes) -> None:
-        """Take the next piece of the JSON string."""
-        if self._held or b"\\" in piece:
-            piece = self._unescape(self._held + piece)
-        if not self._started:
-            piece = self._without_header(piece)
-        if b"-" in piece or b"_" in piece:
-            piece = piece.translate(self._URL_SAFE)
-        piece = self._rest + piece
-        whole = len(piece) - len(piece) % 4
-        self._rest = piece[whole:]
-        for start in range(0, whole, _SLICE):
-            self._decode(piece[start : min(start + _SLICE, whole)])
-
-    def finish(self) -> bytes | None:
-        """All bytes, or None when the text was not base64."""
-        rest = self._header + self._rest + self._held
-        if rest:
-            self._decode(rest + b"=" * (-len(rest) % 4))
-        return self._out.getvalue() if self.valid else None
-
-    def _decode(self, piece: bytes) -> None:
-        if not self.valid:
-            return
-        try:
-            if self._padded:
-                raise binascii.Error("data behind the padding")
-            self._out.write(binascii.a2b_base64(piece, strict_mode=True))
-            self._padded = piece.endswith(b"=")
-        except binascii.Error:
-            self.valid = False
-            self._out = io.BytesIO()
-
-    def _unescape(self, piece: bytes) -> bytes:
-        open_end = self._OPEN_ESCAPE.search(piece)
-        self._held = piece[open_end.start() :] if open_end else b""
-        piece = piece[: open_end.start()] if open_end else piece
-        return self._ESCAPE.sub(self._unescaped, piece)
-
-    @staticmethod
-    def _unescaped(match: re.Match[bytes]) -> bytes:
-        code, sign = match.groups()
-        if code:
-            return bytes.fromhex(code.decode()).strip()
-        return b"" if sign in b"nrt" else sign
-
-    def _without_header(self, piece: bytes) -> bytes:
-        piece = self._header + piece
-        self._header = b""
-        if b"data:".startswith(piece[:5]) and b"," not in piece and len(piece) < 200:
-            self._header = piece
-            return b""
-        self._started = True
-        return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
-
-
-def _base64_slices(data: bytes) -> Iterator[bytes]:
-    size = _SLICE * 3
-    for start in range(0, len(data), size):
-        yield base64.b64encode(data[start : start + size])
-
-
 def data_uri(image: Image) -> str:
     """The picture as a data URI."""
-    encoded = b"".join(_base64_slices(image.data)).decode()
+    encoded = b"".join(base64_slices(image.data)).decode()
     return f"data:{image.mime};base64,{encoded}"
 
 
-def _data_uri_bytes(address: str) -> bytes:
+def data_uri_bytes(address: str) -> bytes:
     """What a data URI holds, whatever type it names: browsers know no HEIC."""
     head, _, data = "".join(address.split()).partition(",")
     if not head.lower().endswith(";base64"):
-        raise UnusablePicture("no_picture", form="this")
+        raise UnusablePicture("no_picture", form=make_note("this_form"))
     decoder = Base64Decoder()
     decoder.feed(data.encode())
     return decoder.finish() or b""
@@ -1497,7 +1535,8 @@ def ready_picture(data: bytes, name: str) -> Image:
     if mime is None and ending in ("heic", "heif") and data[4:8] == b"ftyp":
         mime = f"image/{ending}"
     if mime is None:
-        raise UnusablePicture("no_picture", form=ending.upper() if ending else "this")
+        form = ending.upper() or make_note("this_form")
+        raise UnusablePicture("no_picture", form=form)
     if mime in ("image/heic", "image/heif"):
         return Image(data, mime)  # Pillow reads neither
     if mime in _SENT_TYPES:
@@ -1576,7 +1615,7 @@ def smaller_picture(image: Image, limit: int) -> Image:
         raise UnusablePicture("too_large")
     picture = _decoded(image.data)
     form = "WEBP" if _has_alpha(picture) else "JPEG"
-    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
     for _ in range(12):
         made = _saved(picture, form)
         if len(made.data) <= limit:
@@ -1586,232 +1625,465 @@ def smaller_picture(image: Image, limit: int) -> Image:
     raise UnusablePicture("too_large")
 
 
-def fit_pictures(
-    pictures: list[tuple[Image, str, bool]], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[Image], list[str]]:
-    """The pictures within one request's limit in bytes, and notes for the user.
+class InputPicture(NamedTuple):
+    """A picture that may go along: its name for notes, and whether it is attached to
+    the newest message."""
 
-    Each comes with its name and whether it is attached to the newest message. Earlier
-    ones are left out first, oldest first; then the largest are made smaller.
+    image: Image
+    name: str | Note
+    attached: bool
+
+
+def fit_pictures(
+    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
+) -> tuple[list[Image], list[Note]]:
+    """The pictures, each once, within one request's limit in bytes, and notes for the
+    user.
+
+    Earlier ones are left out first, oldest first; then the largest are made smaller.
     """
-    kept, notes, left_out = list(pictures), [], 0
-    while sum(len(image.data) for image, _, _ in kept) > limit:
-        oldest = next((p for p in kept if not p[2]), None)
+    kept, notes, left_out = _each_once(pictures), [], 0
+    while _bytes_of(kept) > limit:
+        oldest = next((p for p in kept if not p.attached), None)
         if oldest is None:
             break
         kept.remove(oldest)
         left_out += 1
     if left_out:
-        notes.append(note_text("earlier_large", count=left_out))
+        notes.append(make_note("earlier_large", count=left_out))
     fitted = []
-    too_much = sum(len(image.data) for image, _, _ in kept) > limit
+    too_much = _bytes_of(kept) > limit
     share = limit // max(len(kept), 1)
     for image, name, _ in kept:
         if too_much and len(image.data) > share:
             try:
                 image = smaller_picture(image, share)
-                notes.append(note_text("shrunk", name=name))
+                notes.append(make_note("shrunk", name=name))
             except (UnusablePicture, ImportError):
-                notes.append(note_text("too_large", name=name))
+                notes.append(make_note("too_large", name=name))
                 continue
         fitted.append(image)
     return fitted, notes
 
 
-# ── Room 5 · Wire ────────────────────────────────────────────────────────────────────
-# Google's protocol: request bodies out, events in. Transport is somebody else's.
+def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
+    """Without those that come twice; one that is attached, too, goes there."""
+    kept: list[InputPicture] = []
+    for picture in pictures:
+        twin = next((p for p in kept if p.image == picture.image), None)
+        if twin and picture.attached and not twin.attached:
+            kept.remove(twin)
+        elif twin:
+            continue
+        kept.append(picture)
+    return kept
 
-MAX_ANSWER_BYTES = 200_000_000
-_MAX_OBJECT_BYTES = 64_000_000
-_MAX_STRAY_BYTES = 65_536
-MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+
+def _bytes_of(pictures: Iterable[InputPicture]) -> int:
+    return sum(len(picture.image.data) for picture in pictures)
+
+
+# ── Conversation ──────────────────────────────────────────────────────────────────────
+# From the host's chat messages to what the model is sent.
+
+_OWN_LINES = re.compile(
+    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+)
+# Several pictures side by side, as an answer shows them.
+_PICTURE_TABLE = re.compile(
+    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+)
+# 0.8.12 hands the thoughts of earlier turns back between <think> tags.
+_HOST_TAG = re.compile(r"<(/?)(details|attached_files|context|think)\b", re.IGNORECASE)
+_PICTURE_NAME = re.compile(
+    r".+\.(png|jpe?g|webp|hei[cf]|gif|bmp|tiff?|avif)", re.IGNORECASE
+)
+# How the host's own template for documents and web search begins.
+_DOCUMENTS = "### Task:\nRespond to the user query"
 
 
 @dataclass(frozen=True)
-class Text:
-    """Words of the model; `thought` ones are not part of the answer."""
+class Turn:
+    """One side's words and pictures; a picture is an address: data URI, link or id.
 
+    flags: those at the end of a user's words, as `split_flags` returns them.
+    """
+
+    role: str  # "user" or "model"
     text: str
-    thought: bool = False
+    pictures: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Google's reason to stop or to make nothing, with its own sentence, if any.
+class Conversation:
+    """What was said so far, and what the user says now.
 
-    `about` says what was refused: "prompt", "answer" or "picture" (one of several).
+    history: the turns before the newest message; they alternate and begin with the
+    user's. newest: that message, or None when it is empty. earlier: the addresses of
+    all pictures before it, oldest first, those that only system messages name (as they
+    do in channels) among them.
     """
 
-    reason: str
-    message: str = ""
-    about: str = "answer"
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    newest: Turn | None = None
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        """The user's newest words."""
+        return self.newest.text if self.newest else ""
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """The flags behind the user's newest words."""
+        return self.newest.flags if self.newest else ()
+
+    @property
+    def attached(self) -> tuple[str, ...]:
+        """The addresses of the pictures in the user's newest message."""
+        return self.newest.pictures if self.newest else ()
 
 
-@dataclass(frozen=True)
-class Finish:
-    """The model came to its regular end."""
+def read_conversation(
+    messages: Any,
+    newest_prompt: str | None = None,
+    files: Any = None,
+    speaker: str = "",
+    addressed: str = "",
+) -> Conversation:
+    """The conversation in the host's messages, whatever their shape.
 
-
-@dataclass(frozen=True)
-class Usage:
-    """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image";
-    "words" are those of text among "out"."""
-
-    tokens: dict[str, int]
-
-
-@dataclass(frozen=True)
-class BadPicture:
-    """Picture data that could not be decoded or is no picture."""
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What Google Search was asked and brought.
-
-    pages: (address, title) each. suggestions: Google's HTML, to be shown as it is.
+    newest_prompt: the user's own words of the last turn, where the host hands them
+    over apart from what it wrapped around them (metadata "base_user_prompt").
+    files: what is attached to the newest message, as the host lists it.
+    speaker, addressed: in channels the names of the user and of the model, which stand
+    before the user's words.
     """
+    quoted, system = _system_messages(messages)
+    turns = read_turns(messages)
+    while turns and turns[-1].role == "model":
+        turns.pop()
+    if not turns:
+        return Conversation(system)
+    last = turns.pop()
+    text, flags = split_flags(clean_text(newest_prompt or ""))
+    if not text:
+        text, flags = last.text, last.flags
+    pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
+    newest = Turn("user", _without_names(text, speaker, addressed), pictures, flags)
+    if not newest.text and not newest.pictures:
+        return Conversation(system)
+    # Elsewhere a system message may well show a logo that nobody wants changed.
+    quoted = quoted if speaker else ()
+    earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
+    room = MAX_HISTORY_CHARACTERS - len(newest.text)
+    history = _bounded(alternating(turns), room)
+    return Conversation(system, tuple(history), newest, earlier)
 
-    queries: tuple[str, ...] = ()
-    pages: tuple[tuple[str, str], ...] = ()
-    suggestions: str = ""
 
-    def joined(self, other: "Sources") -> "Sources":
-        """Both, each query and page once, and no more than MAX_SOURCES."""
-        return Sources(
-            tuple(dict.fromkeys(self.queries + other.queries))[:MAX_SOURCES],
-            tuple(dict.fromkeys(self.pages + other.pages))[:MAX_SOURCES],
-            self.suggestions or other.suggestions,
-        )
-
-    def masked(self, mask: Callable[[str], str]) -> "Sources":
-        """The same, each text as `mask` returns it."""
-        return Sources(
-            tuple(map(mask, self.queries)),
-            tuple((mask(address), mask(title)) for address, title in self.pages),
-            mask(self.suggestions),
-        )
+def _without_names(text: str, speaker: str, addressed: str) -> str:
+    """The words behind "Name: @model ", as a channel writes its turns."""
+    if not speaker or not text.startswith(f"{speaker}:"):
+        return text
+    text = text.removeprefix(f"{speaker}:").strip()
+    if addressed and addressed in text:
+        words = re.sub(rf"\s*@?{re.escape(addressed)}\s*", " ", text, count=1)
+        return words.strip()
+    return re.sub(r"^<?@\S+\s*", "", text)
 
 
-Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
+def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
+    """The pictures among the host's file entries, by link or id.
 
-_HARM_CATEGORIES = (
-    "HARM_CATEGORY_HARASSMENT",
-    "HARM_CATEGORY_HATE_SPEECH",
-    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
-    "HARM_CATEGORY_DANGEROUS_CONTENT",
+    Where the host has inlined the message's pictures, only those it never inlines.
+    """
+    for entry in as_list(files):
+        if not isinstance(entry, dict):
+            continue
+        kinds = [str(entry.get("type")), _file_type(entry)]
+        if inlined:
+            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        if any(kind.startswith("image") for kind in kinds):
+            address = entry.get("url") or entry.get("id")
+            if isinstance(address, str) and address:
+                yield address
+
+
+def _file_type(entry: dict[str, Any]) -> str:
+    """An entry's type, told by its name where nobody knew it at the upload."""
+    noted = (entry, get_field(entry.get("file"), "meta"))
+    types = (as_str(get_field(place, "content_type")) for place in noted)
+    by_name = "image" if _PICTURE_NAME.fullmatch(as_str(entry.get("name"))) else ""
+    return next(filter(None, types), by_name)
+
+
+def read_turns(messages: Any) -> list[Turn]:
+    """The user's and the model's messages as they stand, cleaned; some may be empty."""
+    turns = []
+    for message in _messages_of(messages, "user", "assistant"):
+        content = message["content"]
+        pictures = _pictures(content)
+        pictures += tuple(_file_addresses(message.get("files"), pictures))
+        turn = Turn("model", clean_text(_content_text(content)), pictures)
+        if message["role"] == "user":
+            text, flags = split_flags(turn.text)
+            turn = replace(turn, role="user", text=text, flags=flags)
+        turns.append(turn)
+    return turns
+
+
+def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
+    """The pictures that system messages name, and all their texts as one."""
+    said = _messages_of(messages, "system", "developer")
+    contents = [message["content"] for message in said]
+    pictures = tuple(itertools.chain.from_iterable(map(_pictures, contents)))
+    texts = [clean_text(_content_text(content)) for content in contents]
+    return pictures, "\n\n".join(dict.fromkeys(filter(None, texts)))
+
+
+def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
+    for message in as_list(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role in roles and "content" in message:
+            yield message
+
+
+def alternating(turns: Iterable[Turn]) -> list[Turn]:
+    """Without empty turns and a leading model turn; neighbours of one role joined."""
+    joined: list[Turn] = []
+    for turn in turns:
+        if not turn.text and not turn.pictures:
+            continue
+        if joined and joined[-1].role == turn.role:
+            before = joined.pop()
+            text = joined_words(before.text, turn.text)
+            turn = Turn(turn.role, text, before.pictures + turn.pictures)
+        if joined or turn.role == "user":
+            joined.append(turn)
+    return joined
+
+
+def joined_words(*texts: str) -> str:
+    """The texts that say something, as paragraphs of one."""
+    return "\n\n".join(filter(None, texts))
+
+
+def _bounded(turns: list[Turn], room: int) -> list[Turn]:
+    """The newest turns, as many as the room in characters takes."""
+    kept = len(turns)
+    for turn in reversed(turns):
+        room -= len(turn.text)
+        if room < 0:
+            break
+        kept -= 1
+    while kept < len(turns) and turns[kept].role == "model":
+        kept += 1
+    return turns[kept:]
+
+
+def _content_text(content: Any) -> str:
+    parts = content if isinstance(content, list) else [content]
+    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _pictures(content: Any) -> tuple[str, ...]:
+    """The addresses of the pictures in a message, in their order."""
+    found: list[str] = []
+    for part in content if isinstance(content, list) else [content]:
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str):
+            text = _without_blocks(_without_documents(text))
+            matches = PICTURE_ADDRESS.finditer(text)
+            found += [match[1] or match[3] for match in matches]
+        image = part.get("image_url") if isinstance(part, dict) else None
+        url = image.get("url") if isinstance(image, dict) else image
+        if isinstance(url, str) and url.strip():
+            found.append(url.strip())
+    return tuple(found)
+
+
+def _may_be_read(address: str) -> bool:
+    """Whether an address can be one of this host's; others are never fetched."""
+    return bool(
+        address[:5].lower() == "data:"
+        or FILE_ID.fullmatch(address)
+        or FILE_LINK.fullmatch(address)
+    )
+
+
+def pick_pictures(
+    conversation: Conversation, history_images: int, max_images: int
+) -> tuple[list[str], list[Note]]:
+    """The addresses of the pictures to send, in the chat's order, and notes for the
+    user on what is left out.
+
+    The newest message's own go first, then earlier ones, newest first, as many as
+    `history_images` and the model's limit allow; each picture once.
+    """
+    notes = []
+    attached = list(dict.fromkeys(conversation.attached))
+    if len(attached) > max_images:
+        notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
+        attached = attached[:max_images]
+    newest_first = dict.fromkeys(conversation.earlier[::-1])
+    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
+    room = max(min(history_images, max_images - len(attached)), 0)
+    if len(earlier) > room and history_images > 0:
+        kind = "earlier_cut" if room else "earlier_none"
+        notes.append(make_note(kind, limit=room, count=len(earlier)))
+    return earlier[:room][::-1] + attached, notes
+
+
+def clean_text(text: str) -> str:
+    """The text without what the host, this plugin or a picture put into it."""
+    text = without_surrogates(without_data_uris(text))
+    text = _without_blocks(_without_documents(text))
+    text = _PICTURE_TABLE.sub("", _OWN_LINES.sub("", text))
+    return without_pictures(text).strip()
+
+
+def _without_documents(text: str) -> str:
+    """The user's words behind the documents that the host put in front of them."""
+    if not text.lstrip().startswith(_DOCUMENTS) or "</context>" not in text:
+        return text
+    words = text.rpartition("</context>")[2]
+    return words.replace("<user_query>", "").replace("</user_query>", "")
+
+
+def _without_blocks(text: str) -> str:
+    """The text without the host's blocks and what stands in them."""
+    opened: dict[str, list[int]] = {}
+    spans = []
+    for tag in _HOST_TAG.finditer(text):
+        starts = opened.setdefault(tag.group(2).lower(), [])
+        if not tag.group(1):
+            starts.append(tag.start())
+        elif starts:
+            spans.append((starts.pop(), text.find(">", tag.end()) + 1 or len(text)))
+    kept, at = [], 0
+    for start, end in sorted(spans):
+        kept.append(text[at:start] if start > at else "")
+        at = max(at, end)
+    return "".join(kept) + text[at:]
+
+
+# ── Tasks ─────────────────────────────────────────────────────────────────────────────
+# Answers to the host's background tasks, which need no model at all.
+
+# The shapes in which the host parses what a background task answers
+# (open_webui/routers/tasks.py, utils/middleware.py, utils/memory.py).
+_TASK_REPLIES: dict[str, Any] = {
+    "tags_generation": {"tags": ["Images"]},
+    "follow_up_generation": {"follow_ups": []},
+    "query_generation": {"queries": []},
+    "autocomplete_generation": {"text": ""},
+    "function_calling": {"tool_calls": []},
+    "memory_review": {"operations": []},
+}
+# How the default prompts of the supported hosts begin (open_webui/config.py). A second
+# Open WebUI that uses the first as a provider sends its tasks without their names, and
+# each would be billed as a picture.
+_TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
+    (
+        "### Task:\nGenerate a concise title summarizing the chat history.",
+        "title_generation",
+    ),
+    (
+        "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the "
+        "chat history.",
+        "title_generation",
+    ),
+    (
+        "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat "
+        "history,",
+        "tags_generation",
+    ),
+    (
+        "### Task:\nSuggest 3-5 relevant follow-up questions or prompts that the user "
+        "might naturally ask next",
+        "follow_up_generation",
+    ),
+    (
+        "### Task:\nPredict 3-5 useful messages this user might naturally send next",
+        "follow_up_generation",
+    ),
+    (
+        "### Task:\nAnalyze the chat history to determine the necessity of generating "
+        "search queries,",
+        "query_generation",
+    ),
+    (
+        "### Task:\nGenerate a detailed prompt for am image generation task based on "
+        "the given language and context.",
+        "image_prompt_generation",
+    ),
+    (
+        "### Task:\nYou are an autocompletion system. Continue the text in `<text>`",
+        "autocomplete_generation",
+    ),
+    (
+        "Your task is to reflect the speaker's likely facial expression through a "
+        "fitting emoji.",
+        "emoji_generation",
+    ),
 )
 
 
-def generate_body(
-    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
-) -> dict[str, Any]:
-    """The body of generateContent; pictures stand in it as Image objects.
+def unnamed_task(conversation: Conversation) -> str | None:
+    """The task behind a prompt that begins as one of the host's own does."""
+    prompt = conversation.prompt
+    return next(
+        (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
+    )
 
-    All pictures go into the user's newest turn: there they need no thought signature,
-    whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
-    parameters and candidateCount stay out: the 2.1 model refuses them.
+
+def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
+    """The answer to a background task, in the form the host parses; costs nothing.
+
+    A context compaction is answered with nothing: the host then keeps a listing of
+    the old turns, picture links included, where any text would replace them.
     """
-    ratio, size = options.aspect_ratio, options.image_size
-    level, thoughts = options.thinking_level, options.thoughts
-    search = {"googleSearch": _search_types(options.searches)}
-    threshold = options.safety
-    return _filled(
-        contents=_contents(conversation, pictures),
-        generationConfig=_filled(
-            responseModalities=["TEXT", "IMAGE"],
-            imageConfig=_filled(aspectRatio=ratio, imageSize=size),
-            thinkingConfig=_filled(thinkingLevel=level, includeThoughts=thoughts),
-        ),
-        tools=options.searches and [search],
-        safetySettings=threshold
-        and [{"category": c, "threshold": threshold} for c in _HARM_CATEGORIES],
-        systemInstruction=conversation.system
-        and {"parts": [{"text": conversation.system}]},
+    body = task_body if isinstance(task_body, dict) else {}
+    if task in _TASK_REPLIES:
+        return json.dumps(_TASK_REPLIES[task])
+    if task == "emoji_generation":
+        return "🎨"
+    if task == "moa_response_generation":
+        replies = as_list(body.get("responses"))
+        return "\n\n".join(reply for reply in replies if isinstance(reply, str))
+    turns = read_turns(body.get("messages") or _quoted_chat(messages))
+    words = [turn.text for turn in turns if turn.role == "user" and turn.text]
+    if task == "title_generation":
+        first = "".join(words[:1])
+        title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
+        return json.dumps({"title": title}, ensure_ascii=False)
+    if task == "image_prompt_generation":
+        return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
+    return ""
+
+
+def _quoted_chat(messages: Any) -> list[dict[str, str]]:
+    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
+    prompt = read_conversation(messages).prompt
+    chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
+    said = re.findall(
+        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
     )
+    return [{"role": "user", "content": text} for text in said]
 
 
-def _filled(**fields: Any) -> dict[str, Any]:
-    """The fields that say something; without the others Google's defaults hold."""
-    return {name: value for name, value in fields.items() if value}
+# ── Reader ────────────────────────────────────────────────────────────────────────────
+# The bytes of a response, whatever frames them, as JSON objects.
 
 
-def _search_types(searches: Sequence[str]) -> dict[str, Any]:
-    """A search of the web alone is Google's default and needs no types."""
-    if searches == ("web",):
-        return {}
-    return {"searchTypes": {f"{kind}Search": {} for kind in searches}}
-
-
-def _contents(
-    conversation: Conversation, pictures: Sequence[Image]
-) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words."""
-    before = [replace(turn, pictures=()) for turn in conversation.turns]
-    before[-1] = replace(
-        before[-1], text=before[-1].text.removesuffix(conversation.prompt).strip()
-    )
-    turns = _alternate(before)
-    parts: list[dict[str, Any]] = []
-    if turns and turns[-1].role == "user":
-        parts.append({"text": turns.pop().text})
-    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
-    if conversation.prompt:
-        parts.append({"text": conversation.prompt})
-    contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
-    return [*contents, {"role": "user", "parts": parts}]
-
-
-def with_system_in_words(conversation: Conversation) -> Conversation:
-    """The same for a model that takes no systemInstruction: its text comes before the
-    user's newest words."""
-    if not conversation.turns:
-        return conversation
-    words = "\n\n".join(filter(None, (conversation.system, conversation.prompt)))
-    last = conversation.turns[-1]
-    before = last.text.removesuffix(conversation.prompt)
-    turns = (*conversation.turns[:-1], replace(last, text=before + words))
-    newest = Turn("user", words, conversation.attached)
-    return Conversation("", turns, newest, conversation.earlier)
-
-
-def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
-    """The body of Imagen's predict, which knows one prompt and no conversation."""
-    words = conversation.turns[-1].text if conversation.turns else ""
-    prompt = "\n\n".join(filter(None, (conversation.system, words)))
-    parameters = _filled(
-        sampleCount=options.count,
-        includeRaiReason=True,
-        aspectRatio=options.aspect_ratio,
-        sampleImageSize=options.image_size,
-    )
-    return {"instances": [{"prompt": prompt}], "parameters": parameters}
-
-
-def encode_body(body: dict[str, Any]) -> bytes:
-    """The JSON of a body, its Image objects as base64, encoded in slices."""
-    pictures: list[Image] = []
-
-    def mark(value: Any) -> str:
-        if not isinstance(value, Image):
-            raise TypeError(f"no JSON: {type(value).__name__}")
-        pictures.append(value)
-        return f"picture {len(pictures) - 1}"
-
-    text = json.dumps(body, default=mark).encode()
-    # Only a field of ours can hold this: within a text the quotes are escaped.
-    pieces = re.split(rb'"data": "picture \d+"', text)
-    joined = [pieces[0]]
-    for picture, piece in zip(pictures, pieces[1:], strict=True):
-        joined += [b'"data": "', *_base64_slices(picture.data), b'"', piece]
-    return b"".join(joined)
-
-
-class UnreadableAnswer(Exception):
+class ResponseTooLarge(Exception):
     """An answer is larger than any that Google sends."""
 
 
-class AnswerReader:
+class ObjectReader:
     """Cuts the bytes of an answer into JSON objects, whatever frames them.
 
     Server-sent events, one object, an array that arrives piecewise, objects on bare
@@ -1847,10 +2119,10 @@ class AnswerReader:
         self._start_object()
 
     def feed(self, data: bytes) -> list[tuple[Any, list[bytes | None]]]:
-        """The objects that `data` completes. Raises UnreadableAnswer over a limit."""
+        """The objects that `data` completes. Raises ResponseTooLarge over a limit."""
         self._received += len(data)
-        if self._received > MAX_ANSWER_BYTES or len(self._object) > _MAX_OBJECT_BYTES:
-            raise UnreadableAnswer
+        if self._received > MAX_RESPONSE_BYTES or len(self._object) > MAX_OBJECT_BYTES:
+            raise ResponseTooLarge
         position = 0
         while position < len(data):
             position = self._state(data, position)
@@ -1870,7 +2142,7 @@ class AnswerReader:
         """Between objects: up to the next object or the end of the line."""
         found = re.compile(rb"[{\r\n]").search(data, start)
         stop = found.start() if found else len(data)
-        if len(self._line) < _MAX_STRAY_BYTES:
+        if len(self._line) < MAX_STRAY_BYTES:
             self._line += data[start:stop]
         if not found:
             return stop
@@ -1890,13 +2162,13 @@ class AnswerReader:
     @property
     def is_page(self) -> bool:
         """Whether the answer begins like a web page."""
-        return _is_page(self.stray[:512] or self._line[:512])
+        return is_page(self.stray[:512] or self._line[:512])
 
     def _rest_of_line(self, data: bytes, start: int) -> int:
         """In a comment or a page: up to the end of the line, braces and all."""
         end = _line_break(data, start, len(data))
         stop = len(data) if end < 0 else end
-        if len(self._line) < _MAX_STRAY_BYTES:
+        if len(self._line) < MAX_STRAY_BYTES:
             self._line += data[start:stop]
         if end >= 0:
             self._state = self._outside
@@ -2006,8 +2278,8 @@ class AnswerReader:
         if cut_off:
             return self._abandon(stop)
         stop += quoted and self._slashes % 2  # a text after all: its quote is its own
-        for at in range(start, stop, _SLICE):
-            self._blob.feed(data[at : min(at + _SLICE, stop)])
+        for at in range(start, stop, SLICE):
+            self._blob.feed(data[at : min(at + SLICE, stop)])
         if len(self._short) <= self._SHORT:
             self._short += data[start : min(stop, start + self._SHORT + 1)]
         if quoted and not self._slashes % 2:
@@ -2055,13 +2327,9 @@ class AnswerReader:
         return position
 
     def _keep_stray(self, line: bytes | bytearray) -> None:
-        room = _MAX_STRAY_BYTES - len(self.stray)
+        room = MAX_STRAY_BYTES - len(self.stray)
         if room > 0 and not self._FRAME.match(line) and not line.startswith(b":"):
             self.stray += line[:room] + b"\n"
-
-
-def _is_page(raw: bytes | bytearray) -> bool:
-    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def _line_break(data: bytes, start: int, stop: int) -> int:
@@ -2070,28 +2338,250 @@ def _line_break(data: bytes, start: int, stop: int) -> int:
     return max(feed, back) if min(feed, back) < 0 else min(feed, back)
 
 
-def read_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+# ── Wire ──────────────────────────────────────────────────────────────────────────────
+# Google's protocol: request bodies out, events in. Transport is somebody else's.
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of the model; `thought` ones are not part of the answer."""
+
+    text: str
+    thought: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Google's reason to stop or to make nothing, with its own sentence, if any.
+
+    `about` says what was refused: "prompt", "answer" or "picture" (one of several).
+    """
+
+    reason: str
+    message: str = ""
+    about: str = "answer"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The model came to its regular end."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image";
+    "words" are those of text among "out"."""
+
+    tokens: dict[str, int]
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """Picture data that could not be decoded or is no picture."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What Google Search was asked and brought.
+
+    pages: (address, title) each. suggestions: Google's HTML, to be shown as it is.
+    """
+
+    queries: tuple[str, ...] = ()
+    pages: tuple[tuple[str, str], ...] = ()
+    suggestions: str = ""
+
+    def joined(self, other: "Sources") -> "Sources":
+        """Both, each query and page once, and no more than MAX_SOURCES."""
+        return Sources(
+            tuple(dict.fromkeys(self.queries + other.queries))[:MAX_SOURCES],
+            tuple(dict.fromkeys(self.pages + other.pages))[:MAX_SOURCES],
+            self.suggestions or other.suggestions,
+        )
+
+    def masked(self, mask: Callable[[str], str]) -> "Sources":
+        """The same, each text as `mask` returns it."""
+        return Sources(
+            tuple(map(mask, self.queries)),
+            tuple((mask(address), mask(title)) for address, title in self.pages),
+            mask(self.suggestions),
+        )
+
+
+Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
+_HARM_CATEGORIES = (
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+)
+
+
+def generate_body(
+    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+) -> dict[str, Any]:
+    """The body of generateContent; pictures stand in it as Image objects.
+
+    All pictures go into the user's newest turn: there they need no thought signature,
+    whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
+    parameters and candidateCount stay out: the 2.1 model refuses them.
+    """
+    ratio, size = options.aspect_ratio, options.image_size
+    level, thoughts = options.thinking_level, options.thoughts
+    search = {"googleSearch": _search_types(options.searches)}
+    threshold = options.safety
+    return _filled(
+        contents=_contents(conversation, pictures),
+        generationConfig=_filled(
+            responseModalities=["TEXT", "IMAGE"],
+            imageConfig=_filled(aspectRatio=ratio, imageSize=size),
+            thinkingConfig=_filled(thinkingLevel=level, includeThoughts=thoughts),
+        ),
+        tools=options.searches and [search],
+        safetySettings=threshold
+        and [{"category": c, "threshold": threshold} for c in _HARM_CATEGORIES],
+        systemInstruction=conversation.system
+        and {"parts": [{"text": conversation.system}]},
+    )
+
+
+def _filled(**fields: Any) -> dict[str, Any]:
+    """The fields that say something; without the others Google's defaults hold."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _search_types(searches: Sequence[str]) -> dict[str, Any]:
+    """A search of the web alone is Google's default and needs no types."""
+    if searches == ("web",):
+        return {}
+    return {"searchTypes": {f"{kind}Search": {} for kind in searches}}
+
+
+def _contents(
+    conversation: Conversation, pictures: Sequence[Image]
+) -> list[dict[str, Any]]:
+    """The turns in words, and at the end the pictures before the newest words."""
+    turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
+    parts: list[dict[str, Any]] = []
+    if turns and turns[-1].role == "user":
+        parts.append({"text": turns.pop().text})
+    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    if conversation.prompt:
+        parts.append({"text": conversation.prompt})
+    contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
+    return [*contents, {"role": "user", "parts": parts}]
+
+
+def with_system_in_words(conversation: Conversation) -> Conversation:
+    """The same for a model that takes no systemInstruction: its text comes before the
+    user's newest words."""
+    if conversation.newest is None:
+        return conversation
+    words = joined_words(conversation.system, conversation.prompt)
+    newest = replace(conversation.newest, text=words)
+    return replace(conversation, system="", newest=newest)
+
+
+def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
+    """The body of Imagen's predict, which knows one prompt and no conversation."""
+    unanswered = [t.text for t in conversation.history[-1:] if t.role == "user"]
+    prompt = joined_words(conversation.system, *unanswered, conversation.prompt)
+    parameters = _filled(
+        sampleCount=options.count,
+        includeRaiReason=True,
+        aspectRatio=options.aspect_ratio,
+        sampleImageSize=options.image_size,
+    )
+    return {"instances": [{"prompt": prompt}], "parameters": parameters}
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """The JSON of a body, its Image objects as base64, encoded in slices."""
+    pictures: list[Image] = []
+
+    def mark(value: Any) -> str:
+        if not isinstance(value, Image):
+            raise TypeError(f"no JSON: {type(value).__name__}")
+        pictures.append(value)
+        return f"picture {len(pictures) - 1}"
+
+    text = json.dumps(body, default=mark).encode()
+    # Only a field of ours can hold this: within a text the quotes are escaped.
+    pieces = re.split(rb'"data": "picture \d+"', text)
+    joined = [pieces[0]]
+    for picture, piece in zip(pictures, pieces[1:], strict=True):
+        joined += [b'"data": "', *base64_slices(picture.data), b'"', piece]
+    return b"".join(joined)
+
+
+_RESPONSE_KEYS = (
+    "candidates",
+    "promptFeedback",
+    "predictions",
+    "usageMetadata",
+    "modelVersion",
+)
+
+
+def is_response(response: Any) -> bool:
+    """Whether an object is Google's; Imagen answers {} when it filtered all."""
+    return response == {} or any(
+        get_field(response, k) is not None for k in _RESPONSE_KEYS
+    )
+
+
+def unwrapped(response: Any) -> Any:
+    """Google's object within what a gateway put around it."""
+    if not is_response(response):
+        for name in ("response", "data", "result"):
+            inside = get_field(response, name)
+            if inside and is_response(inside):
+                return inside
+    return response
+
+
+def read_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     """The events in one object of an answer, in Google's order.
 
-    Errors are not events: `get_field(answer, "error")` is for the caller to look at.
+    Errors are not events: `get_field(response, "error")` is for the caller to look at.
     """
-    feedback = get_field(answer, "promptFeedback")
+    feedback = get_field(response, "promptFeedback")
     if reason := get_field(feedback, "blockReason"):
-        message = _str(get_field(feedback, "blockReasonMessage"))
+        message = as_str(get_field(feedback, "blockReasonMessage"))
         yield Refusal(str(reason), message, about="prompt")
-    for candidate in _list(get_field(answer, "candidates")):
-        for part in _list(get_field(get_field(candidate, "content"), "parts")):
+    for candidate in as_list(get_field(response, "candidates")):
+        for part in as_list(get_field(get_field(candidate, "content"), "parts")):
             yield from _part_events(part, blobs)
         yield from _grounding_events(get_field(candidate, "groundingMetadata"))
         if reason := get_field(candidate, "finishReason"):
-            message = _str(get_field(candidate, "finishMessage"))
+            message = as_str(get_field(candidate, "finishMessage"))
             name = str(reason).upper()
             fine = name in ("STOP", "CONTINUATION")
             yield Finish() if fine else Refusal(name, message)
-    yield from _prediction_events(answer, blobs)
-    usage = get_field(answer, "usageMetadata")
+    yield from _prediction_events(response, blobs)
+    usage = get_field(response, "usageMetadata")
     if isinstance(usage, dict):
         yield Usage(_token_counts(usage))
+
+
+def joined_events(events: Iterable[Event]) -> list[Event]:
+    """The same in fewer: neighbouring words as one, and of the token counts the last,
+    since each counts what came before."""
+    joined: list[Event] = []
+    usage: Usage | None = None
+    for event in events:
+        last = joined[-1] if joined else None
+        if isinstance(event, Usage):
+            usage = event
+        elif (
+            isinstance(event, Text)
+            and isinstance(last, Text)
+            and event.thought == last.thought
+        ):
+            joined[-1] = Text(last.text + event.text, event.thought)
+        else:
+            joined.append(event)
+    return [*joined, usage] if usage else joined
 
 
 def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
@@ -2099,7 +2589,7 @@ def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
         return value if isinstance(value, int) and 0 <= value < 10**9 else 0
 
     def of_images(name: str) -> int:
-        rows = _list(get_field(usage, name))
+        rows = as_list(get_field(usage, name))
         images = [row for row in rows if get_field(row, "modality") == "IMAGE"]
         return sum(number(get_field(row, "tokenCount")) for row in images)
 
@@ -2124,8 +2614,8 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     inline = get_field(part, "inlineData")
     if isinstance(inline, dict):
         yield _picture(inline.get("data"), blobs, draft=thought)
-    if text := _str(get_field(part, "text")):
-        yield from _text_events(_LONE_SURROGATE.sub("\ufffd", text), thought)
+    if text := as_str(get_field(part, "text")):
+        yield from _text_events(without_surrogates(text), thought)
 
 
 def _grounding_events(found: Any) -> Iterator[Event]:
@@ -2135,23 +2625,25 @@ def _grounding_events(found: Any) -> Iterator[Event]:
         return
     queries: dict[str, None] = {}
     for name in ("webSearchQueries", "imageSearchQueries"):
-        for query in _list(get_field(found, name))[:MAX_SOURCES]:
-            queries[plain_words(_str(query)[:1000], 200, default="")] = None
+        for query in as_list(get_field(found, name))[:MAX_SOURCES]:
+            queries[plain_words(as_str(query)[:1000], 200, default="")] = None
     queries.pop("", None)
     pages: dict[str, str] = {}
-    chunks = _list(get_field(found, "groundingChunks"))
+    chunks = as_list(get_field(found, "groundingChunks"))
     for chunk, kind in itertools.product(chunks, ("web", "image")):
         page = get_field(chunk, kind)
         address = get_field(page, "sourceUri") or get_field(page, "uri")
         if len(pages) < MAX_SOURCES and (address := _page_address(address)):
-            title = _str(get_field(page, "title")) or _str(get_field(page, "domain"))
-            pages[address] = plain_words(title[:1000], 80, default="Page")
+            title = as_str(get_field(page, "title")) or as_str(
+                get_field(page, "domain")
+            )
+            pages[address] = plain_words(title[:1000], 80, default="")
     entry = get_field(found, "searchEntryPoint")
-    suggestions = _str(get_field(entry, "renderedContent"))[:_MAX_STRAY_BYTES]
+    suggestions = as_str(get_field(entry, "renderedContent"))[:MAX_STRAY_BYTES]
     yield Sources(
         tuple(queries),
         tuple(pages.items()),
-        _LONE_SURROGATE.sub("\ufffd", suggestions),
+        without_surrogates(suggestions),
     )
 
 
@@ -2160,17 +2652,17 @@ def _page_address(value: Any) -> str:
 
     What would end it there is escaped: many pages of pictures have (1) in theirs.
     """
-    address = _str(value)
+    address = as_str(value)
     if not re.fullmatch(r"https?://\S{3,2000}", address):
         return ""
     address = re.sub(r"[()<>\"'`\\]", lambda sign: quote(sign[0]), address)
-    return "" if _NOT_PRINTED.search(address) else address
+    return "" if NOT_PRINTED.search(address) else address
 
 
 def _text_events(text: str, thought: bool) -> Iterator[Event]:
     """Text, with the pictures that some gateways write into it as data URIs."""
     rest = 0
-    for found in _PICTURE_IN_TEXT.finditer(text):
+    for found in PICTURE_IN_TEXT.finditer(text):
         yield Text(text[rest : found.start()], thought)
         decoder = Base64Decoder()
         decoder.feed(found.group(1).encode())
@@ -2180,15 +2672,15 @@ def _text_events(text: str, thought: bool) -> Iterator[Event]:
         yield Text(text[rest:], thought)
 
 
-def _prediction_events(answer: Any, blobs: list[bytes | None]) -> Iterator[Event]:
-    predictions = get_field(answer, "predictions")
-    for prediction in _list(predictions):
+def _prediction_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    predictions = get_field(response, "predictions")
+    for prediction in as_list(predictions):
         data = get_field(prediction, "bytesBase64Encoded")
         if data is not None:
             yield _picture(data, blobs)
         elif reason := get_field(prediction, "raiFilteredReason"):
-            yield Refusal("IMAGE_SAFETY", _str(reason), about="picture")
-    if isinstance(predictions, list) or answer == {}:
+            yield Refusal("IMAGE_SAFETY", as_str(reason), about="picture")
+    if isinstance(predictions, list) or response == {}:
         yield Finish()
 
 
@@ -2204,120 +2696,14 @@ def _as_picture(data: bytes | None, draft: bool = False) -> Event:
     return Image(data, mime, draft) if data and mime else BadPicture()
 
 
-# ── Room 6 · Failures ────────────────────────────────────────────────────────────────
-# What went wrong, in words for the person who reads them.
-
-
-# One line for each kind of failure: what happened | what to do. The names in braces
-# are filled in; those of ADVICE stand for sentences that several kinds share.
-MESSAGES: dict[str, str] = {
-    "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-    "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
-    "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
-    "key_refused": "Google does not accept the API key. | {key_advice}",
-    "key_expired": "The Gemini API key has expired. | {key_advice}",
-    "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
-    "key_type": "Google no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
-    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
-    "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
-    "permission": "Google does not allow this API key to use {model}. | {keeper} can check the key and its project.",
-    "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
-    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
-    "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
-    "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
-    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
-    "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
-    "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
-    "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
-    "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
-    "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
-    "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
-    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
-    "no_image_model": "{model} does not make pictures. | Please pick another image model.",
-    "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
-    "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
-    "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
-    "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
-    "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
-    "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
-    "prompt_blocked": "Google's filter blocked the prompt. | {rephrase}",
-    "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
-    "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
-    "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
-    "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
-    "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
-    "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
-    "empty": "{model} answered nothing at all. | Please press Regenerate.",
-    "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
-    "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
-    "overloaded": "{model} is overloaded at the moment. | {wait}",
-    "google": "Google had an internal error. | {wait}",
-    "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
-    "gateway_gave_up": "A gateway on the way to Google stopped waiting for the answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
-    "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
-    "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
-    "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
-    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
-    "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
-    "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
-    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
-    "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
-    "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
-    "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
-    "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
-    "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
-    "http": "{host} answered with an error{status}. | Please try again later.",
-    "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
-}
-ADVICE = {
-    "keeper": "An administrator",
-    "own_valves": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
-    "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-    "wait": "Please try again in a few minutes, or pick another image model.",
-    "rephrase": "Please rephrase the prompt and try again.",
-}
-# The same where the key is the user's own.
-OWN_KEY_ADVICE = {
-    "keeper": "You",
-    "key_advice": f"You can set another one under {ADVICE['own_valves']}.",
-}
-# How a placeholder reads when its value is not known.
-_UNKNOWN_VALUES = {
-    "model": "The model",
-    "host": "Google",
-    "target": "another address",
-    "seconds": "60",
-    "elapsed": "many",
-    "available": "",
-    "status": "",
-}
-
-# What may pass by itself and is not billed. A read that timed out, here or at a gateway,
-# is not among them: the picture may have been made.
-RETRYABLE = {
-    "quota_minute",
-    "capacity",
-    "overloaded",
-    "google",
-    "gateway_timeout",
-    "no_connection",
-}
-# finishReasons after which the next try often brings the picture.
-WORTH_ANOTHER_TRY = {
-    "NO_IMAGE",
-    "IMAGE_OTHER",
-    "OTHER",
-    "MALFORMED_RESPONSE",
-    "MALFORMED_FUNCTION_CALL",
-}
-MAX_WAIT = 30.0  # seconds; who asks for more is not waited for
+# ── Failures ──────────────────────────────────────────────────────────────────────────
+# What went wrong, told by errors and refusals.
 
 
 class GeminiError(Exception):
     """A failure that ends in a message in the chat.
 
-    kind: a key of MESSAGES. quote: Google's own sentence, if it says more than ours.
+    kind: a key of FAILURES. quote: Google's own sentence, if it says more than ours.
     values: what the message's placeholders stand for; "details" is for administrators
     only. retry_after: seconds.
     """
@@ -2334,52 +2720,6 @@ class GeminiError(Exception):
         self.quote = quote
         self.retry_after = retry_after
         self.values = values
-
-    @property
-    def what(self) -> str:
-        """What happened, without markdown: for the status line."""
-        return redact(self._sentences()[0]).replace("`", "").rstrip(".")
-
-    @property
-    def text(self) -> str:
-        """The message for the chat: what happened, Google's sentence, what to do."""
-        return self._text(_PROJECT.sub(r"\1…", self.quote))
-
-    @property
-    def text_for_admins(self) -> str:
-        """The same with Google's names for it, such as the quota that is used up."""
-        details = self.values.get("details")
-        return self._text(self.quote) + (f" ({redact(details)})" if details else "")
-
-    def _text(self, quote_text: str) -> str:
-        what, advice = self._sentences()
-        # Pages that make links of addresses would take the quotation mark into it.
-        gap = "\u202f" if re.search(r"https?://\S+\Z", quote_text) else ""
-        said = f"“{quote_text}{gap}” " if quote_text else ""
-        return redact(f"**{what}** {said}{advice}")
-
-    def _sentences(self) -> tuple[str, str]:
-        values = {**_UNKNOWN_VALUES, **ADVICE, **self.values}
-        what, _, advice = MESSAGES[self.kind].partition(" | ")
-        return what.format_map(values), advice.format_map(values)
-
-
-# A project's number or name: not for everybody in a chat.
-_PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
-
-
-_KEYS = re.compile(
-    r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
-    r"|(?<=[?&]key=)[^&\s]+"
-)
-
-
-def redact(text: str, *secrets: str) -> str:
-    """The text with everything that looks like a key, and the given secrets, masked."""
-    for secret in secrets:
-        if len(secret) >= 4:
-            text = text.replace(secret, "[key]")
-    return _KEYS.sub("[key]", text)
 
 
 @dataclass(frozen=True)
@@ -2406,27 +2746,27 @@ _RPC_STATUS = {
 }
 
 
-def read_error(status: int, answer: Any) -> ApiError:
+def read_error(status: int, response: Any) -> ApiError:
     """The error in an answer's JSON: Google's shape, an array of it, or a gateway's."""
-    error = _innermost_error(answer)
-    message = _str(_said(error))
-    details = _list(get_field(error, "details"))
-    reasons = [_str(get_field(error, "status")), _str(get_field(error, "code"))]
-    reasons += [_str(get_field(detail, "reason")) for detail in details]
+    error = _innermost_error(response)
+    message = as_str(_said(error))
+    details = as_list(get_field(error, "details"))
+    reasons = [as_str(get_field(error, "status")), as_str(get_field(error, "code"))]
+    reasons += [as_str(get_field(detail, "reason")) for detail in details]
     reasons += [
-        _str(get_field(violation, "quotaId"))
+        as_str(get_field(violation, "quotaId"))
         for detail in details
-        for violation in _list(get_field(detail, "violations"))
+        for violation in as_list(get_field(detail, "violations"))
     ]
-    delays = [_seconds(get_field(detail, "retryDelay")) for detail in details]
+    delays = [read_seconds(get_field(detail, "retryDelay")) for detail in details]
     # Gateways often leave the details out.
     said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
-    delays.append(_seconds(said[1].rstrip(".")) if said else None)
+    delays.append(read_seconds(said[1].rstrip(".")) if said else None)
     described = [
         description
         for detail in details
-        for violation in _list(get_field(detail, "fieldViolations"))
-        if (description := _str(get_field(violation, "description"))) not in message
+        for violation in as_list(get_field(detail, "fieldViolations"))
+        if (description := as_str(get_field(violation, "description"))) not in message
     ]
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
@@ -2436,13 +2776,13 @@ def read_error(status: int, answer: Any) -> ApiError:
     )
 
 
-def _innermost_error(answer: Any, levels: int = 5) -> Any:
+def _innermost_error(response: Any, levels: int = 5) -> Any:
     """The error's object or text, which gateways nest so many levels deep at most.
 
     They send it under "error", "errors" or "detail", or as the answer itself; within
     "message" another one may stand, as JSON or as its text, or under "metadata".
     """
-    error = _first(answer)
+    error = _first(response)
     if not isinstance(error, dict):
         return None
     if get_field(error, "error") is not None or not _said(error):
@@ -2450,7 +2790,7 @@ def _innermost_error(answer: Any, levels: int = 5) -> Any:
         found = [_first(get_field(error, name)) for name in names]
         error = next(filter(None, found), None)
     said = _said(error)
-    raw = _str(get_field(get_field(error, "metadata"), "raw"))  # OpenRouter's
+    raw = as_str(get_field(get_field(error, "metadata"), "raw"))  # OpenRouter's
     inside = _json_inside(said) if isinstance(said, str) else said
     inside = _json_inside(raw) or inside
     nested = _innermost_error(inside, levels - 1) if inside and levels else None
@@ -2490,23 +2830,33 @@ def _unescaped(escape: re.Match[str]) -> str:
 def _error_status(status: int, code: Any, reasons: list[str]) -> int:
     """The HTTP status an error stands for: its own code, if that is an HTTP status;
     in an answer that began well, what its name says; else that of the answer."""
-    number = _word(code)
-    if _WHOLE.fullmatch(number) and 400 <= int(number) <= 599:
-        return int(number)
+    number = as_whole(as_word(code))
+    if number and 400 <= number <= 599:
+        return number
     named = (_RPC_STATUS.get(reason.upper()) for reason in reasons)
     return next(filter(None, named), status) if status < 300 else status
 
 
-def _seconds(text: Any) -> float | None:
+def read_seconds(text: Any) -> float | None:
     """The seconds in Google's "34.4s", or in words its "5h48m6.2s"."""
     found = re.fullmatch(
         r"(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,7}(?:\.[0-9]{1,9})?)s?)?",
-        _str(text),
+        as_str(text),
     )
     if not found or not any(found.groups()):
         return None
     hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return hours * 3600 + minutes * 60 + seconds
+
+
+def is_error(response: Any) -> bool:
+    """Whether an object tells of an error; gateways may do so in an answer that began
+    well (200), and without the word."""
+    if get_field(response, "error"):
+        return True
+    return not is_response(response) and isinstance(
+        _said(_innermost_error(response)), str
+    )
 
 
 class _Rule(NamedTuple):
@@ -2636,68 +2986,18 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
         "http",
     )
     delay = error.retry_after
-    if error.status in (401, 403) and not error.message and _is_page(stray):
+    if error.status in (401, 403) and not error.message and is_page(stray):
         kind = "web_page"  # a firewall's or a login's; it knows nothing of the key
     if error.status == 429 and kind == "http":
         kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
         values["seconds"] = round(delay) or 1
-    quote_text = error.message or plain_text(stray)
+    quote_text = error.message or page_text(stray)
     # An error in an answer that began well (200) may name no status of its own.
     status = f"HTTP {error.status}" if error.status >= 300 else ""
     values["status"] = status and f" ({status})"
     values["details"] = quote_sentence(f"{status} {error.reason}", 200)
     return GeminiError(kind, quote_sentence(quote_text), delay, **values)
-
-
-def retry_wait(error: GeminiError, tries: int, max_retries: int) -> float | None:
-    """Seconds to wait before the next try, or None when there should be none.
-
-    tries: how many there were already. What Google or a gateway asks for comes first;
-    else 2 s, 6 s, 18 s …
-    """
-    if error.kind not in RETRYABLE or tries > max_retries:
-        return None
-    wait = error.retry_after or 2.0 * 3.0 ** (tries - 1)
-    return wait if wait <= MAX_WAIT else None
-
-
-def without_refused(
-    error: GeminiError, options: ImageOptions
-) -> tuple[ImageOptions, str] | None:
-    """The options without the one that Google refuses by name, and its name in words;
-    None when the error is no such refusal. Google refuses one after the other."""
-    if error.kind != "parameter":
-        return None
-    default = ImageOptions()
-    for option in OPTIONS:
-        left_out = {option.field: getattr(default, option.field)}
-        is_asked = getattr(options, option.field) != left_out[option.field]
-        named = option.refused and re.search(option.refused, error.quote, re.IGNORECASE)
-        if is_asked and named:
-            return replace(options, **left_out), option.what
-    return None
-
-
-def plain_text(raw: bytes) -> str:
-    """What a web page or an unknown body says, without its markup."""
-    text = raw.decode("utf-8", "replace")
-    text = re.sub(
-        r"<(script|style|head)\b.*?(</\1>|\Z)",
-        " ",
-        text,
-        flags=re.DOTALL | re.IGNORECASE,
-    )
-    text = re.sub(r"<[^>]*(>|\Z)", " ", text)
-    return " ".join(text.split())
-
-
-def quote_sentence(text: str, limit: int = 300) -> str:
-    """Google's sentence as one safe line of a chat message, cut at `limit` signs."""
-    text = " ".join(_NOT_PRINTED.sub(" ", text).split())
-    text = re.sub(r"\s*(\* Quota exceeded for metric:.*|To monitor your .*)", "", text)
-    text = re.sub(r"[<>`*\[\]{}|\\]+", "", text)
-    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
 
 
 # finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
@@ -2731,95 +3031,65 @@ def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     return GeminiError(kind, said, **values)
 
 
-# ── Room 7 · Client ──────────────────────────────────────────────────────────────────
-# Everything that talks to Google: threads, sockets, time, and the list of models.
-
-DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
-CONNECT_TIMEOUT = 10.0
-LIST_TIMEOUT = 20.0
-LIST_WAIT = 2.5  # the host's model list waits no longer than this
-LIST_LIFETIME = 600.0
-LIST_RETRY = 30.0  # after a failure
-MAX_LIST_PAGES = 50
-MAX_LISTS = 500
-
-_VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
-
-
-def api_base_url(text: str) -> str:
-    """The prefix of every request, from what an administrator typed.
-
-    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
-    behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
-    is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
-    """
-    url = "".join(text.split()) or DEFAULT_BASE_URL
-    exact = url.endswith("#")
-    url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
-    for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
-        url = url.removesuffix(suffix).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and parts.hostname
-        if not is_address or parts.port == 0 or parts.query or parts.fragment:
-            raise ValueError(url)
-    except ValueError:  # as urlsplit has it for a port that is no number
-        raise GeminiError("base_url") from None
-    return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
-
-
-def checked_key(text: str) -> str:
-    """The key without the blanks around it. Raises GeminiError when it cannot be one.
-
-    The form of keys changes (`AIza…`, then `AQ.…`), so only what cannot stand in a
-    header is refused.
-    """
-    key = text.strip()
-    if not key:
-        raise GeminiError("key_missing")
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise GeminiError("key_malformed")
-    return key
+# ── Threads ───────────────────────────────────────────────────────────────────────────
+# Work beside the event loop, and when it may begin.
 
 
 class DaemonThreads:
     """Runs jobs on daemon threads, so many at a time; the others wait in line.
 
     The loop's default executor is the host's: long waits there would starve it. The
-    threads of concurrent.futures would keep the host from ending.
+    threads of concurrent.futures would keep the host from ending. A thread stays for a
+    while when it has nothing to do: starting one holds the event loop until it runs.
     """
 
     def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
         self._name = name
-        self._running = 0
+        self._threads = 0
+        self._free = 0  # threads without a job, those among them that only just start
         self._waiting: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def start(self, job: Callable[[], None], limit: int | None = None) -> None:
-        """Run a job that raises nothing; limit: another one for this job."""
-        with self._lock:
-            if self._running >= (limit or self._limit):
-                self._waiting.append(job)
-                return
-            self._running += 1
-        thread = threading.Thread(
-            target=self._work, args=(job,), name=self._name, daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:  # the system has no more threads
-            with self._lock:
-                self._running -= 1
-            raise
+        """Run a job that raises nothing, after those that wait already.
 
-    def _work(self, job: Callable[[], None] | None) -> None:
-        while job is not None:
+        limit: how many may run from now on. Raises RuntimeError when the system has no
+        thread for it.
+        """
+        with self._changed:
+            self._limit = limit or self._limit
+            self._waiting.append(job)
+            try:
+                while len(self._waiting) > self._free and self._threads < self._limit:
+                    self._add_thread()
+            except RuntimeError:
+                self._waiting.remove(job)
+                raise
+            self._changed.notify(len(self._waiting))
+
+    def _add_thread(self) -> None:
+        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        self._threads += 1
+        self._free += 1
+
+    def _work(self) -> None:
+        while job := self._next_job():
             job()
-            with self._lock:
-                job = self._waiting.popleft() if self._waiting else None
-                if job is None:
-                    self._running -= 1
+            with self._changed:
+                self._free += 1
+
+    def _next_job(self) -> Callable[[], None] | None:
+        """The next job, or None when the thread is not needed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._waiting or self._threads > self._limit, IDLE_THREAD
+            )
+            self._free -= 1
+            if self._waiting and self._threads <= self._limit:
+                return self._waiting.popleft()
+            self._threads -= 1
+            return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, computed on a thread while the loop goes on."""
@@ -2841,20 +3111,20 @@ class Pace:
     """Lets what comes in one moment begin one after the other.
 
     Forty requests that began together would hold the event loop for a tenth of a
-    second: each starts a thread, and all of these compete for the interpreter lock.
+    second, since all of their threads compete for the interpreter lock.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._next = 0.0
 
-    async def turn(self) -> None:
+    async def wait(self) -> None:
         """Return when it is the caller's turn: at once, if nobody began just now."""
         now = time.monotonic()
-        turn = max(self._next, now)
-        self._next = turn + self._seconds
-        if turn > now:
-            await asyncio.sleep(turn - now)
+        begin = max(self._next, now)
+        self._next = begin + self._seconds
+        if begin > now:
+            await asyncio.sleep(begin - now)
 
 
 BEGINNINGS = Pace(0.004)
@@ -2862,524 +3132,30 @@ REQUESTS = DaemonThreads(64, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
 
-# One thread at a time parses and decodes, so that together they never take the
-# interpreter lock from the event loop for long.
-_PARSING = threading.Lock()
-# Seconds between two pieces of an answer, in which the event loop gets its turn: it
-# would else wait for the interpreter's switch interval of 5 ms each time.
-_PAUSE = 0.0003
 
+async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
+    """What a function makes of some bytes; few of them are not worth a thread."""
+    if len(data) <= SLICE:
+        return function(data)
+    return await SHORT_WORK.run(function, data)
 
-class Cancelled(Exception):
-    """The request was ended from our side."""
 
-
-class Sockets:
-    """The connections of one request, so that it can be ended from another thread.
-
-    Closing a requests session or response does not wake a thread that waits for the
-    peer; shutting its socket down does.
-    """
-
-    def __init__(self) -> None:
-        self._open: list[socket.socket] = []
-        self._lock = threading.Lock()
-        self.shut = False
-
-    def add(self, opened: socket.socket) -> None:
-        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
-        with self._lock:
-            if self.shut:
-                raise Cancelled
-            self._open.append(opened)
-
-    def shutdown(self) -> None:
-        """End what is under way, at once; what comes later is not sent."""
-        with self._lock:
-            self.shut = True
-            for opened in self._open:
-                with contextlib.suppress(OSError):
-                    opened.shutdown(socket.SHUT_RDWR)
-
-
-class _KnownSockets(HTTPAdapter):
-    """An adapter that notes each socket it opens."""
-
-    def __init__(self, sockets: Sockets) -> None:
-        self._pools = _noting_pools(sockets)
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-
-def _noting_pools(sockets: Sockets) -> dict[str, Any]:
-    def noting(pool: Any, connection: Any) -> Any:
-        class Noted(connection):  # type: ignore[misc]
-            def connect(self) -> None:
-                super().connect()
-                # Not the connection: it drops its socket before the answer is read
-                # when the server wants to close it.
-                sockets.add(self.sock)
-
-        return type(pool.__name__, (pool,), {"ConnectionCls": Noted})
-
-    return {
-        "http": noting(HTTPConnectionPool, HTTPConnection),
-        "https": noting(HTTPSConnectionPool, HTTPSConnection),
-    }
-
-
-class _Session(requests.Session):
-    """A session that does not even look where a redirect leads: requests would parse
-    the address, and fail on an odd one, although it is told not to follow."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
-
-
-def _certificates() -> str | bool:
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return next(filter(None, map(os.environ.get, names)), True)
-
-
-# First match wins: the classes of requests derive from one another.
-_TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
-    (requests.exceptions.ProxyError, "proxy"),
-    (requests.exceptions.SSLError, "tls"),
-    (requests.exceptions.ConnectTimeout, "no_connection"),
-    (requests.exceptions.Timeout, "timeout"),
-    (requests.exceptions.ChunkedEncodingError, "broken_off"),
-    (requests.exceptions.InvalidURL, "base_url"),
-    (requests.RequestException, "no_connection"),
-    (urllib3.exceptions.TimeoutError, "timeout"),
-    (urllib3.exceptions.HTTPError, "broken_off"),
-)
-
-
-@dataclass(frozen=True)
-class GeminiClient:
-    """Google's API behind one base URL and key; blocking calls run on own threads.
-
-    base_url: as `api_base_url` returns it. timeout: seconds for a whole request.
-    parallel: how many requests of this worker may run at the same time.
-    """
-
-    base_url: str
-    key: str = field(repr=False)
-    timeout: float = 300.0
-    parallel: int = 64
-
-    @property
-    def host(self) -> str:
-        """The host's name, for messages."""
-        return urlsplit(self.base_url).hostname or "Google"
-
-    @property
-    def identity(self) -> str:
-        """A digest of address and key: what caches are keyed by."""
-        secret = f"{self.base_url}\0{self.key}".encode()
-        return hashlib.sha256(secret).hexdigest()
-
-    def generate(
-        self,
-        route: Route,
-        conversation: Conversation,
-        options: ImageOptions,
-        pictures: Sequence[Image] = (),
-        timeout: float | None = None,
-        attempt: int = 1,
-    ) -> AsyncGenerator[Event, None]:
-        """The events of one request, as they arrive.
-
-        timeout: seconds, where it is not the client's own. attempt: for the log.
-        Raises GeminiError, after whatever had arrived. Ends the request at once when
-        the caller goes away.
-        """
-        if route.generate:
-            method = "streamGenerateContent?alt=sse"
-            body = generate_body(conversation, options, pictures)
-        else:
-            method, body = "predict", predict_body(conversation, options)
-        path = f"/models/{quote(route.model, safe='')}:{method}"
-        client = replace(self, timeout=timeout or self.timeout)
-        return _Exchange(client, path, body, route.model, attempt).events()
-
-    def list_models(self, sockets: Sockets) -> list[ListedModel]:
-        """All models that Google lists, page by page. Blocks; raises GeminiError."""
-        found: list[ListedModel] = []
-        token = ""
-        for _ in range(MAX_LIST_PAGES):
-            page = self._list_page(token, sockets)
-            rows = _list(page.get("models")) or _list(page.get("data"))
-            found += [model for row in rows if (model := _listed_model(row))]
-            token = _str(get_field(page, "nextPageToken"))
-            if not token:
-                break
-        return found
-
-    def _list_page(self, token: str, sockets: Sockets) -> dict[str, Any]:
-        path = f"/models?pageSize=1000&pageToken={quote(token, safe='')}"
-        reader = AnswerReader()
-        objects: list[Any] = []
-        with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
-            for chunk in _pieces(response):
-                objects += [answer for answer, _ in reader.feed(chunk)]
-            if not objects or response.status_code != 200:
-                raise self.failure(response, objects, reader, LIST_TIMEOUT)
-        return objects[0] if isinstance(objects[0], dict) else {}
-
-    @contextlib.contextmanager
-    def request(
-        self,
-        method: str,
-        path: str,
-        timeout: float,
-        sockets: Sockets,
-        body: bytes | None = None,
-    ) -> Iterator[requests.Response]:
-        """One HTTP exchange; the body of the answer is still to be read.
-
-        Only proxies and certificates are taken from the environment: a ~/.netrc
-        would add an Authorization header. Redirects are not followed: requests would
-        send the key to the other host.
-        """
-        url = self.base_url + path
-        headers = {
-            "x-goog-api-key": self.key,
-            "Accept-Encoding": "identity",
-            "User-Agent": "gemini-image-pipe",
-        }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        with _Session() as session:
-            session.trust_env = False
-            adapter = _KnownSockets(sockets)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            try:
-                with session.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=headers,
-                    timeout=(CONNECT_TIMEOUT, timeout),
-                    allow_redirects=False,
-                    stream=True,
-                    proxies=requests.utils.get_environ_proxies(url),
-                    verify=_certificates(),
-                ) as response:
-                    yield response
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                raise self._transport_failure(error, timeout) from None
-
-    def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
-        kind = next(
-            kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause)
-        )
-        if kind == "no_connection" and "Read timed out" in str(error):
-            kind = "timeout"  # in mid-body requests calls it a ConnectionError
-        elif kind == "no_connection" and "Connection aborted" in str(error):
-            kind = "broken_off"
-        return GeminiError(kind, host=self.host, elapsed=round(timeout))
-
-    def failure(
-        self,
-        response: requests.Response,
-        objects: list[Any],
-        reader: AnswerReader,
-        elapsed: float,
-        model: str = "",
-    ) -> GeminiError:
-        """The failure behind an answer that holds nothing to show."""
-        values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
-        if model:
-            values["model"] = f"`{model}`"
-        status = response.status_code
-        if 300 <= status < 400:
-            target = _host_name(response.headers.get("Location", ""))
-            return GeminiError("redirect", target=target, **values)
-        error = next((a for a in objects if _is_error(a)), None)
-        if error is not None or status != 200:
-            found = read_error(status, error if error is not None else objects)
-            if found.retry_after is None:
-                seconds = _seconds(response.headers.get("Retry-After"))
-                found = replace(found, retry_after=seconds)
-            return explain_error(found, bytes(reader.stray), **values)
-        if reader.is_page:
-            return GeminiError("web_page", **values)
-        return GeminiError("unreadable", **values)
-
-
-def _host_name(address: str) -> str:
-    """The host in an address that a stranger has written, fit for a message."""
-    try:
-        name = urlsplit(address).hostname or ""
-    except ValueError:
-        name = ""
-    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else "another address"
-
-
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """The body as it arrives.
-
-    iter_content gathers until it has a whole piece, and loses what it gathered when
-    the connection breaks off. Old versions of urllib3 know nothing else.
-    """
-    if not hasattr(response.raw, "read1"):
-        yield from response.iter_content(2 * _SLICE)
-        return
-    while piece := response.raw.read1(2 * _SLICE, decode_content=True):
-        yield piece
-
-
-def _listed_model(row: Any) -> ListedModel | None:
-    model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
-    if not model_id:
-        return None
-    name = _str(get_field(row, "displayName")).strip() or display_name(model_id)
-    methods = _list(get_field(row, "supportedGenerationMethods"))
-    return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
-
-
-@dataclass
-class _Exchange:
-    """One request on its thread, and its events on the event loop."""
-
-    client: GeminiClient
-    path: str
-    body: dict[str, Any]
-    model: str
-    attempt: int
-
-    def __post_init__(self) -> None:
-        self._begun = False
-        self._received = 0
-        self._response_id = ""
-        self._sockets = Sockets()
-        self._started = time.monotonic()
-        self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Event | GeminiError | None] = asyncio.Queue()
-
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """The events, until the answer ends. Raises GeminiError."""
-        deadline = self._loop.time() + self.client.timeout
-        REQUESTS.start(self._run, self.client.parallel)
-        try:
-            # Not wait_for: on Python 3.11 it swallows a cancellation that comes
-            # together with an item.
-            while True:
-                async with asyncio.timeout_at(deadline):
-                    item = await self._queue.get()
-                if item is None:
-                    return
-                if isinstance(item, GeminiError):
-                    raise item
-                yield item
-        except TimeoutError:
-            kind = "timeout" if self._begun else "busy"
-            raise GeminiError(kind, **self._values()) from None
-        finally:
-            self._sockets.shutdown()
-
-    def _values(self) -> dict[str, Any]:
-        return {
-            "host": self.client.host,
-            "model": f"`{self.model}`",
-            "elapsed": round(time.monotonic() - self._started),
-        }
-
-    def _put(self, item: Event | GeminiError | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
-
-    def _run(self) -> None:
-        """The thread's whole work: the request, then its end or its failure."""
-        failure, outcome = None, "answered"
-        self._begun = True
-        try:
-            if not self._sockets.shut:
-                self._request()
-        except GeminiError as error:
-            failure = error
-        except UnreadableAnswer:
-            failure = GeminiError("answer_too_large", **self._values())
-        except Exception as error:
-            if not self._sockets.shut:
-                log.exception("request failed unexpectedly: %s", type(error).__name__)
-            failure = GeminiError("unexpected")
-        if self._sockets.shut:  # whatever a shut socket then raised
-            failure, outcome = None, "stopped"
-        self._log(failure.kind if failure else outcome)
-        self._put(failure)
-
-    def _log(self, outcome: str) -> None:
-        """One line for each request: never a prompt, a name or a key."""
-        log.info(
-            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
-            self.model,
-            self.attempt,
-            outcome,
-            time.monotonic() - self._started,
-            self._received,
-            self._response_id or "-",
-        )
-
-    def _request(self) -> None:
-        body, timeout = encode_body(self.body), self.client.timeout
-        with self.client.request(
-            "POST", self.path, timeout, self._sockets, body
-        ) as response:
-            self._read(response)
-
-    def _read(self, response: requests.Response) -> None:
-        reader = AnswerReader()
-        objects: list[Any] = []
-        unpaused, usable = 0, False
-        for chunk in _pieces(response):
-            if self._sockets.shut:
-                raise Cancelled
-            self._received += len(chunk)
-            unpaused += len(chunk)
-            if unpaused >= 2 * _SLICE:
-                time.sleep(_PAUSE)
-                unpaused = 0
-            with _PARSING:
-                for framed, blobs in reader.feed(chunk):
-                    answer = _unwrapped(framed)
-                    objects = [*objects[-9:], answer]
-                    usable = usable or _is_answer(answer)
-                    self._handle(response, answer, blobs)
-        whole = reader.end()
-        if response.status_code != 200 or not usable:
-            elapsed = time.monotonic() - self._started
-            raise self.client.failure(response, objects, reader, elapsed, self.model)
-        if not whole:
-            raise GeminiError("broken_off", **self._values())
-
-    def _handle(
-        self, response: requests.Response, answer: Any, blobs: list[bytes | None]
-    ) -> None:
-        if response.status_code != 200:
-            return
-        if get_field(answer, "error"):
-            error = read_error(response.status_code, answer)
-            raise explain_error(error, **self._values())
-        response_id = re.sub(r"[^\w-]", "", _str(get_field(answer, "responseId")))
-        self._response_id = self._response_id or response_id[:64]
-        for event in read_events(answer, blobs):
-            self._put(event)
-
-
-_ANSWER_KEYS = (
-    "candidates",
-    "promptFeedback",
-    "predictions",
-    "usageMetadata",
-    "modelVersion",
-)
-
-
-def _is_answer(answer: Any) -> bool:
-    """Whether an object is Google's; Imagen answers {} when it filtered all."""
-    return answer == {} or any(get_field(answer, k) is not None for k in _ANSWER_KEYS)
-
-
-def _is_error(answer: Any) -> bool:
-    """Whether an object tells of an error; gateways may do so in an answer that began
-    well (200), and without the word."""
-    if get_field(answer, "error"):
-        return True
-    return not _is_answer(answer) and isinstance(_said(_innermost_error(answer)), str)
-
-
-def _unwrapped(answer: Any) -> Any:
-    """Google's object within what a gateway put around it."""
-    if not _is_answer(answer):
-        for name in ("response", "data", "result"):
-            inside = get_field(answer, name)
-            if inside and _is_answer(inside):
-                return inside
-    return answer
-
-
-class ModelLists:
-    """The model lists of this worker, one for each address and key.
-
-    Only an optimisation: every worker has its own, and may lose it at any time.
-    """
-
-    def __init__(self) -> None:
-        self._lists: dict[str, tuple[float, list[ListedModel]]] = {}
-        self._failures: dict[str, float] = {}
-        self._refreshes: dict[str, asyncio.Task[None]] = {}
-
-    async def get(self, client: GeminiClient, wait: float) -> list[ListedModel]:
-        """The last good list; one that is due is renewed without waiting for it.
-
-        Waits, at most `wait` seconds, only while there is no list at all; then an
-        empty list means that none could be had.
-        """
-        known = self._lists.get(client.identity)
-        if known is None or time.monotonic() - known[0] > LIST_LIFETIME:
-            refresh = self._refresh(client)
-            if known is None and refresh:
-                await asyncio.wait([refresh], timeout=wait)
-                known = self._lists.get(client.identity)
-        return known[1] if known else []
-
-    def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
-        identity = client.identity
-        task = self._refreshes.get(identity)
-        if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
-            return task
-        since = time.monotonic() - LIST_RETRY
-        self._failures = {i: at for i, at in self._failures.items() if at > since}
-        if identity in self._failures:
-            return None
-        task = asyncio.create_task(self._fetch(client))
-        self._refreshes[identity] = task
-        return task
-
-    async def _fetch(self, client: GeminiClient) -> None:
-        identity = client.identity
-        sockets = Sockets()
-        try:
-            async with asyncio.timeout(LIST_TIMEOUT):
-                models = await LISTS.run(client.list_models, sockets)
-            self._lists[identity] = (time.monotonic(), models)
-            while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
-                self._lists.pop(next(iter(self._lists)))
-            self._failures.pop(identity, None)
-        except Exception as error:  # nobody waits for it
-            self._failures[identity] = time.monotonic()
-            why = error.kind if isinstance(error, GeminiError) else type(error).__name__
-            log.warning("could not list the models: %s", why)
-        finally:
-            sockets.shutdown()
-            self._refreshes.pop(identity, None)
-
-
-MODEL_LISTS = ModelLists()
-
-
-# ── Room 8 · Host ────────────────────────────────────────────────────────────────────
+# ── Host ──────────────────────────────────────────────────────────────────────────────
 # All that is known of Open WebUI, and the only place that imports it: inside
 # functions, so that the file loads without a host. Its functions differ from version
 # to version; they are called by the names in their own signatures.
 
 
 class StorageRefused(Exception):
-    """The host cannot or will not store a picture; the text says why, in words."""
+    """The host cannot or will not store a picture.
 
+    why: the host's own words, or a note.
+    """
 
-STORE_PAUSE = 1.0  # seconds before the second attempt to store a picture
+    def __init__(self, why: str | Note) -> None:
+        super().__init__(str(why))
+        self.why = why
+
 
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
 
@@ -3418,7 +3194,7 @@ class HostChat:
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     secret: str = field(default="", repr=False)
-    line: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def scrub(self, text: str) -> str:
         """A sentence of ours as it may be shown: without anything like a key."""
@@ -3467,7 +3243,7 @@ class HostChat:
 
     async def _emit(self, event: dict[str, Any]) -> None:
         try:
-            async with self.line:  # the last one said is the last one shown
+            async with self.event_lock:  # the last one said is the last one shown
                 if self.emitter is not None:
                     await self.emitter(event)
         except Exception as error:
@@ -3480,7 +3256,7 @@ class HostChat:
         clients know the host under their own address only. Raises StorageRefused.
         """
         if self.request is None or not self.user.get("id"):
-            raise StorageRefused("there is no user to keep it for")
+            raise StorageRefused(make_note("no_user"))
         for is_last in (False, True):
             try:
                 link = await self._upload(image)
@@ -3491,9 +3267,8 @@ class HostChat:
                 # A busy database or storage may take it a moment later.
                 if is_last or getattr(error, "status_code", 0) == 413:
                     detail = getattr(error, "detail", None)
-                    reason = detail if isinstance(detail, str) else ""
-                    reason = quote_sentence(reason, 120) or "its storage failed"
-                    raise StorageRefused(reason) from None
+                    said = quote_sentence(as_str(detail), 120)
+                    raise StorageRefused(said or make_note("storage_failed")) from None
                 await asyncio.sleep(STORE_PAUSE)
         return link if self.chat_id else await self._absolute(link)
 
@@ -3519,18 +3294,18 @@ class HostChat:
         return str(link["url"] if isinstance(link, dict) else link)
 
     async def read(self, address: str) -> tuple[bytes, str]:
-        """The bytes and the name of a picture that a chat names.
+        """The bytes and the name of a picture that a chat names; pasted ones have none.
 
         A file is read for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
         if address[:5].lower() == "data:":
-            return await SHORT_WORK.run(_data_uri_bytes, address), "A pasted picture"
-        found = _FILE_LINK.fullmatch(address)
+            return await SHORT_WORK.run(data_uri_bytes, address), ""
+        found = FILE_LINK.fullmatch(address)
         if found and found[1] and not await self._is_own(found[1]):
             raise UnusablePicture("remote")
         file_id = found[2] if found else address
-        if not re.fullmatch(_FILE_ID, file_id):
+        if not FILE_ID.fullmatch(file_id):
             raise UnusablePicture("remote")
         try:
             return await self._read_file(file_id)
@@ -3634,16 +3409,16 @@ async def referenced_ids() -> set[str]:
     return {i.removeprefix(prefix) for i in ids if i.startswith(prefix)}
 
 
-# ── Room 9 · Settings ────────────────────────────────────────────────────────────────
+# ── Settings ──────────────────────────────────────────────────────────────────────────
 # What administrators and users can set in the host's own dialogues.
 
 
-def _split(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
+    """The entries of a list that somebody typed."""
     parts = (part.strip("\"'") for part in re.split(r"[,;\s]+", text))
     return [part for part in parts if part]
 
 
-_LARGEST = 86_400  # a day in seconds; sockets take no time limit of centuries
 _MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
 
 
@@ -3654,32 +3429,29 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
     hosts keep what older releases or a hand have saved.
     """
     if isinstance(default, bool):
-        return _SWITCH.get(_word(value).lower(), default)
+        return SWITCH.get(as_word(value).lower(), default)
     if isinstance(default, int):
         try:
             number = int(float(str(value)))
         except (ValueError, OverflowError):
             return default
-        return min(number, _LARGEST) if number >= minimum else default
-    text = value if isinstance(value, str) else _word(value) or default
-    return _LONE_SURROGATE.sub("\ufffd", text)  # which no page can be sent
+        return min(number, MAX_SETTING) if number >= minimum else default
+    text = value if isinstance(value, str) else as_word(value) or default
+    return without_surrogates(text)
 
 
-def _setting(default: Any, description: str, **extra: Any) -> Any:
-    return Field(default=default, description=description, json_schema_extra=extra)
+def _setting(name: str, default: Any, **extra: Any) -> Any:
+    return Field(default, description=VALVES[name], json_schema_extra=extra)
 
 
-def _choice(name: str, before: str = "") -> Any:
+def _choice(name: str, of_user: bool = False) -> Any:
     """One of OPTIONS with a drop-down: every version of the host shows an enum as one.
-    "auto" leaves the choice to whoever stands `before` the model, if anybody, and it.
+    "auto" leaves the choice to whoever stands behind it in the order of settings.
     """
-    option = _OPTION_OF[name]
-    description = f"{option.description} auto: {before}{option.auto}."
-    return _setting("auto", description, enum=["auto", *option.choices])
-
-
-def _own_choice(name: str) -> Any:
-    return _choice(name, "what the administrator chose, else ")
+    option = OPTION_BY_NAME[name]
+    description = option_description(option.field, of_user)
+    extra: Any = {"enum": ["auto", *option.choices]}
+    return Field("auto", description=description, json_schema_extra=extra)
 
 
 def _key(description: str) -> Any:
@@ -3707,29 +3479,14 @@ class AdminValves(_Settings):
 
     model_config = ConfigDict(title="Valves")
 
-    GEMINI_API_KEY: str = _key(
-        "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
-    )
-    REQUIRE_USER_KEY: bool = _setting(
-        False,
-        "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
-    )
-    GEMINI_API_BASE_URL: str = _setting(
-        "",
-        "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is. Empty: Google.",
-    )
-    MODELS: str = _setting(
-        "",
-        "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
-    )
+    GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
+    REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
+    GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
+    MODELS: str = _setting("MODELS", "")
     RETIRED_MODELS: str = _setting(
-        "imagen-3.0-generate-002, imagen-4.0-generate-001",
-        "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
+        "RETIRED_MODELS", "imagen-3.0-generate-002, imagen-4.0-generate-001"
     )
-    FOLLOW_SUCCESSORS: bool = _setting(
-        True,
-        "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
-    )
+    FOLLOW_SUCCESSORS: bool = _setting("FOLLOW_SUCCESSORS", True)
     ASPECT_RATIO: str = _choice("ASPECT_RATIO")
     IMAGE_SIZE: str = _choice("IMAGE_SIZE")
     IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT")
@@ -3737,40 +3494,23 @@ class AdminValves(_Settings):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
-    HISTORY_IMAGES: int = _setting(
-        4,
-        "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
-    )
-    STORAGE: str = _setting(
-        "files",
-        "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
-        enum=["files", "inline"],
-    )
-    MAX_RETRIES: int = _setting(
-        2,
-        "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
-    )
-    MAX_PARALLEL_REQUESTS: int = _setting(
-        64,
-        "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
-    )
-    REQUEST_TIMEOUT: int = _setting(
-        300, "Seconds that an answer of Google may take, with all tries."
-    )
+    HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
+    STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
+    MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
+    MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
+    REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
 
 
 class UserValves(_Settings):
     """A user's own settings; each accepts whatever was once saved."""
 
-    ASPECT_RATIO: str = _own_choice("ASPECT_RATIO")
-    IMAGE_SIZE: str = _own_choice("IMAGE_SIZE")
-    IMAGES_PER_PROMPT: str = _own_choice("IMAGES_PER_PROMPT")
-    THINKING_LEVEL: str = _own_choice("THINKING_LEVEL")
-    GOOGLE_SEARCH: str = _own_choice("GOOGLE_SEARCH")
-    SHOW_THOUGHTS: str = _own_choice("SHOW_THOUGHTS")
-    GEMINI_API_KEY: str = _key(
-        "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
-    )
+    ASPECT_RATIO: str = _choice("ASPECT_RATIO", of_user=True)
+    IMAGE_SIZE: str = _choice("IMAGE_SIZE", of_user=True)
+    IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT", of_user=True)
+    THINKING_LEVEL: str = _choice("THINKING_LEVEL", of_user=True)
+    GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH", of_user=True)
+    SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS", of_user=True)
+    GEMINI_API_KEY: str = _key(OWN_KEY)
 
 
 def own_settings(valves: Any) -> dict[str, Any]:
@@ -3782,19 +3522,9 @@ def own_settings(valves: Any) -> dict[str, Any]:
 
 def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
     """The key, or nothing, and whether it is the user's own."""
-    if own_key := _str(own.get("GEMINI_API_KEY")).strip():
+    if own_key := as_str(own.get("GEMINI_API_KEY")).strip():
         return own_key, True
     return ("" if valves.REQUIRE_USER_KEY else api_key(valves)), False
-
-
-def client_for(valves: AdminValves, key: str) -> GeminiClient:
-    """The client for what an administrator typed. Raises GeminiError."""
-    return GeminiClient(
-        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
-        key=checked_key(key),
-        timeout=float(valves.REQUEST_TIMEOUT),
-        parallel=valves.MAX_PARALLEL_REQUESTS,
-    )
 
 
 def api_key(valves: AdminValves) -> str:
@@ -3819,39 +3549,635 @@ def settings_in_order(
     yield from (
         (name, body.get(name)) for option in OPTIONS for name in option.parameters
     )
-    yield from flags
+    # A ratio that is named beats the shape in pixels, whichever comes first.
+    yield from sorted(flags, key=lambda flag: OPTIONS.index(OPTION_BY_NAME[flag[0]]))
 
 
-# ── Room 10 · Answer ─────────────────────────────────────────────────────────────────
-# Composes what the chat shows from the events of one or more requests.
+# ── Backend ───────────────────────────────────────────────────────────────────────────
+# Where requests go: address and key.
+
+DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+_VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
+
+
+def api_base_url(text: str) -> str:
+    """The prefix of every request, from what an administrator typed.
+
+    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
+    behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
+    is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
+    """
+    url = "".join(text.split()) or DEFAULT_BASE_URL
+    exact = url.endswith("#")
+    url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
+    for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
+        url = url.removesuffix(suffix).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and parts.hostname
+        if not is_address or parts.port == 0 or parts.query or parts.fragment:
+            raise ValueError(url)
+    except ValueError:  # as urlsplit has it for a port that is no number
+        raise GeminiError("base_url") from None
+    return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
+
+
+def host_name(address: str) -> str:
+    """The host in an address that a stranger has written, if it fits a message."""
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        name = ""
+    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
+
+
+def checked_key(text: str) -> str:
+    """The key without the blanks around it. Raises GeminiError when it cannot be one.
+
+    The form of keys changes (`AIza…`, then `AQ.…`), so only what cannot stand in a
+    header is refused.
+    """
+    key = text.strip()
+    if not key:
+        raise GeminiError("key_missing")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise GeminiError("key_malformed")
+    return key
+
+
+# ── Connections ───────────────────────────────────────────────────────────────────────
+# HTTP whose every request can be ended from another thread.
+
+
+class Cancelled(Exception):
+    """The request was ended from our side."""
+
+
+class Sockets:
+    """The connections of one request, so that it can be ended from another thread.
+
+    Closing a requests session or response does not wake a thread that waits for the
+    peer; shutting its socket down does.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self.ended = False
+
+    def add(self, opened: socket.socket) -> None:
+        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
+        with self._lock:
+            if self.ended:
+                raise Cancelled
+            self._open.append(opened)
+
+    def shutdown(self) -> None:
+        """End what is under way, at once; what comes later is not sent."""
+        with self._lock:
+            self.ended = True
+            for opened in self._open:
+                with contextlib.suppress(
+                    Exception
+                ):  # the next one is shut all the same
+                    opened.shutdown(socket.SHUT_RDWR)
+
+
+_THIS_THREAD = threading.local()  # .sockets: those of the request that it works on
+
+
+class _Noting:
+    """A connection that notes its socket.
+
+    Not itself: it drops its socket before the answer is read when the server wants to
+    close it. Within a proxy's TLS the socket is that below both.
+    """
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        opened: Any = self.sock  # type: ignore[attr-defined]
+        _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
+
+
+class _NotedConnection(_Noting, HTTPConnection):
+    """One without TLS."""
+
+
+class _NotedTlsConnection(_Noting, HTTPSConnection):
+    """One with TLS, whose certificates are not read anew for each request."""
+
+    def connect(self) -> None:
+        trusted = self.ca_certs or self.ca_cert_dir
+        # An https proxy has a context of its own, which takes the same files.
+        if trusted and not (self.proxy and self.proxy.scheme == "https"):
+            try:
+                changed = os.stat(trusted).st_mtime_ns
+                self.ssl_context = _tls_context(
+                    self.ca_certs, self.ca_cert_dir, changed
+                )
+            except OSError as error:
+                raise urllib3.exceptions.SSLError(error) from None
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+@lru_cache(maxsize=8)
+def _tls_context(file: str | None, folder: str | None, changed: int) -> ssl.SSLContext:
+    """A context that trusts the certificates there; reading them takes 20 ms."""
+    context = create_urllib3_context()
+    context.load_verify_locations(file, folder)
+    return context
+
+
+class _NotedPool(HTTPConnectionPool):
+    ConnectionCls = _NotedConnection
+
+
+class _NotedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _NotedTlsConnection
+
+
+_NOTED_POOLS = {"http": _NotedPool, "https": _NotedTlsPool}
+
+
+class _NotingAdapter(HTTPAdapter):
+    """An adapter whose connections note the sockets that they open."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _NOTED_POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _NOTED_POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads: requests would parse
+    the address, and fail on an odd one, although it is told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _certificates() -> str | bool:
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return next(filter(None, map(os.environ.get, names)), True)
+
+
+@contextlib.contextmanager
+def exchange(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout: float,
+    sockets: Sockets,
+) -> Iterator[requests.Response]:
+    """One HTTP exchange; the body of the response is still to be read.
+
+    timeout: seconds of silence. sockets: note those that are opened; after their
+    shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
+
+    Only proxies and certificates are taken from the environment: a ~/.netrc would add
+    an Authorization header. Redirects are not followed: requests would send the key to
+    the other host.
+    """
+    with _Session() as session:
+        session.trust_env = False
+        adapter = _NotingAdapter(max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        _THIS_THREAD.sockets = sockets
+        with session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=(CONNECT_TIMEOUT, timeout),
+            allow_redirects=False,
+            stream=True,
+            proxies=requests.utils.get_environ_proxies(url),
+            verify=_certificates(),
+        ) as response:
+            yield response
+
+
+def pieces_of(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives.
+
+    iter_content gathers until it has a whole piece, and loses what it gathered when
+    the connection breaks off. Old versions of urllib3 know nothing else.
+    """
+    if not hasattr(response.raw, "read1"):
+        yield from response.iter_content(2 * SLICE)
+        return
+    while piece := response.raw.read1(2 * SLICE, decode_content=True):
+        yield piece
+
+
+# ── Client ────────────────────────────────────────────────────────────────────────────
+# Google's API: one request as events, and the list of models.
+
+# One thread at a time parses and decodes, so that together they never take the
+# interpreter lock from the event loop for long.
+_PARSING = threading.Lock()
+
+
+# First match wins: the classes of requests derive from one another.
+_TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.ProxyError, "proxy"),
+    (requests.exceptions.SSLError, "tls"),
+    (requests.exceptions.ConnectTimeout, "no_connection"),
+    (requests.exceptions.Timeout, "timeout"),
+    (requests.exceptions.ChunkedEncodingError, "broken_off"),
+    (requests.exceptions.InvalidURL, "base_url"),
+    (requests.RequestException, "no_connection"),
+    (urllib3.exceptions.TimeoutError, "timeout"),
+    (urllib3.exceptions.HTTPError, "broken_off"),
+)
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One request to this plugin: who asks where for what, with which settings.
+class GeminiClient:
+    """Google's API behind one base URL and key; blocking calls run on own threads.
 
-    notes: what is to be said about the options. own_key: whether the key is the user's.
+    base_url: as `api_base_url` returns it. parallel: how many requests of this worker
+    may run at the same time.
     """
 
-    asked: str
-    conversation: Conversation
-    options: ImageOptions
-    notes: list[str]
-    chat: HostChat
+    base_url: str
     key: str = field(repr=False)
-    own_key: bool
-    valves: AdminValves
+    parallel: int = 64
 
     @property
-    def wanted(self) -> list[str]:
-        """The patterns of the models that the administrator wants."""
-        return _split(self.valves.MODELS)
+    def host(self) -> str:
+        """The host's name, for messages."""
+        return urlsplit(self.base_url).hostname or "Google"
 
     @property
-    def has_pictures(self) -> bool:
-        """Whether there is a picture to send along."""
-        earlier = self.conversation.earlier and self.valves.HISTORY_IMAGES > 0
-        return bool(self.conversation.attached or earlier)
+    def identity(self) -> str:
+        """A digest of address and key: what caches are keyed by."""
+        secret = f"{self.base_url}\0{self.key}".encode()
+        return hashlib.sha256(secret).hexdigest()
+
+    async def generate(
+        self,
+        route: Route,
+        body: dict[str, Any],
+        timeout: float,
+        take: Callable[[Event], Awaitable[None]],
+        attempt: int = 1,
+    ) -> None:
+        """Hand `take` the events of one request, as they arrive.
+
+        body: as the route's method takes it. timeout: seconds for the whole request.
+        attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
+        request at once when the caller goes away.
+        """
+        method = "streamGenerateContent?alt=sse" if route.generate else "predict"
+        path = f"/models/{quote(route.model, safe='')}:{method}"
+        await _Exchange(self, path, body, route.model, timeout, attempt).run(take)
+
+    def list_models(self, sockets: Sockets) -> list[ListedModel]:
+        """All models that Google lists, page by page. Blocks; raises GeminiError."""
+        found: list[ListedModel] = []
+        token = ""
+        for _ in range(MAX_LIST_PAGES):
+            page = self._list_page(token, sockets)
+            rows = as_list(page.get("models")) or as_list(page.get("data"))
+            found += [model for row in rows if (model := _listed_model(row))]
+            token = as_str(get_field(page, "nextPageToken"))
+            if not token:
+                break
+        return found
+
+    def _list_page(self, token: str, sockets: Sockets) -> dict[str, Any]:
+        path = f"/models?pageSize=1000&pageToken={quote(token, safe='')}"
+        reader = ObjectReader()
+        objects: list[Any] = []
+        with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
+            for chunk in pieces_of(response):
+                objects += [found for found, _ in reader.feed(chunk)]
+            if not objects or response.status_code != 200:
+                raise self.failure(response, objects, reader, LIST_TIMEOUT)
+        return objects[0] if isinstance(objects[0], dict) else {}
+
+    @contextlib.contextmanager
+    def request(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        sockets: Sockets,
+        body: bytes | None = None,
+    ) -> Iterator[requests.Response]:
+        """One request with the key; the body of the answer is still to be read. Raises
+        GeminiError where no answer comes."""
+        headers = {
+            "x-goog-api-key": self.key,
+            "Accept-Encoding": "identity",
+            "User-Agent": "gemini-image-pipe",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self.base_url + path
+        try:
+            with exchange(method, url, headers, body, timeout, sockets) as response:
+                yield response
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._transport_failure(error, timeout) from None
+
+    def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
+        kind = next(
+            kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause)
+        )
+        if kind == "no_connection" and "Read timed out" in str(error):
+            kind = "timeout"  # in mid-body requests calls it a ConnectionError
+        elif kind == "no_connection" and "Connection aborted" in str(error):
+            kind = "broken_off"
+        return GeminiError(kind, host=self.host, elapsed=round(timeout))
+
+    def failure(
+        self,
+        response: requests.Response,
+        objects: list[Any],
+        reader: ObjectReader,
+        elapsed: float,
+        model: str = "",
+    ) -> GeminiError:
+        """The failure behind an answer that holds nothing to show."""
+        values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
+        if model:
+            values["model"] = f"`{model}`"
+        status = response.status_code
+        if 300 <= status < 400:
+            if target := host_name(response.headers.get("Location", "")):
+                values["target"] = target
+            return GeminiError("redirect", **values)
+        error = next((a for a in objects if is_error(a)), None)
+        if error is not None or status != 200:
+            found = read_error(status, error if error is not None else objects)
+            if found.retry_after is None:
+                seconds = read_seconds(response.headers.get("Retry-After"))
+                found = replace(found, retry_after=seconds)
+            return explain_error(found, bytes(reader.stray), **values)
+        if reader.is_page:
+            return GeminiError("web_page", **values)
+        return GeminiError("unreadable", **values)
+
+
+def _listed_model(row: Any) -> ListedModel | None:
+    model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
+    if not model_id:
+        return None
+    name = as_str(get_field(row, "displayName")).strip() or display_name(model_id)
+    methods = as_list(get_field(row, "supportedGenerationMethods"))
+    return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
+
+
+@dataclass
+class _Exchange:
+    """One request on its thread, and its events on the event loop."""
+
+    client: GeminiClient
+    path: str
+    body: dict[str, Any]
+    model: str
+    timeout: float
+    attempt: int
+
+    def __post_init__(self) -> None:
+        self._begun = False
+        self._received = 0
+        self._response_id = ""
+        self._sockets = Sockets()
+        self._started = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Sequence[Event | GeminiError | None]]
+        self._queue = asyncio.Queue()
+        self._room = threading.Semaphore(MAX_BATCHES)
+
+    async def run(self, take: Callable[[Event], Awaitable[None]]) -> None:
+        """Hand `take` the events until the answer ends. Raises GeminiError."""
+        deadline = self._loop.time() + self.timeout
+        REQUESTS.start(self._work, self.client.parallel)
+        try:
+            while True:
+                # Not wait_for: on Python 3.11 it swallows a cancellation that comes
+                # together with an item.
+                async with asyncio.timeout_at(deadline):
+                    batch = await self._queue.get()
+                for number, item in enumerate(batch, start=1):
+                    if item is None:
+                        return
+                    if isinstance(item, GeminiError):
+                        raise item
+                    await take(item)
+                    if number % MAX_EVENTS_IN_A_ROW == 0:
+                        await asyncio.sleep(0)
+                self._room.release()
+        except TimeoutError:
+            kind = "timeout" if self._begun else "busy"
+            raise GeminiError(kind, **self._values()) from None
+        finally:
+            self._sockets.shutdown()
+            self._room.release()  # for a thread that waits; it finds the sockets shut
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "host": self.client.host,
+            "model": f"`{self.model}`",
+            "elapsed": round(time.monotonic() - self._started),
+        }
+
+    def _put(self, batch: Sequence[Event | GeminiError | None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
+
+    def _hand_over(self, events: list[Event]) -> None:
+        """Give the event loop what came; wait while it has enough."""
+        if events:
+            self._room.acquire()
+            if self._sockets.ended:
+                raise Cancelled
+            self._put(joined_events(events))
+
+    def _work(self) -> None:
+        """The thread's whole work: the request, then its end or its failure."""
+        failure, outcome = None, "answered"
+        self._begun = True
+        try:
+            if not self._sockets.ended:
+                self._request()
+        except GeminiError as error:
+            failure = error
+        except ResponseTooLarge:
+            failure = GeminiError("answer_too_large", **self._values())
+        except Exception as error:
+            if not self._sockets.ended:
+                log.exception("request failed unexpectedly: %s", type(error).__name__)
+            failure = GeminiError("unexpected")
+        if self._sockets.ended:  # whatever a shut socket then raised
+            failure, outcome = None, "stopped"
+        self._log(failure.kind if failure else outcome)
+        self._put([failure])
+
+    def _log(self, outcome: str) -> None:
+        """One line for each request: never a prompt, a name or a key."""
+        log.info(
+            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
+            self.model,
+            self.attempt,
+            outcome,
+            time.monotonic() - self._started,
+            self._received,
+            self._response_id or "-",
+        )
+
+    def _request(self) -> None:
+        body = encode_body(self.body)
+        with self.client.request(
+            "POST", self.path, self.timeout, self._sockets, body
+        ) as response:
+            self._read(response)
+
+    def _read(self, response: requests.Response) -> None:
+        reader = ObjectReader()
+        objects: list[Any] = []
+        unpaused, usable = 0, False
+        for chunk in pieces_of(response):
+            if self._sockets.ended:
+                raise Cancelled
+            self._received += len(chunk)
+            unpaused += len(chunk)
+            if unpaused >= 2 * SLICE:
+                time.sleep(PAUSE)
+                unpaused = 0
+            events: list[Event] = []
+            try:
+                with _PARSING:
+                    for framed, blobs in reader.feed(chunk):
+                        received = unwrapped(framed)
+                        objects = [*objects[-9:], received]
+                        usable = usable or is_response(received)
+                        events += self._events(response, received, blobs)
+            finally:
+                self._hand_over(events)
+        whole = reader.end()
+        if response.status_code != 200 or not usable:
+            elapsed = time.monotonic() - self._started
+            raise self.client.failure(response, objects, reader, elapsed, self.model)
+        if not whole:
+            raise GeminiError("broken_off", **self._values())
+
+    def _events(
+        self, response: requests.Response, received: Any, blobs: list[bytes | None]
+    ) -> Iterator[Event]:
+        if response.status_code != 200:
+            return
+        if get_field(received, "error"):
+            error = read_error(response.status_code, received)
+            raise explain_error(error, **self._values())
+        response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
+        self._response_id = self._response_id or response_id[:64]
+        yield from read_events(received, blobs)
+
+
+class ModelLists:
+    """The model lists of this worker, one for each address and key.
+
+    Only an optimisation: every worker has its own, and may lose it at any time.
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[str, tuple[float, list[ListedModel]]] = {}
+        self._failures: dict[str, float] = {}
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
+
+    async def get(
+        self, client: GeminiClient, wait: float = LIST_WAIT
+    ) -> list[ListedModel]:
+        """The last good list; one that is due is renewed without waiting for it.
+
+        Waits, at most `wait` seconds, only while there is no list at all; then an
+        empty list means that none could be had.
+        """
+        known = self._lists.get(client.identity)
+        if known is None or time.monotonic() - known[0] > LIST_LIFETIME:
+            refresh = self._refresh(client)
+            if known is None and refresh:
+                await asyncio.wait([refresh], timeout=wait)
+                known = self._lists.get(client.identity)
+        return known[1] if known else []
+
+    def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
+        identity = client.identity
+        task = self._refreshes.get(identity)
+        if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
+            return task
+        since = time.monotonic() - LIST_RETRY
+        self._failures = {i: at for i, at in self._failures.items() if at > since}
+        if identity in self._failures:
+            return None
+        task = asyncio.create_task(self._fetch(client))
+        self._refreshes[identity] = task
+        return task
+
+    async def _fetch(self, client: GeminiClient) -> None:
+        identity = client.identity
+        sockets = Sockets()
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT):
+                models = await LISTS.run(client.list_models, sockets)
+            self._lists[identity] = (time.monotonic(), models)
+            while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
+                self._lists.pop(next(iter(self._lists)))
+            self._failures.pop(identity, None)
+        except Exception as error:  # nobody waits for it
+            self._failures[identity] = time.monotonic()
+            why = error.kind if isinstance(error, GeminiError) else type(error).__name__
+            log.warning("could not list the models: %s", why)
+        finally:
+            sockets.shutdown()
+            self._refreshes.pop(identity, None)
+
+
+MODEL_LISTS = ModelLists()
+
+# ── Answer ────────────────────────────────────────────────────────────────────────────
+# Composes what the chat shows from the events of one or more requests, and turns notes,
+# failures and statuses into words.
+
+# A project's number or name: not for everybody in a chat.
+_PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
+
+
+def what_happened(error: GeminiError) -> str:
+    """What happened, without markdown: for the status line."""
+    what, _ = failure_sentences(error.kind, error.values)
+    return redact(what).replace("`", "").rstrip(".")
+
+
+def failure_text(
+    error: GeminiError, own_key: bool = False, for_admin: bool = False
+) -> str:
+    """What happened, Google's sentence, and what to do, in markdown.
+
+    own_key: whether the key is the reader's own. for_admin: with Google's names for
+    it, such as the quota that is used up.
+    """
+    values = {**(OWN_KEY_ADVICE if own_key else {}), **error.values}
+    what, advice = failure_sentences(error.kind, values)
+    quoted = error.quote if for_admin else _PROJECT.sub(r"\1…", error.quote)
+    # Pages that make links of addresses would take the quotation mark into it.
+    gap = "\u202f" if re.search(r"https?://\S+\Z", quoted) else ""
+    said = f"“{quoted}{gap}” " if quoted else ""
+    details = error.values.get("details") if for_admin else ""
+    return redact(f"**{what}** {said}{advice}") + (
+        f" ({redact(details)})" if details else ""
+    )
 
 
 class Thoughts(NamedTuple):
@@ -3863,64 +4189,145 @@ class Thoughts(NamedTuple):
 # What an answer is made of: markdown, thoughts, and in the end its usage as OpenAI
 # counts it.
 Piece = str | Thoughts | dict[str, Any]
+Send = Callable[[Piece], Awaitable[None]]
+
+
+class Tally:
+    """What an answer used and holds: tokens, pictures, and about what they cost.
+
+    pixels: width and height of each picture, or None where they cannot be told.
+    """
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.pixels: list[tuple[int, int] | None] = []
+        self.tokens: Counter[str] = Counter()
+
+    @property
+    def price(self) -> float | None:
+        """About what it cost in USD, or None for a model whose prices are unknown."""
+        sizes = [size_of(*pixels) if pixels else "" for pixels in self.pixels]
+        words = self.tokens["words"] + self.tokens["thoughts"]
+        return estimate_price(self.model, sizes, self.tokens["in"], words)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The tokens and the estimated price, as the host and OpenAI name them."""
+        count = self.tokens
+        out = count["out"] + count["thoughts"]
+        details = {
+            "image_tokens": count["out_image"],
+            "reasoning_tokens": count["thoughts"],
+        }
+        usage: dict[str, Any] = {
+            "prompt_tokens": count["in"],
+            "completion_tokens": out,
+            "total_tokens": count["in"] + out,
+            "prompt_tokens_details": {"image_tokens": count["in_image"]},
+            "completion_tokens_details": details,
+        }
+        if self.price is not None:
+            usage["cost"] = round(self.price, 4)
+        return usage if out else {}
+
+    def summary(self, seconds: float) -> str:
+        """Model, pixels, seconds, tokens and price in one line."""
+        kinds = Counter(f"{p[0]}×{p[1]}" for p in self.pixels if p)
+        pixels = [f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items()]
+        parts = [display_name(self.model), ", ".join(pixels)]
+        parts.append(sentence(make_note("seconds", seconds=seconds)))
+        if usage := self.usage:
+            parts.append(sentence(make_note("tokens", count=usage["total_tokens"])))
+        price = self.price
+        known = make_note("price", price=price)
+        parts.append(sentence(make_note("price_unknown") if price is None else known))
+        return " · ".join(filter(None, parts))
+
+    def surprises(self, options: ImageOptions) -> Iterator[Note]:
+        """Notes on pictures of another shape or size than was asked for."""
+        ratio, size = options.aspect_ratio, options.image_size
+        for width, height in filter(None, dict.fromkeys(self.pixels)):
+            # Google's pixels differ from the ratio itself by up to 2 %.
+            bend = abs(math.log(width / height / ratio_value(ratio))) if ratio else 0
+            if bend > 0.03 or (size and size_of(width, height) != size):
+                asked = " at ".join(filter(None, (ratio, size)))
+                yield make_note("other_pixels", asked=asked, width=width, height=height)
 
 
 class Answer:
-    """Composes one answer from the events of its requests."""
+    """Composes one answer from the events of its requests.
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._alt = plain_words(
-            ask.conversation.prompt, MAX_ALT_CHARACTERS, default="Generated image"
-        )
+    prompt: becomes the pictures' alternative text. notes: what is to be said whoever
+    answers. inline: whether pictures are kept in the message itself. own_key: whether
+    the key is the user's own.
+    """
+
+    def __init__(
+        self,
+        chat: HostChat,
+        prompt: str = "",
+        options: ImageOptions = ImageOptions(),
+        notes: Sequence[Note] = (),
+        inline: bool = False,
+        own_key: bool = False,
+    ) -> None:
+        self._chat, self._inline, self._own_key = chat, inline, own_key
+        default = sentence(make_note("generated"))
+        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
         self._words, self._thoughts = SafeText(), SafeText()
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, str] = {}
-        self._draft: Image | None = None
-        self._tokens: Counter[str] = Counter()
-        self._options = ask.options
-        self._model = ""
-        self._pixels: list[tuple[int, int] | None] = []
+        self._drafts: dict[int, Image] = {}
+        self._options = options
         self._seen: set[tuple[int, bytes]] = set()
         self._thinking = False
-        self.texts = 0
-        self.damaged = False
-        self.finished = False
-        self.refusals: list[Refusal] = []
+        self._damaged = False
+        self._finished = False
+        self._texts = 0
+        self._refusals: list[Refusal] = []
+        self._standing_notes = tuple(notes)
+        self.notes = list(notes)
         self.sources = Sources()
-        self.notes = list(ask.notes)
+        self.tally = Tally()
 
-    def begin(self, model_id: str, options: ImageOptions, notes: list[str]) -> None:
+    def begin(
+        self, model_id: str, options: ImageOptions, notes: Sequence[Note]
+    ) -> None:
         """Which model is asked for what; forgets the notes on another one."""
-        self._model, self._options = model_id, options
-        self.notes = [*self._ask.notes, *notes]
+        self.tally.model, self._options = model_id, options
+        self.notes = [*self._standing_notes, *notes]
 
     @property
     def pictures(self) -> int:
         """How many pictures are shown."""
-        return len(self._pixels)
+        return len(self.tally.pixels)
+
+    async def status(self, said: Note | str, done: bool = False) -> None:
+        """Show a line of progress."""
+        words = sentence(said) if isinstance(said, Note) else said
+        await self._chat.status(words, done)
 
     async def take(self, event: Event, number: int = 0) -> Piece:
         """What the event of the request of that number adds to the answer."""
         if isinstance(event, Text):
-            text = self._ask.chat.mask(event.text)
+            text = self._chat.mask(event.text)
             return self._say(replace(event, text=text), number)
         if isinstance(event, Image):
             if event.draft:
-                self._draft = event
+                self._drafts[number] = event
             elif not await self._is_known(event, number):
                 return await self._show(event)
         elif isinstance(event, Refusal):
-            self.refusals.append(event)
+            self._refusals.append(event)
         elif isinstance(event, Usage):
-            self._tokens.update(event.tokens)
+            self.tally.tokens.update(event.tokens)
         elif isinstance(event, Sources):
-            self.sources = self.sources.joined(event.masked(self._ask.chat.mask))
+            self.sources = self.sources.joined(event.masked(self._chat.mask))
         elif isinstance(event, BadPicture):
-            self.damaged = True
+            self._damaged = True
         elif isinstance(event, Finish):
-            self.finished = True
+            self._finished = True
         return ""
 
     async def end(self, model: str, errors: Sequence[GeminiError] = ()) -> str:
@@ -3929,15 +4336,16 @@ class Answer:
         errors: those of requests that failed. Raises GeminiError when the answer would
         hold nothing to look at.
         """
-        shown = ""
-        if not self.pictures and self._draft:
-            draft, self._draft = self._draft, None
-            self.notes.append(note_text("draft"))
-            shown = self.rest() + await self._show(draft)
+        shown = self.rest() if self._options.count == 1 else ""
+        for number, draft in sorted(self._drafts.items()):
+            if number not in {request for request, _ in self._seen}:
+                self.notes.append(make_note("draft"))
+                shown += await self._show(draft)
+        self._drafts.clear()
         trouble = self._trouble(model, errors)
         if trouble and not self.pictures:
             raise trouble  # the words that are left come with its message
-        self._compare()
+        self.notes += self.tally.surprises(self._options)
         return shown + self.rest() + (self.failure(trouble) if trouble else "")
 
     def _trouble(self, model: str, errors: Sequence[GeminiError]) -> GeminiError | None:
@@ -3945,16 +4353,16 @@ class Answer:
         if errors:
             return errors[0]
         is_whole = self.pictures >= self._options.count
-        refusals = [r for r in self.refusals if r.about == "picture" or not is_whole]
+        refusals = [r for r in self._refusals if r.about == "picture" or not is_whole]
         if refusals:
             return explain_refusal(refusals[0], model=model)
-        if self.damaged:
+        if self._damaged:
             return GeminiError("bad_picture")
         if is_whole:
             return None
-        if self.texts or self.pictures:
+        if self._texts or self.pictures:
             return GeminiError("no_picture", model=model)
-        cut_off = self._thinking and not self.finished
+        cut_off = self._thinking and not self._finished
         return GeminiError("broken_off" if cut_off else "empty", model=model)
 
     def _say(self, event: Text, number: int) -> Piece:
@@ -3962,7 +4370,7 @@ class Answer:
             self._thinking = True
             shown = self._options.thoughts and number == 0
             return Thoughts(self._thoughts.feed(event.text)) if shown else ""
-        self.texts += bool(event.text.strip())
+        self._texts += bool(event.text.strip())
         if self._options.count == 1:
             return self._add(self._words.feed(event.text))
         self._said[number] = self._said.get(number, "") + event.text
@@ -3971,14 +4379,14 @@ class Answer:
     async def _is_known(self, image: Image, number: int) -> bool:
         """Whether the same request has brought the picture before: some gateways send
         all again with each piece of an answer."""
-        digest = await SHORT_WORK.run(lambda: hashlib.sha256(image.data).digest())
+        digest = await work_on(image.data, lambda data: hashlib.sha256(data).digest())
         known = (number, digest) in self._seen
         self._seen.add((number, digest))
         return known
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        self._pixels.append(await SHORT_WORK.run(picture_pixels, image.data))
+        self.tally.pixels.append(await work_on(image.data, picture_pixels))
         picture = f"![{self._alt}]({await self._address(image)})"
         if self._options.count == 1:
             return self._block(picture)
@@ -3994,53 +4402,44 @@ class Answer:
         return "" if self._cells % columns != 1 else "\n|"
 
     async def _address(self, image: Image) -> str:
-        if self._ask.valves.STORAGE.strip().lower() != "inline":
+        if not self._inline:
             try:
-                return await self._ask.chat.store(image)
+                return await self._chat.store(image)
             except StorageRefused as error:
-                self.notes.append(note_text("not_stored", reason=error))
-        return str(await SHORT_WORK.run(data_uri, image))
+                self.notes.append(make_note("not_stored", reason=error.why))
+        return str(await work_on(image.data, lambda _: data_uri(image)))
 
-    def _compare(self) -> None:
-        """Note where Google made another shape or size than was asked for."""
-        ratio, size = self._options.aspect_ratio, self._options.image_size
-        for width, height in filter(None, dict.fromkeys(self._pixels)):
-            # Google's pixels differ from the ratio itself by up to 2 %.
-            bend = abs(math.log(width / height / ratio_value(ratio))) if ratio else 0
-            if bend > 0.03 or (size and size_of(width, height) != size):
-                asked = " at ".join(filter(None, (ratio, size)))
-                note = note_text(
-                    "other_pixels", asked=asked, width=width, height=height
-                )
-                self.notes.append(note)
-
-    def cite(self) -> None:
-        """Note what Google searched for; pages too where no chat shows citations."""
+    async def show_sources(self) -> None:
+        """Show what Google searched for; pages as a note where no chat shows them."""
+        page = sentence(make_note("page"))
+        pages = [(address, title or page) for address, title in self.sources.pages]
+        await self._chat.show_sources(replace(self.sources, pages=tuple(pages)))
         if self.sources.queries:
             links = [
                 f"[{query}](https://www.google.com/search?q={quote(query, safe='')})"
                 for query in self.sources.queries
             ]
-            self.notes.append(note_text("searched", queries=", ".join(links)))
-        if self.sources.pages and not self._ask.chat.chat_id:
-            links = [f"[{title}]({address})" for address, title in self.sources.pages]
-            self.notes.append(note_text("sources", pages=", ".join(links)))
+            self.notes.append(make_note("searched", queries=", ".join(links)))
+        if pages and not self._chat.chat_id:
+            links = [f"[{title}]({address})" for address, title in pages]
+            self.notes.append(make_note("sources", pages=", ".join(links)))
 
-    def remark(self, sentence: str) -> str:
-        """A sentence of ours that is no failure."""
-        return self._block(NOTE_MARK + self._ask.chat.scrub(sentence))
+    def remarks(self) -> Iterator[str]:
+        """The notes in words, each once."""
+        for text in dict.fromkeys(map(sentence, self.notes)):
+            yield self._block(NOTE_MARK + self._chat.scrub(text))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
         """A failure's message; how many pictures there are all the same, and the time
         it took, if long, which may tell who gave up."""
-        if self._ask.own_key:
-            error.values = {**OWN_KEY_ADVICE, **error.values}
-        count, before = self._options.count, ""
-        if 0 < self.pictures < count:
-            before = f"Only {self.pictures} of {count} pictures could be made. "
-        after = f" (Given up after {seconds:.0f} s.)" if seconds >= 10 else ""
-        text = error.text_for_admins if self._ask.chat.is_admin else error.text
-        return self._block(FAILURE_MARK + before + self._ask.chat.scrub(text) + after)
+        before = after = ""
+        made, count = self.pictures, self._options.count
+        if 0 < made < count:
+            before = sentence(make_note("only_some", made=made, count=count))
+        if seconds >= 10:
+            after = sentence(make_note("given_up", seconds=seconds))
+        text = failure_text(error, self._own_key, self._chat.is_admin)
+        return self._block(FAILURE_MARK + before + self._chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
         self._tail = (self._tail + text)[-2:]
@@ -4060,361 +4459,498 @@ class Answer:
         gap = "" if self._tail == "\n\n" else "\n" if self._tail[-1] == "\n" else "\n\n"
         return rest + self._add(f"{gap}{text}\n\n")
 
-    @property
-    def _price(self) -> float | None:
-        sizes = [size_of(*pixels) if pixels else "" for pixels in self._pixels]
-        count = self._tokens
-        words = count["words"] + count["thoughts"]
-        return estimate_price(self._model, sizes, count["in"], words)
 
-    @property
-    def usage(self) -> dict[str, Any]:
-        """The tokens and the estimated price, as the host and OpenAI name them."""
-        count = self._tokens
-        out = count["out"] + count["thoughts"]
-        details = {
-            "image_tokens": count["out_image"],
-            "reasoning_tokens": count["thoughts"],
-        }
-        usage: dict[str, Any] = {
-            "prompt_tokens": count["in"],
-            "completion_tokens": out,
-            "total_tokens": count["in"] + out,
-            "prompt_tokens_details": {"image_tokens": count["in_image"]},
-            "completion_tokens_details": details,
-        }
-        if self._price is not None:
-            usage["cost"] = round(self._price, 4)
-        return usage if out else {}
-
-    def summary(self, seconds: float) -> str:
-        """Model, pixels, seconds, tokens and price in one line."""
-        kinds = Counter(f"{p[0]}×{p[1]}" for p in self._pixels if p)
-        pixels = [f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items()]
-        parts = [display_name(self._model), ", ".join(pixels), f"{seconds:.0f} s"]
-        if self.usage:
-            parts.append(f"{self.usage['total_tokens']:,} tokens")
-        price = self._price
-        parts.append("price unknown" if price is None else f"≈ ${price:.3f}")
-        return " · ".join(filter(None, parts))
+# ── Course ────────────────────────────────────────────────────────────────────────────
+# A request from the first model that is asked to the last note.
 
 
-# ── Room 11 · Pipe ───────────────────────────────────────────────────────────────────
-# The course of a request, and what the host calls.
+@dataclass(frozen=True)
+class ImageRequest:
+    """One request to this plugin: who asks where for what, with which settings.
+
+    notes: what is to be said about the options. own_key: whether the key is the user's.
+    """
+
+    asked: str
+    conversation: Conversation
+    options: ImageOptions
+    notes: list[Note]
+    chat: HostChat
+    key: str = field(repr=False)
+    own_key: bool
+    valves: AdminValves
 
 
-async def compose(ask: Ask) -> AsyncGenerator[Piece, None]:
-    """The answer, piece by piece: always ends, never raises a failure.
+def client_for(valves: AdminValves, key: str) -> GeminiClient:
+    """The client for what an administrator typed. Raises GeminiError."""
+    return GeminiClient(
+        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        key=checked_key(key),
+        parallel=valves.MAX_PARALLEL_REQUESTS,
+    )
+
+
+async def compose(request: ImageRequest, send: Send) -> None:
+    """Send the answer, piece by piece; a failure is a part of it.
 
     The status line is closed however it ends: well, badly, or by Stop.
     """
-    answer = Answer(ask)
+    answer = _empty_answer(request)
     started = time.monotonic()
-    closing = "Stopped"
-    failure: GeminiError | None = None
-    heartbeat = asyncio.create_task(_heartbeat(ask.chat))
+    closing: str | Note = make_note("stopped")
+    heartbeat = asyncio.create_task(_heartbeat(answer))
     try:
-        try:
-            await BEGINNINGS.turn()
-            async with contextlib.aclosing(_routed(ask, answer)) as pieces:
-                async for piece in pieces:
-                    yield piece
-            ending = answer.summary(time.monotonic() - started)
-        except GeminiError as error:
-            failure, ending = error, error.what
-        except Exception as error:
-            log.exception("answer failed unexpectedly: %s", type(error).__name__)
-            failure, ending = GeminiError("unexpected"), "Failed"
+        failure = await _failure_of(_ask_in_turn(request, answer, send))
+        seconds = time.monotonic() - started
         if failure:
-            seconds = time.monotonic() - started
-            await _until_heard(ask, seconds)
-            yield answer.failure(failure, seconds)
-        await ask.chat.show_sources(answer.sources)
-        answer.cite()
-        for note in dict.fromkeys(answer.notes):
-            yield answer.remark(note)
-        if answer.usage:
-            yield answer.usage
-        closing = ending
+            await _until_heard(request, seconds)
+            await send(answer.failure(failure, seconds))
+        await answer.show_sources()
+        for remark in answer.remarks():
+            await send(remark)
+        if usage := answer.tally.usage:
+            await send(usage)
+        closing = what_happened(failure) if failure else answer.tally.summary(seconds)
     finally:
         heartbeat.cancel()
-        await ask.chat.status(closing, done=True)
+        await answer.status(closing, done=True)
 
 
-# Seconds after which the page of a new chat is sure to know the chat's id. Those of
-# Open WebUI 0.9 to 0.11 learn it from the answer to their request, which a slow line or
-# phone brings late, and drop for good whatever reaches them before.
-_NEW_CHAT_KNOWN = 1.5
+def _empty_answer(request: ImageRequest) -> Answer:
+    return Answer(
+        request.chat,
+        request.conversation.prompt,
+        request.options,
+        request.notes,
+        inline=request.valves.STORAGE.strip().lower() == "inline",
+        own_key=request.own_key,
+    )
 
 
-async def _until_heard(ask: Ask, elapsed: float) -> None:
+async def _failure_of(work: Coroutine[Any, Any, None]) -> GeminiError | None:
+    """The failure in which some work ends, or None."""
+    try:
+        await work
+    except GeminiError as error:
+        return error
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        return GeminiError("unexpected")
+    return None
+
+
+async def _until_heard(request: ImageRequest, elapsed: float) -> None:
     """Hold a failure back that came at once, where the page would not show it."""
-    if ask.chat.is_saved and len(ask.conversation.turns) < 2:
-        await asyncio.sleep(_NEW_CHAT_KNOWN - elapsed)
+    if request.chat.is_saved and not request.conversation.history:
+        await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
-# Seconds after which the status says that the work goes on; each is saved by the host.
-_HEARTBEATS = (15, 30, 60, 120)
-
-
-async def _heartbeat(chat: HostChat) -> None:
+async def _heartbeat(answer: Answer) -> None:
     before = 0
-    for seconds in _HEARTBEATS:
+    for seconds in HEARTBEATS:
         await asyncio.sleep(seconds - before)
-        await chat.status(f"Still working, {seconds} s …", done=False)
+        await answer.status(make_note("still_working", seconds=seconds))
         before = seconds
 
 
-async def _routed(ask: Ask, answer: Answer) -> AsyncGenerator[Piece, None]:
-    """Asks the model that answers for the chosen one; if that is gone, its heirs."""
-    if not ask.conversation.turns:
+class Budget:
+    """What one answer may take, whoever is asked: time, and requests beyond those that
+    were asked for and their retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._extra = MAX_EXTRA_REQUESTS
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._deadline - time.monotonic(), 0.1)
+
+    def spend(self) -> bool:
+        """Whether there may be one more request; there is then one less."""
+        self._extra -= 1
+        return self._extra >= 0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An answer in the making: for which request, by which client, shown where."""
+
+    request: ImageRequest
+    client: GeminiClient
+    answer: Answer
+    send: Send
+    budget: Budget
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def show(self, event: Event, number: int) -> None:
+        """Send what the event of the request of that number adds to the answer."""
+        async with self.one_at_a_time:
+            if piece := await self.answer.take(event, number):
+                await self.send(piece)
+
+
+async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> None:
+    """Ask those who may answer, one after the other, until one is there to do it."""
+    valves, conversation = request.valves, request.conversation
+    if conversation.newest is None:
         raise GeminiError("prompt_empty")
-    if not ask.key and ask.valves.REQUIRE_USER_KEY:
+    if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(ask.valves, ask.key)
-    listed = await MODEL_LISTS.get(client, LIST_WAIT)
+    client = client_for(valves, request.key)
+    work = _Work(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
+    await BEGINNINGS.wait()
+    listed = await MODEL_LISTS.get(client)
     available = choose_models(filter(is_image_model, listed), ())
-    route = _first_route(ask, available)
-    while route is not None:
+    hints: list[str] = []
+    failure = _nobody(request.asked, available)
+    for route in candidates(_choice_of(request), available, hints):
         try:
-            async with contextlib.aclosing(_painted(client, ask, route, answer)) as it:
-                async for piece in it:
-                    yield piece
-            return
+            return await _ask_model(work, route)
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
             available.pop(route.model, None)
-            named = named_successor(error.quote)
-            follow = ask.valves.FOLLOW_SUCCESSORS
-            heir = next_route(route, available, follow, ask.wanted, named)
-            if heir is None and listed and not available:
-                raise GeminiError("no_models", error.quote) from None
-            if heir is None:
-                raise _no_model(route.model, available, error.quote) from None
-            route = heir
-    raise _no_model(ask.asked, available)
+            hints += filter(None, [named_successor(error.quote)])
+            failure = _nobody(route.model, available, error.quote, bool(listed))
+            if not work.budget.spend():
+                break
+    raise failure
 
 
-def _first_route(ask: Ask, available: dict[str, ListedModel]) -> Route | None:
-    """Who is asked first: where there are pictures, a model that can change them."""
-    follow = ask.valves.FOLLOW_SUCCESSORS
-    route = resolve_model(ask.asked, available, follow, ask.wanted)
-    if not route or route.generate or not ask.has_pictures:
-        return route
-    others = {i: model for i, model in available.items() if i != route.model}
-    editor = next_route(route, others, follow, ask.wanted)
-    if follow and editor is None:
-        editor = resolve_model(AUTO, others, wanted=ask.wanted)
-    if editor and editor.generate:
-        return replace(editor, asked=route.asked, why="editor")
-    return route
+def _choice_of(request: ImageRequest) -> Choice:
+    earlier = request.conversation.earlier and request.valves.HISTORY_IMAGES > 0
+    return Choice(
+        request.asked,
+        wanted=tuple(split_list(request.valves.MODELS)),
+        follow=request.valves.FOLLOW_SUCCESSORS,
+        edits=bool(request.conversation.attached or earlier),
+    )
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:
-    """Whether Google says so of the model; of an id with heirs, a bare 404 will do."""
+    """Whether Google says so of the model; of an id with successors, a bare 404 will
+    do."""
     if error.kind == "address_unknown":
         return successor_of(model_id) is not None
     return error.kind in ("model_unknown", "model_retired")
 
 
-def _no_model(
-    asked: str, available: Iterable[str], quote_text: str = ""
+def _nobody(
+    asked: str, available: Iterable[str], quoted: str = "", listed: bool = False
 ) -> GeminiError:
-    kind = "model_retired" if successor_of(asked) else "model_unknown"
+    """The failure when nobody answers for a model; listed: whether Google listed any."""
     ids = ", ".join(f"`{model_id}`" for model_id in available)
-    there_are = f" This key can use {ids}." if ids else ""
-    return GeminiError(kind, quote_text, model=f"`{asked}`", available=there_are)
+    if listed and not ids:
+        return GeminiError("no_models", quoted)
+    kind = "model_retired" if successor_of(asked) else "model_unknown"
+    error = GeminiError(kind, quoted, model=f"`{asked}`")
+    if ids:
+        error.values["available"] = make_note("available", ids=ids)
+    return error
 
 
-async def _painted(
-    client: GeminiClient, ask: Ask, route: Route, answer: Answer
-) -> AsyncGenerator[Piece, None]:
-    """One model's answer to the conversation and its pictures.
+async def _ask_model(work: _Work, route: Route) -> None:
+    """Show one model's answer to the conversation and its pictures.
 
     Raises GeminiError when there is nothing to look at in the end.
     """
-    options, notes = fit_options(ask.options, route)
-    what = "the picture" if options.count == 1 else f"{options.count} pictures"
-    await ask.chat.status(f"{display_name(route.model)} is making {what} …", done=False)
-    pictures, more = await gather_pictures(ask, route)
+    request, answer = work.request, work.answer
+    facts = facts_of(route.model, route.generate)
+    level = route.thinking_level
+    options, notes = fit_options(request.options, route.model, facts, level)
+    await answer.status(_making(route, options))
+    pictures, more = await gather_pictures(request, route)
     answer.begin(route.model, options, notes + more)
-    if not pictures and not ask.conversation.prompt:
+    if not pictures and not request.conversation.prompt:
         raise GeminiError("prompt_empty")
-    conversation = ask.conversation
-    for _ in range(2):
-        make = partial(client.generate, route, conversation, pictures=pictures)
-        # predict counts by itself
-        count = options.count if route.generate else 1
-        streams = [_persistent(make, ask, route, options, answer) for _ in range(count)]
-        work = _shown_together(streams, answer, f"`{route.model}`")
-        try:
-            async with contextlib.aclosing(work) as pieces:
-                async for piece in pieces:
-                    yield piece
-            if route.replaced:
-                note = note_text(route.why, asked=route.asked, model=route.model)
-                answer.notes.append(note)
-            return
-        except GeminiError as error:
-            if error.kind == "empty" and not route.generate:
-                # Imagen's answer is then an empty object.
-                raise GeminiError("filtered", **error.values) from None
-            if error.kind != "system_refused" or not conversation.system:
-                raise
-            conversation = with_system_in_words(conversation)
+    body_of = partial(_body, route, request.conversation, pictures)
+    try:
+        await _ask_side_by_side(work, route, options, body_of)
+    except GeminiError as error:
+        if error.kind == "empty" and not route.generate:
+            # Imagen's answer is then an empty object.
+            raise GeminiError("filtered", **error.values) from None
+        if error.kind != "system_refused" or not request.conversation.system:
+            raise
+        if not work.budget.spend():
+            raise
+        in_words = with_system_in_words(request.conversation)
+        body_of = partial(_body, route, in_words, pictures)
+        await _ask_side_by_side(work, route, options, body_of)
+    if route.replaced:
+        note = make_note(route.why, asked=route.asked, model=route.model)
+        answer.notes.append(note)
 
 
-async def _shown_together(
-    streams: list[AsyncGenerator[Event, None]], answer: Answer, model: str
-) -> AsyncGenerator[Piece, None]:
-    """What the events of requests side by side add to the answer; a failure after a
-    picture is part of it. Raises GeminiError when there is nothing to look at."""
-    errors: list[GeminiError] = []
-    async with contextlib.aclosing(_merged(streams)) as events:
-        async for number, event in events:
-            if isinstance(event, GeminiError):
-                errors.append(event)
-            elif piece := await answer.take(event, number):
-                yield piece
-    yield await answer.end(model, errors)
+def _making(route: Route, options: ImageOptions) -> Note:
+    what = make_note("the_picture")
+    if options.count > 1:
+        what = make_note("pictures", count=options.count)
+    return make_note("making", name=display_name(route.model), what=what)
 
 
-async def _persistent(
-    make: Callable[..., AsyncGenerator[Event, None]],
-    ask: Ask,
+# The body of a request with these options.
+BodyOf = Callable[[ImageOptions], dict[str, Any]]
+
+
+def _body(
     route: Route,
+    conversation: Conversation,
+    pictures: Sequence[Image],
     options: ImageOptions,
-    answer: Answer,
-) -> AsyncGenerator[Event, None]:
-    """The events of one request, sent again where that can help and is not billed
-    twice: only while nothing of an answer has arrived, and within the time limit.
+) -> dict[str, Any]:
+    if route.generate:
+        return generate_body(conversation, options, pictures)
+    return predict_body(conversation, options)
 
-    make: sends it; takes `options`, `timeout` (seconds) and `attempt`. Raises
-    GeminiError.
+
+async def _ask_side_by_side(
+    work: _Work, route: Route, options: ImageOptions, body_of: BodyOf
+) -> None:
+    """Show what as many requests bring as pictures are wanted; a failure beside a
+    picture is part of the answer. Raises GeminiError when there is none."""
+    errors: list[GeminiError] = []
+
+    async def ask(number: int) -> None:
+        # One that fails must not cancel the others.
+        request = _ask_with_retries(work, route, options, body_of, number)
+        if error := await _failure_of(request):
+            errors.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        # predict counts by itself
+        for number in range(options.count if route.generate else 1):
+            group.create_task(ask(number))
+    if rest := await work.answer.end(f"`{route.model}`", errors):
+        await work.send(rest)
+
+
+# What may pass by itself and is not billed. A read that timed out, here or at a gateway,
+# is not among them: the picture may have been made.
+RETRYABLE = {
+    "quota_minute",
+    "capacity",
+    "overloaded",
+    "google",
+    "gateway_timeout",
+    "no_connection",
+}
+# finishReasons after which the next try often brings the picture.
+WORTH_ANOTHER_TRY = {
+    "NO_IMAGE",
+    "IMAGE_OTHER",
+    "OTHER",
+    "MALFORMED_RESPONSE",
+    "MALFORMED_FUNCTION_CALL",
+}
+
+
+class NextTry(NamedTuple):
+    """What to try after a failure: with which options, after so many seconds.
+
+    dropped: the option that Google refused, by its field.
     """
-    deadline = time.monotonic() + ask.valves.REQUEST_TIMEOUT
-    tries, second_chance = 0, True
-    while True:
-        tries += 1
-        left = max(deadline - time.monotonic(), 0.1)
-        arrived = slipped = False
-        usage = None
+
+    options: ImageOptions
+    wait: float = 0.0
+    dropped: str = ""
+
+
+def what_next(
+    error: GeminiError, options: ImageOptions, retries: int, max_retries: int
+) -> NextTry | None:
+    """What to try after a failure, or None.
+
+    retries: how many there were already. An option that Google refuses by name is left
+    out, one after the other. Else what may pass is waited for: as long as Google or a
+    gateway asks for, or 2 s, 6 s, 18 s …
+    """
+    if dropped := _refused_option(error, options):
+        default = getattr(ImageOptions(), dropped)
+        return NextTry(replace(options, **{dropped: default}), dropped=dropped)
+    if error.kind not in RETRYABLE or retries >= max_retries:
+        return None
+    wait = error.retry_after or 2.0 * 3.0**retries
+    return NextTry(options, wait) if wait <= MAX_WAIT else None
+
+
+def _refused_option(error: GeminiError, options: ImageOptions) -> str | None:
+    """The field of the chosen option that Google refuses by name."""
+    if error.kind != "parameter":
+        return None
+    default = ImageOptions()
+    for option in OPTIONS:
+        is_asked = getattr(options, option.field) != getattr(default, option.field)
+        named = option.refused and re.search(option.refused, error.quote, re.IGNORECASE)
+        if is_asked and named:
+            return option.field
+    return None
+
+
+async def _ask_with_retries(
+    work: _Work, route: Route, options: ImageOptions, body_of: BodyOf, number: int
+) -> None:
+    """Show the events of one request, which is sent again where that can help and is
+    not billed twice: only while nothing of an answer has arrived. Raises GeminiError.
+    """
+    retries, second_chance = 0, True
+    why: Note | str
+    for attempt in itertools.count(1):
+        this = _Try(work, number)
+        timeout = work.budget.seconds_left
         try:
-            work = make(options=options, timeout=left, attempt=tries)
-            async with contextlib.aclosing(work) as events:
-                async for event in events:
-                    slip = second_chance and not arrived and _is_slip(event)
-                    slipped = slipped or slip
-                    arrived = arrived or _is_result(event)
-                    if isinstance(event, Usage):
-                        usage = event  # each counts what came before, too
-                    elif not slipped:
-                        yield event
-            if usage:
-                yield usage
-            if not slipped:
-                return
-            second_chance, wait, why = False, 0.0, f"{route.model} made no picture"
+            body = body_of(options)
+            await work.client.generate(route, body, timeout, this.take, attempt)
+            if not (this.is_in_vain and second_chance and work.budget.spend()):
+                return await this.end()
+            second_chance, wait = False, 0.0
+            why = make_note("made_none", model=route.model)
         except GeminiError as error:
-            dropped = without_refused(error, options)
-            delay = 0.0 if dropped else retry_wait(error, tries, ask.valves.MAX_RETRIES)
-            if arrived or delay is None or time.monotonic() + delay > deadline:
+            step = this.after(error, options, retries)
+            if step is None:
                 raise
-            if dropped:
-                options, what = dropped
-                answer.notes.append(note_text("dropped", model=route.model, what=what))
-            wait, why = delay * random.uniform(1, 1.2), error.what
-        if wait:
-            await ask.chat.status(f"{why}; next try in {wait:.0f} s …", done=False)
-            await asyncio.sleep(wait)
-        await ask.chat.status(f"{why}; trying again …", done=False)
+            if step.dropped:
+                work.answer.notes.append(_dropped(route, step.dropped))
+            else:
+                retries += 1
+            options, wait, why = step.options, step.wait, what_happened(error)
+        await _announce(work.answer, why, wait * random.uniform(1, 1.2))
+
+
+def _dropped(route: Route, option: str) -> Note:
+    return make_note("dropped", model=route.model, what=make_note(option))
+
+
+@dataclass
+class _Try:
+    """One try of a request: hands its events on, and knows whether they were something.
+
+    What only its end can tell is held back: the counts of tokens, each of which counts
+    what came before, and a refusal after which the next try often brings the picture.
+    """
+
+    work: _Work
+    number: int
+    arrived: bool = False
+    usage: Usage | None = None
+    slip: Refusal | None = None
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether nothing came but such a refusal."""
+        return self.slip is not None and not self.arrived
+
+    async def take(self, event: Event) -> None:
+        """Show an event, or hold it back."""
+        if isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY:
+            self.slip = event
+        else:
+            self.arrived = self.arrived or _is_result(event)
+            await self.work.show(event, self.number)
+
+    async def end(self) -> None:
+        """Show what was held back."""
+        for event in (self.slip, self.usage):
+            if event is not None:
+                await self.work.show(event, self.number)
+
+    def after(
+        self, error: GeminiError, options: ImageOptions, retries: int
+    ) -> NextTry | None:
+        """The next try after a failure, as far as there may be one."""
+        budget, valves = self.work.budget, self.work.request.valves
+        step = what_next(error, options, retries, valves.MAX_RETRIES)
+        if self.arrived or step is None or step.wait > budget.seconds_left:
+            return None
+        return step if not step.dropped or budget.spend() else None
+
+
+async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
+    if wait:
+        await answer.status(make_note("next_try", why=why, seconds=wait))
+        await asyncio.sleep(wait)
+    await answer.status(make_note("trying_again", why=why))
 
 
 def _is_result(event: Event) -> bool:
     """Whether an event is something that a second try must not bring again."""
-    return isinstance(event, Image) or (isinstance(event, Text) and not event.thought)
+    if isinstance(event, Text):
+        return not event.thought and bool(event.text.strip())
+    return isinstance(event, Image)
 
 
-def _is_slip(event: Event) -> bool:
-    return isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY
-
-
-def _shown(name: str) -> str:
-    """A file's name for a note: a stranger may have chosen it."""
-    return plain_words(name, 80, default="A picture")
-
-
-async def gather_pictures(ask: Ask, route: Route) -> tuple[list[Image], list[str]]:
+async def gather_pictures(
+    request: ImageRequest, route: Route
+) -> tuple[list[Image], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user."""
-    facts = model_facts(route.model)
-    limit = facts.max_input_images if facts else 14
-    earlier = ask.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(ask.conversation, earlier, limit)
-    pictures: list[tuple[Image, str, bool]] = []
+    facts, conversation = model_facts(route.model), request.conversation
+    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
+    earlier = request.valves.HISTORY_IMAGES
+    addresses, notes = pick_pictures(conversation, earlier, limit)
     if not addresses:
         return [], notes
     if not route.generate:
-        return [], [note_text("no_editor", model=route.model)]
+        return [], [make_note("no_editor", model=route.model)]
+    found: list[InputPicture] = []
     for address in addresses:
-        name = "A picture"
-        try:
-            data, name = await ask.chat.read(address)
-            image = await SHORT_WORK.run(ready_picture, data, name)
-        except UnusablePicture as error:
-            notes.append(note_text(error.kind, name=_shown(name), **error.values))
-            continue
-        except ImportError:
-            notes.append(note_text("no_pillow", name=_shown(name)))
-            continue
-        attached = address in ask.conversation.attached
-        twin = next((p for p in pictures if p[0] == image), None)
-        if twin and attached and not twin[2]:
-            pictures.remove(twin)  # it goes where it is attached
-        elif twin:
-            continue
-        pictures.append((image, _shown(name), attached))
-    fitted, more = await SHORT_WORK.run(fit_pictures, pictures)
+        attached = address in conversation.attached
+        picture = await _read_picture(request.chat, address, attached)
+        if isinstance(picture, Note):
+            notes.append(picture)
+        else:
+            found.append(picture)
+    fitted, more = await SHORT_WORK.run(fit_pictures, found)
     return fitted, list(dict.fromkeys(notes + more))
 
 
-async def _merged(
-    streams: list[AsyncGenerator[Event, None]],
-) -> AsyncGenerator[tuple[int, Event | GeminiError], None]:
-    """The events of all streams as they come, with the stream's number; a stream's
-    failure is its last item."""
-    queue: asyncio.Queue[tuple[int, Event | GeminiError] | None] = asyncio.Queue()
-
-    async def drain(number: int, stream: AsyncGenerator[Event, None]) -> None:
-        try:
-            async for event in stream:
-                queue.put_nowait((number, event))
-        except GeminiError as error:
-            queue.put_nowait((number, error))
-        except Exception as error:
-            log.exception("request failed unexpectedly: %s", type(error).__name__)
-            queue.put_nowait((number, GeminiError("unexpected")))
-        finally:
-            queue.put_nowait(None)
-
-    tasks = [asyncio.create_task(drain(*numbered)) for numbered in enumerate(streams)]
+async def _read_picture(
+    chat: HostChat, address: str, attached: bool
+) -> InputPicture | Note:
+    """The picture behind an address, as Google takes it, or why it cannot go along."""
+    name: str | Note = make_note("a_picture")
     try:
-        under_way = len(tasks)
-        while under_way:
-            item = await queue.get()
-            if item is None:
-                under_way -= 1
-            else:
-                yield item
-    finally:
-        for task in tasks:
-            task.cancel()
+        data, file_name = await chat.read(address)
+        name = _shown(file_name, address)
+        image = await SHORT_WORK.run(ready_picture, data, file_name)
+    except UnusablePicture as error:
+        return make_note(error.kind, name=name, **error.values)
+    except ImportError:
+        return make_note("no_pillow", name=name)
+    return InputPicture(image, name, attached)
 
 
-async def as_chunks(
-    pieces: AsyncGenerator[Piece, None], model: str
-) -> AsyncGenerator[dict[str, Any], None]:
-    """The pieces as complete OpenAI stream events.
+def _shown(name: str, address: str) -> str | Note:
+    """A file's name for a note: a stranger may have chosen it."""
+    pasted = not name and address[:5].lower() == "data:"
+    default = make_note("pasted_picture" if pasted else "a_picture")
+    return plain_words(name, 80, default="") or default
+
+
+# ── Chunks ────────────────────────────────────────────────────────────────────────────
+# The pieces of an answer as OpenAI's stream events.
+
+
+# What composes an answer, piece by piece, when it is given where to send them.
+Work = Callable[[Send], Coroutine[Any, Any, None]]
+
+
+async def as_text(work: Work) -> str:
+    """The whole answer in words, for clients that do not stream."""
+    pieces: list[str] = []
+
+    async def keep(piece: Piece) -> None:
+        if isinstance(piece, str):
+            pieces.append(piece)
+
+    await work(keep)
+    return "".join(pieces).strip()
+
+
+async def as_chunks(work: Work, model: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The pieces as complete OpenAI stream events, the empty ones to keep alive.
 
     Dicts, never strings: the host passes a string that starts with "data:" through as
     an event of its own, so a model's words could forge tool calls.
@@ -4431,56 +4967,58 @@ async def as_chunks(
         return {**frame, "choices": [choice]}
 
     usage = None
-    async with contextlib.aclosing(_with_pauses(pieces)) as timed:
-        async for piece in timed:
-            if piece is None:
-                yield chunk(content="")
-            elif isinstance(piece, Thoughts):
+    queue: asyncio.Queue[Piece | None] = asyncio.Queue()
+    task = asyncio.create_task(_worked_off(work, queue))
+    try:
+        while (piece := await _next_piece(queue)) is not None:
+            if isinstance(piece, Thoughts):
                 yield chunk(role="assistant", reasoning_content=piece.text)
             elif isinstance(piece, dict):
                 usage = piece
             elif piece:
                 yield chunk(role="assistant", content=piece)
-    yield chunk("stop")
-    if usage:
-        yield {**frame, "choices": [], "usage": usage}
-
-
-_CLEANING_UP = 2.0  # seconds
-KEEP_ALIVE = 15.0  # seconds; proxies in front of API clients hang up after 60
-
-
-async def _with_pauses(
-    pieces: AsyncGenerator[Piece, None],
-) -> AsyncGenerator[Piece | None, None]:
-    """The pieces, and None whenever KEEP_ALIVE has passed without one."""
-    waiting: asyncio.Task[Piece | None] | None = None
-    try:
-        while True:
-            waiting = waiting or asyncio.create_task(_next(pieces))
-            await asyncio.wait([waiting], timeout=KEEP_ALIVE)
-            if not waiting.done():
-                yield None
-                continue
-            piece, waiting = waiting.result(), None
-            if piece is None:
-                return
-            yield piece
+            else:
+                yield chunk(content="")
+        yield chunk("stop")
+        if usage:
+            yield {**frame, "choices": [], "usage": usage}
     finally:
-        # Its own task cleans up; closing a generator that runs would be an error. It is
-        # waited for: hosts up to 0.11 save the whole chat after a Stop, and would lose
-        # a status that is saved at the same time.
-        if waiting and not waiting.done():
-            # A host that ends cancels every task: twice would break off the cleaning.
-            if not waiting.cancelling():
-                waiting.cancel()
-            await asyncio.wait([waiting], timeout=_CLEANING_UP)
-        else:
-            await pieces.aclose()
+        await _ended(task)
 
 
-async def _next(pieces: AsyncGenerator[Piece, None]) -> Piece | None:
-    return await anext(pieces, None)
+async def _worked_off(work: Work, queue: asyncio.Queue[Piece | None]) -> None:
+    try:
+        await work(queue.put)
+    except Exception as error:  # a generator that raises would cut the answer off
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+    finally:
+        queue.put_nowait(None)
+
+
+async def _next_piece(queue: asyncio.Queue[Piece | None]) -> Piece | None:
+    """The next piece, None at the end; an empty one after KEEP_ALIVE without any."""
+    try:
+        async with asyncio.timeout(KEEP_ALIVE):
+            return await queue.get()
+    except TimeoutError:
+        return ""
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Return when the task has ended and cleaned up, but within CLEANING_UP.
+
+    Hosts up to 0.11 save the whole chat after a Stop, and would lose a status that is
+    saved at the same time.
+    """
+    if not task.done():
+        # A host that ends cancels every task: twice would break off the cleaning.
+        if not task.cancelling():
+            task.cancel()
+        await asyncio.wait([task], timeout=CLEANING_UP)
+
+
+# ── Pipe ──────────────────────────────────────────────────────────────────────────────
+# What the host calls.
 
 
 class Pipe:
@@ -4496,10 +5034,10 @@ class Pipe:
         """The models for the host's list, `{"id", "name"}` each. Never raises."""
         valves = self.valves
         listed: list[ListedModel] = []
-        retired = _split(valves.RETIRED_MODELS)
+        retired = split_list(valves.RETIRED_MODELS)
         try:
             client = client_for(valves, api_key(valves))
-            listed = await MODEL_LISTS.get(client, LIST_WAIT)
+            listed = await MODEL_LISTS.get(client)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
@@ -4511,14 +5049,15 @@ class Pipe:
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
-        return model_entries(
-            choose_models(models, _split(valves.MODELS)),
+        entries = model_entries(
+            choose_models(models, split_list(valves.MODELS)),
             map(clean_model_id, retired),
             available,
             valves.FOLLOW_SUCCESSORS,
         )
+        return [{"id": entry.id, "name": _label(entry)} for entry in entries]
 
-    async def pipe(
+    async def pipe(  # noqa: PLR0913 - the host names its parameters
         self,
         body: dict[str, Any],
         __user__: dict[str, Any] | None = None,
@@ -4532,42 +5071,63 @@ class Pipe:
         __files__: list[dict[str, Any]] | None = None,
     ) -> str | AsyncGenerator[dict[str, Any], None]:
         """Answer a chat request: chunks when the host streams, else the whole text."""
-        valves = self.valves
         body = body if isinstance(body, dict) else {}
         metadata = __metadata__ if isinstance(__metadata__, dict) else {}
         user = dict(__user__) if isinstance(__user__, dict) else {}
-        own = own_settings(user.pop("valves", None))
-        key, is_own = key_to_use(valves, own)
+        valves, own = self.valves, own_settings(user.pop("valves", None))
         chat = HostChat(
             request=__request__,
             user=user,
-            chat_id=_str(__chat_id__ or metadata.get("chat_id")),
-            message_id=_str(__message_id__ or metadata.get("message_id")),
+            chat_id=as_str(__chat_id__ or metadata.get("chat_id")),
+            message_id=as_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
-            secret=key,
+            secret=key_to_use(valves, own)[0],
         )
         conversation = _conversation(body, metadata, __files__, chat)
-        task = __task__ or unnamed_task(conversation)
-        if task:
-            return answer_task(str(task), __task_body__, body.get("messages"))
-        model = _str(body.get("model"))
-        settings = settings_in_order(valves, own, body, conversation.flags)
-        options, notes = read_options(settings)
-        ask = Ask(
-            # The host's id is "<function>.<model>".
-            asked=clean_model_id(model.partition(".")[2] or model) or AUTO,
-            conversation=conversation,
-            options=options,
-            notes=notes,
-            chat=chat,
-            key=key,
-            own_key=is_own,
-            valves=valves,
-        )
-        pieces = compose(ask)
+        if task := __task__ or unnamed_task(conversation):
+            return reply_to_task(str(task), __task_body__, body.get("messages"))
+        work = partial(compose, _image_request(body, conversation, chat, valves, own))
         if body.get("stream"):
-            return as_chunks(pieces, model)
-        return "".join([p async for p in pieces if isinstance(p, str)]).strip()
+            return as_chunks(work, as_str(body.get("model")))
+        return await as_text(work)
+
+
+def _image_request(
+    body: dict[str, Any],
+    conversation: Conversation,
+    chat: HostChat,
+    valves: AdminValves,
+    own: dict[str, Any],
+) -> ImageRequest:
+    settings = settings_in_order(valves, own, body, conversation.flags)
+    options, notes = read_options(settings)
+    key, own_key = key_to_use(valves, own)
+    model = as_str(body.get("model"))
+    return ImageRequest(
+        asked=clean_model_id(_without_function(model)) or AUTO,
+        conversation=conversation,
+        options=options,
+        notes=notes,
+        chat=chat,
+        key=key,
+        own_key=own_key,
+        valves=valves,
+    )
+
+
+def _without_function(model: str) -> str:
+    """Google's id in the host's, which is "<function>.<model>"; clients may send it
+    bare. A function's id is an identifier; Google's has a hyphen before its dot."""
+    function, _, rest = model.partition(".")
+    return rest if rest and function.isidentifier() else model
+
+
+def _label(entry: ListEntry) -> str:
+    if not entry.retired:
+        return entry.name
+    if not entry.name:
+        return sentence(make_note("retired", model=entry.id))
+    return sentence(make_note("answers_as", model=entry.id, name=entry.name))
 
 
 def _conversation(
@@ -4575,10 +5135,10 @@ def _conversation(
 ) -> Conversation:
     return read_conversation(
         body.get("messages"),
-        newest_prompt=_str(metadata.get("base_user_prompt")),
+        newest_prompt=as_str(metadata.get("base_user_prompt")),
         files=_attached_files(metadata, files),
-        speaker=_str(chat.user.get("name")) if chat.is_channel else "",
-        addressed=_str(get_field(metadata.get("model"), "name")),
+        speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
+        addressed=as_str(get_field(metadata.get("model"), "name")),
     )
 
 

@@ -44,7 +44,7 @@ _PAGE = """\
 # Messages
 
 Whatever the plugin says of its own in a chat. Words in *italics* are filled in.
-`python3 dev manifest` writes this page from the tables `MESSAGES` and `NOTES` in
+`python3 dev manifest` writes this page from the tables `FAILURES` and `NOTES` in
 `gemini_image_pipe.py`: change a message there.
 
 ## Failures
@@ -86,7 +86,7 @@ def build(source: str) -> str:
     """The text of the page for the product's source."""
     tables = read_tables(source)
     failures = [
-        _failure(kind, message, tables) for kind, message in tables["MESSAGES"].items()
+        _failure(kind, message, tables) for kind, message in tables["FAILURES"].items()
     ]
     notes = [
         (f"`{kind}`", _readable(sentence)) for kind, sentence in tables["NOTES"].items()
@@ -101,7 +101,7 @@ def build(source: str) -> str:
 
 def read_tables(source: str) -> dict[str, Any]:
     """The constants that the page shows, by name."""
-    wanted = {"MESSAGES", "ADVICE", "NOTES", "RETRYABLE", "MAX_WAIT"}
+    wanted = {"FAILURES", "ADVICE", "NOTES", "RETRYABLE", "MAX_WAIT"}
     wanted |= {"WORTH_ANOTHER_TRY", "_REFUSALS"}
     found = {}
     for statement in ast.parse(source).body:
