@@ -289,7 +289,7 @@ class NoDecoder(plugin.Base64Decoder):
 
 
 def _read(pieces: list[bytes]) -> None:
-    answer = plugin.AnswerReader()
+    answer = plugin.ObjectReader()
     assert sum(len(answer.feed(piece)) for piece in pieces) == 1 and answer.end()
 
 

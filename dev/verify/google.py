@@ -175,7 +175,7 @@ class Reply:
             ends = [gip.get_field(each, "finishReason") for each in self.candidates]
             end = next(filter(None, reversed(ends)), "no finishReason")
             return f"{self.status}, {len(self.pictures)} picture(s), {end}"
-        return f"{self.status} {self.content_type} “{gip.plain_text(self.body)}”"
+        return f"{self.status} {self.content_type} “{gip.page_text(self.body)}”"
 
     @property
     def evidence(self) -> dict[str, Any]:

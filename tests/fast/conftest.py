@@ -87,7 +87,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         await sleep(0)
 
     # Neither what runs beside the answer, nor the milliseconds after the test before.
-    monkeypatch.setattr(gip, "_HEARTBEATS", ())
+    monkeypatch.setattr(gip, "HEARTBEATS", ())
     monkeypatch.setattr(gip, "BEGINNINGS", gip.Pace(0.0))
     monkeypatch.setattr(asyncio, "sleep", note)
     return waited

@@ -187,7 +187,7 @@ def prepared() -> Iterator[None]:
     """The plugin knows the models and loses no time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gip, "MODEL_LISTS", Lists())
-        patch.setattr(gip, "_PAUSE", 0.0)
+        patch.setattr(gip, "PAUSE", 0.0)
         patch.setenv("no_proxy", "127.0.0.1")
         yield
 
@@ -260,7 +260,7 @@ def assert_ends_in_words(text: str) -> None:
     """There is something to read or to look at, and nothing unforeseen happened."""
     text.encode()  # could be stored
     assert "](data:image/" in text or gip.FAILURE_MARK in text, text
-    assert gip.MESSAGES["unexpected"].partition(" | ")[0] not in text
+    assert gip.FAILURES["unexpected"].partition(" | ")[0] not in text
     for line in text.splitlines():
         if line.startswith((gip.FAILURE_MARK, gip.NOTE_MARK)):
             assert line.rstrip().endswith((".", ")")), line

@@ -30,7 +30,7 @@ import gemini_image_pipe as gip
 
 MODEL = "gemini-nano-banana-2.1"
 MB = 1_000_000
-LIMIT = gip.MAX_ANSWER_BYTES // 5
+LIMIT = gip.MAX_RESPONSE_BYTES // 5
 BOUND = 50 * MB
 
 PICTURE = b'data: {"candidates": [{"content": {"parts": [{"inlineData": {"data": "'
@@ -135,7 +135,7 @@ def ask(url: str) -> tuple[str, int]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gip, "MODEL_LISTS", Lists())
-        patch.setattr(gip, "MAX_ANSWER_BYTES", LIMIT)
+        patch.setattr(gip, "MAX_RESPONSE_BYTES", LIMIT)
         patch.setenv("no_proxy", "127.0.0.1")
         before = peak_memory()
         text = asyncio.run(chat())

@@ -657,7 +657,7 @@ def test_the_loop_stays_free_while_a_picture_arrives() -> None:
     def on_the_loop() -> float:
         """How long it would take there."""
         before = time.perf_counter()
-        reader = gip.AnswerReader()
+        reader = gip.ObjectReader()
         assert list(reader.feed(body)) and reader.end()
         return time.perf_counter() - before
 

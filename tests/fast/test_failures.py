@@ -524,7 +524,7 @@ def test_every_message_is_whole_with_and_without_its_values() -> None:
         assert len(advice) > 10 and advice.endswith(".") and advice[0].isupper()
 
     all_values = ({}, {"model": MODEL, "host": "h", "elapsed": 1})
-    check_rows(itertools.product(gip.MESSAGES, all_values), check)
+    check_rows(itertools.product(gip.FAILURES, all_values), check)
 
 
 def test_a_zero_quota_gets_no_advice_to_wait() -> None:

@@ -39,7 +39,7 @@ def test_the_tables_are_those_that_the_plugin_uses() -> None:
 
 def test_every_message_and_note_has_its_row() -> None:
     rows = rows_of(messages.build(SOURCE))
-    assert [kind for kind, _ in rows] == [*gip.MESSAGES, *gip.NOTES]
+    assert [kind for kind, _ in rows] == [*gip.FAILURES, *gip.NOTES]
 
 
 def test_every_message_is_for_people() -> None:
@@ -57,14 +57,14 @@ def test_every_message_is_for_people() -> None:
 
 
 def test_every_failure_says_whose_turn_it_is_and_what_to_do() -> None:
-    values = {**gip._UNKNOWN_VALUES, **gip.ADVICE}
+    values = {**gip.UNKNOWN_VALUES, **gip.ADVICE}
 
     def check(kind: str, message: str) -> None:
         what, separator, advice = message.partition(" | ")
         assert what and separator and advice and " | " not in advice
         assert messages.whose_turn(advice.format_map(values))
 
-    check_rows(gip.MESSAGES.items(), check)
+    check_rows(gip.FAILURES.items(), check)
 
 
 def test_what_is_tried_again_is_marked() -> None:

@@ -158,7 +158,7 @@ ODD_NUMBERS = [-5, 0.3, float("inf"), -HUGE, HUGE, 10**9, True, False, 0, "0", 5
 def test_odd_numbers_do_no_harm() -> None:
     def check(name: str, at: int) -> None:
         found, notes = of_body({name: ODD_NUMBERS[at]})
-        assert found.count <= gip.MAX_COUNT
+        assert found.count <= gip.MAX_PICTURES_PER_PROMPT
         assert found.aspect_ratio is None and found.image_size is None
         assert len(notes) <= 1
 
@@ -548,7 +548,7 @@ def test_a_message_of_flags_alone() -> None:
 
 def test_titles_are_made_of_words() -> None:
     for task in ("title_generation", "image_prompt_generation"):
-        made = gip.answer_task(
+        made = gip.reply_to_task(
             task, {"messages": said("a red fox --n 3 —ar 16:9", "Here.")}, None
         )
         assert "a red fox" in made
@@ -557,7 +557,7 @@ def test_titles_are_made_of_words() -> None:
         "### Task:\nGenerate a title.\n<chat_history>\nUSER: a red fox --n 3\n"
         "ASSISTANT: Here.\n</chat_history>"
     )
-    assert gip.answer_task("title_generation", {}, said(quoted)) == (
+    assert gip.reply_to_task("title_generation", {}, said(quoted)) == (
         '{"title": "a red fox"}'
     )
 

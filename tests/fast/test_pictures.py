@@ -1145,8 +1145,8 @@ def test_hostile_words_do_not_hold_the_host() -> None:
                 thread, text, speaker="Ann", addressed=unit
             )
             gip.pick_pictures(conversation, 4, 14)
-            gip._FILE_LINK.fullmatch(text)
-            gip._FILE_LINK.fullmatch(f"http://{text}")
+            gip.FILE_LINK.fullmatch(text)
+            gip.FILE_LINK.fullmatch(f"http://{text}")
 
         assert growth(work, make, 3_000) < 20
 

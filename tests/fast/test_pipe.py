@@ -531,7 +531,7 @@ def test_a_reader_that_goes_away_closes_everything(google: StandIn) -> None:
 def test_a_long_wait_shows_life_to_people_and_to_proxies(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gip, "_HEARTBEATS", (0.02, 0.04))
+    monkeypatch.setattr(gip, "HEARTBEATS", (0.02, 0.04))
     monkeypatch.setattr(gip, "KEEP_ALIVE", 0.01)
     emitter = Emitter()
     contents: list[str | None] = []

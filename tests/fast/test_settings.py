@@ -105,7 +105,7 @@ def test_anything_that_was_saved_loads_and_can_be_worked_with(
     saved: dict[str, Any], own: dict[str, Any]
 ) -> None:
     valves, users = loaded(gip.AdminValves, saved), loaded(gip.UserValves, own)
-    assert 1 <= wishes(valves, users)[0].count <= gip.MAX_COUNT
+    assert 1 <= wishes(valves, users)[0].count <= gip.MAX_PICTURES_PER_PROMPT
     key, is_own = gip.key_to_use(valves, gip.own_settings(users))
     assert is_own == bool(users.GEMINI_API_KEY.strip())
     try:
@@ -349,9 +349,9 @@ def test_settings_as_text_hold_no_key(valves: Valves) -> None:
 
 
 def test_a_chat_as_text_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[gip.Ask] = []
+    asked: list[gip.ImageRequest] = []
 
-    async def nothing(ask: gip.Ask) -> Any:
+    async def nothing(ask: gip.ImageRequest) -> Any:
         asked.append(ask)
         yield "Here."
 

@@ -48,7 +48,7 @@ def test_json_tasks_have_the_form_that_the_host_parses(messages: Any) -> None:
     """An answer of another form is shown as a title, or logged as an error."""
 
     def check(task: str, key: str, kind: type) -> None:
-        answer = hosts_parser(gip.answer_task(task, {"messages": messages}, messages))
+        answer = hosts_parser(gip.reply_to_task(task, {"messages": messages}, messages))
         assert list(answer) == [key] and isinstance(answer[key], kind)
 
     check_rows(JSON_TASKS, check)
@@ -57,18 +57,18 @@ def test_json_tasks_have_the_form_that_the_host_parses(messages: Any) -> None:
 @pytest.mark.parametrize("task", ["query_generation", "function_calling"])
 def test_tasks_that_would_cause_work_ask_for_none(task: str) -> None:
     """A query starts a web search, a tool call runs a tool."""
-    [wishes] = hosts_parser(gip.answer_task(task, None, CHAT)).values()
+    [wishes] = hosts_parser(gip.reply_to_task(task, None, CHAT)).values()
     assert wishes == []
 
 
 @pytest.mark.parametrize("task", ["context_compaction", "some_future_task"])
 def test_unknown_tasks_and_compaction_are_answered_with_nothing(task: str) -> None:
     """Any text would replace the older turns, and with them the pictures' links."""
-    assert gip.answer_task(task, {"messages": CHAT}, CHAT) == ""
+    assert gip.reply_to_task(task, {"messages": CHAT}, CHAT) == ""
 
 
 def test_an_emoji_is_one_emoji() -> None:
-    assert len(gip.answer_task("emoji_generation", {}, CHAT)) == 1
+    assert len(gip.reply_to_task("emoji_generation", {}, CHAT)) == 1
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_an_emoji_is_one_emoji() -> None:
 )
 def test_merging_answers_keeps_them(responses: Any, merged: str) -> None:
     body = {"responses": responses}
-    assert gip.answer_task("moa_response_generation", body, None) == merged
+    assert gip.reply_to_task("moa_response_generation", body, None) == merged
 
 
 # ── Titles ───────────────────────────────────────────────────────────────────────────
 
 
 def title(task_body: Any, messages: Any = None) -> str:
-    answer = hosts_parser(gip.answer_task("title_generation", task_body, messages))
+    answer = hosts_parser(gip.reply_to_task("title_generation", task_body, messages))
     assert isinstance(answer["title"], str)
     return answer["title"]
 
@@ -144,7 +144,7 @@ def test_the_image_prompt_is_the_newest_wish() -> None:
         {"role": "assistant", "content": "Which colour?"},
         {"role": "user", "content": wish},
     ]
-    answer = gip.answer_task("image_prompt_generation", {"messages": messages}, None)
+    answer = gip.reply_to_task("image_prompt_generation", {"messages": messages}, None)
     assert hosts_parser(answer) == {"prompt": wish}
 
 
@@ -277,6 +277,6 @@ def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
     def work(prompt: str) -> None:
         unnamed(prompt)
         messages = [{"role": "user", "content": prompt}]
-        gip.answer_task("title_generation", None, messages)
+        gip.reply_to_task("title_generation", None, messages)
 
     assert growth(work, make, 5_000) < 20

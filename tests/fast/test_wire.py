@@ -25,7 +25,7 @@ class Answer:
     """What the reader makes of an answer that arrives in the given pieces."""
 
     def __init__(self, *pieces: bytes) -> None:
-        reader = gip.AnswerReader()
+        reader = gip.ObjectReader()
         self.found = [pair for piece in pieces for pair in reader.feed(piece)]
         self.whole = reader.end()
         self.stray = bytes(reader.stray)
@@ -236,9 +236,9 @@ def test_what_is_kept_of_a_page_is_bounded() -> None:
 
 def test_an_endless_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that never stops must not fill the memory of the host."""
-    monkeypatch.setattr(gip, "MAX_ANSWER_BYTES", 1_000_000)
-    reader = gip.AnswerReader()
-    with pytest.raises(gip.UnreadableAnswer):
+    monkeypatch.setattr(gip, "MAX_RESPONSE_BYTES", 1_000_000)
+    reader = gip.ObjectReader()
+    with pytest.raises(gip.ResponseTooLarge):
         for _ in range(100):
             reader.feed(b'{"data":"' + b"A" * 65_536)
 
