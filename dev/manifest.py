@@ -1,7 +1,7 @@
 """``python3 dev manifest``: write what is made from the product's source.
 
 That is the product as a file that Open WebUI imports, the page of its messages, and
-README.md's tables of options and of what works on which host.
+README.md's tables of options, of models and of what works on which host.
 Admin Panel → Functions → Import JSON sends each element of a plain array to the host,
 as it is; ``manifest.json`` is such an array with the product as its only element.
 """
@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import choices, environment, messages, versions
+from dev import choices, environment, lineup, messages, versions
 from dev.console import Failure, say
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     written = {
         MANIFEST: refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
-        choices.PAGE: any([choices.refresh(), versions.refresh()]),
+        choices.PAGE: any([choices.refresh(), lineup.refresh(), versions.refresh()]),
     }
     for path, is_new in written.items():
         say(f"{path.relative_to(ROOT)} {'written' if is_new else 'was up to date'}.")

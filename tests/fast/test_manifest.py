@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dev import choices
+from dev import choices, lineup
 from dev.console import Failure
 from dev.manifest import MANIFEST, PRODUCT, build, read_front_matter
 
@@ -21,6 +21,12 @@ def test_the_table_of_options_is_up_to_date() -> None:
     page = choices.PAGE.read_text()
     assert page == choices.filled(page), "run: python3 dev manifest"
     assert f"{choices.START}\n\n| Option" in page
+
+
+def test_the_table_of_models_is_up_to_date() -> None:
+    page = lineup.PAGE.read_text()
+    assert page == lineup.filled(page), "run: python3 dev manifest"
+    assert f"{lineup.START}\n\n| Model" in page
 
 
 def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:
