@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import gemini_image_pipe as gip
 from dev import stage
 from dev.standin import StandInProcess
 from dev.webui import Client, Json, picture_links, text_of, wait_for
@@ -33,7 +34,8 @@ def test_the_list_shows_current_models_then_retired_ones(
     admin: Client, models: list[Json]
 ) -> None:
     ids = [m["id"].removeprefix(f"{stage.FUNCTION_ID}.") for m in models]
-    assert ids[:2] == ["auto", "gemini-nano-banana-2.1"]
+    current = [facts.id for facts in gip.CURRENT_MODELS]
+    assert ids[: 1 + len(current)] == ["auto", *current]
     assert ids[-2:] == ["imagen-3.0-generate-002", "imagen-4.0-generate-001"]
     names = {m["id"]: m["name"] for m in models}
     assert names[stage.AUTO_MODEL] == "Gemini Image"

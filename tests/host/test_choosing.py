@@ -11,6 +11,8 @@ from dev.standin import StandInProcess
 from dev.webui import EVERYBODY, Client, Json, picture_links, text_of
 
 FOXES = "a red fox in fresh snow"
+# It takes all that is chosen here, whatever the newest model takes.
+VERSATILE = f"{stage.FUNCTION_ID}.gemini-nano-banana-2.1"
 
 
 def config(google: StandInProcess) -> Json:
@@ -31,7 +33,7 @@ def wide_preset(admin: Client, models: list[Json]) -> Iterator[str]:
     form = {
         "id": "wide-painter",
         "name": "Wide Painter",
-        "base_model_id": stage.AUTO_MODEL,
+        "base_model_id": VERSATILE,
         "meta": {},
         "params": {"custom_params": custom},
         "access_grants": [EVERYBODY],
@@ -56,7 +58,7 @@ def test_a_user_s_settings_and_who_comes_before_whom(
 ) -> None:
     valves(ASPECT_RATIO="1:1", IMAGE_SIZE="2K", THINKING_LEVEL="high")
     user_valves(ASPECT_RATIO="3:4", IMAGE_SIZE="auto", IMAGES_PER_PROMPT="2")
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(VERSATILE)
     answer = chat.ask(FOXES)
     assert config(google)["imageConfig"] == {"aspectRatio": "3:4", "imageSize": "2K"}
     assert config(google)["thinkingConfig"] == {"thinkingLevel": "HIGH"}
@@ -84,7 +86,7 @@ def test_several_pictures_come_back_in_the_next_turn(
 def test_usage_price_and_citations_are_saved_with_the_message(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(stage.AUTO_MODEL)
+    chat = user.new_chat(VERSATILE)
     answer = chat.ask(f"{FOXES} --search --thoughts")
     message = answer.raw
     usage = message["usage"]
@@ -106,7 +108,7 @@ def test_usage_price_and_citations_are_saved_with_the_message(
 def test_an_api_client_gets_usage_and_sources_in_its_stream(
     user: Client, google: StandInProcess
 ) -> None:
-    events = list(user.stream(stage.AUTO_MODEL, f"{FOXES} --search --n 2"))
+    events = list(user.stream(VERSATILE, f"{FOXES} --search --n 2"))
     usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
     assert len(usages) == 1
     assert usages[0]["completion_tokens_details"]["image_tokens"] == 2 * 1120
