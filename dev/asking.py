@@ -81,7 +81,9 @@ def price_of(model: str) -> Price:
         return PRICES.get(model, UNKNOWN_PRICE)
     prices = facts.prices
     picture = prices.pictures.get("1K") or max(prices.pictures.values())
-    return Price(prices.input, prices.output, picture / USUAL_TOKENS * 1e6, USUAL_TOKENS)
+    return Price(
+        prices.input, prices.output, picture / USUAL_TOKENS * 1e6, USUAL_TOKENS
+    )
 
 
 @dataclass(frozen=True)
