@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import gemini_image_pipe as gip
 from dev.bench import loading
 from dev.host import people, plugin
 from dev.host.client import Chat, Client, Json
@@ -54,7 +55,8 @@ SENTENCE = "Here it is."
 # As long as the plugin's: the row names the model, too.
 PROBE_ID = "probe_of_the_event_loop"[: len(plugin.AUTO_MODEL)]
 FLOOR_ID = "floor"
-MODEL = "gemini-nano-banana-2.1"
+# The one that the plugin takes, too.
+MODEL = gip.newest_model(facts.id for facts in gip.CURRENT_MODELS)
 # So many looks at a row in turn find the same when nothing more is written to it.
 SAME_SIZES = 10
 # The shortest pipe that does the work: plain requests on threads of its own.

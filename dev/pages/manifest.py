@@ -1,7 +1,7 @@
 """``python3 dev manifest``: write what is made from the product's source.
 
 That is the product as a file that Open WebUI imports, the page of its messages, and
-README.md's tables of options and of what works on which host.
+README.md's tables of options, of models and of what works on which host.
 Admin Panel → Functions → Import JSON sends each element of a plain array to the host,
 as it is; ``manifest.json`` is such an array with the product as its only element.
 """
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dev import environment
 from dev.console import Failure, say
 from dev.environment import ROOT
-from dev.pages import messages, options_table, versions_table
+from dev.pages import messages, models_table, options_table, versions_table
 
 PRODUCT = ROOT / "gemini_image_pipe.py"
 MANIFEST = ROOT / "manifest.json"
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     written = {
         MANIFEST: refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
-        options_table.PAGE: any([options_table.refresh(), versions_table.refresh()]),
+        options_table.PAGE: any(
+            [options_table.refresh(), models_table.refresh(), versions_table.refresh()]
+        ),
     }
     for path, is_new in written.items():
         say(f"{path.relative_to(ROOT)} {'written' if is_new else 'was up to date'}.")

@@ -49,11 +49,14 @@ def refresh() -> bool:
 
 
 def _places(option: Option) -> list[str]:
+    from gemini_image_pipe import PHRASES
+
+    what = PHRASES[option.field]
     flags = [f"`--{flag}`" for flag in option.flags]
     parameters = [f"`{parameter}`" for parameter in option.parameters]
     valve = f"`{option.valve}`" + ("" if option.of_users else " (administrators)")
     values = ", ".join(option.choices)
-    cells = [option.what, ", ".join(flags), ", ".join(parameters), valve, values]
+    cells = [what, ", ".join(flags), ", ".join(parameters), valve, values]
     return [cell or "–" for cell in cells]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dev.standin import catalogue, errors, framing, imagen
+from dev.standin import announced, catalogue, errors, framing, imagen
 from dev.standin.answers import Answer, answer, text_answer
 from dev.standin.catalogue import ImageModel
 from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer
@@ -111,7 +111,7 @@ class Google:
         self._comings: Counter[str] = Counter()
         self._lock = threading.Lock()
         extra = (catalogue.unknown_image_model(*item) for item in extra_models.items())
-        known = (*catalogue.IMAGE_MODELS, *extra)
+        known = (*announced.all_models(), *extra)
         self._models = {model.id: model for model in known}
         legacy = {model.id: model for model in catalogue.LEGACY_IMAGE_MODELS}
         self._legacy_models = self._models | legacy

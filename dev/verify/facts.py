@@ -27,7 +27,12 @@ OPEN = "?"
 NOT_TRIED = "–"
 
 RATIO = "16:9"
-PIXELS = {"512": (688, 384), "1K": (1376, 768)}
+PIXELS = {
+    "512": (688, 384),
+    "1K": (1376, 768),
+    "2K": (2752, 1536),
+    "4K": (5504, 3072),
+}
 # What a request without a picture costs at most: its words, a picture in it, thoughts.
 A_LITTLE = 0.005
 # Beyond 5,000 prompts a month a search query costs 14 USD per thousand.
@@ -361,7 +366,8 @@ def _is_signed(reply: Reply, model: str) -> tuple[bool, str]:
     final = bool(gip.get_field(reply.pictures[-1], "thoughtSignature"))
     signed = sum(bool(gip.get_field(part, "thoughtSignature")) for part in reply.parts)
     said = f"on {signed} of {len(reply.parts)} parts, the picture's: {final}"
-    return final == (model != "gemini-2.5-flash-image"), said
+    facts = gip.model_facts(model)
+    return final == (facts is None or facts.thinks), said
 
 
 def _is_well_formed(reply: Reply, model: str) -> tuple[bool, str]:

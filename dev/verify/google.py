@@ -70,11 +70,20 @@ PRICES = {
     "gemini-2.5-flash-image": Price(0.30, 2.50, 30, 1290),
 }
 UNKNOWN_PRICE = PRICES["gemini-3-pro-image"]
+# Of a picture of 1K, on that page of all models but the oldest.
+USUAL_TOKENS = 1120
 
 
 def price_of(model: str) -> Price:
-    """The model's price; for an id without one, the highest."""
-    return PRICES.get(model, UNKNOWN_PRICE)
+    """The model's price, here or in the product; for an id without one, the highest."""
+    facts = gip.model_facts(model)
+    if model in PRICES or facts is None:
+        return PRICES.get(model, UNKNOWN_PRICE)
+    prices = facts.prices
+    picture = prices.pictures.get("1K") or max(prices.pictures.values())
+    return Price(
+        prices.input, prices.output, picture / USUAL_TOKENS * 1e6, USUAL_TOKENS
+    )
 
 
 @dataclass(frozen=True)

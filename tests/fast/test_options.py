@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rows import check_rows
 
 import gemini_image_pipe as gip
-from dev.standin import catalogue, imagen
+from dev.standin import announced, catalogue, imagen
 from dev.standin.validate import check_generate
 
 NB = "gemini-nano-banana-2.1"
@@ -816,7 +816,7 @@ def test_any_three_values_meet_in_what_is_tried() -> None:
 
 @pytest.mark.parametrize("model_id", [facts.id for facts in gip.CURRENT_MODELS])
 def test_no_combination_of_settings_is_refused(model_id: str) -> None:
-    [model] = [m for m in catalogue.IMAGE_MODELS if m.id == model_id]
+    [model] = [m for m in announced.all_models() if m.id == model_id]
     conversation = gip.read_conversation(said("a fox"))
     for wish, found in wishes():
         fit, notes = gip.fit_options(found, gip.Route(model_id, model_id))
@@ -857,7 +857,7 @@ def test_no_combination_of_settings_is_refused_by_imagen(
             st.sampled_from(["99999:0." + "0" * 320 + "1", "0." + "0" * 322 + "1:9"]),
         ),
     ),
-    st.sampled_from(catalogue.IMAGE_MODELS),
+    st.sampled_from(announced.all_models()),
 )
 @example({"aspect_ratio": "0:0"}, catalogue.NANO_BANANA_2_1)
 @example({"aspect_ratio": "5:0"}, catalogue.NANO_BANANA_2_1)

@@ -18,11 +18,13 @@ from PIL import Image
 from rows import check_rows
 from waiting import wait_until
 
-from dev.standin import DEFAULT_KEY, StandIn, start_process
-from dev.standin.catalogue import IMAGE_MODELS, RETIRED
+import gemini_image_pipe as gip
+from dev.standin import DEFAULT_KEY, StandIn, announced, start_process
+from dev.standin.catalogue import IMAGE_MODELS, RETIRED, ImageModel
 from dev.standin.errors import CANONICAL, GoogleError
 from dev.standin.keys import KEYS
 from dev.standin.scripts import DIRECTIVES, parse
+from dev.standin.validate import check_generate
 
 NB = "gemini-nano-banana-2.1"
 NB2 = "gemini-3.1-flash-image"
@@ -511,6 +513,71 @@ def test_good_requests_get_a_picture(google: StandIn) -> None:
         picture_of(post(google, changed(path, value), model))
 
     check_rows(ACCEPTED, check)
+
+
+# -- models that the product knows -----------------------------------------------------
+
+
+@pytest.mark.parametrize("model", IMAGE_MODELS, ids=lambda model: model.id)
+def test_the_product_says_of_a_documented_model_what_google_says(
+    model: ImageModel,
+) -> None:
+    facts = gip.model_facts(model.model_version)
+    assert facts and facts.name == model.display_name
+    assert {*facts.ratios} == {*model.ratios}
+    assert facts.sizes == model.sizes
+    assert (facts.thinks, facts.thinking_levels) == (
+        model.thinks,
+        model.thinking_levels,
+    )
+    assert [announced.SEARCHES[kind] for kind in facts.searches] == [*model.searches]
+    assert facts.max_input_images == model.max_images
+
+
+TOMORROW = gip.ModelFacts(
+    id="gemini-tomorrow-image",
+    name="Nano Banana Tomorrow",
+    released="2027-01-01",
+    ratios=("1:1", "16:9", "7:5"),
+    sizes=("1K", "8K"),
+    prices=gip.Prices(1, 2, {"1K": 0.1}),
+    thinking_levels=("LOW",),
+    searches=("web",),
+    max_input_images=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        (IMAGE + "aspectRatio", "16:9", ""),
+        (IMAGE + "aspectRatio", "4:3", "must be one of '1:1', or '16:9'"),
+        (IMAGE + "aspectRatio", "7:5", "must be one of"),
+        (IMAGE + "imageSize", "1K", ""),
+        (IMAGE + "imageSize", "2K", "Supported values are: 1K."),
+        (IMAGE + "imageSize", "8K", "Supported values are: 1K."),
+        (LEVEL, "LOW", ""),
+        (LEVEL, "HIGH", "Thinking level is not supported"),
+        (CONFIG + "temperature", 0.5, "temperature is not supported"),
+        ("tools", [{"googleSearch": {}}], ""),
+        ("tools", [{"googleSearch": {"searchTypes": {"imageSearch": {}}}}], "Search"),
+        ("contents", with_images(image_part())["contents"], ""),
+        ("contents", with_images(image_part(), image_part())["contents"], "invalid"),
+    ],
+)
+def test_a_model_that_only_the_product_knows_takes_what_its_row_says(
+    monkeypatch: pytest.MonkeyPatch, path: str, value: Any, text: str
+) -> None:
+    monkeypatch.setattr(gip, "CURRENT_MODELS", (TOMORROW, *gip.CURRENT_MODELS))
+    known = {model.id: model for model in announced.all_models()}
+    assert known.items() >= {model.id: model for model in IMAGE_MODELS}.items()
+    model = known[TOMORROW.id]
+    try:
+        check_generate(changed(path, value), model, "v1beta")
+    except GoogleError as refusal:
+        assert text and text in refusal.message
+    else:
+        assert not text
 
 
 def test_all_unknown_names_are_reported_at_once(google: StandIn) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from rows import check_rows
 
+import gemini_image_pipe as gip
 from dev import environment, verify
 from dev.console import Failure
 from dev.environment import ROOT
@@ -113,7 +114,19 @@ def test_a_disagreement_is_shown_and_counts(
 
 def test_the_table_costs_a_dollar_at_most_whatever_google_answers() -> None:
     assert len({fact.name for fact in FACTS}) == len(FACTS)
-    assert 0.3 < verify.estimate_of(FACTS) <= verify.MAX_DOLLARS
+    expected = [fact for fact in FACTS if not fact.refused]
+    assert 0.3 < verify.estimate_of(expected) <= verify.MAX_DOLLARS
+
+
+def test_never_more_than_a_dollar_is_asked_for_or_spent(
+    google: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = answering(monkeypatch, "y")
+    table = [Fact("free", "", "", _spending(0))]
+    table += [Fact(f"{n}", "", "", _spending(0.3), 0.3) for n in range(5)]
+    _, rows = run(google.url, tmp_path / "a.json", table=table)
+    assert asked == [f"\nAbout ${verify.MAX_DOLLARS:.2f} at most; go on? [y/N] "]
+    assert [name for name in rows if rows[name]["verdict"] == NOT_TRIED] == ["3", "4"]
 
 
 def test_the_free_run_sends_nothing_that_is_billed(
@@ -153,9 +166,10 @@ def test_a_yes_makes_each_picture_once(
     answering(monkeypatch, "y")
     code, rows = run(google.url, tmp_path / "a.json")
     assert code == 0 and verdicts(rows) == {HELD}
-    assert len(google.sent_images) == 5
+    assert len(google.sent_images) == len(gip.CURRENT_MODELS)
     dollars = json.loads((tmp_path / "a.json").read_text())["dollars"]
-    assert 0.2 < dollars < 0.45
+    paid = [fact for fact in FACTS if not fact.is_free]
+    assert 0.2 < dollars < verify.estimate_of(paid)
 
 
 def _spending(dollars: float, verdict: str = HELD) -> facts.Probe:

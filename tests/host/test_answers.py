@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import gemini_image_pipe as gip
 from dev.host import plugin
 from dev.host.client import Client, Json, content_of, picture_links, text_of
 from dev.host.pictures import digest, fetch_picture, pictures_of
@@ -23,7 +24,8 @@ def test_the_list_shows_current_models_then_retired_ones(
     admin: Client, models: list[Json]
 ) -> None:
     ids = [m["id"].removeprefix(f"{plugin.FUNCTION_ID}.") for m in models]
-    assert ids[:2] == ["auto", "gemini-nano-banana-2.1"]
+    current = [facts.id for facts in gip.CURRENT_MODELS]
+    assert ids[: 1 + len(current)] == ["auto", *current]
     assert ids[-2:] == ["imagen-3.0-generate-002", "imagen-4.0-generate-001"]
     names = {m["id"]: m["name"] for m in models}
     assert names[plugin.AUTO_MODEL] == "Gemini Image"

@@ -13,6 +13,8 @@ from dev.host.traffic import config, drawings, received, sent
 from dev.standin import StandInProcess
 
 FOXES = "a red fox in fresh snow"
+# It takes all that is chosen here, whatever the newest model takes.
+VERSATILE = f"{plugin.FUNCTION_ID}.gemini-nano-banana-2.1"
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def wide_preset(admin: Client, models: list[Json]) -> Iterator[str]:
     form = {
         "id": "wide-painter",
         "name": "Wide Painter",
-        "base_model_id": plugin.AUTO_MODEL,
+        "base_model_id": VERSATILE,
         "meta": {},
         "params": {"custom_params": custom},
         "access_grants": [EVERYBODY],
@@ -47,7 +49,7 @@ def test_a_user_s_settings_and_who_comes_before_whom(
 ) -> None:
     valves(ASPECT_RATIO="1:1", IMAGE_SIZE="2K", THINKING_LEVEL="high")
     user_valves(ASPECT_RATIO="3:4", IMAGE_SIZE="auto", IMAGES_PER_PROMPT="2")
-    chat = user.new_chat(plugin.AUTO_MODEL)
+    chat = user.new_chat(VERSATILE)
     answer = chat.ask(FOXES)
     assert config(google)["imageConfig"] == {"aspectRatio": "3:4", "imageSize": "2K"}
     assert config(google)["thinkingConfig"] == {"thinkingLevel": "HIGH"}
@@ -75,7 +77,7 @@ def test_several_pictures_come_back_in_the_next_turn(
 def test_usage_price_and_citations_are_saved_with_the_message(
     user: Client, google: StandInProcess
 ) -> None:
-    chat = user.new_chat(plugin.AUTO_MODEL)
+    chat = user.new_chat(VERSATILE)
     answer = chat.ask(f"{FOXES} --search --thoughts")
     message = answer.raw
     usage = message["usage"]
@@ -97,7 +99,7 @@ def test_usage_price_and_citations_are_saved_with_the_message(
 def test_an_api_client_gets_usage_and_sources_in_its_stream(
     user: Client, google: StandInProcess
 ) -> None:
-    events = list(user.stream(plugin.AUTO_MODEL, f"{FOXES} --search --n 2"))
+    events = list(user.stream(VERSATILE, f"{FOXES} --search --n 2"))
     usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
     assert len(usages) == 1
     assert usages[0]["completion_tokens_details"]["image_tokens"] == 2 * 1120

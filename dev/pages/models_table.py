@@ -1,0 +1,51 @@
+"""The table of models in README.md, as the product's own table has them.
+
+``python3 dev manifest`` writes it between the lines ``<!-- models -->`` and
+``<!-- /models -->``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dev.environment import ROOT
+
+if TYPE_CHECKING:
+    from gemini_image_pipe import ModelFacts
+
+PAGE = ROOT / "README.md"
+START, END = "<!-- models -->", "<!-- /models -->"
+HEAD = ("Model", "Name", "Pictures up to", "Pictures that it takes")
+
+
+def table() -> str:
+    """What can be picked, `auto` first, in markdown."""
+    from gemini_image_pipe import AUTO, AUTO_NAME, CURRENT_MODELS
+
+    newest = "the newest released model of your key"
+    rows = [(f"`{AUTO}`", AUTO_NAME, newest, ""), *map(_row, CURRENT_MODELS)]
+    lines = [HEAD, ("---",) * len(HEAD), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def filled(page: str) -> str:
+    """The page with the table between its two lines."""
+    head, _, rest = page.partition(START)
+    tail = rest.partition(END)[2]
+    return f"{head}{START}\n\n{table()}\n\n{END}{tail}"
+
+
+def refresh() -> bool:
+    """Write README.md if the table has changed since; tell whether it had."""
+    before = PAGE.read_text()
+    after = filled(before)
+    if after == before:
+        return False
+    PAGE.write_text(after)
+    return True
+
+
+def _row(facts: ModelFacts) -> tuple[str, str, str, str]:
+    # A model without a choice of sizes makes the size that its price is named for.
+    largest = facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
+    return f"`{facts.id}`", facts.name, largest, str(facts.max_input_images)
