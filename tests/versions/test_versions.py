@@ -565,7 +565,7 @@ def keeps_suggestions(on: WatchedHost) -> bool:
     return "red fox winter coat" in "".join(at_the_page(on).raw.get("embeds") or [])
 
 
-def folds_thoughts(on: Place) -> bool:
+def folds_thoughts(on: WatchedHost) -> bool:
     chat = on.user.new_chat(VERSATILE)
     answer = chat.ask("a red fox --thoughts")
     assert len(pictures_of(on.user, answer)) == 1
