@@ -104,7 +104,9 @@ def selection(arguments: Sequence[str]) -> list[Part]:
     if first.startswith("-"):
         return [tests_in("tests", *arguments)]
     folder = f"tests/{first}" if (TESTS / first).is_dir() else first
-    return [tests_in(folder, *(SPREAD if first == FAST else ()), *rest)]
+    # Each worker collects all tests: for a few of them that is not worth it.
+    spread = SPREAD if first == FAST and "-k" not in rest else ()
+    return [tests_in(folder, *spread, *rest)]
 
 
 def main(arguments: Sequence[str]) -> int:

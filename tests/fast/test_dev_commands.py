@@ -32,7 +32,8 @@ def test_everything_is_in_all() -> None:
 @pytest.mark.parametrize(
     ("arguments", "title"),
     [
-        (["fast", "-k", "ratios"], "tests/fast -n auto -k ratios"),
+        (["fast", "-x"], "tests/fast -n auto -x"),
+        (["fast", "-k", "ratios"], "tests/fast -k ratios"),
         (["host", "-x"], "tests/host -x"),
         (["tests/host", "-k", "stop"], "tests/host -k stop"),
         (["-k", "stop"], "tests -k stop"),
