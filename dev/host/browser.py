@@ -119,12 +119,15 @@ class ChatPage:
         )
         return [str(image.get_attribute("src")) for image in self.pictures.all()]
 
-    def wait_until_scrolled(self) -> None:
-        """Wait until the page shows the end of the chat, to which it scrolls late."""
-        self.page.wait_for_function("""() => {
+    def scroll_to_end(self) -> None:
+        """Show the end of the chat, to which the page may not have scrolled yet."""
+        self.page.wait_for_function(
+            """() => {
                 const box = document.querySelector("#messages-container");
+                box.scrollTop = box.scrollHeight;
                 return box.scrollTop + box.clientHeight >= box.scrollHeight - 5;
-            }""")
+            }"""
+        )
 
     def hear_late_of_messages(self, seconds: float) -> None:
         """From now on the answers to the page's own requests for a message come late,

@@ -625,7 +625,7 @@ def test_attach_edit_and_edit_again_at_the_page(
     page.get_by_text("≈ $").nth(1).wait_for()
     assert received(google) == [digest(photo), *sent(google)[:1]]
     assert texts(google) == ["make it blue", SAID, "now put a hat on it"]
-    user_page.wait_until_scrolled()
+    user_page.scroll_to_end()
     user_page.screenshot("edit")
 
     page.reload()

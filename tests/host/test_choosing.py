@@ -132,7 +132,7 @@ def test_in_a_browser_wide_pictures_stand_side_by_side(
     boxes = [image.bounding_box() for image in user_page.pictures.all()]
     assert len({round(box["y"]) for box in boxes if box}) == 1
     assert all(box and 1.7 < box["width"] / box["height"] < 1.9 for box in boxes)
-    user_page.wait_until_scrolled()
+    user_page.scroll_to_end()
     user_page.screenshot("several")
 
 

@@ -42,7 +42,7 @@ def test_from_the_import_file_to_a_picture_that_stays(
     [link] = chat.wait_for_pictures()
     page.get_by_text("≈ $").wait_for()
     page.set_viewport_size({"width": 1000, "height": 1250})
-    chat.wait_until_scrolled()
+    chat.scroll_to_end()
     chat.screenshot("chat")
     page.reload()
     assert chat.wait_for_pictures() == [link]
