@@ -2050,48 +2050,45 @@ def _quoted_chat(messages: Any) -> list[dict[str, str]]:
 
 
 class ResponseTooLarge(Exception):
-    """An answer is larger than any that Google sends."""
+    """A response is larger than any that Google sends."""
 
 
 class ObjectReader:
-    """Cuts the bytes of an answer into JSON objects, whatever frames them.
+    """Takes the frame off a response, and gives the JSON objects that stand in it.
 
     Server-sent events, one object, an array that arrives piecewise, objects on bare
-    lines: the reader looks for objects and passes over the frame. Lines end at the
-    bytes \\n and \\r only. Base64 never reaches the JSON parser: the values of
-    `_CUT_KEYS` are decoded as they arrive and stand in the object as {"$blob": n}.
+    lines: the reader looks for objects and passes over all else. Lines end at the
+    bytes \\n and \\r only (html.spec.whatwg.org, "Server-sent events"). What stands
+    within an object is read by `_PartialObject`.
 
-    Feeding yields (object, blobs) pairs. What belongs to no object is kept in `stray`
-    (its first 64 KiB), for the case that the answer is a web page or plain text.
+    stray: what belongs to no object (its first 64 KiB), for the case that the response
+    is a web page or plain text. broken: how many objects were cut off or are no JSON.
     """
 
-    _CUT_KEYS = frozenset(
-        (
-            b"data",
-            b"bytesBase64Encoded",
-            b"bytes_base64_encoded",
-            b"thoughtSignature",
-            b"thought_signature",
-        )
-    )
     _FRAME = re.compile(rb"(?:data:|[\s,\[\]\x1e\xef\xbb\xbf])*\Z")
-    _SHORT = 256
+    _OBJECT_OR_LINE_END = re.compile(rb"[{\r\n]")
 
     def __init__(self) -> None:
         self.stray = bytearray()
         self.broken = 0
-        self._last_string = bytearray()
-        self._slashes = 0
-        self._state: Callable[[bytes, int], int] = self._outside
-        self._found: list[tuple[Any, list[bytes | None]]] = []
-        self._line = bytearray()
         self._received = 0
-        self._start_object()
+        self._found: list[tuple[Any, list[bytes | None]]] = []
+        self._line = bytearray()  # outside objects: the current line
+        self._object = _PartialObject()
+        self._in_event = False  # whether the object began on a line `data:`
+        self._prefix = b""  # within an object: what may become another `data:`
+        self._state: Callable[[bytes, int], int] = self._outside
 
     def feed(self, data: bytes) -> list[tuple[Any, list[bytes | None]]]:
-        """The objects that `data` completes. Raises ResponseTooLarge over a limit."""
+        """Take the next piece of the response, of any size.
+
+        Returns the objects that it completes, each with its blobs: the JSON says
+        {"$blob": n} where the n-th was cut out, and a blob that is no base64 is None.
+        Raises ResponseTooLarge when the response or an object exceeds its limit.
+        """
         self._received += len(data)
-        if self._received > MAX_RESPONSE_BYTES or len(self._object) > MAX_OBJECT_BYTES:
+        is_large = len(self._object.text) > MAX_OBJECT_BYTES
+        if is_large or self._received > MAX_RESPONSE_BYTES:
             raise ResponseTooLarge
         position = 0
         while position < len(data):
@@ -2100,39 +2097,37 @@ class ObjectReader:
         return found
 
     def end(self) -> bool:
-        """Whether the answer ended between objects, none of them broken."""
+        """Whether the response ended between objects, none of them broken."""
         if self._state not in (self._outside, self._rest_of_line):
-            self._abandon(0)
+            self._abandon()
         self._keep_stray(self._line)
         return not self.broken
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the response begins like a web page."""
+        return is_page(self.stray[:512] or self._line[:512])
 
     # Each state takes the data and a position in it, and returns the next position.
 
     def _outside(self, data: bytes, start: int) -> int:
         """Between objects: up to the next object or the end of the line."""
-        found = re.compile(rb"[{\r\n]").search(data, start)
+        found = self._OBJECT_OR_LINE_END.search(data, start)
         stop = found.start() if found else len(data)
         if len(self._line) < MAX_STRAY_BYTES:
             self._line += data[start:stop]
         if not found:
             return stop
         if found.group() != b"{":
-            self._keep_stray(self._line)
-            self._line.clear()
+            self._end_stray_line()
         elif self.is_page or self._line.startswith(b":"):
             self._line += b"{"
             self._state = self._rest_of_line
         else:
-            self._start_object(in_event=b"data:" in self._line)
-            self._keep_stray(self._line)
-            self._line.clear()
-            self._state = self._structure
+            self._in_event = b"data:" in self._line
+            self._end_stray_line()
+            self._state = self._inside
         return stop + 1
-
-    @property
-    def is_page(self) -> bool:
-        """Whether the answer begins like a web page."""
-        return is_page(self.stray[:512] or self._line[:512])
 
     def _rest_of_line(self, data: bytes, start: int) -> int:
         """In a comment or a page: up to the end of the line, braces and all."""
@@ -2144,48 +2139,46 @@ class ObjectReader:
             self._state = self._outside
         return stop
 
-    def _structure(self, data: bytes, start: int) -> int:
-        """Inside an object, outside its strings: up to the next brace or quote."""
-        found = re.compile(rb"[\"{}\r\n]").search(data, start)
-        stop = found.start() if found else len(data)
-        self._object += data[start:stop]
-        if not found:
-            return stop
-        sign = found.group()
-        self._object += sign
-        if sign == b'"':
-            self._enter_string()
-        elif sign == b"{":
-            self._depth += 1
-        elif sign == b"}":
-            self._depth -= 1
-            if not self._depth:
-                self._finish_object()
-        else:
-            self._prefix = b""
-            self._state = self._line_start
-        return stop + 1
+    def _inside(self, data: bytes, start: int) -> int:
+        """In an object: on in it, until it is complete or its line ends."""
+        stop = self._object.take(data, start)
+        if not self._object.depth:
+            self._finish_object()
+        elif stop < len(data) and data[stop] in b"\r\n":
+            return self._end_line_inside(data, stop)
+        return stop
+
+    def _end_line_inside(self, data: bytes, start: int) -> int:
+        """At the end of an object's line: no string of JSON goes on behind it."""
+        if self._object.in_string:
+            self._abandon()
+            return start
+        self._object.text += data[start : start + 1]
+        self._prefix = b""
+        self._state = self._line_start
+        return start + 1
 
     def _line_start(self, data: bytes, start: int) -> int:
         """At the start of a line inside an object: passes over another `data:`."""
         sign = data[start : start + 1]
-        if sign == b"\n" and self._object.endswith(b"\r"):
-            self._object += sign
+        if sign == b"\n" and self._object.text.endswith(b"\r"):
+            self._object.text += sign
             return start + 1
         if sign in b"\r\n" and self._in_event:
-            return self._abandon(start)
+            self._abandon()
+            return start
         if sign == b":" and self._in_event and not self._prefix:
             self._state = self._comment
             return start
         prefix = self._prefix + sign
         if prefix == b"data:":
-            self._state = self._structure
+            self._state = self._inside
             return start + 1
         if b"data:".startswith(prefix):
             self._prefix = prefix
             return start + 1
-        self._object += self._prefix
-        self._state = self._structure
+        self._object.text += self._prefix
+        self._state = self._inside
         return start
 
     def _comment(self, data: bytes, start: int) -> int:
@@ -2195,106 +2188,29 @@ class ObjectReader:
             self._state = self._line_start
         return end + 1 if end >= 0 else len(data)
 
-    def _enter_string(self) -> None:
-        between = bytes(self._object[self._string_end : -1]).strip()
-        self._string_start = len(self._object)
-        if between == b":" and bytes(self._last_string) in self._CUT_KEYS:
-            self._blob = Base64Decoder()
-            self._short = bytearray()
-            self._state = self._base64
-        else:
-            self._state = self._string
-
-    def _string(self, data: bytes, start: int) -> int:
-        """Inside a string: up to the next quote, which an escape may disarm."""
-        stop, quoted, cut_off = self._next_quote(data, start)
-        if cut_off:
-            return self._abandon(stop)
-        self._object += data[start:stop]
-        if quoted:
-            self._object += b'"'
-            if not self._slashes % 2:
-                self._leave_string()
-            self._slashes = 0
-        return stop + quoted
-
-    def _next_quote(self, data: bytes, start: int) -> tuple[int, bool, bool]:
-        """Where the next quote is, whether there is one, whether a line ends first.
-
-        Counts the backslashes in front of it, over the edges of the pieces.
-        """
-        quote_at = data.find(b'"', start)
-        stop = len(data) if quote_at < 0 else quote_at
-        line_end = _line_break(data, start, stop)
-        if line_end >= 0:
-            return line_end, False, True
-        at = stop
-        while at > start and data[at - 1] == 0x5C:
-            at -= 1
-        self._slashes = stop - at + (self._slashes if at == start else 0)
-        return stop, quote_at >= 0, False
-
-    def _leave_string(self) -> None:
-        self._string_end = len(self._object)
-        if self._string_end - self._string_start < 64:
-            self._last_string = self._object[self._string_start : -1]
-        else:
-            self._last_string = bytearray()
-        self._state = self._structure
-
-    def _base64(self, data: bytes, start: int) -> int:
-        """Inside a value that is cut out."""
-        stop, quoted, cut_off = self._next_quote(data, start)
-        if cut_off:
-            return self._abandon(stop)
-        stop += quoted and self._slashes % 2  # a text after all: its quote is its own
-        for at in range(start, stop, SLICE):
-            self._blob.feed(data[at : min(at + SLICE, stop)])
-        if len(self._short) <= self._SHORT:
-            self._short += data[start : min(stop, start + self._SHORT + 1)]
-        if quoted and not self._slashes % 2:
-            self._keep_blob()
-            stop += 1
-        if quoted:
-            self._slashes = 0
-        return stop
-
-    def _keep_blob(self) -> None:
-        decoded = self._blob.finish()
-        if decoded is None and len(self._short) <= self._SHORT:
-            self._object += self._short + b'"'  # an ordinary text under that key
-        else:
-            del self._object[-1:]
-            self._object += b'{"$blob":%d}' % len(self._blobs)
-            self._blobs.append(decoded)
-        self._leave_string()
-
-    def _start_object(self, in_event: bool = False) -> None:
-        self._object = bytearray(b"{")
-        self._blobs: list[bytes | None] = []
-        self._depth = 1
-        self._in_event = in_event
-        self._string_start = self._string_end = 0
-        self._last_string = bytearray()
-        self._prefix = b""
-        self._slashes = 0
+    # What becomes of an object, or of a line without one.
 
     def _finish_object(self) -> None:
         try:
-            self._found.append((json.loads(self._object), self._blobs))
+            self._found.append((json.loads(self._object.text), self._object.blobs))
         except (ValueError, RecursionError):
-            self.broken += 1
-            self._keep_stray(self._object)
-        self._start_object()
+            self._abandon()
+        else:
+            self._leave_object()
+
+    def _abandon(self) -> None:
+        """Give up an object that was cut off or is no JSON."""
+        self.broken += 1
+        self._keep_stray(self._object.text)
+        self._leave_object()
+
+    def _leave_object(self) -> None:
+        self._object = _PartialObject()
         self._state = self._outside
 
-    def _abandon(self, position: int) -> int:
-        """Give up an object that a line break has cut off."""
-        self.broken += 1
-        self._keep_stray(self._object)
-        self._start_object()
-        self._state = self._outside
-        return position
+    def _end_stray_line(self) -> None:
+        self._keep_stray(self._line)
+        self._line.clear()
 
     def _keep_stray(self, line: bytes | bytearray) -> None:
         room = MAX_STRAY_BYTES - len(self.stray)
@@ -2304,8 +2220,154 @@ class ObjectReader:
 
 def _line_break(data: bytes, start: int, stop: int) -> int:
     """Where the first line ends, or -1."""
-    feed, back = data.find(b"\n", start, stop), data.find(b"\r", start, stop)
-    return max(feed, back) if min(feed, back) < 0 else min(feed, back)
+    feed = data.find(b"\n", start, stop)
+    back = data.find(b"\r", start, stop if feed < 0 else feed)
+    return feed if back < 0 else back
+
+
+class _PartialObject:
+    """A JSON object of which the text still arrives, base64 cut out of it.
+
+    The parser never sees base64: the values of `_CUT_KEYS` are decoded as they arrive
+    and stand in the text as {"$blob": n}.
+
+    text: as far as it came. blobs: what was cut out. depth: how many braces are open;
+    none when the object is complete. in_string: whether the text ends in a string.
+    """
+
+    _CUT_KEYS = frozenset(
+        (
+            b"data",
+            b"bytesBase64Encoded",
+            b"bytes_base64_encoded",
+            b"thoughtSignature",
+            b"thought_signature",
+        )
+    )
+    _SIGN_OR_LINE_END = re.compile(rb"[\"{}\r\n]")
+
+    def __init__(self) -> None:
+        self.text = bytearray(b"{")
+        self.blobs: list[bytes | None] = []
+        self.depth = 1
+        self.in_string = False
+        self._string_start = self._string_end = 0  # of the last string in the text
+        self._slashes = 0  # backslashes at the end of what came of a string
+        self._value: _CutValue | None = None  # the string's, if it is cut out
+
+    def take(self, data: bytes, start: int) -> int:
+        """Take the data from `start` on, up to a brace, a quote or the line's end.
+
+        Returns the position behind what was taken. The line's end is none of it: what
+        that means is a matter of the frame.
+        """
+        if self.in_string:
+            return self._take_string(data, start)
+        found = self._SIGN_OR_LINE_END.search(data, start)
+        stop = found.start() if found else len(data)
+        sign = found.group() if found else b""
+        if not sign or sign in b"\r\n":
+            self.text += data[start:stop]
+            return stop
+        self.text += data[start : stop + 1]
+        if sign == b'"':
+            self._open_string()
+        else:
+            self.depth += 1 if sign == b"{" else -1
+        return stop + 1
+
+    def _open_string(self) -> None:
+        between = self.text[self._string_end : -1].strip()
+        if between == b":" and self._last_string() in self._CUT_KEYS:
+            self._value = _CutValue()
+        self._string_start = len(self.text)
+        self._slashes = 0
+        self.in_string = True
+
+    def _last_string(self) -> bytes:
+        return bytes(self.text[self._string_start : self._string_end - 1])
+
+    def _take_string(self, data: bytes, start: int) -> int:
+        """Up to the next quote, which ends the string unless an escape disarms it.
+
+        Of a string that the line's end cuts off, no more is taken.
+        """
+        quote_at = data.find(b'"', start)
+        stop = len(data) if quote_at < 0 else quote_at
+        line_end = _line_break(data, start, stop)
+        if line_end >= 0:
+            return line_end
+        self._count_slashes(data, start, stop)
+        if quote_at < 0:
+            self._take_content(data, start, stop)
+            return stop
+        if self._slashes % 2:  # a text: this quote is its own
+            self._slashes = 0
+            self._take_content(data, start, stop + 1)
+        else:
+            self._take_content(data, start, stop)
+            self._close_string()
+        return stop + 1
+
+    def _count_slashes(self, data: bytes, start: int, stop: int) -> None:
+        """Count the backslashes before `stop`, over the edges of the pieces."""
+        at = stop
+        while at > start and data[at - 1] == 0x5C:
+            at -= 1
+        self._slashes = stop - at + (self._slashes if at == start else 0)
+
+    def _take_content(self, data: bytes, start: int, stop: int) -> None:
+        if self._value:
+            self._value.feed(data, start, stop)
+        else:
+            self.text += data[start:stop]
+
+    def _close_string(self) -> None:
+        if self._value:
+            self._put_value(self._value)
+            self._value = None
+        else:
+            self.text += b'"'
+        self._string_end = len(self.text)
+        self.in_string = False
+
+    def _put_value(self, value: "_CutValue") -> None:
+        """In place of the quote that opened it: its number, or the text it is."""
+        blob = value.finish()
+        if blob is None and value.is_short:
+            self.text += value.beginning + b'"'
+        else:
+            self.text[-1:] = b'{"$blob":%d}' % len(self.blobs)
+            self.blobs.append(blob)
+
+
+class _CutValue:
+    """A value kept from the parser: base64, or the ordinary text that it turns out.
+
+    beginning: of what came, as it stands in the JSON; all of it while `is_short`.
+    """
+
+    _SHORT = 256  # a longer one that is no base64 is a damaged picture
+
+    def __init__(self) -> None:
+        self._decoder = Base64Decoder()
+        self.beginning = bytearray()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it may be a text, with which a gateway filled the field."""
+        return len(self.beginning) <= self._SHORT
+
+    def feed(self, data: bytes, start: int, stop: int) -> None:
+        """Take data[start:stop], in slices: none is copied as a whole."""
+        for at in range(start, stop, SLICE):
+            self._decoder.feed(data[at : min(at + SLICE, stop)])
+        if self.is_short:
+            self.beginning += data[start : min(stop, start + self._SHORT + 1)]
+
+    def finish(self) -> bytes | None:
+        """The bytes, or None when the value is no base64."""
+        return self._decoder.finish()
 
 
 # ── Wire ──────────────────────────────────────────────────────────────────────────────
