@@ -2756,7 +2756,11 @@ class GeminiError(Exception):
 
 @dataclass(frozen=True)
 class ApiError:
-    """Google's error object, or what a gateway made of it."""
+    """Google's error object, or what a gateway made of it.
+
+    status: of HTTP. message: the sentences. reason: names, with blanks between them.
+    retry_after: seconds, if said.
+    """
 
     status: int
     message: str = ""
@@ -2779,89 +2783,58 @@ _RPC_STATUS = {
 
 
 def read_error(status: int, response: Any) -> ApiError:
-    """The error in an answer's JSON: Google's shape, an array of it, or a gateway's."""
+    """The error of which a response tells, in Google's shape or in a gateway's.
+
+    status: of HTTP. response: its JSON, whatever that is; what tells of no error gives
+    one without words. Raises nothing. Google's shape is google.rpc.Status, its details
+    are ErrorInfo, QuotaFailure, RetryInfo and BadRequest
+    (cloud.google.com/apis/design/errors).
+    """
     error = _innermost_error(response)
     message = as_str(_said(error))
     details = as_list(get_field(error, "details"))
-    reasons = [as_str(get_field(error, "status")), as_str(get_field(error, "code"))]
-    reasons += [as_str(get_field(detail, "reason")) for detail in details]
-    reasons += [
-        as_str(get_field(violation, "quotaId"))
-        for detail in details
-        for violation in as_list(get_field(detail, "violations"))
-    ]
-    delays = [read_seconds(get_field(detail, "retryDelay")) for detail in details]
-    # Gateways often leave the details out.
-    said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
-    delays.append(read_seconds(said[1].rstrip(".")) if said else None)
-    described = [
-        description
-        for detail in details
-        for violation in as_list(get_field(detail, "fieldViolations"))
-        if (description := as_str(get_field(violation, "description"))) not in message
-    ]
+    reasons = _reasons(error, details)
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
-        message=" ".join([message, *described]).strip(),
-        reason=" ".join(filter(None, reasons)),
-        retry_after=next((delay for delay in delays if delay is not None), None),
+        message=" ".join([message, *_field_violations(details, message)]).strip(),
+        reason=" ".join(reasons),
+        retry_after=_retry_delay(details, message),
     )
 
 
-def _innermost_error(response: Any, levels: int = 5) -> Any:
-    """The error's object or text, which gateways nest so many levels deep at most.
-
-    They send it under "error", "errors" or "detail", or as the answer itself; within
-    "message" another one may stand, as JSON or as its text, or under "metadata".
-    """
-    error = _first(response)
-    if not isinstance(error, dict):
-        return None
-    if get_field(error, "error") is not None or not _said(error):
-        names = ("error", "errors", "detail")
-        found = [_first(get_field(error, name)) for name in names]
-        error = next(filter(None, found), None)
-    said = _said(error)
-    raw = as_str(get_field(get_field(error, "metadata"), "raw"))  # OpenRouter's
-    inside = _json_inside(said) if isinstance(said, str) else said
-    inside = _json_inside(raw) or inside
-    nested = _innermost_error(inside, levels - 1) if inside and levels else None
-    return nested if isinstance(_said(nested), str) else error
+def _reasons(error: Any, details: list[Any]) -> list[str]:
+    """All names of what happened: Google's "status", those of gateways such as new-api,
+    who put them into "code", and the exact ones of ErrorInfo and QuotaFailure."""
+    reasons = [get_field(error, "status"), get_field(error, "code")]
+    reasons += [get_field(detail, "reason") for detail in details]
+    reasons += [get_field(v, "quotaId") for v in _each(details, "violations")]
+    return [reason for reason in map(as_str, reasons) if reason]
 
 
-def _said(error: Any) -> Any:
-    if isinstance(error, str):
-        return error
-    return get_field(error, "message") or get_field(error, "msg")
+def _retry_delay(details: list[Any], message: str) -> float | None:
+    """The seconds of RetryInfo; gateways often leave the details out, and the sentence
+    is all that names them."""
+    delays = [read_seconds(get_field(detail, "retryDelay")) for detail in details]
+    said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
+    delays.append(read_seconds(said[1].rstrip(".")) if said else None)
+    return next((delay for delay in delays if delay is not None), None)
 
 
-def _first(value: Any) -> Any:
-    """The first of a list; anything else as it is."""
-    return next(iter(value), None) if isinstance(value, list) else value
+def _field_violations(details: list[Any], message: str) -> list[str]:
+    """What BadRequest says of single fields, unless the message says so, too."""
+    violations = _each(details, "fieldViolations")
+    described = [as_str(get_field(v, "description")) for v in violations]
+    return [description for description in described if description not in message]
 
 
-def _json_inside(message: str) -> Any:
-    """The JSON document that a gateway put into a message, or None.
-
-    LiteLLM puts it there as Python writes bytes (b'{\\n …}'), others as it writes a
-    dict ({'message': …}); of that the sentence is enough.
-    """
-    unescaped = re.sub(r"\\([\\nrt'\"])", _unescaped, message)
-    for text in (message, unescaped) if '"message"' in message else ():
-        if found := re.search(r"[\[{]\s*[\[{\"]", text):
-            with contextlib.suppress(ValueError, RecursionError):
-                return json.JSONDecoder().raw_decode(text[found.start() :])[0]
-    said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", message)
-    return {"message": said[2]} if said else None
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    return " " if escape[1] in "nrt" else escape[1]
+def _each(details: list[Any], name: str) -> list[Any]:
+    """What all details together list under a name."""
+    return [item for detail in details for item in as_list(get_field(detail, name))]
 
 
 def _error_status(status: int, code: Any, reasons: list[str]) -> int:
     """The HTTP status an error stands for: its own code, if that is an HTTP status;
-    in an answer that began well, what its name says; else that of the answer."""
+    in a response that began well, what its name says; else that of the response."""
     number = as_whole(as_word(code))
     if number and 400 <= number <= 599:
         return number
@@ -2870,7 +2843,11 @@ def _error_status(status: int, code: Any, reasons: list[str]) -> int:
 
 
 def read_seconds(text: Any) -> float | None:
-    """The seconds in Google's "34.4s", or in words its "5h48m6.2s"."""
+    """The seconds in Google's "34.4s", or in words its "5h48m6.2s".
+
+    text: any JSON value; None for what is no such text. The first is how JSON writes a
+    google.protobuf.Duration, the second stands in Google's sentences on quotas.
+    """
     found = re.fullmatch(
         r"(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,7}(?:\.[0-9]{1,9})?)s?)?",
         as_str(text),
@@ -2882,13 +2859,136 @@ def read_seconds(text: Any) -> float | None:
 
 
 def is_error(response: Any) -> bool:
-    """Whether an object tells of an error; gateways may do so in an answer that began
-    well (200), and without the word."""
+    """Whether a JSON value tells of an error; gateways may do so in a response that
+    began well (200), and without the word."""
     if get_field(response, "error"):
         return True
     return not is_response(response) and isinstance(
         _said(_innermost_error(response)), str
     )
+
+
+def _innermost_error(response: Any) -> Any:
+    """The error's object or text. Each gateway on the way puts what it got into an
+    error of its own; the innermost one that says something is the cause."""
+    outermost, *inner = _errors_within(response)
+    telling = [error for error in inner if isinstance(_said(error), str)]
+    return telling[-1] if telling else outermost
+
+
+def _errors_within(response: Any) -> Iterator[Any]:
+    """The error of a response, the one within that, and so on."""
+    for _ in range(_MAX_NESTED_ERRORS):
+        error = _error_of(response)
+        yield error
+        response = _first_read(_NESTED_DIALECTS, error)
+        if not response:
+            return
+
+
+def _error_of(response: Any) -> Any:
+    """The error's object or text in a response, or None: Google's {"error": {…}}, or
+    an array of it; else as a gateway puts it."""
+    response = _first(response)
+    if not isinstance(response, dict):
+        return None
+    googles = _first(get_field(response, "error"))
+    return googles or _first_read(_GATEWAY_DIALECTS, response)
+
+
+def _said(error: Any) -> Any:
+    """What should be the error's sentence; "msg" is FastAPI's name for it."""
+    if isinstance(error, str):
+        return error
+    return get_field(error, "message") or get_field(error, "msg")
+
+
+def _first(value: Any) -> Any:
+    """The first of a list; anything else as it is."""
+    return next(iter(value), None) if isinstance(value, list) else value
+
+
+def _first_read(readers: Iterable[Callable[[Any], Any]], value: Any) -> Any:
+    """What the first of the readers finds that finds something, or None."""
+    return next(filter(None, (read(value) for read in readers)), None)
+
+
+# Gateways' dialects. Each reader knows one, and finds nothing in the others.
+
+
+def _bare_error(response: Any) -> Any:
+    """Kong's {"message": …}, new-api's {"success": false, "message": …}."""
+    is_bare = get_field(response, "error") is None and _said(response)
+    return response if is_bare else None
+
+
+def _listed_error(response: Any) -> Any:
+    """Cloudflare's {"success": false, "errors": [{"code": …, "message": …}]}."""
+    return _first(get_field(response, "errors"))
+
+
+def _fastapi_error(response: Any) -> Any:
+    """FastAPI's {"detail": "…"}, or {"detail": [{"loc": …, "msg": …}]}."""
+    return _first(get_field(response, "detail"))
+
+
+_GATEWAY_DIALECTS = (_bare_error, _listed_error, _fastapi_error)
+
+
+def _openrouter_raw(error: Any) -> Any:
+    """OpenRouter's {"message": …, "metadata": {"raw": "…"}}: beside a sentence of its
+    own the text that it got (openrouter.ai/docs/api/reference/errors-and-debugging)."""
+    raw = as_str(get_field(get_field(error, "metadata"), "raw"))
+    return _first_read(_TEXT_DIALECTS, raw)
+
+
+def _nested_object(error: Any) -> Any:
+    """A relay that puts the object it got where the sentence should stand."""
+    said = _said(error)
+    return None if isinstance(said, str) else said
+
+
+def _nested_text(error: Any) -> Any:
+    """A sentence that has a document in it: LiteLLM's, new-api's, any relay's."""
+    return _first_read(_TEXT_DIALECTS, as_str(_said(error)))
+
+
+_NESTED_DIALECTS = (_openrouter_raw, _nested_object, _nested_text)
+
+
+def _json_in(text: str) -> Any:
+    """JSON among words, as LiteLLM and new-api pass on what they got."""
+    return _decoded_in(text) if '"message"' in text else None
+
+
+def _python_bytes_in(text: str) -> Any:
+    """JSON as Python writes bytes: LiteLLM's b'{\\n …}'."""
+    if '"message"' not in text:
+        return None
+    return _decoded_in(re.sub(r"\\([\\nrt'\"])", _unescaped, text))
+
+
+def _python_dict_in(text: str) -> Any:
+    """As Python writes a dict: LiteLLM's {'message': …}; the sentence is enough."""
+    said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", text)
+    return {"message": said[2]} if said else None
+
+
+_TEXT_DIALECTS = (_json_in, _python_bytes_in, _python_dict_in)
+# So many gateways in a row do happen; a response nested deeper is no honest one.
+_MAX_NESTED_ERRORS = 6
+
+
+def _decoded_in(text: str) -> Any:
+    """The JSON document that begins somewhere in a text, or None."""
+    if found := re.search(r"[\[{]\s*[\[{\"]", text):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.JSONDecoder().raw_decode(text[found.start() :])[0]
+    return None
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return " " if escape[1] in "nrt" else escape[1]
 
 
 class _Rule(NamedTuple):
@@ -3006,30 +3106,43 @@ _ERROR_RULES: tuple[_Rule, ...] = (
 
 
 def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiError:
-    """The failure behind an error answer; `stray` is its text when it is not JSON."""
-    said = f"{error.message} {error.reason}"
-    kind = next(
-        (
-            rule.kind
-            for rule in _ERROR_RULES
-            if (not rule.statuses or error.status in rule.statuses)
-            and re.search(rule.words, said, re.IGNORECASE)
-        ),
-        "http",
-    )
+    """The failure behind an error, for the caller to raise.
+
+    stray: the text of a response that is not JSON. values: what the message's
+    placeholders stand for (see FAILURES); "status", "details" and "seconds" are filled
+    in here.
+    """
+    kind = _error_kind(error, stray)
     delay = error.retry_after
-    if error.status in (401, 403) and not error.message and is_page(stray):
-        kind = "web_page"  # a firewall's or a login's; it knows nothing of the key
-    if error.status == 429 and kind == "http":
-        kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
         values["seconds"] = round(delay) or 1
-    quote_text = error.message or page_text(stray)
-    # An error in an answer that began well (200) may name no status of its own.
+    # An error in a response that began well (200) may name no status of its own.
     status = f"HTTP {error.status}" if error.status >= 300 else ""
     values["status"] = status and f" ({status})"
     values["details"] = quote_sentence(f"{status} {error.reason}", 200)
+    quote_text = error.message or page_text(stray)
     return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+
+
+def _error_kind(error: ApiError, stray: bytes) -> str:
+    """The key of FAILURES for an error: mostly as the rules have it."""
+    if error.status in (401, 403) and not error.message and is_page(stray):
+        return "web_page"  # a firewall's or a login's; it knows nothing of the key
+    kind = _kind_by_rules(error)
+    if error.status == 429 and kind == "http":
+        # Which quota it is shows in the delay: a minute's is there again within one.
+        is_long = error.retry_after and error.retry_after > 60
+        return "quota_day" if is_long else "quota_minute"
+    return kind
+
+
+def _kind_by_rules(error: ApiError) -> str:
+    said = f"{error.message} {error.reason}"
+    for rule in _ERROR_RULES:
+        is_status = not rule.statuses or error.status in rule.statuses
+        if is_status and re.search(rule.words, said, re.IGNORECASE):
+            return rule.kind
+    return "http"
 
 
 # finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
@@ -3054,7 +3167,8 @@ _REFUSALS = {
 def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     """The failure behind a finishReason, blockReason or filter reason.
 
-    Google's sentence is quoted; without one, its name for the reason.
+    values: what the message's placeholders stand for (see FAILURES). Google's sentence
+    is quoted; without one, its name for the reason.
     """
     kind = _REFUSALS.get(refusal.reason, "picture_failed")
     if refusal.about == "prompt":
