@@ -1943,16 +1943,6 @@ def _without_blocks(text: str) -> str:
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
 # Answers to the host's background tasks, which need no model at all.
 
-# The shapes in which the host parses what a background task answers
-# (open_webui/routers/tasks.py, utils/middleware.py, utils/memory.py).
-_TASK_REPLIES: dict[str, Any] = {
-    "tags_generation": {"tags": ["Images"]},
-    "follow_up_generation": {"follow_ups": []},
-    "query_generation": {"queries": []},
-    "autocomplete_generation": {"text": ""},
-    "function_calling": {"tool_calls": []},
-    "memory_review": {"operations": []},
-}
 # How the default prompts of the supported hosts begin (open_webui/config.py). A second
 # Open WebUI that uses the first as a provider sends its tasks without their names, and
 # each would be billed as a picture.
@@ -2003,7 +1993,8 @@ _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
 
 
 def unnamed_task(conversation: Conversation) -> str | None:
-    """The task behind a prompt that begins as one of the host's own does."""
+    """The name of the task whose default prompt begins as the newest words do, if one
+    does: a key that `reply_to_task` takes."""
     prompt = conversation.prompt
     return next(
         (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
@@ -2011,28 +2002,41 @@ def unnamed_task(conversation: Conversation) -> str | None:
 
 
 def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
-    """The answer to a background task, in the form the host parses; costs nothing.
+    """The answer to a background task, in the form that the host parses; costs nothing.
 
-    A context compaction is answered with nothing: the host then keeps a listing of
-    the old turns, picture links included, where any text would replace them.
+    task: the host's name for it. task_body: what the host made the task's prompt of,
+    or anything else where an old host sends nothing. messages: the request's, with the
+    finished prompt. An unknown task is answered with nothing.
     """
-    body = task_body if isinstance(task_body, dict) else {}
-    if task in _TASK_REPLIES:
-        return json.dumps(_TASK_REPLIES[task])
-    if task == "emoji_generation":
-        return "🎨"
-    if task == "moa_response_generation":
-        replies = as_list(body.get("responses"))
-        return "\n\n".join(reply for reply in replies if isinstance(reply, str))
+    reply = _TASK_REPLIES.get(task, "")
+    if isinstance(reply, str):
+        return reply
+    return reply(task_body if isinstance(task_body, dict) else {}, messages)
+
+
+def _merge_replies(body: dict[str, Any], messages: Any) -> str:
+    """Several models' replies, which nobody here can merge, one below the other."""
+    replies = as_list(body.get("responses"))
+    return "\n\n".join(reply for reply in replies if isinstance(reply, str))
+
+
+def _make_title(body: dict[str, Any], messages: Any) -> str:
+    """The chat's first words."""
+    first = "".join(_users_words(body, messages)[:1])
+    title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
+    return json.dumps({"title": title}, ensure_ascii=False)
+
+
+def _make_image_prompt(body: dict[str, Any], messages: Any) -> str:
+    """The user's newest words, which are a prompt for an image model as they stand."""
+    words = _users_words(body, messages)
+    return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
+
+
+def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
+    """What the user said in the chat that the task is about, turn by turn."""
     turns = read_turns(body.get("messages") or _quoted_chat(messages))
-    words = [turn.text for turn in turns if turn.role == "user" and turn.text]
-    if task == "title_generation":
-        first = "".join(words[:1])
-        title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
-        return json.dumps({"title": title}, ensure_ascii=False)
-    if task == "image_prompt_generation":
-        return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
-    return ""
+    return [turn.text for turn in turns if turn.role == "user" and turn.text]
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
@@ -2043,6 +2047,26 @@ def _quoted_chat(messages: Any) -> list[dict[str, str]]:
         r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
     )
     return [{"role": "user", "content": text} for text in said]
+
+
+# By task: its reply, or what makes one of the task's body and the request's messages.
+# The forms are those that the host parses (open_webui/routers/tasks.py,
+# utils/middleware.py, utils/memory.py).
+_TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
+    "title_generation": _make_title,
+    "tags_generation": '{"tags": ["Images"]}',
+    "follow_up_generation": '{"follow_ups": []}',
+    "query_generation": '{"queries": []}',
+    "autocomplete_generation": '{"text": ""}',
+    "image_prompt_generation": _make_image_prompt,
+    "emoji_generation": "🎨",
+    "moa_response_generation": _merge_replies,
+    "function_calling": '{"tool_calls": []}',
+    "memory_review": '{"operations": []}',
+    # The host then keeps a listing of the old turns, picture links included; any text
+    # would replace them.
+    "context_compaction": "",
+}
 
 
 # ── Reader ────────────────────────────────────────────────────────────────────────────
