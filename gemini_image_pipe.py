@@ -861,7 +861,7 @@ SUCCESSORS: tuple[tuple[str, Successor], ...] = (
 
 
 def successor_of(model_id: str) -> Successor | None:
-    """The table's successor of an id."""
+    """The next model in place of that id, or None when it is not to be replaced."""
     for pattern, successor in SUCCESSORS:
         if fnmatch.fnmatchcase(model_id, pattern):
             return successor
@@ -1051,7 +1051,7 @@ def _first_successor(
 
 
 def named_successor(sentence: str) -> str | None:
-    """The model that a sentence of Google's tells to use instead, if it names one."""
+    """The id of the model that a sentence of Google's tells to use instead, if any."""
     found = re.search(
         r"\buse (?:the )?(?:newer )?(?:models/|(?=gemini-|imagen-))([\w.-]*\w)",
         sentence,
@@ -1062,22 +1062,38 @@ def named_successor(sentence: str) -> str | None:
 def choose_models(
     available: Iterable[ListedModel], wanted: Iterable[str]
 ) -> dict[str, ListedModel]:
-    """The image models in the order of the list, narrowed to the wanted patterns.
+    """The models to offer, by id, in the order of the list.
 
-    Current models come first in the table's order, then unknown ones as Google lists
-    them. A wanted id without wildcard that is not available is added: the
-    administrator may know better than the list.
+    available: those that the key can use. wanted: the administrator's ids and patterns
+    (`*` as in file names), by which the list is narrowed; without any it stays whole.
+    A wanted id that is not available is offered, too: the administrator may know
+    better than the list.
     """
     by_id = {model.id: model for model in available}
+    ids = _in_order(by_id)
+    if patterns := _clean_patterns(wanted):
+        ids = _matching(ids, patterns) + _without_wildcards(patterns)
     # An id that comes twice keeps its first place.
-    order = [facts.id for facts in CURRENT_MODELS if facts.id in by_id] + [*by_id]
-    patterns = [name for pattern in wanted if (name := clean_model_id(pattern))]
-    if patterns:
-        order = [i for i in order if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
-        order += [p for p in patterns if not set(p) & {*"*?["}]
-    return {
-        i: by_id.get(i) or ListedModel(i, display_name(i)) for i in order if i != AUTO
-    }
+    offered = dict.fromkeys(i for i in ids if i != AUTO)
+    return {i: by_id.get(i) or ListedModel(i, display_name(i)) for i in offered}
+
+
+def _in_order(available: dict[str, ListedModel]) -> list[str]:
+    """Current models in the table's order, then all as Google lists them."""
+    current = [facts.id for facts in CURRENT_MODELS if facts.id in available]
+    return [*current, *available]
+
+
+def _clean_patterns(wanted: Iterable[str]) -> list[str]:
+    return [name for pattern in wanted if (name := clean_model_id(pattern))]
+
+
+def _matching(ids: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return [i for i in ids if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
+
+
+def _without_wildcards(patterns: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if not set(pattern) & {*"*?["}]
 
 
 class ListEntry(NamedTuple):
