@@ -865,7 +865,7 @@ SUCCESSORS: tuple[tuple[str, Successor], ...] = (
 
 
 def successor_of(model_id: str) -> Successor | None:
-    """The table's successor of an id."""
+    """The next model in place of that id, or None when it is not to be replaced."""
     for pattern, successor in SUCCESSORS:
         if fnmatch.fnmatchcase(model_id, pattern):
             return successor
@@ -1055,7 +1055,7 @@ def _first_successor(
 
 
 def named_successor(sentence: str) -> str | None:
-    """The model that a sentence of Google's tells to use instead, if it names one."""
+    """The id of the model that a sentence of Google's tells to use instead, if any."""
     found = re.search(
         r"\buse (?:the )?(?:newer )?(?:models/|(?=gemini-|imagen-))([\w.-]*\w)",
         sentence,
@@ -1066,22 +1066,38 @@ def named_successor(sentence: str) -> str | None:
 def choose_models(
     available: Iterable[ListedModel], wanted: Iterable[str]
 ) -> dict[str, ListedModel]:
-    """The image models in the order of the list, narrowed to the wanted patterns.
+    """The models to offer, by id, in the order of the list.
 
-    Current models come first in the table's order, then unknown ones as Google lists
-    them. A wanted id without wildcard that is not available is added: the
-    administrator may know better than the list.
+    available: those that the key can use. wanted: the administrator's ids and patterns
+    (`*` as in file names), by which the list is narrowed; without any it stays whole.
+    A wanted id that is not available is offered, too: the administrator may know
+    better than the list.
     """
     by_id = {model.id: model for model in available}
+    ids = _in_order(by_id)
+    if patterns := _clean_patterns(wanted):
+        ids = _matching(ids, patterns) + _without_wildcards(patterns)
     # An id that comes twice keeps its first place.
-    order = [facts.id for facts in CURRENT_MODELS if facts.id in by_id] + [*by_id]
-    patterns = [name for pattern in wanted if (name := clean_model_id(pattern))]
-    if patterns:
-        order = [i for i in order if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
-        order += [p for p in patterns if not set(p) & {*"*?["}]
-    return {
-        i: by_id.get(i) or ListedModel(i, display_name(i)) for i in order if i != AUTO
-    }
+    offered = dict.fromkeys(i for i in ids if i != AUTO)
+    return {i: by_id.get(i) or ListedModel(i, display_name(i)) for i in offered}
+
+
+def _in_order(available: dict[str, ListedModel]) -> list[str]:
+    """Current models in the table's order, then all as Google lists them."""
+    current = [facts.id for facts in CURRENT_MODELS if facts.id in available]
+    return [*current, *available]
+
+
+def _clean_patterns(wanted: Iterable[str]) -> list[str]:
+    return [name for pattern in wanted if (name := clean_model_id(pattern))]
+
+
+def _matching(ids: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return [i for i in ids if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
+
+
+def _without_wildcards(patterns: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if not set(pattern) & {*"*?["}]
 
 
 class ListEntry(NamedTuple):
@@ -1973,16 +1989,6 @@ def _without_blocks(text: str) -> str:
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
 # Answers to the host's background tasks, which need no model at all.
 
-# The shapes in which the host parses what a background task answers
-# (open_webui/routers/tasks.py, utils/middleware.py, utils/memory.py).
-_TASK_REPLIES: dict[str, Any] = {
-    "tags_generation": {"tags": ["Images"]},
-    "follow_up_generation": {"follow_ups": []},
-    "query_generation": {"queries": []},
-    "autocomplete_generation": {"text": ""},
-    "function_calling": {"tool_calls": []},
-    "memory_review": {"operations": []},
-}
 # How the default prompts of the supported hosts begin (open_webui/config.py). A second
 # Open WebUI that uses the first as a provider sends its tasks without their names, and
 # each would be billed as a picture.
@@ -2033,7 +2039,8 @@ _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
 
 
 def unnamed_task(conversation: Conversation) -> str | None:
-    """The task behind a prompt that begins as one of the host's own does."""
+    """The name of the task whose default prompt begins as the newest words do, if one
+    does: a key that `reply_to_task` takes."""
     prompt = conversation.prompt
     return next(
         (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
@@ -2041,28 +2048,41 @@ def unnamed_task(conversation: Conversation) -> str | None:
 
 
 def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
-    """The answer to a background task, in the form the host parses; costs nothing.
+    """The answer to a background task, in the form that the host parses; costs nothing.
 
-    A context compaction is answered with nothing: the host then keeps a listing of
-    the old turns, picture links included, where any text would replace them.
+    task: the host's name for it. task_body: what the host made the task's prompt of,
+    or anything else where an old host sends nothing. messages: the request's, with the
+    finished prompt. An unknown task is answered with nothing.
     """
-    body = task_body if isinstance(task_body, dict) else {}
-    if task in _TASK_REPLIES:
-        return json.dumps(_TASK_REPLIES[task])
-    if task == "emoji_generation":
-        return "🎨"
-    if task == "moa_response_generation":
-        replies = as_list(body.get("responses"))
-        return "\n\n".join(reply for reply in replies if isinstance(reply, str))
+    reply = _TASK_REPLIES.get(task, "")
+    if isinstance(reply, str):
+        return reply
+    return reply(task_body if isinstance(task_body, dict) else {}, messages)
+
+
+def _merge_replies(body: dict[str, Any], messages: Any) -> str:
+    """Several models' replies, which nobody here can merge, one below the other."""
+    replies = as_list(body.get("responses"))
+    return "\n\n".join(reply for reply in replies if isinstance(reply, str))
+
+
+def _make_title(body: dict[str, Any], messages: Any) -> str:
+    """The chat's first words."""
+    first = "".join(_users_words(body, messages)[:1])
+    title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
+    return json.dumps({"title": title}, ensure_ascii=False)
+
+
+def _make_image_prompt(body: dict[str, Any], messages: Any) -> str:
+    """The user's newest words, which are a prompt for an image model as they stand."""
+    words = _users_words(body, messages)
+    return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
+
+
+def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
+    """What the user said in the chat that the task is about, turn by turn."""
     turns = read_turns(body.get("messages") or _quoted_chat(messages))
-    words = [turn.text for turn in turns if turn.role == "user" and turn.text]
-    if task == "title_generation":
-        first = "".join(words[:1])
-        title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
-        return json.dumps({"title": title}, ensure_ascii=False)
-    if task == "image_prompt_generation":
-        return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
-    return ""
+    return [turn.text for turn in turns if turn.role == "user" and turn.text]
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
@@ -2075,53 +2095,70 @@ def _quoted_chat(messages: Any) -> list[dict[str, str]]:
     return [{"role": "user", "content": text} for text in said]
 
 
+# By task: its reply, or what makes one of the task's body and the request's messages.
+# The forms are those that the host parses (open_webui/routers/tasks.py,
+# utils/middleware.py, utils/memory.py).
+_TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
+    "title_generation": _make_title,
+    "tags_generation": '{"tags": ["Images"]}',
+    "follow_up_generation": '{"follow_ups": []}',
+    "query_generation": '{"queries": []}',
+    "autocomplete_generation": '{"text": ""}',
+    "image_prompt_generation": _make_image_prompt,
+    "emoji_generation": "🎨",
+    "moa_response_generation": _merge_replies,
+    "function_calling": '{"tool_calls": []}',
+    "memory_review": '{"operations": []}',
+    # The host then keeps a listing of the old turns, picture links included; any text
+    # would replace them.
+    "context_compaction": "",
+}
+
+
 # ── Reader ────────────────────────────────────────────────────────────────────────────
 # The bytes of a response, whatever frames them, as JSON objects.
 
 
 class ResponseTooLarge(Exception):
-    """An answer is larger than any that Google sends."""
+    """A response is larger than any that Google sends."""
 
 
 class ObjectReader:
-    """Cuts the bytes of an answer into JSON objects, whatever frames them.
+    """Takes the frame off a response, and gives the JSON objects that stand in it.
 
     Server-sent events, one object, an array that arrives piecewise, objects on bare
-    lines: the reader looks for objects and passes over the frame. Lines end at the
-    bytes \\n and \\r only. Base64 never reaches the JSON parser: the values of
-    `_CUT_KEYS` are decoded as they arrive and stand in the object as {"$blob": n}.
+    lines: the reader looks for objects and passes over all else. Lines end at the
+    bytes \\n and \\r only (html.spec.whatwg.org, "Server-sent events"). What stands
+    within an object is read by `_PartialObject`.
 
-    Feeding yields (object, blobs) pairs. What belongs to no object is kept in `stray`
-    (its first 64 KiB), for the case that the answer is a web page or plain text.
+    stray: what belongs to no object (its first 64 KiB), for the case that the response
+    is a web page or plain text. broken: how many objects were cut off or are no JSON.
     """
 
-    _CUT_KEYS = frozenset(
-        (
-            b"data",
-            b"bytesBase64Encoded",
-            b"bytes_base64_encoded",
-            b"thoughtSignature",
-            b"thought_signature",
-        )
-    )
     _FRAME = re.compile(rb"(?:data:|[\s,\[\]\x1e\xef\xbb\xbf])*\Z")
-    _SHORT = 256
+    _OBJECT_OR_LINE_END = re.compile(rb"[{\r\n]")
 
     def __init__(self) -> None:
         self.stray = bytearray()
         self.broken = 0
-        self._last_string = bytearray()
-        self._slashes = 0
-        self._state: Callable[[bytes, int], int] = self._outside
-        self._found: list[tuple[Any, list[bytes | None]]] = []
-        self._line = bytearray()
         self._received = 0
-        self._start_object()
+        self._found: list[tuple[Any, list[bytes | None]]] = []
+        self._line = bytearray()  # outside objects: the current line
+        self._object = _PartialObject()
+        self._in_event = False  # whether the object began on a line `data:`
+        self._prefix = b""  # within an object: what may become another `data:`
+        self._state: Callable[[bytes, int], int] = self._outside
 
     def feed(self, data: bytes) -> list[tuple[Any, list[bytes | None]]]:
-        """The objects that `data` completes. Raises ResponseTooLarge over a limit."""
+        """Take the next piece of the response, of any size.
+
+        Returns the objects that it completes, each with its blobs: the JSON says
+        {"$blob": n} where the n-th was cut out, and a blob that is no base64 is None.
+        Raises ResponseTooLarge when the response or an object exceeds its limit.
+        """
         self._received += len(data)
-        if self._received > MAX_RESPONSE_BYTES or len(self._object) > MAX_OBJECT_BYTES:
+        is_large = len(self._object.text) > MAX_OBJECT_BYTES
+        if is_large or self._received > MAX_RESPONSE_BYTES:
             raise ResponseTooLarge
         position = 0
         while position < len(data):
@@ -2130,39 +2167,37 @@ class ObjectReader:
         return found
 
     def end(self) -> bool:
-        """Whether the answer ended between objects, none of them broken."""
+        """Whether the response ended between objects, none of them broken."""
         if self._state not in (self._outside, self._rest_of_line):
-            self._abandon(0)
+            self._abandon()
         self._keep_stray(self._line)
         return not self.broken
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the response begins like a web page."""
+        return is_page(self.stray[:512] or self._line[:512])
 
     # Each state takes the data and a position in it, and returns the next position.
 
     def _outside(self, data: bytes, start: int) -> int:
         """Between objects: up to the next object or the end of the line."""
-        found = re.compile(rb"[{\r\n]").search(data, start)
+        found = self._OBJECT_OR_LINE_END.search(data, start)
         stop = found.start() if found else len(data)
         if len(self._line) < MAX_STRAY_BYTES:
             self._line += data[start:stop]
         if not found:
             return stop
         if found.group() != b"{":
-            self._keep_stray(self._line)
-            self._line.clear()
+            self._end_stray_line()
         elif self.is_page or self._line.startswith(b":"):
             self._line += b"{"
             self._state = self._rest_of_line
         else:
-            self._start_object(in_event=b"data:" in self._line)
-            self._keep_stray(self._line)
-            self._line.clear()
-            self._state = self._structure
+            self._in_event = b"data:" in self._line
+            self._end_stray_line()
+            self._state = self._inside
         return stop + 1
-
-    @property
-    def is_page(self) -> bool:
-        """Whether the answer begins like a web page."""
-        return is_page(self.stray[:512] or self._line[:512])
 
     def _rest_of_line(self, data: bytes, start: int) -> int:
         """In a comment or a page: up to the end of the line, braces and all."""
@@ -2174,48 +2209,46 @@ class ObjectReader:
             self._state = self._outside
         return stop
 
-    def _structure(self, data: bytes, start: int) -> int:
-        """Inside an object, outside its strings: up to the next brace or quote."""
-        found = re.compile(rb"[\"{}\r\n]").search(data, start)
-        stop = found.start() if found else len(data)
-        self._object += data[start:stop]
-        if not found:
-            return stop
-        sign = found.group()
-        self._object += sign
-        if sign == b'"':
-            self._enter_string()
-        elif sign == b"{":
-            self._depth += 1
-        elif sign == b"}":
-            self._depth -= 1
-            if not self._depth:
-                self._finish_object()
-        else:
-            self._prefix = b""
-            self._state = self._line_start
-        return stop + 1
+    def _inside(self, data: bytes, start: int) -> int:
+        """In an object: on in it, until it is complete or its line ends."""
+        stop = self._object.take(data, start)
+        if not self._object.depth:
+            self._finish_object()
+        elif stop < len(data) and data[stop] in b"\r\n":
+            return self._end_line_inside(data, stop)
+        return stop
+
+    def _end_line_inside(self, data: bytes, start: int) -> int:
+        """At the end of an object's line: no string of JSON goes on behind it."""
+        if self._object.in_string:
+            self._abandon()
+            return start
+        self._object.text += data[start : start + 1]
+        self._prefix = b""
+        self._state = self._line_start
+        return start + 1
 
     def _line_start(self, data: bytes, start: int) -> int:
         """At the start of a line inside an object: passes over another `data:`."""
         sign = data[start : start + 1]
-        if sign == b"\n" and self._object.endswith(b"\r"):
-            self._object += sign
+        if sign == b"\n" and self._object.text.endswith(b"\r"):
+            self._object.text += sign
             return start + 1
         if sign in b"\r\n" and self._in_event:
-            return self._abandon(start)
+            self._abandon()
+            return start
         if sign == b":" and self._in_event and not self._prefix:
             self._state = self._comment
             return start
         prefix = self._prefix + sign
         if prefix == b"data:":
-            self._state = self._structure
+            self._state = self._inside
             return start + 1
         if b"data:".startswith(prefix):
             self._prefix = prefix
             return start + 1
-        self._object += self._prefix
-        self._state = self._structure
+        self._object.text += self._prefix
+        self._state = self._inside
         return start
 
     def _comment(self, data: bytes, start: int) -> int:
@@ -2225,106 +2258,29 @@ class ObjectReader:
             self._state = self._line_start
         return end + 1 if end >= 0 else len(data)
 
-    def _enter_string(self) -> None:
-        between = bytes(self._object[self._string_end : -1]).strip()
-        self._string_start = len(self._object)
-        if between == b":" and bytes(self._last_string) in self._CUT_KEYS:
-            self._blob = Base64Decoder()
-            self._short = bytearray()
-            self._state = self._base64
-        else:
-            self._state = self._string
-
-    def _string(self, data: bytes, start: int) -> int:
-        """Inside a string: up to the next quote, which an escape may disarm."""
-        stop, quoted, cut_off = self._next_quote(data, start)
-        if cut_off:
-            return self._abandon(stop)
-        self._object += data[start:stop]
-        if quoted:
-            self._object += b'"'
-            if not self._slashes % 2:
-                self._leave_string()
-            self._slashes = 0
-        return stop + quoted
-
-    def _next_quote(self, data: bytes, start: int) -> tuple[int, bool, bool]:
-        """Where the next quote is, whether there is one, whether a line ends first.
-
-        Counts the backslashes in front of it, over the edges of the pieces.
-        """
-        quote_at = data.find(b'"', start)
-        stop = len(data) if quote_at < 0 else quote_at
-        line_end = _line_break(data, start, stop)
-        if line_end >= 0:
-            return line_end, False, True
-        at = stop
-        while at > start and data[at - 1] == 0x5C:
-            at -= 1
-        self._slashes = stop - at + (self._slashes if at == start else 0)
-        return stop, quote_at >= 0, False
-
-    def _leave_string(self) -> None:
-        self._string_end = len(self._object)
-        if self._string_end - self._string_start < 64:
-            self._last_string = self._object[self._string_start : -1]
-        else:
-            self._last_string = bytearray()
-        self._state = self._structure
-
-    def _base64(self, data: bytes, start: int) -> int:
-        """Inside a value that is cut out."""
-        stop, quoted, cut_off = self._next_quote(data, start)
-        if cut_off:
-            return self._abandon(stop)
-        stop += quoted and self._slashes % 2  # a text after all: its quote is its own
-        for at in range(start, stop, SLICE):
-            self._blob.feed(data[at : min(at + SLICE, stop)])
-        if len(self._short) <= self._SHORT:
-            self._short += data[start : min(stop, start + self._SHORT + 1)]
-        if quoted and not self._slashes % 2:
-            self._keep_blob()
-            stop += 1
-        if quoted:
-            self._slashes = 0
-        return stop
-
-    def _keep_blob(self) -> None:
-        decoded = self._blob.finish()
-        if decoded is None and len(self._short) <= self._SHORT:
-            self._object += self._short + b'"'  # an ordinary text under that key
-        else:
-            del self._object[-1:]
-            self._object += b'{"$blob":%d}' % len(self._blobs)
-            self._blobs.append(decoded)
-        self._leave_string()
-
-    def _start_object(self, in_event: bool = False) -> None:
-        self._object = bytearray(b"{")
-        self._blobs: list[bytes | None] = []
-        self._depth = 1
-        self._in_event = in_event
-        self._string_start = self._string_end = 0
-        self._last_string = bytearray()
-        self._prefix = b""
-        self._slashes = 0
+    # What becomes of an object, or of a line without one.
 
     def _finish_object(self) -> None:
         try:
-            self._found.append((json.loads(self._object), self._blobs))
+            self._found.append((json.loads(self._object.text), self._object.blobs))
         except (ValueError, RecursionError):
-            self.broken += 1
-            self._keep_stray(self._object)
-        self._start_object()
+            self._abandon()
+        else:
+            self._leave_object()
+
+    def _abandon(self) -> None:
+        """Give up an object that was cut off or is no JSON."""
+        self.broken += 1
+        self._keep_stray(self._object.text)
+        self._leave_object()
+
+    def _leave_object(self) -> None:
+        self._object = _PartialObject()
         self._state = self._outside
 
-    def _abandon(self, position: int) -> int:
-        """Give up an object that a line break has cut off."""
-        self.broken += 1
-        self._keep_stray(self._object)
-        self._start_object()
-        self._state = self._outside
-        return position
+    def _end_stray_line(self) -> None:
+        self._keep_stray(self._line)
+        self._line.clear()
 
     def _keep_stray(self, line: bytes | bytearray) -> None:
         room = MAX_STRAY_BYTES - len(self.stray)
@@ -2334,8 +2290,154 @@ class ObjectReader:
 
 def _line_break(data: bytes, start: int, stop: int) -> int:
     """Where the first line ends, or -1."""
-    feed, back = data.find(b"\n", start, stop), data.find(b"\r", start, stop)
-    return max(feed, back) if min(feed, back) < 0 else min(feed, back)
+    feed = data.find(b"\n", start, stop)
+    back = data.find(b"\r", start, stop if feed < 0 else feed)
+    return feed if back < 0 else back
+
+
+class _PartialObject:
+    """A JSON object of which the text still arrives, base64 cut out of it.
+
+    The parser never sees base64: the values of `_CUT_KEYS` are decoded as they arrive
+    and stand in the text as {"$blob": n}.
+
+    text: as far as it came. blobs: what was cut out. depth: how many braces are open;
+    none when the object is complete. in_string: whether the text ends in a string.
+    """
+
+    _CUT_KEYS = frozenset(
+        (
+            b"data",
+            b"bytesBase64Encoded",
+            b"bytes_base64_encoded",
+            b"thoughtSignature",
+            b"thought_signature",
+        )
+    )
+    _SIGN_OR_LINE_END = re.compile(rb"[\"{}\r\n]")
+
+    def __init__(self) -> None:
+        self.text = bytearray(b"{")
+        self.blobs: list[bytes | None] = []
+        self.depth = 1
+        self.in_string = False
+        self._string_start = self._string_end = 0  # of the last string in the text
+        self._slashes = 0  # backslashes at the end of what came of a string
+        self._value: _CutValue | None = None  # the string's, if it is cut out
+
+    def take(self, data: bytes, start: int) -> int:
+        """Take the data from `start` on, up to a brace, a quote or the line's end.
+
+        Returns the position behind what was taken. The line's end is none of it: what
+        that means is a matter of the frame.
+        """
+        if self.in_string:
+            return self._take_string(data, start)
+        found = self._SIGN_OR_LINE_END.search(data, start)
+        stop = found.start() if found else len(data)
+        sign = found.group() if found else b""
+        if not sign or sign in b"\r\n":
+            self.text += data[start:stop]
+            return stop
+        self.text += data[start : stop + 1]
+        if sign == b'"':
+            self._open_string()
+        else:
+            self.depth += 1 if sign == b"{" else -1
+        return stop + 1
+
+    def _open_string(self) -> None:
+        between = self.text[self._string_end : -1].strip()
+        if between == b":" and self._last_string() in self._CUT_KEYS:
+            self._value = _CutValue()
+        self._string_start = len(self.text)
+        self._slashes = 0
+        self.in_string = True
+
+    def _last_string(self) -> bytes:
+        return bytes(self.text[self._string_start : self._string_end - 1])
+
+    def _take_string(self, data: bytes, start: int) -> int:
+        """Up to the next quote, which ends the string unless an escape disarms it.
+
+        Of a string that the line's end cuts off, no more is taken.
+        """
+        quote_at = data.find(b'"', start)
+        stop = len(data) if quote_at < 0 else quote_at
+        line_end = _line_break(data, start, stop)
+        if line_end >= 0:
+            return line_end
+        self._count_slashes(data, start, stop)
+        if quote_at < 0:
+            self._take_content(data, start, stop)
+            return stop
+        if self._slashes % 2:  # a text: this quote is its own
+            self._slashes = 0
+            self._take_content(data, start, stop + 1)
+        else:
+            self._take_content(data, start, stop)
+            self._close_string()
+        return stop + 1
+
+    def _count_slashes(self, data: bytes, start: int, stop: int) -> None:
+        """Count the backslashes before `stop`, over the edges of the pieces."""
+        at = stop
+        while at > start and data[at - 1] == 0x5C:
+            at -= 1
+        self._slashes = stop - at + (self._slashes if at == start else 0)
+
+    def _take_content(self, data: bytes, start: int, stop: int) -> None:
+        if self._value:
+            self._value.feed(data, start, stop)
+        else:
+            self.text += data[start:stop]
+
+    def _close_string(self) -> None:
+        if self._value:
+            self._put_value(self._value)
+            self._value = None
+        else:
+            self.text += b'"'
+        self._string_end = len(self.text)
+        self.in_string = False
+
+    def _put_value(self, value: "_CutValue") -> None:
+        """In place of the quote that opened it: its number, or the text it is."""
+        blob = value.finish()
+        if blob is None and value.is_short:
+            self.text += value.beginning + b'"'
+        else:
+            self.text[-1:] = b'{"$blob":%d}' % len(self.blobs)
+            self.blobs.append(blob)
+
+
+class _CutValue:
+    """A value kept from the parser: base64, or the ordinary text that it turns out.
+
+    beginning: of what came, as it stands in the JSON; all of it while `is_short`.
+    """
+
+    _SHORT = 256  # a longer one that is no base64 is a damaged picture
+
+    def __init__(self) -> None:
+        self._decoder = Base64Decoder()
+        self.beginning = bytearray()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it may be a text, with which a gateway filled the field."""
+        return len(self.beginning) <= self._SHORT
+
+    def feed(self, data: bytes, start: int, stop: int) -> None:
+        """Take data[start:stop], in slices: none is copied as a whole."""
+        for at in range(start, stop, SLICE):
+            self._decoder.feed(data[at : min(at + SLICE, stop)])
+        if self.is_short:
+            self.beginning += data[start : min(stop, start + self._SHORT + 1)]
+
+    def finish(self) -> bytes | None:
+        """The bytes, or None when the value is no base64."""
+        return self._decoder.finish()
 
 
 # ── Wire ──────────────────────────────────────────────────────────────────────────────
@@ -2724,7 +2826,11 @@ class GeminiError(Exception):
 
 @dataclass(frozen=True)
 class ApiError:
-    """Google's error object, or what a gateway made of it."""
+    """Google's error object, or what a gateway made of it.
+
+    status: of HTTP. message: the sentences. reason: names, with blanks between them.
+    retry_after: seconds, if said.
+    """
 
     status: int
     message: str = ""
@@ -2747,89 +2853,58 @@ _RPC_STATUS = {
 
 
 def read_error(status: int, response: Any) -> ApiError:
-    """The error in an answer's JSON: Google's shape, an array of it, or a gateway's."""
+    """The error of which a response tells, in Google's shape or in a gateway's.
+
+    status: of HTTP. response: its JSON, whatever that is; what tells of no error gives
+    one without words. Raises nothing. Google's shape is google.rpc.Status, its details
+    are ErrorInfo, QuotaFailure, RetryInfo and BadRequest
+    (cloud.google.com/apis/design/errors).
+    """
     error = _innermost_error(response)
     message = as_str(_said(error))
     details = as_list(get_field(error, "details"))
-    reasons = [as_str(get_field(error, "status")), as_str(get_field(error, "code"))]
-    reasons += [as_str(get_field(detail, "reason")) for detail in details]
-    reasons += [
-        as_str(get_field(violation, "quotaId"))
-        for detail in details
-        for violation in as_list(get_field(detail, "violations"))
-    ]
-    delays = [read_seconds(get_field(detail, "retryDelay")) for detail in details]
-    # Gateways often leave the details out.
-    said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
-    delays.append(read_seconds(said[1].rstrip(".")) if said else None)
-    described = [
-        description
-        for detail in details
-        for violation in as_list(get_field(detail, "fieldViolations"))
-        if (description := as_str(get_field(violation, "description"))) not in message
-    ]
+    reasons = _reasons(error, details)
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
-        message=" ".join([message, *described]).strip(),
-        reason=" ".join(filter(None, reasons)),
-        retry_after=next((delay for delay in delays if delay is not None), None),
+        message=" ".join([message, *_field_violations(details, message)]).strip(),
+        reason=" ".join(reasons),
+        retry_after=_retry_delay(details, message),
     )
 
 
-def _innermost_error(response: Any, levels: int = 5) -> Any:
-    """The error's object or text, which gateways nest so many levels deep at most.
-
-    They send it under "error", "errors" or "detail", or as the answer itself; within
-    "message" another one may stand, as JSON or as its text, or under "metadata".
-    """
-    error = _first(response)
-    if not isinstance(error, dict):
-        return None
-    if get_field(error, "error") is not None or not _said(error):
-        names = ("error", "errors", "detail")
-        found = [_first(get_field(error, name)) for name in names]
-        error = next(filter(None, found), None)
-    said = _said(error)
-    raw = as_str(get_field(get_field(error, "metadata"), "raw"))  # OpenRouter's
-    inside = _json_inside(said) if isinstance(said, str) else said
-    inside = _json_inside(raw) or inside
-    nested = _innermost_error(inside, levels - 1) if inside and levels else None
-    return nested if isinstance(_said(nested), str) else error
+def _reasons(error: Any, details: list[Any]) -> list[str]:
+    """All names of what happened: Google's "status", those of gateways such as new-api,
+    who put them into "code", and the exact ones of ErrorInfo and QuotaFailure."""
+    reasons = [get_field(error, "status"), get_field(error, "code")]
+    reasons += [get_field(detail, "reason") for detail in details]
+    reasons += [get_field(v, "quotaId") for v in _each(details, "violations")]
+    return [reason for reason in map(as_str, reasons) if reason]
 
 
-def _said(error: Any) -> Any:
-    if isinstance(error, str):
-        return error
-    return get_field(error, "message") or get_field(error, "msg")
+def _retry_delay(details: list[Any], message: str) -> float | None:
+    """The seconds of RetryInfo; gateways often leave the details out, and the sentence
+    is all that names them."""
+    delays = [read_seconds(get_field(detail, "retryDelay")) for detail in details]
+    said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
+    delays.append(read_seconds(said[1].rstrip(".")) if said else None)
+    return next((delay for delay in delays if delay is not None), None)
 
 
-def _first(value: Any) -> Any:
-    """The first of a list; anything else as it is."""
-    return next(iter(value), None) if isinstance(value, list) else value
+def _field_violations(details: list[Any], message: str) -> list[str]:
+    """What BadRequest says of single fields, unless the message says so, too."""
+    violations = _each(details, "fieldViolations")
+    described = [as_str(get_field(v, "description")) for v in violations]
+    return [description for description in described if description not in message]
 
 
-def _json_inside(message: str) -> Any:
-    """The JSON document that a gateway put into a message, or None.
-
-    LiteLLM puts it there as Python writes bytes (b'{\\n …}'), others as it writes a
-    dict ({'message': …}); of that the sentence is enough.
-    """
-    unescaped = re.sub(r"\\([\\nrt'\"])", _unescaped, message)
-    for text in (message, unescaped) if '"message"' in message else ():
-        if found := re.search(r"[\[{]\s*[\[{\"]", text):
-            with contextlib.suppress(ValueError, RecursionError):
-                return json.JSONDecoder().raw_decode(text[found.start() :])[0]
-    said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", message)
-    return {"message": said[2]} if said else None
-
-
-def _unescaped(escape: re.Match[str]) -> str:
-    return " " if escape[1] in "nrt" else escape[1]
+def _each(details: list[Any], name: str) -> list[Any]:
+    """What all details together list under a name."""
+    return [item for detail in details for item in as_list(get_field(detail, name))]
 
 
 def _error_status(status: int, code: Any, reasons: list[str]) -> int:
     """The HTTP status an error stands for: its own code, if that is an HTTP status;
-    in an answer that began well, what its name says; else that of the answer."""
+    in a response that began well, what its name says; else that of the response."""
     number = as_whole(as_word(code))
     if number and 400 <= number <= 599:
         return number
@@ -2838,7 +2913,11 @@ def _error_status(status: int, code: Any, reasons: list[str]) -> int:
 
 
 def read_seconds(text: Any) -> float | None:
-    """The seconds in Google's "34.4s", or in words its "5h48m6.2s"."""
+    """The seconds in Google's "34.4s", or in words its "5h48m6.2s".
+
+    text: any JSON value; None for what is no such text. The first is how JSON writes a
+    google.protobuf.Duration, the second stands in Google's sentences on quotas.
+    """
     found = re.fullmatch(
         r"(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,7}(?:\.[0-9]{1,9})?)s?)?",
         as_str(text),
@@ -2850,13 +2929,136 @@ def read_seconds(text: Any) -> float | None:
 
 
 def is_error(response: Any) -> bool:
-    """Whether an object tells of an error; gateways may do so in an answer that began
-    well (200), and without the word."""
+    """Whether a JSON value tells of an error; gateways may do so in a response that
+    began well (200), and without the word."""
     if get_field(response, "error"):
         return True
     return not is_response(response) and isinstance(
         _said(_innermost_error(response)), str
     )
+
+
+def _innermost_error(response: Any) -> Any:
+    """The error's object or text. Each gateway on the way puts what it got into an
+    error of its own; the innermost one that says something is the cause."""
+    outermost, *inner = _errors_within(response)
+    telling = [error for error in inner if isinstance(_said(error), str)]
+    return telling[-1] if telling else outermost
+
+
+def _errors_within(response: Any) -> Iterator[Any]:
+    """The error of a response, the one within that, and so on."""
+    for _ in range(_MAX_NESTED_ERRORS):
+        error = _error_of(response)
+        yield error
+        response = _first_read(_NESTED_DIALECTS, error)
+        if not response:
+            return
+
+
+def _error_of(response: Any) -> Any:
+    """The error's object or text in a response, or None: Google's {"error": {…}}, or
+    an array of it; else as a gateway puts it."""
+    response = _first(response)
+    if not isinstance(response, dict):
+        return None
+    googles = _first(get_field(response, "error"))
+    return googles or _first_read(_GATEWAY_DIALECTS, response)
+
+
+def _said(error: Any) -> Any:
+    """What should be the error's sentence; "msg" is FastAPI's name for it."""
+    if isinstance(error, str):
+        return error
+    return get_field(error, "message") or get_field(error, "msg")
+
+
+def _first(value: Any) -> Any:
+    """The first of a list; anything else as it is."""
+    return next(iter(value), None) if isinstance(value, list) else value
+
+
+def _first_read(readers: Iterable[Callable[[Any], Any]], value: Any) -> Any:
+    """What the first of the readers finds that finds something, or None."""
+    return next(filter(None, (read(value) for read in readers)), None)
+
+
+# Gateways' dialects. Each reader knows one, and finds nothing in the others.
+
+
+def _bare_error(response: Any) -> Any:
+    """Kong's {"message": …}, new-api's {"success": false, "message": …}."""
+    is_bare = get_field(response, "error") is None and _said(response)
+    return response if is_bare else None
+
+
+def _listed_error(response: Any) -> Any:
+    """Cloudflare's {"success": false, "errors": [{"code": …, "message": …}]}."""
+    return _first(get_field(response, "errors"))
+
+
+def _fastapi_error(response: Any) -> Any:
+    """FastAPI's {"detail": "…"}, or {"detail": [{"loc": …, "msg": …}]}."""
+    return _first(get_field(response, "detail"))
+
+
+_GATEWAY_DIALECTS = (_bare_error, _listed_error, _fastapi_error)
+
+
+def _openrouter_raw(error: Any) -> Any:
+    """OpenRouter's {"message": …, "metadata": {"raw": "…"}}: beside a sentence of its
+    own the text that it got (openrouter.ai/docs/api/reference/errors-and-debugging)."""
+    raw = as_str(get_field(get_field(error, "metadata"), "raw"))
+    return _first_read(_TEXT_DIALECTS, raw)
+
+
+def _nested_object(error: Any) -> Any:
+    """A relay that puts the object it got where the sentence should stand."""
+    said = _said(error)
+    return None if isinstance(said, str) else said
+
+
+def _nested_text(error: Any) -> Any:
+    """A sentence that has a document in it: LiteLLM's, new-api's, any relay's."""
+    return _first_read(_TEXT_DIALECTS, as_str(_said(error)))
+
+
+_NESTED_DIALECTS = (_openrouter_raw, _nested_object, _nested_text)
+
+
+def _json_in(text: str) -> Any:
+    """JSON among words, as LiteLLM and new-api pass on what they got."""
+    return _decoded_in(text) if '"message"' in text else None
+
+
+def _python_bytes_in(text: str) -> Any:
+    """JSON as Python writes bytes: LiteLLM's b'{\\n …}'."""
+    if '"message"' not in text:
+        return None
+    return _decoded_in(re.sub(r"\\([\\nrt'\"])", _unescaped, text))
+
+
+def _python_dict_in(text: str) -> Any:
+    """As Python writes a dict: LiteLLM's {'message': …}; the sentence is enough."""
+    said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", text)
+    return {"message": said[2]} if said else None
+
+
+_TEXT_DIALECTS = (_json_in, _python_bytes_in, _python_dict_in)
+# So many gateways in a row do happen; a response nested deeper is no honest one.
+_MAX_NESTED_ERRORS = 6
+
+
+def _decoded_in(text: str) -> Any:
+    """The JSON document that begins somewhere in a text, or None."""
+    if found := re.search(r"[\[{]\s*[\[{\"]", text):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.JSONDecoder().raw_decode(text[found.start() :])[0]
+    return None
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return " " if escape[1] in "nrt" else escape[1]
 
 
 class _Rule(NamedTuple):
@@ -2974,30 +3176,43 @@ _ERROR_RULES: tuple[_Rule, ...] = (
 
 
 def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiError:
-    """The failure behind an error answer; `stray` is its text when it is not JSON."""
-    said = f"{error.message} {error.reason}"
-    kind = next(
-        (
-            rule.kind
-            for rule in _ERROR_RULES
-            if (not rule.statuses or error.status in rule.statuses)
-            and re.search(rule.words, said, re.IGNORECASE)
-        ),
-        "http",
-    )
+    """The failure behind an error, for the caller to raise.
+
+    stray: the text of a response that is not JSON. values: what the message's
+    placeholders stand for (see FAILURES); "status", "details" and "seconds" are filled
+    in here.
+    """
+    kind = _error_kind(error, stray)
     delay = error.retry_after
-    if error.status in (401, 403) and not error.message and is_page(stray):
-        kind = "web_page"  # a firewall's or a login's; it knows nothing of the key
-    if error.status == 429 and kind == "http":
-        kind = "quota_day" if delay and delay > 60 else "quota_minute"
     if kind == "quota_minute" and delay:
         values["seconds"] = round(delay) or 1
-    quote_text = error.message or page_text(stray)
-    # An error in an answer that began well (200) may name no status of its own.
+    # An error in a response that began well (200) may name no status of its own.
     status = f"HTTP {error.status}" if error.status >= 300 else ""
     values["status"] = status and f" ({status})"
     values["details"] = quote_sentence(f"{status} {error.reason}", 200)
+    quote_text = error.message or page_text(stray)
     return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+
+
+def _error_kind(error: ApiError, stray: bytes) -> str:
+    """The key of FAILURES for an error: mostly as the rules have it."""
+    if error.status in (401, 403) and not error.message and is_page(stray):
+        return "web_page"  # a firewall's or a login's; it knows nothing of the key
+    kind = _kind_by_rules(error)
+    if error.status == 429 and kind == "http":
+        # Which quota it is shows in the delay: a minute's is there again within one.
+        is_long = error.retry_after and error.retry_after > 60
+        return "quota_day" if is_long else "quota_minute"
+    return kind
+
+
+def _kind_by_rules(error: ApiError) -> str:
+    said = f"{error.message} {error.reason}"
+    for rule in _ERROR_RULES:
+        is_status = not rule.statuses or error.status in rule.statuses
+        if is_status and re.search(rule.words, said, re.IGNORECASE):
+            return rule.kind
+    return "http"
 
 
 # finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
@@ -3022,7 +3237,8 @@ _REFUSALS = {
 def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     """The failure behind a finishReason, blockReason or filter reason.
 
-    Google's sentence is quoted; without one, its name for the reason.
+    values: what the message's placeholders stand for (see FAILURES). Google's sentence
+    is quoted; without one, its name for the reason.
     """
     kind = _REFUSALS.get(refusal.reason, "picture_failed")
     if refusal.about == "prompt":
