@@ -60,7 +60,7 @@ loopback. Figures are medians.
   what is then left is in use.
 - **Loading** is to compile and to run the source, in a real host's process, as that does.
 - **`pipes()`** is called without a host, whose model settings it would else look up.
-- **Reader.** CPU time of `AnswerReader` for an answer that is one line of base64. The
+- **Reader.** CPU time of `ObjectReader` for an answer that is one line of base64. The
   floor is `binascii.a2b_base64` alone, in slices of 64 KB; *scanning alone* is the reader
   with a decoder that does nothing.
 - **Row of the chat.** What the second turn of a chat adds to the row in SQLite, beyond the

@@ -121,13 +121,11 @@ class ChatPage:
 
     def scroll_to_end(self) -> None:
         """Show the end of the chat, to which the page may not have scrolled yet."""
-        self.page.wait_for_function(
-            """() => {
+        self.page.wait_for_function("""() => {
                 const box = document.querySelector("#messages-container");
                 box.scrollTop = box.scrollHeight;
                 return box.scrollTop + box.clientHeight >= box.scrollHeight - 5;
-            }"""
-        )
+            }""")
 
     def hear_late_of_messages(self, seconds: float) -> None:
         """From now on the answers to the page's own requests for a message come late,
