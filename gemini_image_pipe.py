@@ -14,6 +14,7 @@ import concurrent.futures
 import contextlib
 import fnmatch
 import hashlib
+import http.client
 import inspect
 import io
 import itertools
@@ -58,7 +59,15 @@ log = logging.getLogger("gemini_image_pipe")
 # Every bound in one place, with its reason. Seconds, bytes, pixels and characters.
 
 # Of a request.
+MAX_MESSAGE_CHARACTERS = 65_536  # of one message: more than a prompt of any model takes
+MESSAGE_END_CHARACTERS = 4_096  # of them those at its end, where wishes and flags stand
 MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
+MAX_MESSAGES = 2_000  # that are looked at, the newest ones
+MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
+MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of files
+MAX_TAG_CHARACTERS = 400  # in which the end of such a block's tag is looked for
+MAX_ADDRESS_CHARACTERS = 2_000  # of a picture that is not part of the message
+MAX_NAME_CHARACTERS = 2_000  # of a name or title before it is cleaned
 MAX_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
 MAX_FLAG_CHARACTERS = (
     200  # of the end of a prompt, in which its last flag is looked for
@@ -75,7 +84,15 @@ MAX_EXTRA_REQUESTS = 4
 
 # Of an answer.
 MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
-MAX_OBJECT_BYTES = 64_000_000  # of JSON without its pictures
+MAX_OBJECT_BYTES = 2_000_000  # of JSON without its pictures; it is parsed in one go
+MAX_WORDS_CHARACTERS = 1_000_000  # of one answer, and as many of its thoughts
+MAX_PICTURES_PER_REQUEST = 32  # that are kept; Google makes one, a gateway any number
+MAX_PICTURES = 64  # of one answer
+MAX_ERROR_CHARACTERS = 4_096  # of a message or a detail, before any pattern sees it
+MAX_ERROR_DETAILS = 32
+MAX_NESTED_ERRORS = 6  # so many gateways in a row do happen; deeper is no honest one
+MAX_GROUNDING_CHUNKS = 200  # that are looked at for pages
+MAX_INTERIM_RESPONSES = 16  # such as 103 Early Hints, before the response
 MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
@@ -108,6 +125,10 @@ LIST_WAIT = 2.5  # the host's own list waits no longer than this
 LIST_LIFETIME = 600.0
 LIST_RETRY = 30.0  # after a failure
 MAX_LIST_PAGES = 50
+MAX_LIST_BYTES = 8_000_000  # of one page
+MAX_LISTED_MODELS = 2_000  # of all kinds
+MAX_MODELS = 500  # that are offered
+MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
 
 # ── Words ─────────────────────────────────────────────────────────────────────────────
@@ -178,20 +199,24 @@ FAILURE_MARK = "> ⚠️ "
 NOT_PRINTED = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 )
+# What no text needs: controls but tab and line breaks, and what turns the direction.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]+"
+)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
 _MARKDOWN_PICTURE = re.compile(
-    r"!\[[^\[\]\n]{0,300}\]\([^()\s]*(?:\s[^()\n]{0,300})?\)"
+    r"!\[[^\[\]\n]{0,300}\]\([^()\s]{0,2000}(?:\s[^()\n]{0,300})?\)"
 )
-_DATA_URI = (
-    r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,([A-Za-z0-9+/=_-]*)"
-)
-DATA_URI = re.compile(_DATA_URI)
-# A picture that a model writes into its words: a data URI, or one within markdown.
-PICTURE_IN_TEXT = re.compile(rf"(?:!\[[^\[\]\n]{{0,300}}\]\()?{_DATA_URI}\)?")
-# A picture in a message: a data URI, or the address in markdown.
-PICTURE_ADDRESS = re.compile(
-    rf"({_DATA_URI})|!\[[^\[\]\n]{{0,300}}\]\(<?([^()\s<>]+)>?(?:\s[^()\n]{{0,300}})?\)"
+_DATA_URI_HEAD = re.compile(r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4}")
+_MAX_DATA_URI_HEAD = 400
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+# What stands for a data URI in a text while patterns look at that.
+_TOKEN = re.compile(r"\0([0-9]{1,6})\0")
+# A picture in a message: such a token, or the address in markdown.
+_PICTURE_ADDRESS = re.compile(
+    r"\0[0-9]{1,6}\0|"
+    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)"
 )
 _FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 FILE_ID = re.compile(_FILE_ID)
@@ -206,19 +231,77 @@ def without_surrogates(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
+def clean_strings(value: Any) -> Any:
+    """A JSON value whose texts hold nothing that no page can be sent or show: halves
+    of characters, controls, signs that turn the direction. Raises RecursionError."""
+    if isinstance(value, str):
+        return _CONTROLS.sub("", without_surrogates(value))
+    if isinstance(value, list):
+        return [clean_strings(item) for item in value]
+    if isinstance(value, dict):
+        return {name: clean_strings(item) for name, item in value.items()}
+    return value
+
+
+def cut_data_uris(text: str) -> tuple[str, list[str]]:
+    """The text with a short token in place of each picture that is part of it, and
+    these in their order. Nothing but `str.find` sees the whole text."""
+    if "data:image/" not in text:
+        return text.replace("\0", ""), []
+    text = text.replace("\0", "")
+    kept: list[str] = []
+    found: list[str] = []
+    at = 0
+    while (start := text.find("data:image/", at)) >= 0:
+        comma = text.find(";base64,", start, start + _MAX_DATA_URI_HEAD)
+        kept.append(text[at:start])
+        if comma >= 0 and _DATA_URI_HEAD.fullmatch(text, start, comma):
+            run = _BASE64.match(text, comma + len(";base64,"))
+            at = run.end() if run else comma
+            kept.append(f"\0{len(found)}\0")
+            found.append(text[start:at])
+        else:
+            at = start + len("data:image/")
+            kept.append(text[start:at])
+    return "".join(kept) + text[at:], found
+
+
+def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
+    """The addresses of the pictures in a text from which the data URIs are cut."""
+    addresses = (m[1] or m[0] for m in _PICTURE_ADDRESS.finditer(text))
+    return [_TOKEN.sub(lambda m: data_uris[int(m[1])], a) for a in addresses]
+
+
+def pictures_in_words(text: str) -> Iterator[tuple[str, str]]:
+    """The words before each picture of a text, and its base64, as gateways write it: a
+    data URI, or one within markdown. The last words have no picture behind them."""
+    short, data_uris = cut_data_uris(text)
+    at = 0
+    for token in _TOKEN.finditer(short):
+        opened = short.rfind("![", max(at, token.start() - 304), token.start())
+        is_markdown = opened >= 0 and short[opened : token.start()].endswith("](")
+        words = short[at : opened if is_markdown else token.start()]
+        at = token.end() + (short[token.end() :][:1] == ")")
+        yield words, data_uris[int(token[1])].partition(",")[2]
+    yield short[at:], ""
+
+
 def without_pictures(text: str) -> str:
-    """The text without the pictures that stand in it as markdown."""
-    return _MARKDOWN_PICTURE.sub("", text)
+    """The text without the pictures that stand in it, as markdown or as tokens."""
+    return _TOKEN.sub("", _MARKDOWN_PICTURE.sub("", text))
 
 
-def without_data_uris(text: str) -> str:
-    """The text without the pictures that are part of it."""
-    return DATA_URI.sub("", text)
+def cut_middle(text: str) -> str:
+    """A message of at most MAX_MESSAGE_CHARACTERS: its beginning and its end."""
+    if len(text) <= MAX_MESSAGE_CHARACTERS:
+        return text
+    kept = MAX_MESSAGE_CHARACTERS - MESSAGE_END_CHARACTERS
+    return f"{text[:kept]}\n…\n{text[-MESSAGE_END_CHARACTERS:]}"
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
     """One short line without control, direction or markdown signs, cut at a word."""
-    text = without_pictures(without_data_uris(text))
+    text = without_pictures(cut_data_uris(text[:MAX_NAME_CHARACTERS])[0])
     text = NOT_PRINTED.sub(" ", text)
     text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
     if len(text) > limit:
@@ -226,10 +309,15 @@ def plain_words(text: str, limit: int, default: str) -> str:
     return text or default
 
 
+def plain_line(text: str, limit: int) -> str:
+    """One line without control and direction signs, cut at `limit` signs."""
+    return " ".join(NOT_PRINTED.sub(" ", text[:MAX_NAME_CHARACTERS]).split())[:limit]
+
+
 def quote_sentence(text: str, limit: int = 300) -> str:
     """Google's sentence as one safe line of a chat message, cut at `limit` signs."""
-    text = " ".join(NOT_PRINTED.sub(" ", text).split())
-    text = re.sub(r"\s*(\* Quota exceeded for metric:.*|To monitor your .*)", "", text)
+    text = " ".join(NOT_PRINTED.sub(" ", text[:MAX_ERROR_CHARACTERS]).split())
+    text = re.sub(r" ?(?:\* Quota exceeded for metric:|To monitor your ).*", "", text)
     text = re.sub(r"[<>`*\[\]{}|\\]+", "", text)
     return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
 
@@ -241,7 +329,7 @@ def is_page(raw: bytes | bytearray) -> bool:
 
 def page_text(raw: bytes) -> str:
     """What a web page or an unknown body says, without its markup."""
-    text = raw.decode("utf-8", "replace")
+    text = raw[:MAX_STRAY_BYTES].decode("utf-8", "replace")
     text = re.sub(
         r"<(script|style|head)\b.*?(</\1>|\Z)",
         " ",
@@ -266,32 +354,153 @@ def redact(text: str, *secrets: str) -> str:
     return _KEYS.sub("[key]", text)
 
 
-class SafeText:
-    """A model's words as markdown that loads no foreign picture and opens no tag.
+# A key that is shorter, such as "none", may be a word like others.
+_SHORTEST_KEY = 8
+_HTML_NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 
-    A picture from another website would tell its owner who looks at it; a tag such as
-    <details type="reasoning"> or <code_interpreter> is the host's own. Words arrive in
-    pieces, so a sign that may begin either is held back until the next piece.
-    """
 
-    _PICTURE = re.compile(r"!+\[")
-    _TAG = re.compile(r"<(?![\s\d=<-])")
+def mask_key(text: str, key: str) -> str:
+    """Somebody else's words without the key, which a gateway may repeat: as it is, or
+    percent-encoded, or escaped as in HTML or JSON."""
+    if len(key) < _SHORTEST_KEY:
+        return text
+    return _key_pattern(key).sub("[key]", text)
 
-    def __init__(self) -> None:
+
+def mask_strings(value: Any, key: str) -> Any:
+    """A JSON value with the key masked in all its texts."""
+    if isinstance(value, str):
+        return mask_key(value, key)
+    if isinstance(value, list):
+        return [mask_strings(item, key) for item in value]
+    if isinstance(value, dict):
+        return {name: mask_strings(item, key) for name, item in value.items()}
+    return value
+
+
+@lru_cache(maxsize=64)
+def _key_pattern(key: str) -> re.Pattern[str]:
+    return re.compile("".join(_spellings(sign) for sign in key))
+
+
+@lru_cache(maxsize=256)
+def _spellings(sign: str) -> str:
+    """A pattern for all that a sign may be written as."""
+    code = f"{ord(sign):x}"
+    names = "|".join(
+        [
+            re.escape(sign),
+            rf"\\{re.escape(sign)}",
+            f"%(?i:{code})",
+            f"&#0{{0,4}}{ord(sign)};?",
+            f"&#[xX]0{{0,4}}(?i:{code});?",
+            rf"\\u00(?i:{code})",
+            *([f"&{_HTML_NAMES[sign]};"] if sign in _HTML_NAMES else []),
+        ]
+    )
+    return f"(?:{names})"
+
+
+_LONGEST_SPELLING = 10  # "&#x000041;"
+
+
+def _may_begin_key(text: str, key: str) -> bool:
+    """Whether a text is the beginning of the key, in whatever spelling."""
+    at = 0
+    for sign in key:
+        found = re.compile(_spellings(sign)).match(text, at)
+        if not found:
+            # What is left may be a part of one spelling.
+            rest = text[at:]
+            return not rest or (rest[0] in "%&\\" and len(rest) < _LONGEST_SPELLING)
+        at = found.end()
+    return False
+
+
+class KeyMask:
+    """Masks the key in a text that arrives in pieces, over their seams: the longest end
+    that could begin it is held back."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key if len(key) >= _SHORTEST_KEY else ""
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """The next piece, made safe."""
-        text = self._held + text
-        kept = len(text.rstrip("!")) if text.endswith("!") else len(text.rstrip("<"))
+        """The next piece, masked."""
+        if not self._key:
+            return text
+        text = mask_key(self._held + text, self._key)
+        first = max(len(text) - len(self._key) * _LONGEST_SPELLING, 0)
+        starts = (
+            at
+            for at in range(first, len(text))
+            if text[at] in (self._key[0], "%", "&", "\\")
+            and _may_begin_key(text[at:], self._key)
+        )
+        kept = next(starts, len(text))
         text, self._held = text[:kept], text[kept:]
-        text = self._TAG.sub("&lt;", self._PICTURE.sub("[", text))
-        return text.replace("◁", "‹")  # another model's sign for its thoughts
+        return text
 
     def rest(self) -> str:
         """What was held back, when nothing follows that it could begin."""
         held, self._held = self._held, ""
         return held
+
+
+class SafeText:
+    """A model's words as markdown that loads no foreign picture, opens no tag and
+    shows no key.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
+    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. Words arrive in
+    pieces, so a sign that may begin any of them is held back until the next piece.
+    """
+
+    _TAG = re.compile(r"<(?![\s\d=<-])")
+    _JOINER = "\u2060"  # keeps signs apart, and no page shows it
+    _MOST_HELD = 64
+
+    def __init__(self, key: str = "") -> None:
+        self._mask = KeyMask(key)
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        return self._safe(self._mask.feed(text))
+
+    def _safe(self, text: str) -> str:
+        text = self._held + text
+        last = text[-1:]
+        kept = len(text.rstrip(last)) if last and last in "!<{" else len(text)
+        if len(text) - kept > self._MOST_HELD:  # so many begin nothing
+            text, kept = text + self._JOINER, len(text) + 1
+        text, self._held = text[:kept], text[kept:]
+        *before, end = text.split("[")
+        text = "".join(f"{words.rstrip('!')}[" for words in before) + end
+        text = self._TAG.sub("&lt;", text).replace("{{", "{" + self._JOINER + "{")
+        return text.replace("◁", "‹")  # another model's sign for its thoughts
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        text = self._safe(self._mask.rest())
+        held, self._held = self._held, ""
+        return text + held.replace("{{", "{" + self._JOINER + "{")
+
+
+# Tags that could fetch something or lead elsewhere in spite of the policy below.
+_LEADING_TAGS = re.compile(
+    r"<(?=/?(?:meta|link|base|script|i?frame|object|embed|form)\b)", re.I
+)
+_PAGE_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">"
+)
+
+
+def quiet_page(html: str) -> str:
+    """Somebody else's HTML as a page that runs no script and fetches nothing."""
+    return _PAGE_POLICY + _LEADING_TAGS.sub("&lt;", html) if html else ""
 
 
 # ── Base64 ────────────────────────────────────────────────────────────────────────────
@@ -474,6 +683,9 @@ NOTES: dict[str, str] = {
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
     "bad_option": "`{name}` was left out: it can be {choices}.",
+    "prompt_cut": "The message was too long: only its beginning and its end were sent.",
+    "words_cut": "The model wrote too much; the rest was left out.",
+    "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
     "count_cut": "At most {limit} pictures are made for one prompt.",
     "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
     "not_offered": "`{model}` offers no such setting, so it was left out: {what}.",
@@ -754,16 +966,24 @@ class ListedModel:
     methods: tuple[str, ...] = ()
 
 
+# What ids of Google and of gateways are made of, and the wildcards of patterns.
+_MODEL_ID = re.compile(r"[A-Za-z0-9._\-/@*?\[\]!]{1,128}")
+
+
 def clean_model_id(text: object) -> str:
-    """The bare model id in what an administrator typed or a client sent.
+    """The bare model id in what an administrator typed, a client sent or a gateway
+    lists, or nothing where it cannot be one.
 
     Blanks, a leading `models/` and a trailing `:method` go: people paste them.
     """
-    model_id = str(text or "").strip().strip("/")
-    model_id = model_id.rsplit("models/", 1)[-1]
-    return model_id.split(":", 1)[0].strip()
+    if not isinstance(text, str) or len(text) > MAX_ADDRESS_CHARACTERS:
+        return ""
+    model_id = text.strip().strip("/").rsplit("models/", 1)[-1]
+    model_id = model_id.split(":", 1)[0].strip()
+    return model_id if _MODEL_ID.fullmatch(model_id) else ""
 
 
+@lru_cache(maxsize=4 * MAX_LISTED_MODELS)
 def is_image_model(model: ListedModel) -> bool:
     """Whether a listed model makes images, judged by its names and methods.
 
@@ -883,7 +1103,7 @@ def successors(model_id: str) -> Iterator[Successor]:
         model_id = step.id
 
 
-_VERSION = re.compile(r"\d+(?:\.\d+)*")
+_VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
 
 
 def _version(model_id: str) -> tuple[int, ...]:
@@ -1058,7 +1278,7 @@ def named_successor(sentence: str) -> str | None:
     """The id of the model that a sentence of Google's tells to use instead, if any."""
     found = re.search(
         r"\buse (?:the )?(?:newer )?(?:models/|(?=gemini-|imagen-))([\w.-]*\w)",
-        sentence,
+        sentence[:MAX_ERROR_CHARACTERS],
     )
     return found.group(1) if found else None
 
@@ -1076,9 +1296,9 @@ def choose_models(
     by_id = {model.id: model for model in available}
     ids = _in_order(by_id)
     if patterns := _clean_patterns(wanted):
-        ids = _matching(ids, patterns) + _without_wildcards(patterns)
+        ids = _matching(ids, patterns)[:MAX_MODELS] + _without_wildcards(patterns)
     # An id that comes twice keeps its first place.
-    offered = dict.fromkeys(i for i in ids if i != AUTO)
+    offered = list(dict.fromkeys(i for i in ids if i != AUTO))[:MAX_MODELS]
     return {i: by_id.get(i) or ListedModel(i, display_name(i)) for i in offered}
 
 
@@ -1709,10 +1929,12 @@ _OWN_LINES = re.compile(
 _PICTURE_TABLE = re.compile(
     r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
 )
-# 0.8.12 hands the thoughts of earlier turns back between <think> tags.
-_HOST_TAG = re.compile(r"<(/?)(details|attached_files|context|think)\b", re.IGNORECASE)
-_PICTURE_NAME = re.compile(
-    r".+\.(png|jpe?g|webp|hei[cf]|gif|bmp|tiff?|avif)", re.IGNORECASE
+# The tags of the host's blocks. 0.8.12 hands the thoughts of earlier turns back as
+# <think>.
+_HOST_TAGS = ("details", "attached_files", "context", "think")
+_PICTURE_NAMES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
 # How the host's own template for documents and web search begins.
 _DOCUMENTS = "### Task:\nRespond to the user query"
@@ -1722,13 +1944,15 @@ _DOCUMENTS = "### Task:\nRespond to the user query"
 class Turn:
     """One side's words and pictures; a picture is an address: data URI, link or id.
 
-    flags: those at the end of a user's words, as `split_flags` returns them.
+    flags: those at the end of a user's words, as `split_flags` returns them. is_cut:
+    whether the words were more than a message may hold.
     """
 
     role: str  # "user" or "model"
     text: str
     pictures: tuple[str, ...] = ()
     flags: tuple[tuple[str, str], ...] = ()
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -1784,11 +2008,11 @@ def read_conversation(
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    text, flags = split_flags(clean_text(newest_prompt or ""))
-    if not text:
-        text, flags = last.text, last.flags
+    own, flags = split_flags(clean_text(newest_prompt or ""))
+    newest = replace(last, text=own, flags=flags) if own else last
     pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
-    newest = Turn("user", _without_names(text, speaker, addressed), pictures, flags)
+    text = _without_names(newest.text, speaker, addressed)
+    newest = replace(newest, text=text, pictures=pictures)
     if not newest.text and not newest.pictures:
         return Conversation(system)
     # Elsewhere a system message may well show a logo that nobody wants changed.
@@ -1805,8 +2029,8 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
         return text
     text = text.removeprefix(f"{speaker}:").strip()
     if addressed and addressed in text:
-        words = re.sub(rf"\s*@?{re.escape(addressed)}\s*", " ", text, count=1)
-        return words.strip()
+        before, _, behind = text.partition(addressed)
+        return f"{before.removesuffix('@').rstrip()} {behind.lstrip()}".strip()
     return re.sub(r"^<?@\S+\s*", "", text)
 
 
@@ -1831,32 +2055,44 @@ def _file_type(entry: dict[str, Any]) -> str:
     """An entry's type, told by its name where nobody knew it at the upload."""
     noted = (entry, get_field(entry.get("file"), "meta"))
     types = (as_str(get_field(place, "content_type")) for place in noted)
-    by_name = "image" if _PICTURE_NAME.fullmatch(as_str(entry.get("name"))) else ""
+    name = as_str(entry.get("name"))[-8:].lower()
+    by_name = "image" if name.endswith(_PICTURE_NAMES) else ""
     return next(filter(None, types), by_name)
 
 
 def read_turns(messages: Any) -> list[Turn]:
-    """The user's and the model's messages as they stand, cleaned; some may be empty."""
-    turns = []
-    for message in _messages_of(messages, "user", "assistant"):
-        content = message["content"]
-        pictures = _pictures(content)
-        pictures += tuple(_file_addresses(message.get("files"), pictures))
-        turn = Turn("model", clean_text(_content_text(content)), pictures)
-        if message["role"] == "user":
-            text, flags = split_flags(turn.text)
-            turn = replace(turn, role="user", text=text, flags=flags)
-        turns.append(turn)
-    return turns
+    """The user's and the model's messages as they stand, cleaned; some may be empty.
+
+    Only so many of the newest are read as patterns may look at.
+    """
+    said = list(_messages_of(messages, "user", "assistant"))[-MAX_MESSAGES:]
+    room = MAX_PATTERN_CHARACTERS
+    turns: list[Turn] = []
+    for message in reversed(said):
+        if room <= 0:
+            break
+        content = _read_content(message["content"])
+        room -= content.characters
+        turns.append(_turn_of(message, content))
+    return turns[::-1]
+
+
+def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
+    pictures = content.pictures
+    pictures += tuple(_file_addresses(message.get("files"), pictures))
+    if message["role"] != "user":
+        return Turn("model", content.text, pictures)
+    text, flags = split_flags(content.text)
+    return Turn("user", text, pictures, flags, content.is_cut)
 
 
 def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
     """The pictures that system messages name, and all their texts as one."""
-    said = _messages_of(messages, "system", "developer")
-    contents = [message["content"] for message in said]
-    pictures = tuple(itertools.chain.from_iterable(map(_pictures, contents)))
-    texts = [clean_text(_content_text(content)) for content in contents]
-    return pictures, "\n\n".join(dict.fromkeys(filter(None, texts)))
+    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
+    contents = [_read_content(message["content"]) for message in said]
+    pictures = tuple(p for content in contents for p in content.pictures)
+    texts = dict.fromkeys(content.text for content in contents if content.text)
+    return pictures, cut_middle("\n\n".join(texts))
 
 
 def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
@@ -1899,35 +2135,53 @@ def _bounded(turns: list[Turn], room: int) -> list[Turn]:
     return turns[kept:]
 
 
-def _content_text(content: Any) -> str:
-    parts = content if isinstance(content, list) else [content]
-    texts = (part.get("text") if isinstance(part, dict) else part for part in parts)
-    return "\n".join(text for text in texts if isinstance(text, str))
+class _Content(NamedTuple):
+    """What a message holds: its words, and the addresses of its pictures in order.
+
+    characters: how many patterns have looked at. is_cut: whether there were more.
+    """
+
+    text: str
+    pictures: tuple[str, ...]
+    characters: int
+    is_cut: bool
 
 
-def _pictures(content: Any) -> tuple[str, ...]:
-    """The addresses of the pictures in a message, in their order."""
-    found: list[str] = []
+def _read_content(content: Any) -> _Content:
+    """A message's words without what the host, this plugin or a picture put into them,
+    and its pictures."""
+    texts: list[str] = []
+    pictures: list[str] = []
+    seen, is_cut = 0, False
     for part in content if isinstance(content, list) else [content]:
         text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str):
-            text = _without_blocks(_without_documents(text))
-            matches = PICTURE_ADDRESS.finditer(text)
-            found += [match[1] or match[3] for match in matches]
-        image = part.get("image_url") if isinstance(part, dict) else None
-        url = image.get("url") if isinstance(image, dict) else image
-        if isinstance(url, str) and url.strip():
-            found.append(url.strip())
-    return tuple(found)
+        if isinstance(text, str) and text:
+            short, data_uris = cut_data_uris(text)
+            framed = _without_blocks(_without_documents(short))
+            room = max(2 * MAX_MESSAGE_CHARACTERS - seen, 0)
+            kept = cut_middle(framed)[:room]
+            is_cut = is_cut or len(kept) < len(framed)
+            seen += len(kept)
+            pictures += picture_addresses(kept, data_uris)
+            texts.append(_own_words(kept))
+        pictures += _image_url(part)
+    words = "\n".join(texts).strip()
+    is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
+    return _Content(cut_middle(words), tuple(pictures), seen, is_cut)
+
+
+def _image_url(part: Any) -> list[str]:
+    image = part.get("image_url") if isinstance(part, dict) else None
+    url = image.get("url") if isinstance(image, dict) else image
+    return [url.strip()] if isinstance(url, str) and url.strip() else []
 
 
 def _may_be_read(address: str) -> bool:
     """Whether an address can be one of this host's; others are never fetched."""
-    return bool(
-        address[:5].lower() == "data:"
-        or FILE_ID.fullmatch(address)
-        or FILE_LINK.fullmatch(address)
-    )
+    if address[:5].lower() == "data:":
+        return True
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))
 
 
 def pick_pictures(
@@ -1955,35 +2209,63 @@ def pick_pictures(
 
 def clean_text(text: str) -> str:
     """The text without what the host, this plugin or a picture put into it."""
-    text = without_surrogates(without_data_uris(text))
-    text = _without_blocks(_without_documents(text))
-    text = _PICTURE_TABLE.sub("", _OWN_LINES.sub("", text))
-    return without_pictures(text).strip()
+    return _read_content(text).text
+
+
+def _own_words(text: str) -> str:
+    """A text without this plugin's sentences, and without pictures."""
+    text = _OWN_LINES.sub("", without_surrogates(text))
+    return without_pictures(_PICTURE_TABLE.sub("", text))
 
 
 def _without_documents(text: str) -> str:
     """The user's words behind the documents that the host put in front of them."""
-    if not text.lstrip().startswith(_DOCUMENTS) or "</context>" not in text:
+    begins = text[: len(_DOCUMENTS) + 100].lstrip().startswith(_DOCUMENTS)
+    end = text.rfind("</context>") if begins else -1
+    if end < 0:
         return text
-    words = text.rpartition("</context>")[2]
+    words = text[end + len("</context>") :]
     return words.replace("<user_query>", "").replace("</user_query>", "")
 
 
 def _without_blocks(text: str) -> str:
     """The text without the host's blocks and what stands in them."""
-    opened: dict[str, list[int]] = {}
-    spans = []
-    for tag in _HOST_TAG.finditer(text):
-        starts = opened.setdefault(tag.group(2).lower(), [])
-        if not tag.group(1):
-            starts.append(tag.start())
-        elif starts:
-            spans.append((starts.pop(), text.find(">", tag.end()) + 1 or len(text)))
+    spans = sorted(span for tag in _HOST_TAGS for span in _blocks(text, tag))
     kept, at = [], 0
-    for start, end in sorted(spans):
+    for start, end in spans:
         kept.append(text[at:start] if start > at else "")
         at = max(at, end)
     return "".join(kept) + text[at:]
+
+
+def _blocks(text: str, tag: str) -> Iterator[tuple[int, int]]:
+    """Where the first MAX_BLOCKS blocks of a tag begin and end."""
+    opened: list[int] = []
+    opening, closing = _find_tag(text, f"<{tag}", 0), _find_tag(text, f"</{tag}", 0)
+    for _ in range(2 * MAX_BLOCKS):
+        if closing < 0:
+            return
+        if 0 <= opening < closing:
+            opened.append(opening)
+            opening = _find_tag(text, f"<{tag}", opening + 1)
+            continue
+        if opened:
+            end = text.find(">", closing, closing + MAX_TAG_CHARACTERS)
+            yield opened.pop(), end + 1 or len(text)
+        closing = _find_tag(text, f"</{tag}", closing + 1)
+
+
+def _find_tag(text: str, beginning: str, start: int) -> int:
+    """Where a tag stands, not another one whose name only begins so; or -1."""
+    for _ in range(MAX_BLOCKS):
+        start = text.find(beginning, start)
+        end = start + len(beginning)
+        if start < 0 or not (
+            text[end : end + 1].isalnum() or text[end : end + 1] == "_"
+        ):
+            return start
+        start = end
+    return -1
 
 
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
@@ -2138,7 +2420,12 @@ class ObjectReader:
     _FRAME = re.compile(rb"(?:data:|[\s,\[\]\x1e\xef\xbb\xbf])*\Z")
     _OBJECT_OR_LINE_END = re.compile(rb"[{\r\n]")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, limit: int = MAX_RESPONSE_BYTES, object_limit: int = MAX_OBJECT_BYTES
+    ) -> None:
+        """limit: bytes of the whole response; object_limit: of an object without its
+        blobs."""
+        self._limit, self._object_limit = limit, object_limit
         self.stray = bytearray()
         self.broken = 0
         self._received = 0
@@ -2157,8 +2444,8 @@ class ObjectReader:
         Raises ResponseTooLarge when the response or an object exceeds its limit.
         """
         self._received += len(data)
-        is_large = len(self._object.text) > MAX_OBJECT_BYTES
-        if is_large or self._received > MAX_RESPONSE_BYTES:
+        is_large = len(self._object.text) > self._object_limit
+        if is_large or self._received > self._limit:
             raise ResponseTooLarge
         position = 0
         while position < len(data):
@@ -2262,7 +2549,8 @@ class ObjectReader:
 
     def _finish_object(self) -> None:
         try:
-            self._found.append((json.loads(self._object.text), self._object.blobs))
+            found = clean_strings(json.loads(self._object.text))
+            self._found.append((found, self._object.blobs))
         except (ValueError, RecursionError):
             self._abandon()
         else:
@@ -2501,14 +2789,6 @@ class Sources:
             self.suggestions or other.suggestions,
         )
 
-    def masked(self, mask: Callable[[str], str]) -> "Sources":
-        """The same, each text as `mask` returns it."""
-        return Sources(
-            tuple(map(mask, self.queries)),
-            tuple((mask(address), mask(title)) for address, title in self.pages),
-            mask(self.suggestions),
-        )
-
 
 Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
 _HARM_CATEGORIES = (
@@ -2717,7 +2997,7 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     if isinstance(inline, dict):
         yield _picture(inline.get("data"), blobs, draft=thought)
     if text := as_str(get_field(part, "text")):
-        yield from _text_events(without_surrogates(text), thought)
+        yield from _text_events(text, thought)
 
 
 def _grounding_events(found: Any) -> Iterator[Event]:
@@ -2728,10 +3008,10 @@ def _grounding_events(found: Any) -> Iterator[Event]:
     queries: dict[str, None] = {}
     for name in ("webSearchQueries", "imageSearchQueries"):
         for query in as_list(get_field(found, name))[:MAX_SOURCES]:
-            queries[plain_words(as_str(query)[:1000], 200, default="")] = None
+            queries[plain_words(as_str(query), 200, default="")] = None
     queries.pop("", None)
     pages: dict[str, str] = {}
-    chunks = as_list(get_field(found, "groundingChunks"))
+    chunks = as_list(get_field(found, "groundingChunks"))[:MAX_GROUNDING_CHUNKS]
     for chunk, kind in itertools.product(chunks, ("web", "image")):
         page = get_field(chunk, kind)
         address = get_field(page, "sourceUri") or get_field(page, "uri")
@@ -2739,14 +3019,10 @@ def _grounding_events(found: Any) -> Iterator[Event]:
             title = as_str(get_field(page, "title")) or as_str(
                 get_field(page, "domain")
             )
-            pages[address] = plain_words(title[:1000], 80, default="")
+            pages[address] = plain_words(title, 80, default="")
     entry = get_field(found, "searchEntryPoint")
     suggestions = as_str(get_field(entry, "renderedContent"))[:MAX_STRAY_BYTES]
-    yield Sources(
-        tuple(queries),
-        tuple(pages.items()),
-        without_surrogates(suggestions),
-    )
+    yield Sources(tuple(queries), tuple(pages.items()), suggestions)
 
 
 def _page_address(value: Any) -> str:
@@ -2754,7 +3030,7 @@ def _page_address(value: Any) -> str:
 
     What would end it there is escaped: many pages of pictures have (1) in theirs.
     """
-    address = as_str(value)
+    address = as_str(value)[: MAX_ADDRESS_CHARACTERS + 100]
     if not re.fullmatch(r"https?://\S{3,2000}", address):
         return ""
     address = re.sub(r"[()<>\"'`\\]", lambda sign: quote(sign[0]), address)
@@ -2763,15 +3039,13 @@ def _page_address(value: Any) -> str:
 
 def _text_events(text: str, thought: bool) -> Iterator[Event]:
     """Text, with the pictures that some gateways write into it as data URIs."""
-    rest = 0
-    for found in PICTURE_IN_TEXT.finditer(text):
-        yield Text(text[rest : found.start()], thought)
-        decoder = Base64Decoder()
-        decoder.feed(found.group(1).encode())
-        yield _as_picture(decoder.finish(), draft=thought)
-        rest = found.end()
-    if text[rest:]:
-        yield Text(text[rest:], thought)
+    for words, encoded in pictures_in_words(text):
+        if words:
+            yield Text(words, thought)
+        if encoded:
+            decoder = Base64Decoder()
+            decoder.feed(encoded.encode())
+            yield _as_picture(decoder.finish(), draft=thought)
 
 
 def _prediction_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
@@ -2861,8 +3135,8 @@ def read_error(status: int, response: Any) -> ApiError:
     (cloud.google.com/apis/design/errors).
     """
     error = _innermost_error(response)
-    message = as_str(_said(error))
-    details = as_list(get_field(error, "details"))
+    message = as_str(_said(error))[:MAX_ERROR_CHARACTERS]
+    details = as_list(get_field(error, "details"))[:MAX_ERROR_DETAILS]
     reasons = _reasons(error, details)
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
@@ -2878,7 +3152,7 @@ def _reasons(error: Any, details: list[Any]) -> list[str]:
     reasons = [get_field(error, "status"), get_field(error, "code")]
     reasons += [get_field(detail, "reason") for detail in details]
     reasons += [get_field(v, "quotaId") for v in _each(details, "violations")]
-    return [reason for reason in map(as_str, reasons) if reason]
+    return [reason[:200] for reason in map(as_str, reasons) if reason]
 
 
 def _retry_delay(details: list[Any], message: str) -> float | None:
@@ -2893,13 +3167,14 @@ def _retry_delay(details: list[Any], message: str) -> float | None:
 def _field_violations(details: list[Any], message: str) -> list[str]:
     """What BadRequest says of single fields, unless the message says so, too."""
     violations = _each(details, "fieldViolations")
-    described = [as_str(get_field(v, "description")) for v in violations]
+    described = [as_str(get_field(v, "description"))[:500] for v in violations]
     return [description for description in described if description not in message]
 
 
 def _each(details: list[Any], name: str) -> list[Any]:
     """What all details together list under a name."""
-    return [item for detail in details for item in as_list(get_field(detail, name))]
+    items = (item for detail in details for item in as_list(get_field(detail, name)))
+    return list(itertools.islice(items, MAX_ERROR_DETAILS))
 
 
 def _error_status(status: int, code: Any, reasons: list[str]) -> int:
@@ -2948,7 +3223,7 @@ def _innermost_error(response: Any) -> Any:
 
 def _errors_within(response: Any) -> Iterator[Any]:
     """The error of a response, the one within that, and so on."""
-    for _ in range(_MAX_NESTED_ERRORS):
+    for _ in range(MAX_NESTED_ERRORS):
         error = _error_of(response)
         yield error
         response = _first_read(_NESTED_DIALECTS, error)
@@ -3009,7 +3284,7 @@ def _openrouter_raw(error: Any) -> Any:
     """OpenRouter's {"message": …, "metadata": {"raw": "…"}}: beside a sentence of its
     own the text that it got (openrouter.ai/docs/api/reference/errors-and-debugging)."""
     raw = as_str(get_field(get_field(error, "metadata"), "raw"))
-    return _first_read(_TEXT_DIALECTS, raw)
+    return _first_read(_TEXT_DIALECTS, raw[:_MAX_NESTED_CHARACTERS])
 
 
 def _nested_object(error: Any) -> Any:
@@ -3020,7 +3295,8 @@ def _nested_object(error: Any) -> Any:
 
 def _nested_text(error: Any) -> Any:
     """A sentence that has a document in it: LiteLLM's, new-api's, any relay's."""
-    return _first_read(_TEXT_DIALECTS, as_str(_said(error)))
+    said = as_str(_said(error))[:_MAX_NESTED_CHARACTERS]
+    return _first_read(_TEXT_DIALECTS, said)
 
 
 _NESTED_DIALECTS = (_openrouter_raw, _nested_object, _nested_text)
@@ -3045,8 +3321,7 @@ def _python_dict_in(text: str) -> Any:
 
 
 _TEXT_DIALECTS = (_json_in, _python_bytes_in, _python_dict_in)
-# So many gateways in a row do happen; a response nested deeper is no honest one.
-_MAX_NESTED_ERRORS = 6
+_MAX_NESTED_CHARACTERS = 4 * MAX_ERROR_CHARACTERS  # of a sentence with a document in it
 
 
 def _decoded_in(text: str) -> Any:
@@ -3414,12 +3689,7 @@ class HostChat:
 
     def scrub(self, text: str) -> str:
         """A sentence of ours as it may be shown: without anything like a key."""
-        return redact(text, self.secret)
-
-    def mask(self, text: str) -> str:
-        """Somebody else's words without the key, which a gateway may repeat; one that
-        is short, such as "none", may be a word like others."""
-        return text.replace(self.secret, "[key]") if len(self.secret) > 7 else text
+        return redact(mask_key(text, self.secret), self.secret)
 
     @property
     def is_saved(self) -> bool:
@@ -3450,7 +3720,7 @@ class HostChat:
                 metadata=[{"source": address, "name": title}],
             )
         if sources.suggestions:
-            await self.show("embeds", embeds=[sources.suggestions])
+            await self.show("embeds", embeds=[quiet_page(sources.suggestions)])
 
     async def show(self, kind: str, **data: Any) -> None:
         """Send the page an event; a failing emitter must not end the answer."""
@@ -3783,7 +4053,7 @@ def api_base_url(text: str) -> str:
     behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
     is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
-    url = "".join(text.split()) or DEFAULT_BASE_URL
+    url = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
     exact = url.endswith("#")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
@@ -3791,7 +4061,10 @@ def api_base_url(text: str) -> str:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and parts.hostname
+        labels = (parts.hostname or "").split(".")
         if not is_address or parts.port == 0 or parts.query or parts.fragment:
+            raise ValueError(url)
+        if max(map(len, labels)) > 63:  # longer ones no name server takes (RFC 1035)
             raise ValueError(url)
     except ValueError:  # as urlsplit has it for a port that is no number
         raise GeminiError("base_url") from None
@@ -3875,12 +4148,29 @@ class _Noting:
         _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
 
 
+class _PatientResponse(http.client.HTTPResponse):
+    """A response that passes over what may come before it, such as 103 Early Hints;
+    http.client itself knows only 100 Continue."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INTERIM_RESPONSES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 < status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                break
+            http.client.parse_headers(self.fp)
+        return version, status, reason
+
+
 class _NotedConnection(_Noting, HTTPConnection):
     """One without TLS."""
+
+    response_class = _PatientResponse
 
 
 class _NotedTlsConnection(_Noting, HTTPSConnection):
     """One with TLS, whose certificates are not read anew for each request."""
+
+    response_class = _PatientResponse
 
     def connect(self) -> None:
         trusted = self.ca_certs or self.ca_cert_dir
@@ -4061,17 +4351,18 @@ class GeminiClient:
         found: list[ListedModel] = []
         token = ""
         for _ in range(MAX_LIST_PAGES):
-            page = self._list_page(token, sockets)
+            page = mask_strings(self._list_page(token, sockets), self.key)
             rows = as_list(page.get("models")) or as_list(page.get("data"))
+            rows = rows[: MAX_LISTED_MODELS - len(found)]
             found += [model for row in rows if (model := _listed_model(row))]
-            token = as_str(get_field(page, "nextPageToken"))
-            if not token:
+            token = as_str(get_field(page, "nextPageToken"))[:MAX_ADDRESS_CHARACTERS]
+            if not token or len(found) >= MAX_LISTED_MODELS:
                 break
         return found
 
     def _list_page(self, token: str, sockets: Sockets) -> dict[str, Any]:
         path = f"/models?pageSize=1000&pageToken={quote(token, safe='')}"
-        reader = ObjectReader()
+        reader = ObjectReader(MAX_LIST_BYTES, MAX_LIST_BYTES)
         objects: list[Any] = []
         with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
             for chunk in pieces_of(response):
@@ -4104,6 +4395,8 @@ class GeminiClient:
                 yield response
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._transport_failure(error, timeout) from None
+        except UnicodeError:  # of a host's name that cannot be one
+            raise GeminiError("base_url") from None
 
     def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
         kind = next(
@@ -4138,7 +4431,8 @@ class GeminiClient:
             if found.retry_after is None:
                 seconds = read_seconds(response.headers.get("Retry-After"))
                 found = replace(found, retry_after=seconds)
-            return explain_error(found, bytes(reader.stray), **values)
+            stray = mask_key(reader.stray.decode("utf-8", "replace"), self.key)
+            return explain_error(found, stray.encode(), **values)
         if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
@@ -4148,8 +4442,9 @@ def _listed_model(row: Any) -> ListedModel | None:
     model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
     if not model_id:
         return None
-    name = as_str(get_field(row, "displayName")).strip() or display_name(model_id)
-    methods = as_list(get_field(row, "supportedGenerationMethods"))
+    name = as_str(get_field(row, "displayName"))
+    name = plain_line(name, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
+    methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
     return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
 
 
@@ -4275,7 +4570,7 @@ class _Exchange:
             try:
                 with _PARSING:
                     for framed, blobs in reader.feed(chunk):
-                        received = unwrapped(framed)
+                        received = mask_strings(unwrapped(framed), self.client.key)
                         objects = [*objects[-9:], received]
                         usable = usable or is_response(received)
                         events += self._events(response, received, blobs)
@@ -4490,7 +4785,10 @@ class Answer:
         self._chat, self._inline, self._own_key = chat, inline, own_key
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
-        self._words, self._thoughts = SafeText(), SafeText()
+        self._words, self._thoughts = SafeText(chat.secret), SafeText(chat.secret)
+        self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
+        self._of_request: Counter[int] = Counter()
+        self._not_kept = 0
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, str] = {}
@@ -4527,19 +4825,19 @@ class Answer:
     async def take(self, event: Event, number: int = 0) -> Piece:
         """What the event of the request of that number adds to the answer."""
         if isinstance(event, Text):
-            text = self._chat.mask(event.text)
-            return self._say(replace(event, text=text), number)
+            return self._say(self._within_bounds(event), number)
         if isinstance(event, Image):
             if event.draft:
                 self._drafts[number] = event
-            elif not await self._is_known(event, number):
+            elif self._has_room(number) and not await self._is_known(event, number):
+                self._of_request[number] += 1
                 return await self._show(event)
         elif isinstance(event, Refusal):
             self._refusals.append(event)
         elif isinstance(event, Usage):
             self.tally.tokens.update(event.tokens)
         elif isinstance(event, Sources):
-            self.sources = self.sources.joined(event.masked(self._chat.mask))
+            self.sources = self.sources.joined(event)
         elif isinstance(event, BadPicture):
             self._damaged = True
         elif isinstance(event, Finish):
@@ -4554,7 +4852,7 @@ class Answer:
         """
         shown = self.rest() if self._options.count == 1 else ""
         for number, draft in sorted(self._drafts.items()):
-            if number not in {request for request, _ in self._seen}:
+            if not self._of_request[number]:
                 self.notes.append(make_note("draft"))
                 shown += await self._show(draft)
         self._drafts.clear()
@@ -4562,6 +4860,8 @@ class Answer:
         if trouble and not self.pictures:
             raise trouble  # the words that are left come with its message
         self.notes += self.tally.surprises(self._options)
+        if self._not_kept:
+            self.notes.append(make_note("pictures_cut", count=self._not_kept))
         return shown + self.rest() + (self.failure(trouble) if trouble else "")
 
     def _trouble(self, model: str, errors: Sequence[GeminiError]) -> GeminiError | None:
@@ -4580,6 +4880,23 @@ class Answer:
             return GeminiError("no_picture", model=model)
         cut_off = self._thinking and not self._finished
         return GeminiError("broken_off" if cut_off else "empty", model=model)
+
+    def _within_bounds(self, event: Text) -> Text:
+        """As much of the words as an answer may hold."""
+        kept = event.text[: self._room[event.thought]]
+        self._room[event.thought] -= len(kept)
+        if len(kept) < len(event.text):
+            self.notes.append(make_note("words_cut"))
+        return Text(kept, event.thought)
+
+    def _has_room(self, number: int) -> bool:
+        """Whether one more picture of that request is kept."""
+        if self._of_request[number] >= MAX_PICTURES_PER_REQUEST:
+            has_room = False
+        else:
+            has_room = self.pictures < MAX_PICTURES
+        self._not_kept += not has_room
+        return has_room
 
     def _say(self, event: Text, number: int) -> Piece:
         if event.thought:
@@ -4877,6 +5194,8 @@ async def _ask_model(work: _Work, route: Route) -> None:
     options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
     pictures, more = await gather_pictures(request, route)
+    if request.conversation.newest and request.conversation.newest.is_cut:
+        more.append(make_note("prompt_cut"))
     answer.begin(route.model, options, notes + more)
     if not pictures and not request.conversation.prompt:
         raise GeminiError("prompt_empty")
@@ -5318,9 +5637,10 @@ def _image_request(
     settings = settings_in_order(valves, own, body, conversation.flags)
     options, notes = read_options(settings)
     key, own_key = key_to_use(valves, own)
-    model = as_str(body.get("model"))
+    model = _without_function(as_str(body.get("model")))
     return ImageRequest(
-        asked=clean_model_id(_without_function(model)) or AUTO,
+        # One that cannot be an id is asked for all the same, and nobody has it.
+        asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
         conversation=conversation,
         options=options,
         notes=notes,
