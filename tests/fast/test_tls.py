@@ -156,7 +156,7 @@ def test_the_authority_that_the_environment_names_is_trusted(
 
 
 def assert_told_of_the_certificate(text: str) -> None:
-    said = gip.GeminiError("tls", host=HOST).text
+    said = gip.failure_text(gip.GeminiError("tls", host=HOST))
     assert text.strip() == f"{gip.FAILURE_MARK}{said}"
     assert DEFAULT_KEY not in text
 
