@@ -282,6 +282,35 @@ def test_who_comes_before_whom(
     assert merged(valves, own, body, flags)[0].image_size == expected
 
 
+RATIO_AND_SHAPE = [
+    # What is named as a ratio beats the shape in pixels, whose size still counts.
+    (("--ar", "16:9"), ("--size", "2048x2048"), "16:9", "2K"),
+    (("--aspect-ratio", "4:5"), ("--image-size", "4096x4096"), "4:5", "4K"),
+    (("--ar", "16:9"), ("--size", "1024x1024"), "16:9", None),
+    (("--ar", "16:9"), ("--size", "4K"), "16:9", "4K"),
+    (("--ar", "wide"), ("--size", "2048x2048"), "1:1", "2K"),
+    (("--ar", "16:9"), ("--size", "huge"), "16:9", None),
+]
+
+
+def test_the_order_of_ratio_and_shape_does_not_matter() -> None:
+    def check(ratio: Any, shape: Any, named: str, size: str | None) -> None:
+        for flags in ((ratio, shape), (shape, ratio)):
+            found, notes = merged({}, {}, {}, flags)
+            assert found == options(aspect_ratio=named, image_size=size)
+            assert len(notes) == ("wide" in ratio) + ("huge" in shape)
+            words = " ".join(itertools.chain.from_iterable(flags))
+            assert gip.split_flags(f"a fox {words}") == ("a fox", flags)
+
+    check_rows(RATIO_AND_SHAPE, check)
+
+
+def test_of_two_flags_for_one_thing_the_last_counts() -> None:
+    flags = (("--size", "4K"), ("--ar", "1:1"), ("--size", "2K"), ("--ar", "3:2"))
+    wanted = options(aspect_ratio="3:2", image_size="2K")
+    assert merged({}, {}, {}, flags) == (wanted, [])
+
+
 def test_off_says_something() -> None:
     """A user must be able to switch off what the administrator switched on."""
     on = {"GOOGLE_SEARCH": "on", "SHOW_THOUGHTS": "on"}
