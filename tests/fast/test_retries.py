@@ -13,6 +13,12 @@ import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn, pictures
 
 
+@pytest.fixture(autouse=True)
+def no_idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That none is left after a Stop is seen sooner."""
+    monkeypatch.setattr(gip, "IDLE_THREAD", 0.05)
+
+
 class Chat:
     """One request and what became of it."""
 
