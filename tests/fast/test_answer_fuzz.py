@@ -178,7 +178,9 @@ class Arriving(io.RawIOBase):
 class Lists(gip.ModelLists):
     """The models, without asking anybody."""
 
-    async def get(self, client: gip.GeminiClient, wait: float) -> list[gip.ListedModel]:
+    async def get(
+        self, client: gip.GeminiClient, wait: float = gip.LIST_WAIT
+    ) -> list[gip.ListedModel]:
         return MODELS
 
 

@@ -108,7 +108,9 @@ def server() -> Iterator[Server]:
 class Lists(gip.ModelLists):
     """The models, without asking anybody."""
 
-    async def get(self, client: gip.GeminiClient, wait: float) -> list[gip.ListedModel]:
+    async def get(
+        self, client: gip.GeminiClient, wait: float = gip.LIST_WAIT
+    ) -> list[gip.ListedModel]:
         return [gip.ListedModel(MODEL, "Nano Banana 2.1", ("generateContent",))]
 
 

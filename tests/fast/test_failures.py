@@ -1,4 +1,4 @@
-"""Room 5: an error or refusal of Google's in, a sentence for the chat out."""
+"""Rooms Failures and Messages: an error or refusal of Google's in, a sentence out."""
 
 import itertools
 import json
@@ -52,11 +52,12 @@ def quota(quota_id: str, delay: str | None = None) -> list[dict[str, Any]]:
 
 def assert_readable(error: gip.GeminiError) -> None:
     """A person reads this: words, an advice, and nothing of the machinery."""
-    assert not TRACE.search(error.text), error.text
-    assert error.text.startswith("**") and len(error.text) < 800
-    assert error.text.count("\n") == 0
-    assert error.what and not re.search(r"[`*{}<>]", error.what)
-    assert not re.search(r"(:|“”|\(\)|  )\s*$", error.text)
+    text, what = gip.failure_text(error), gip.what_happened(error)
+    assert not TRACE.search(text), text
+    assert text.startswith("**") and len(text) < 800
+    assert text.count("\n") == 0
+    assert what and not re.search(r"[`*{}<>]", what)
+    assert not re.search(r"(:|“”|\(\)|  )\s*$", text)
 
 
 # ── What each of Google's errors means ───────────────────────────────────────────────
@@ -374,8 +375,9 @@ def test_a_setting_that_is_refused_in_other_words_can_be_left_out(
     asked: dict[str, Any], said: str
 ) -> None:
     error = failure(400, google(400, said))
-    found = gip.without_refused(error, gip.ImageOptions(**asked))
-    assert found and found[0] == gip.ImageOptions()
+    [option] = asked
+    step = gip.what_next(error, gip.ImageOptions(**asked), 0, 0)
+    assert step == gip.NextTry(gip.ImageOptions(), dropped=option)
 
 
 def test_a_refused_field_is_named_by_its_details_too() -> None:
@@ -387,7 +389,8 @@ def test_a_refused_field_is_named_by_its_details_too() -> None:
     error = failure(400, body)
     assert error.quote == "Invalid argument. image_size is not supported"
     asked = gip.ImageOptions(image_size="4K")
-    assert gip.without_refused(error, asked) == (gip.ImageOptions(), "picture size")
+    step = gip.what_next(error, asked, 0, 0)
+    assert step == gip.NextTry(gip.ImageOptions(), dropped="image_size")
     body = google(
         400, violation["description"], details=[{"fieldViolations": [violation]}]
     )
@@ -474,7 +477,7 @@ def test_gateways_say_it_in_their_own_words() -> None:
         error = failure(status, {"error": {"message": message, "code": code}})
         assert error.kind == kind
         assert_readable(error)
-        assert message[:20] in error.text
+        assert message[:20] in gip.failure_text(error)
 
     check_rows(GATEWAYS_ERRORS, check)
 
@@ -495,7 +498,7 @@ def test_gateways_say_it_in_their_own_words() -> None:
 )
 def test_a_message_says_whose_turn_it_is(kind: str, who: str) -> None:
     """A user cannot buy credit, and an administrator need not rephrase a prompt."""
-    assert who in gip.GeminiError(kind, model=MODEL).text
+    assert who in gip.failure_text(gip.GeminiError(kind, model=MODEL))
 
 
 @pytest.mark.parametrize(
@@ -510,7 +513,7 @@ def test_a_quoted_address_does_not_swallow_the_quotation_mark(
     said: str, quoted: str
 ) -> None:
     """The page makes links of addresses, up to the next blank."""
-    assert quoted in failure(500, google(500, said)).text
+    assert quoted in gip.failure_text(failure(500, google(500, said)))
 
 
 def test_every_message_is_whole_with_and_without_its_values() -> None:
@@ -519,8 +522,9 @@ def test_every_message_is_whole_with_and_without_its_values() -> None:
     def check(kind: str, values: dict[str, Any]) -> None:
         error = gip.GeminiError(kind, status=418, target="b.example", **values)
         assert_readable(error)
-        assert "?" not in error.text
-        advice = error.text.split("** ", 1)[1]
+        text = gip.failure_text(error)
+        assert "?" not in text
+        advice = text.split("** ", 1)[1]
         assert len(advice) > 10 and advice.endswith(".") and advice[0].isupper()
 
     all_values = ({}, {"model": MODEL, "host": "h", "elapsed": 1})
@@ -530,7 +534,7 @@ def test_every_message_is_whole_with_and_without_its_values() -> None:
 def test_a_zero_quota_gets_no_advice_to_wait() -> None:
     """It never ends, although Google sends a delay with it."""
     error = failure(429, google(429, "limit: 0", details=[{"retryDelay": "37s"}]))
-    assert "37" not in error.text and error.kind not in gip.RETRYABLE
+    assert "37" not in gip.failure_text(error) and error.kind not in gip.RETRYABLE
 
 
 @pytest.mark.parametrize(
@@ -546,7 +550,8 @@ def test_what_repeating_cannot_help_is_not_retryable(kind: str) -> None:
 )
 def test_the_seconds_to_wait_are_named(delay: str, shown: str) -> None:
     error = failure(429, google(429, "x", details=quota("PerMinute", delay)))
-    assert shown in error.text and error.retry_after == float(delay[:-1])
+    assert shown in gip.failure_text(error)
+    assert error.retry_after == float(delay[:-1])
 
 
 @pytest.mark.parametrize(
@@ -636,9 +641,10 @@ def test_googles_sentence_is_found_in_every_shape() -> None:
 
     def check(name: str, body: Any) -> None:
         error = failure(503, body)
-        assert BUSY in error.text
+        text = gip.failure_text(error)
+        assert BUSY in text
         assert_readable(error)
-        assert "RESOURCE_EXHAUSTED" not in error.text and '"message"' not in error.text
+        assert "RESOURCE_EXHAUSTED" not in text and '"message"' not in text
 
     check_rows(SHAPES, check)
 
@@ -711,9 +717,11 @@ def test_an_error_inside_a_stream_brings_its_own_status(
 def test_an_error_inside_a_stream_without_a_status_names_none() -> None:
     error = failure(200, {"error": {"message": "Sorry."}})
     assert error.kind == "http"
-    assert "“Sorry.”" in error.text
-    assert "HTTP" not in error.text_for_admins and "()" not in error.text_for_admins
-    assert "(HTTP 418)" in failure(418, {"error": {"message": "Sorry."}}).text
+    assert "“Sorry.”" in gip.failure_text(error)
+    for_admin = gip.failure_text(error, for_admin=True)
+    assert "HTTP" not in for_admin and "()" not in for_admin
+    error = failure(418, {"error": {"message": "Sorry."}})
+    assert "(HTTP 418)" in gip.failure_text(error)
 
 
 @pytest.mark.parametrize(
@@ -761,14 +769,15 @@ def test_a_page_or_a_plain_body_is_cut_to_its_words(
 def test_json_that_the_message_only_mentions_does_not_replace_it() -> None:
     """Google's sentence may quote a piece of the request."""
     said = 'Invalid value at ["contents"]: no field "message" there.'
-    assert "Invalid value at" in failure(400, google(400, said)).text
+    assert "Invalid value at" in gip.failure_text(failure(400, google(400, said)))
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_page_that_forbids_is_not_googles_word_on_the_key(status: int) -> None:
     """A firewall or a login stands in between; a new key would change nothing."""
     error = failure(status, None, b"\n<!DOCTYPE html><h1>Sorry, you are blocked</h1>")
-    assert error.kind == "web_page" and "Sorry, you are blocked" in error.text
+    assert error.kind == "web_page"
+    assert "Sorry, you are blocked" in gip.failure_text(error)
     assert failure(status, google(status, "No.")).kind != "web_page"
 
 
@@ -776,13 +785,14 @@ def test_a_page_that_forbids_is_not_googles_word_on_the_key(status: int) -> None
 def test_a_404_that_is_not_googles_names_status_and_host(raw: bytes) -> None:
     """Behind it is a wrong base URL; blaming the model sends people to change that."""
     error = failure(404, None, raw)
-    assert "404" in error.text and "api.example" in error.text
+    text = gip.failure_text(error)
+    assert "404" in text and "api.example" in text
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 def test_any_body_gives_a_readable_message(raw: bytes) -> None:
-    error = failure(500, None, raw)
-    assert not set(error.text) & set("{}<>\n\r") and error.text.startswith("**Google")
+    text = gip.failure_text(failure(500, None, raw))
+    assert not set(text) & set("{}<>\n\r") and text.startswith("**Google")
 
 
 # ── Quotes ───────────────────────────────────────────────────────────────────────────
@@ -856,7 +866,8 @@ def test_a_finish_reason_is_explained_and_named() -> None:
     def check(reason: str, kind: str) -> None:
         error = gip.explain_refusal(gip.Refusal(reason), model=MODEL)
         assert error.kind == kind
-        assert reason in error.text and len(error.text) > len(reason) + 40
+        text = gip.failure_text(error)
+        assert reason in text and len(text) > len(reason) + 40
         assert_readable(error)
 
     check_rows(FINISH_REASONS, check)
@@ -867,7 +878,7 @@ def test_a_finish_reason_is_explained_and_named() -> None:
 )
 def test_a_blocked_prompt_is_said_to_be_the_prompt(reason: str) -> None:
     error = gip.explain_refusal(gip.Refusal(reason, about="prompt"), model=MODEL)
-    assert error.kind == "prompt_blocked" and reason in error.text
+    assert error.kind == "prompt_blocked" and reason in gip.failure_text(error)
 
 
 def test_googles_sentence_comes_before_the_reasons_name() -> None:
@@ -877,7 +888,7 @@ def test_googles_sentence_comes_before_the_reasons_name() -> None:
         "Support code: 42876398."
     )
     error = gip.explain_refusal(gip.Refusal("IMAGE_OTHER", said), model=MODEL)
-    assert error.quote == said and said in error.text
+    assert error.quote == said and said in gip.failure_text(error)
 
 
 # ── Secrets ──────────────────────────────────────────────────────────────────────────
@@ -898,7 +909,8 @@ def test_googles_sentence_comes_before_the_reasons_name() -> None:
 def test_no_key_gets_into_a_message(leak: str) -> None:
     """Whoever may use the model may read the message."""
     error = failure(403, google(403, leak))
-    for text in (error.text, error.what, gip.redact(leak)):
+    texts = [gip.failure_text(error), gip.failure_text(error, for_admin=True)]
+    for text in (*texts, gip.what_happened(error), gip.redact(leak)):
         for secret in (OLD_KEY, AUTH_KEY, "5f2a"):
             assert secret not in text
 

@@ -1,10 +1,9 @@
-"""Room 2: what prompts, requests and settings ask for, and what the model takes of it."""
+"""Room Options: what prompts, requests and settings ask for; what the model takes."""
 
 import functools
 import itertools
 import re
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ def options(**wish: Any) -> gip.ImageOptions:
     return gip.ImageOptions(**wish)
 
 
-def of_body(body: dict[str, Any]) -> tuple[gip.ImageOptions, list[str]]:
+def of_body(body: dict[str, Any]) -> tuple[gip.ImageOptions, list[gip.Note]]:
     """What a request alone asks for, and the notes on it."""
     return merged({}, {}, body, ())
 
@@ -41,7 +40,7 @@ def merged(
     own: dict[str, Any],
     body: dict[str, Any],
     flags: tuple[tuple[str, str], ...],
-) -> tuple[gip.ImageOptions, list[str]]:
+) -> tuple[gip.ImageOptions, list[gip.Note]]:
     saved = gip.Pipe.Valves(**valves)
     return gip.read_options(gip.settings_in_order(saved, own, body, flags))
 
@@ -144,8 +143,9 @@ def test_what_cannot_be_read_is_named_with_what_can() -> None:
     """A parameter that nobody understands must not cost the picture."""
 
     def check(name: str, value: str) -> None:
-        found, [note] = of_body({name: value})
+        found, notes = of_body({name: value})
         assert found == NOTHING
+        [note] = map(gip.sentence, notes)
         assert note.startswith(f"`{name}` was left out: it can be ")
         assert len(note) < 150 and "\n" not in note
 
@@ -180,7 +180,9 @@ def test_at_most_four_pictures_whoever_asks() -> None:
         merged({}, {}, {}, (("--n", "5"),)),
     ):
         assert found.count == 4
-        assert notes == ["At most 4 pictures are made for one prompt."]
+        assert [gip.sentence(note) for note in notes] == [
+            "At most 4 pictures are made for one prompt."
+        ]
     assert merged({"IMAGES_PER_PROMPT": "7"}, {}, {"n": 2}, ()) == (
         options(count=2),
         [],
@@ -278,6 +280,35 @@ def test_who_comes_before_whom(
     expected: str,
 ) -> None:
     assert merged(valves, own, body, flags)[0].image_size == expected
+
+
+RATIO_AND_SHAPE = [
+    # What is named as a ratio beats the shape in pixels, whose size still counts.
+    (("--ar", "16:9"), ("--size", "2048x2048"), "16:9", "2K"),
+    (("--aspect-ratio", "4:5"), ("--image-size", "4096x4096"), "4:5", "4K"),
+    (("--ar", "16:9"), ("--size", "1024x1024"), "16:9", None),
+    (("--ar", "16:9"), ("--size", "4K"), "16:9", "4K"),
+    (("--ar", "wide"), ("--size", "2048x2048"), "1:1", "2K"),
+    (("--ar", "16:9"), ("--size", "huge"), "16:9", None),
+]
+
+
+def test_the_order_of_ratio_and_shape_does_not_matter() -> None:
+    def check(ratio: Any, shape: Any, named: str, size: str | None) -> None:
+        for flags in ((ratio, shape), (shape, ratio)):
+            found, notes = merged({}, {}, {}, flags)
+            assert found == options(aspect_ratio=named, image_size=size)
+            assert len(notes) == ("wide" in ratio) + ("huge" in shape)
+            words = " ".join(itertools.chain.from_iterable(flags))
+            assert gip.split_flags(f"a fox {words}") == ("a fox", flags)
+
+    check_rows(RATIO_AND_SHAPE, check)
+
+
+def test_of_two_flags_for_one_thing_the_last_counts() -> None:
+    flags = (("--size", "4K"), ("--ar", "1:1"), ("--size", "2K"), ("--ar", "3:2"))
+    wanted = options(aspect_ratio="3:2", image_size="2K")
+    assert merged({}, {}, {}, flags) == (wanted, [])
 
 
 def test_off_says_something() -> None:
@@ -485,8 +516,9 @@ def test_a_wrong_flag_gives_a_note_and_the_others_hold() -> None:
     words, flags = gip.split_flags("a fox --ar wide --n 2 --think")
     found, notes = gip.read_options(flags)
     assert (words, found) == ("a fox", options(count=2))
-    assert [note.split("`")[1] for note in notes] == ["--ar", "--think"]
-    assert "16:9" in notes[0] and "minimal" in notes[1]
+    of_ratio, of_level = map(gip.sentence, notes)
+    assert of_ratio.split("`")[1] == "--ar" and "16:9" in of_ratio
+    assert of_level.split("`")[1] == "--think" and "minimal" in of_level
 
 
 # ── Flags in a chat ──────────────────────────────────────────────────────────────────
@@ -505,8 +537,9 @@ def test_flags_of_earlier_turns_are_spent() -> None:
         said("a fox --n 3 --ar 16:9", "Here. --n 4", "make it red --size 2K")
     )
     assert talk.flags == (("--size", "2K"),)
-    texts = [turn.text for turn in talk.turns]
-    assert texts == ["a fox", "Here. --n 4", "make it red"]  # the model's words stay
+    texts = [turn.text for turn in talk.history]
+    assert texts == ["a fox", "Here. --n 4"]  # the model's words stay
+    assert talk.prompt == "make it red"
     assert gip.read_conversation(said("a fox --n 3", "Here.", "again")).flags == ()
 
 
@@ -531,12 +564,13 @@ def test_the_user_s_own_words_have_the_flags_where_the_host_wraps_them() -> None
     assert (talk.prompt, talk.flags) == ("a fox", (("--ar", "16:9"),))
     talk = gip.read_conversation(said(wrapped, "Here.", "now red"))
     assert talk.flags == ()
-    assert [turn.text for turn in talk.turns] == ["a fox", "Here.", "now red"]
+    assert [turn.text for turn in talk.history] == ["a fox", "Here."]
+    assert talk.prompt == "now red"
 
 
 def test_a_message_of_flags_alone() -> None:
     link = "/api/v1/files/9c2b6c1e-6d0e-4c43-8f0f-7f3f0f6a3c11/content"
-    assert gip.read_conversation(said("--ar 16:9")).turns == ()
+    assert gip.read_conversation(said("--ar 16:9")).newest is None
     picture = [
         {"type": "text", "text": "--ar 16:9"},
         {"type": "image_url", "image_url": {"url": link}},
@@ -643,9 +677,9 @@ def test_any_number_of_pixels_has_a_size(size: tuple[int, int]) -> None:
 
 def fitted(
     model_id: str, generate: bool = True, level: str | None = None, **wish: Any
-) -> tuple[gip.ImageOptions, list[str]]:
-    route = gip.Route(model_id, model_id, generate, level)
-    return gip.fit_options(gip.ImageOptions(**wish), route)
+) -> tuple[gip.ImageOptions, list[gip.Note]]:
+    facts = gip.facts_of(model_id, generate)
+    return gip.fit_options(gip.ImageOptions(**wish), model_id, facts, level)
 
 
 @pytest.mark.parametrize(
@@ -669,7 +703,7 @@ def test_a_ratio_that_the_model_lacks_becomes_its_nearest(
     if sent == ratio:
         assert notes == []
     else:
-        assert notes == [
+        assert [gip.sentence(note) for note in notes] == [
             f"`{model_id}` does not offer the aspect ratio {ratio}, so {sent} was taken."
         ]
 
@@ -695,7 +729,8 @@ def test_a_size_that_the_model_lacks_becomes_its_nearest(
     found, said_of_it = fitted(model_id, image_size=size)
     assert found.image_size == sent
     assert len(said_of_it) == notes
-    assert all(f"`{model_id}`" in note and "size" in note for note in said_of_it)
+    for sentence in map(gip.sentence, said_of_it):
+        assert f"`{model_id}`" in sentence and "size" in sentence
 
 
 @pytest.mark.parametrize(
@@ -819,7 +854,7 @@ def test_no_combination_of_settings_is_refused(model_id: str) -> None:
     [model] = [m for m in announced.all_models() if m.id == model_id]
     conversation = gip.read_conversation(said("a fox"))
     for wish, found in wishes():
-        fit, notes = gip.fit_options(found, gip.Route(model_id, model_id))
+        fit, notes = gip.fit_options(found, model_id, gip.facts_of(model_id))
         check_generate(gip.generate_body(conversation, fit), model, "v1beta")
         lost = [o.field for o in gip.OPTIONS if _differs(o.field, found, fit)]
         assert len(notes) == len(lost), (wish, notes)
@@ -838,8 +873,9 @@ def test_no_combination_of_settings_is_refused_by_imagen(
     model: catalogue.ImagenModel,
 ) -> None:
     conversation = gip.read_conversation(said("a fox"))
+    facts = gip.facts_of(model.id, generate=False)
     for _, found in wishes():
-        fit, _ = gip.fit_options(found, gip.Route(model.id, model.id, generate=False))
+        fit, _ = gip.fit_options(found, model.id, facts)
         imagen.check(gip.predict_body(conversation, fit), model)
 
 
@@ -870,8 +906,9 @@ def test_any_parameters_fit_every_current_model(
     """Whatever is sent: no exception, a bounded count, and only what a model takes."""
     found, notes = of_body(body)
     assert 1 <= found.count <= 4
-    fit, more = gip.fit_options(found, gip.Route(model.id, model.id))
-    assert all(len(note) < 200 and "\n" not in note for note in notes + more)
+    fit, more = gip.fit_options(found, model.id, gip.facts_of(model.id))
+    sentences = [gip.sentence(note) for note in notes + more]
+    assert all(len(text) < 200 and "\n" not in text for text in sentences)
     if gip.model_facts(model.id):
         conversation = gip.read_conversation(said("a fox"))
         check_generate(gip.generate_body(conversation, fit), model, "v1beta")
@@ -882,7 +919,10 @@ def test_every_option_is_described_and_unmistakable() -> None:
     names += [name for o in gip.OPTIONS for name in (*o.parameters, o.valve)]
     assert len(set(names)) == len(names)
     for option in gip.OPTIONS:
-        assert option.description.endswith(".")
+        for of_user in (False, True):
+            described = gip.option_description(option.field, of_user)
+            assert described.endswith(".") and " auto: " in described
+        assert gip.PHRASES[option.field]
         assert hasattr(NOTHING, option.field)
         for choice in option.choices:
             assert option.read(choice) is not None
@@ -963,18 +1003,19 @@ def test_what_google_names_is_left_out_and_nothing_else(
     sentence: str, wish: dict[str, Any], what: str
 ) -> None:
     error = gip.explain_error(gip.ApiError(400, sentence, "INVALID_ARGUMENT"))
-    dropped = gip.without_refused(error, gip.ImageOptions(**wish))
-    assert dropped is not None
-    [field] = [o.field for o in gip.OPTIONS if o.what == what]
-    assert dropped == (
-        gip.ImageOptions(**{k: v for k, v in wish.items() if k != field}),
-        what,
-    )
+    [field] = [o.field for o in gip.OPTIONS if gip.PHRASES[o.field] == what]
+    rest = gip.ImageOptions(**{k: v for k, v in wish.items() if k != field})
+    # It costs no wait, and none of the retries.
+    for retries in (0, 5):
+        step = gip.what_next(error, gip.ImageOptions(**wish), retries, 0)
+        assert step == gip.NextTry(rest, dropped=field)
 
 
 def test_what_was_not_asked_for_cannot_be_left_out() -> None:
     error = gip.explain_error(gip.ApiError(400, "Unsupported image_size '512'."))
-    assert gip.without_refused(error, gip.ImageOptions(thoughts=True, count=3)) is None
-    other = SimpleNamespace(kind="overloaded", quote="aspect_ratio")
+    wish = gip.ImageOptions(thoughts=True, count=3)
+    assert gip.what_next(error, wish, 0, 2) is None
+    other = gip.GeminiError("overloaded", "aspect_ratio")
     wish = gip.ImageOptions(aspect_ratio="1:1")
-    assert gip.without_refused(other, wish) is None  # type: ignore[arg-type]
+    assert gip.what_next(other, wish, 0, 0) is None
+    assert gip.what_next(other, wish, 0, 2) == gip.NextTry(wish, 2.0)

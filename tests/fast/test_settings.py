@@ -1,4 +1,4 @@
-"""Room 9: whatever was saved loads, and the host's dialogues offer what is then taken."""
+"""Room Settings: whatever was saved loads, and dialogues offer what is then taken."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def in_the_dialogue(valves: Valves) -> dict[str, Any]:
     return properties
 
 
-def wishes(saved: Any, own: Any = None) -> tuple[Any, list[str]]:
+def wishes(saved: Any, own: Any = None) -> tuple[Any, list[gip.Note]]:
     """What the settings ask for where prompt and request say nothing."""
     named = gip.settings_in_order(saved, gip.own_settings(own), {}, ())
     return gip.read_options(named)
@@ -109,12 +109,11 @@ def test_anything_that_was_saved_loads_and_can_be_worked_with(
     key, is_own = gip.key_to_use(valves, gip.own_settings(users))
     assert is_own == bool(users.GEMINI_API_KEY.strip())
     try:
-        client = gip.client_for(valves, key)
+        gip.client_for(valves, key)
     except gip.GeminiError as error:
         assert error.kind in ("base_url", "key_missing", "key_malformed")
-    else:
-        with socket.socket() as connection:
-            connection.settimeout(client.timeout)
+    with socket.socket() as connection:
+        connection.settimeout(gip.Budget(valves.REQUEST_TIMEOUT).seconds_left)
 
 
 @given(SAVED, SAVED)
@@ -334,10 +333,12 @@ def test_the_client_is_as_the_settings_say() -> None:
     saved: dict[str, Any] = {"REQUEST_TIMEOUT": "60", "MAX_PARALLEL_REQUESTS": "3"}
     valves = gip.AdminValves(**saved, GEMINI_API_BASE_URL="https://a.example/")
     client = gip.client_for(valves, f" {KEY} ")
-    assert client == gip.GeminiClient("https://a.example/v1beta", KEY, 60.0, 3)
+    assert client == gip.GeminiClient("https://a.example/v1beta", KEY, 3)
+    assert valves.REQUEST_TIMEOUT == 60
     standard = gip.client_for(gip.AdminValves(), KEY)
     assert standard.base_url == f"{gip.DEFAULT_BASE_URL}/v1beta"
-    assert (standard.timeout, standard.parallel) == (300.0, 64)
+    assert standard.parallel == 64
+    assert gip.AdminValves().REQUEST_TIMEOUT == 300
 
 
 @BOTH
@@ -351,9 +352,9 @@ def test_settings_as_text_hold_no_key(valves: Valves) -> None:
 def test_a_chat_as_text_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[gip.ImageRequest] = []
 
-    async def nothing(ask: gip.ImageRequest) -> Any:
+    async def nothing(ask: gip.ImageRequest, send: gip.Send) -> None:
         asked.append(ask)
-        yield "Here."
+        await send("Here.")
 
     monkeypatch.setattr(gip, "compose", nothing)
     user = {"id": "1", "valves": {"GEMINI_API_KEY": KEY}}

@@ -1,5 +1,6 @@
-"""Room 3, the host's background tasks: answered in its form, without a request."""
+"""Room Tasks: the host's background tasks, answered in its form without a request."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ from growth import growth
 from rows import check_rows
 
 import gemini_image_pipe as gip
+from dev.standin import DEFAULT_KEY, StandIn
 
 CHAT = [
     {"role": "user", "content": "a red fox in the snow"},
@@ -151,7 +153,8 @@ def test_the_image_prompt_is_the_newest_wish() -> None:
 # ── Task prompts without the task's name ─────────────────────────────────────────────
 
 AUTOCOMPLETE = """### Task:
-You are an autocompletion system. Continue the text in `<text>`.
+You are an autocompletion system. Continue the text in `<text>` based on the \
+**completion type** in `<type>` and the given language.
 
 ### **Instructions**:
 5. If unsure, return: `{ "text": "" }`.
@@ -187,92 +190,126 @@ def unnamed(prompt: str) -> str | None:
     return gip.unnamed_task(gip.read_conversation(messages))
 
 
-@pytest.mark.parametrize(
-    ("prompt", "task"),
-    [
-        pytest.param(
-            task_prompt("Generate a title.", '{ "title": "your title" }'),
-            "title_generation",
-            id="title",
-        ),
-        pytest.param(
-            task_prompt("Generate tags.", '{ "tags": ["tag1", "tag2"] }'),
-            "tags_generation",
-            id="tags",
-        ),
-        pytest.param(
-            task_prompt(
-                'Predict messages. A JSON object with a "follow_ups" key.',
-                '{ "follow_ups": ["one", "two"] }',
-            ),
-            "follow_up_generation",
-            id="follow-ups",
-        ),
-        pytest.param(
-            task_prompt("Analyze the history.", '{\n  "queries": ["query1"]\n}'),
-            "query_generation",
-            id="queries",
-        ),
-        pytest.param(
-            task_prompt("Generate a prompt.", '{\n    "prompt": "description"\n}'),
-            "image_prompt_generation",
-            id="image-prompt",
-        ),
-        pytest.param(AUTOCOMPLETE, "autocomplete_generation", id="autocompletion"),
-        pytest.param(
-            "### Task:\nSuggest 3-5 relevant follow-up questions to: a red fox",
-            "follow_up_generation",
-            id="follow-ups-by-their-words",
-        ),
-        pytest.param(
-            "### Task:\nPredict 3-5 useful messages this user might send next.",
-            "follow_up_generation",
-            id="newer-follow-ups-by-their-words",
-        ),
-        pytest.param(
-            "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing it.",
-            "title_generation",
-            id="title-by-its-words",
-        ),
-        pytest.param(
-            "### Task:\nGenerate 1-3 broad tags for this chat: a red fox",
-            "tags_generation",
-            id="tags-by-their-words",
-        ),
-    ],
+# How the default prompts begin (open_webui/config.py of 0.6.5 to 0.12.4).
+BEGINNINGS = {
+    "Generate a concise, 3-5 word title with an emoji summarizing the chat history.": (
+        "title_generation"
+    ),
+    "Generate a concise title summarizing the chat history.": "title_generation",
+    "Generate 1-3 broad tags categorizing the main themes of the chat history, along "
+    "with 1-3 more specific subtopic tags.": "tags_generation",
+    "Suggest 3-5 relevant follow-up questions or prompts that the user might naturally "
+    "ask next in this conversation as a **user**, based on the chat history, to help "
+    "continue or deepen the discussion.": "follow_up_generation",
+    "Predict 3-5 useful messages this user might naturally send next to advance their "
+    "current objective.": "follow_up_generation",
+    "Analyze the chat history to determine the necessity of generating search queries, "
+    "in the given language.": "query_generation",
+    "Generate a detailed prompt for am image generation task based on the given "
+    "language and context.": "image_prompt_generation",
+}
+SHAPES = {
+    "title_generation": '{ "title": "your concise title here" }',
+    "tags_generation": '{ "tags": ["tag1", "tag2", "tag3"] }',
+    "follow_up_generation": '{ "follow_ups": ["Question 1?", "Question 2?"] }',
+    "query_generation": '{\n  "queries": ["query1", "query2"]\n}',
+    "image_prompt_generation": '{\n    "prompt": "Your detailed description here."\n}',
+}
+EMOJI = (
+    "Your task is to reflect the speaker's likely facial expression through a fitting "
+    "emoji. Interpret emotions from the message and reflect their facial expression "
+    "using fitting, diverse emojis (e.g., 😊, 😢, 😡, 😱).\n\nMessage: ```a red fox```"
 )
-def test_a_task_prompt_is_known_by_its_form(prompt: str, task: str) -> None:
+UNNAMED = {
+    task_prompt(instruction, SHAPES[task]): task
+    for instruction, task in BEGINNINGS.items()
+} | {AUTOCOMPLETE: "autocomplete_generation", EMOJI: "emoji_generation"}
+
+
+def test_a_task_prompt_is_known_by_how_it_begins() -> None:
     """Hosts and clients that do not name the task must not pay a picture per turn."""
-    assert unnamed(prompt) == task
+
+    def check(prompt: str, task: str) -> None:
+        assert unnamed(prompt) == task
+        assert unnamed(f"\n{prompt}\n") == task
+
+    check_rows(UNNAMED.items(), check)
+    assert {"emoji_generation", *SHAPES, "autocomplete_generation"} == {
+        *UNNAMED.values()
+    }
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    [
-        pytest.param("a red fox", id="plain"),
-        pytest.param("### Task: draw a fox", id="heading-of-the-user"),
-        pytest.param("### Task:\nGenerate a concise title page", id="title-page"),
-        pytest.param("### Task:\nSuggest a relevant follow-up", id="other-words"),
-        pytest.param('Output: "title": "x"', id="json-words"),
-        pytest.param("A poster.\n### Task:\n### Output:\n", id="headings-later"),
-        pytest.param("", id="empty"),
-        pytest.param(
-            '### Task:\nDraw a poster.\n### Output:\n{"title": "Foxes", "text": "Red"}',
-            id="structured-prompt",
-        ),
-        pytest.param(f"{DOCUMENTS}\na red fox", id="documents-or-web-search"),
-    ],
-)
-def test_a_users_prompt_is_no_task(prompt: str) -> None:
+RESEMBLES_A_TASK = {
+    "plain": "a red fox",
+    "heading of the user": "### Task: draw a fox",
+    "title page": "### Task:\nGenerate a concise title page",
+    "title by other words": "### Task:\nGenerate a concise title: a red fox",
+    "title of a picture": "Generate a concise title summarizing the chat history.",
+    "tags by other words": "### Task:\nGenerate 1-3 broad tags for this chat: a red fox",
+    "follow-ups by other words": "### Task:\nSuggest a relevant follow-up",
+    "follow-ups that begin alike": (
+        "### Task:\nSuggest 3-5 relevant follow-up questions to: a red fox"
+    ),
+    "messages that begin alike": "### Task:\nPredict 3-5 useful messages on a sign.",
+    "other case": task_prompt(next(iter(BEGINNINGS)), "{}").lower(),
+    "json words": 'Output: "title": "x"',
+    "headings later": "A poster.\n### Task:\n### Output:\n",
+    "the beginning later": f"A poster that reads:\n{next(iter(UNNAMED))}",
+    "the emoji's later": f"A poster that reads: {EMOJI}",
+    "empty": "",
+    "structured prompt": (
+        '### Task:\nDraw a poster.\n### Output:\n{"title": "Foxes", "text": "Red"}'
+    ),
+    "documents or web search": f"{DOCUMENTS}\na red fox",
+    # The form alone, down to the keys of its JSON, says nothing.
+    **{
+        f"the form of {task}": task_prompt("Draw what was said.", shape)
+        for task, shape in SHAPES.items()
+    },
+}
+
+
+def test_a_users_prompt_is_no_task() -> None:
     """Taken for a task it would be answered with an empty bubble. The host itself puts
     its document template, headings and all, around a user's words."""
-    assert unnamed(prompt) is None
+
+    def check(_: str, prompt: str) -> None:
+        assert unnamed(prompt) is None
+
+    check_rows(RESEMBLES_A_TASK.items(), check)
+
+
+def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
+    google: StandIn,
+) -> None:
+    pipe = gip.Pipe()
+    pipe.valves = pipe.Valves(
+        GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
+    )
+
+    def asked_for(prompt: str) -> tuple[int, str]:
+        google.reset()
+        messages = [{"role": "user", "content": prompt}]
+        answer = asyncio.run(pipe.pipe({"model": "f.auto", "messages": messages}))
+        assert isinstance(answer, str)
+        return len([r for r in google.requests if r.method == "POST"]), answer
+
+    for prompt, task in UNNAMED.items():
+        requests, answer = asked_for(prompt)
+        expected = gip.reply_to_task(task, None, [{"role": "user", "content": prompt}])
+        assert (requests, answer) == (0, expected)
+    for task, shape in SHAPES.items():
+        requests, answer = asked_for(task_prompt(f"Draw it. {task}", shape))
+        assert requests == 1
+        assert "](data:image/" in answer and gip.FAILURE_MARK not in answer
 
 
 @pytest.mark.parametrize("unit", ["<chat_history>", '"a"', "### Output:", "\nUSER: "])
 def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
+    beginning = next(iter(UNNAMED))
+
     def make(length: int) -> str:
-        return "### Task:\n### Output:\n" + unit * (length // len(unit))
+        return beginning + unit * (length // len(unit))
 
     def work(prompt: str) -> None:
         unnamed(prompt)
