@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 import weakref
@@ -22,6 +23,7 @@ from typing import Any
 
 import pytest
 import responses
+import trustme
 from waiting import LIMIT_S, own_threads, until, wait_until
 
 import gemini_image_pipe as gip
@@ -317,6 +319,40 @@ def test_a_proxy_that_is_down_is_named_as_such(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == "proxy"
+
+
+def test_certificates_are_read_once_and_again_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them takes longer than all else; a host stays up when they are renewed."""
+    read: list[str] = []
+
+    class Context(ssl.SSLContext):
+        def load_verify_locations(self, cafile: Any = None, *more: Any) -> None:
+            read.append(Path(cafile).name)
+            super().load_verify_locations(cafile, *more)
+
+    def context() -> ssl.SSLContext:
+        return Context(ssl.PROTOCOL_TLS_CLIENT)
+
+    authority, stranger = trustme.CA(), trustme.CA()
+    trusted = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(trusted)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    monkeypatch.setattr(gip, "create_urllib3_context", context)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+    with StandIn(tls=tls) as google:
+        for _ in range(3):
+            assert pictures(asyncio.run(events_of(client_for(google), "a fox")))
+        assert read == ["ca.pem"]
+        stranger.cert_pem.write_to_path(trusted)
+        os.utime(trusted, ns=(1, 1))
+        with pytest.raises(gip.GeminiError) as failure:
+            asyncio.run(events_of(client_for(google), "a fox"))
+    assert failure.value.kind == "tls"
+    assert read == ["ca.pem"] * 2
+    assert len(google.requests) == 3
 
 
 # ── Time and Stop ────────────────────────────────────────────────────────────────────

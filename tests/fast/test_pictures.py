@@ -1,4 +1,4 @@
-"""Rooms 3, 4 and 7: which pictures of a chat go along, and in which form."""
+"""Which pictures of a chat go along, and in which form."""
 
 import asyncio
 import base64

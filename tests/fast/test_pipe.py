@@ -195,15 +195,15 @@ def test_the_last_draft_is_shown_and_named_when_nothing_else_came(
 def test_of_several_requests_each_shows_its_last_draft(google: StandIn) -> None:
     """Each was paid for; one request's drafts are steps to one picture."""
     steps = [[picture(f"{n}{s}", draft=True) for s in "ab"] for n in range(3)]
-    markdown, _ = played_in_turn(google, [[*each, gip.Finish()] for each in steps], n=3)
+    markdown, _ = played_in_turn(google, steps, n=3)
     assert sorted(shown(markdown)) == [each[-1].data for each in steps]
     notes = markdown.split(gip.NOTE_MARK)[1:]
     assert sum("only a draft" in note for note in notes) == 1
 
 
 def test_a_draft_stays_hidden_beside_its_own_result_only(google: StandIn) -> None:
-    done = [picture("1a", draft=True), picture("1"), gip.Finish()]
-    tries = [done, [picture("2a", draft=True), gip.Finish()]]
+    done: list[gip.Event] = [picture("1a", draft=True), picture("1"), gip.Finish()]
+    tries = [done, [picture("2a", draft=True)]]
     markdown, _ = played_in_turn(google, tries, n=2)
     assert sorted(shown(markdown)) == [picture("1").data, picture("2a").data]
 
@@ -233,8 +233,7 @@ def test_a_second_try_comes_only_where_nothing_came(
     """What has come would come, and be billed, twice."""
     refusal = gip.Refusal(reason)
     first = [refusal, *events] if behind else [*events, refusal]
-    tries = [first, [picture("second"), gip.Finish()]]
-    markdown, requests = played_in_turn(google, tries)
+    markdown, requests = played_in_turn(google, [first, [picture("second")]])
     assert requests == asked
     came = [event.data for event in events if isinstance(event, gip.Image)]
     assert shown(markdown) == (came if asked == 1 else [picture("second").data])

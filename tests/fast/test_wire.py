@@ -1,4 +1,4 @@
-"""Room 4: request bodies out; bytes, however framed and cut, to objects and events."""
+"""Request bodies out; bytes, however framed and cut, to objects and events."""
 
 import base64
 import itertools
