@@ -198,6 +198,38 @@ def test_each_option_is_heard_by_itself(google: StandIn) -> None:
     assert arrived(chat.requests) == told | {"search": "off", "thoughts": "off"}
 
 
+ORDERS: list[tuple[list[str], str, str]] = [
+    (["--ar 16:9", "--size 2048x2048"], "16:9", "2K"),
+    (["--ar 16:9", "--size 4K"], "16:9", "4K"),
+    (["--ar 4:3", "--size 2048x2048", "--n 1"], "4:3", "2K"),
+    (["--size 1344x768"], "16:9", "1K"),
+]
+
+
+def test_a_ratio_that_is_named_beats_a_shape_in_pixels_in_any_order(
+    google: StandIn,
+) -> None:
+    def check(flags: tuple[str, ...], ratio: str, size: str) -> None:
+        google.reset()
+        chat = asked(google, f"{FOX} {' '.join(flags)}", model=FLASH)
+        told = arrived(chat.requests)
+        assert (told["ratio"], told["size"] or "1K") == (ratio, size)
+        assert chat.notes == []
+
+    rows = [
+        (order, *wish)
+        for flags, *wish in ORDERS
+        for order in itertools.permutations(flags)
+    ]
+    check_rows(rows, check)
+
+
+def test_of_two_of_a_kind_the_last_one_holds(google: StandIn) -> None:
+    chat = asked(google, f"{FOX} --ar 4:3 --size 4K --ar 16:9 --size 2K", model=FLASH)
+    told = arrived(chat.requests)
+    assert (told["ratio"], told["size"]) == ("16:9", "2K")
+
+
 def test_the_safety_threshold_is_the_administrator_s_alone(google: StandIn) -> None:
     name, value = "SAFETY_THRESHOLD", "BLOCK_ONLY_HIGH"
     chat = asked(google, FOX, own={name: value}, **{name: value, "safety": value})

@@ -1,4 +1,4 @@
-"""Room 6: addresses, keys, threads, sockets and the list of models.
+"""Addresses, keys, threads, sockets and the list of models.
 
 Streams run against the stand-in over real sockets; single answers are played by
 `responses`, or sent as they are.
@@ -12,14 +12,18 @@ import gc
 import json
 import os
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import responses
+import trustme
 from waiting import LIMIT_S, own_threads, until, wait_until
 
 import gemini_image_pipe as gip
@@ -30,19 +34,41 @@ ROUTE = gip.Route("gemini-nano-banana-2.1", "gemini-nano-banana-2.1")
 
 
 def client_for(google: StandIn, **changes: Any) -> gip.GeminiClient:
-    settings = {"base_url": f"{google.url}/v1beta", "key": DEFAULT_KEY, "timeout": 20.0}
+    settings = {"base_url": f"{google.url}/v1beta", "key": DEFAULT_KEY}
     return gip.GeminiClient(**{**settings, **changes})
 
 
-def asking(prompt: str) -> gip.Conversation:
-    return gip.Conversation("", (gip.Turn("user", prompt),))
+@pytest.fixture(autouse=True)
+def idle_threads_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is still there is then one that works."""
+    monkeypatch.setattr(gip, "IDLE_THREAD", 0.01)
+
+
+Take = Callable[[gip.Event], Awaitable[None]]
+
+
+async def ask(
+    client: gip.GeminiClient,
+    prompt: str,
+    take: Take,
+    route: gip.Route = ROUTE,
+    timeout: float = 20.0,
+) -> None:
+    asked = gip.Conversation(newest=gip.Turn("user", prompt))
+    body_of = gip.generate_body if route.generate else gip.predict_body
+    await client.generate(route, body_of(asked, gip.ImageOptions()), timeout, take)
 
 
 async def events_of(
-    client: gip.GeminiClient, prompt: str, route: gip.Route = ROUTE
+    client: gip.GeminiClient, prompt: str, route: gip.Route = ROUTE, **more: Any
 ) -> list[gip.Event]:
-    events = client.generate(route, asking(prompt), gip.ImageOptions())
-    return [event async for event in events]
+    events: list[gip.Event] = []
+
+    async def take(event: gip.Event) -> None:
+        events.append(event)
+
+    await ask(client, prompt, take, route, **more)
+    return events
 
 
 def pictures(events: list[gip.Event]) -> list[bytes]:
@@ -94,7 +120,7 @@ def test_what_is_no_web_address_is_refused_with_a_sentence(typed: str) -> None:
     with pytest.raises(gip.GeminiError) as failure:
         gip.api_base_url(typed)
     assert failure.value.kind == "base_url"
-    assert "https://" in failure.value.text
+    assert "https://" in gip.failure_text(failure.value)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +140,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_being_shown(
         gip.checked_key(typed)
     assert failure.value.kind == kind
     for piece in typed.split():
-        assert piece not in failure.value.text
+        assert piece not in gip.failure_text(failure.value)
 
 
 @pytest.mark.parametrize("key", ["AIzaEXAMPLE", "AQ.new-form_of.key", "whatever"])
@@ -184,7 +210,7 @@ def test_a_redirect_is_named_and_not_followed(google: StandIn) -> None:
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == "redirect"
-    assert "localhost" in failure.value.text
+    assert "localhost" in gip.failure_text(failure.value)
     assert google.elsewhere == []
 
 
@@ -196,8 +222,8 @@ def test_an_error_without_json_or_text_still_makes_a_sentence() -> None:
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     for said in ("404", "`gemini-nano-banana-2.1`", "googleapis.com"):
-        assert said in failure.value.text
-    assert not failure.value.text.rstrip("*. ").endswith(":")
+        assert said in gip.failure_text(failure.value)
+    assert not gip.failure_text(failure.value).rstrip("*. ").endswith(":")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +237,7 @@ def test_what_is_not_google_s_answer_is_said_to_be_so(
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == kind
-    assert "<" not in failure.value.text
+    assert "<" not in gip.failure_text(failure.value)
 
 
 PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n a fox").decode()
@@ -267,7 +293,7 @@ def test_an_error_that_is_not_called_one_is_quoted(
         events_of_answer(body)
     assert failure.value.kind == kind
     said = body.get("message") or body.get("detail")
-    assert not isinstance(said, str) or said in failure.value.text
+    assert not isinstance(said, str) or said in gip.failure_text(failure.value)
 
 
 @pytest.mark.parametrize("how", ["[[cut]]", "[[reset]]", "[[cut 40]]"])
@@ -282,8 +308,8 @@ def test_nobody_listening_is_a_failure_without_address_or_key() -> None:
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == "no_connection"
-    assert "key-for-tests" not in failure.value.text
-    assert "http" not in failure.value.text
+    assert "key-for-tests" not in gip.failure_text(failure.value)
+    assert "http" not in gip.failure_text(failure.value)
 
 
 def test_a_proxy_that_is_down_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,13 +321,47 @@ def test_a_proxy_that_is_down_is_named_as_such(monkeypatch: pytest.MonkeyPatch) 
     assert failure.value.kind == "proxy"
 
 
+def test_certificates_are_read_once_and_again_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them takes longer than all else; a host stays up when they are renewed."""
+    read: list[str] = []
+
+    class Context(ssl.SSLContext):
+        def load_verify_locations(self, cafile: Any = None, *more: Any) -> None:
+            read.append(Path(cafile).name)
+            super().load_verify_locations(cafile, *more)
+
+    def context() -> ssl.SSLContext:
+        return Context(ssl.PROTOCOL_TLS_CLIENT)
+
+    authority, stranger = trustme.CA(), trustme.CA()
+    trusted = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(trusted)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    monkeypatch.setattr(gip, "create_urllib3_context", context)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+    with StandIn(tls=tls) as google:
+        for _ in range(3):
+            assert pictures(asyncio.run(events_of(client_for(google), "a fox")))
+        assert read == ["ca.pem"]
+        stranger.cert_pem.write_to_path(trusted)
+        os.utime(trusted, ns=(1, 1))
+        with pytest.raises(gip.GeminiError) as failure:
+            asyncio.run(events_of(client_for(google), "a fox"))
+    assert failure.value.kind == "tls"
+    assert read == ["ca.pem"] * 2
+    assert len(google.requests) == 3
+
+
 # ── Time and Stop ────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("slow", ["[[wait 60]]", "[[trickle 60]]"])
 def test_the_time_limit_holds_for_the_whole_request(google: StandIn, slow: str) -> None:
     with pytest.raises(gip.GeminiError) as failure:
-        asyncio.run(events_of(client_for(google, timeout=0.5), f"a fox {slow}"))
+        asyncio.run(events_of(client_for(google), f"a fox {slow}", timeout=0.5))
     assert failure.value.kind == "timeout"
     # It would be no disconnection if the stand-in had come to its end.
     assert wait_until(lambda: google.requests[-1].disconnected)
@@ -321,15 +381,11 @@ def test_a_cancelled_request_ends_at_once_at_both_ends(
 ) -> None:
     arrived: list[gip.Event] = []
 
-    async def look_on() -> None:
-        events = client_for(google).generate(
-            ROUTE, asking(f"a fox {slow}"), gip.ImageOptions()
-        )
-        async for event in events:
-            arrived.append(event)  # noqa: PERF401  # each as it comes
+    async def take(event: gip.Event) -> None:
+        arrived.append(event)
 
     async def cancel_under_way() -> None:
-        task = asyncio.create_task(look_on())
+        task = asyncio.create_task(ask(client_for(google), f"a fox {slow}", take))
         assert await until(lambda: google.requests and bool(arrived) is is_begun)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -370,10 +426,18 @@ def sending(answer: bytes) -> Iterator[tuple[str, threading.Event]]:
 
 def test_a_cancelled_request_ends_where_the_server_wants_to_close() -> None:
     async def cancel_after_the_first_words(address: str) -> None:
+        arrived: list[gip.Event] = []
+
+        async def take(event: gip.Event) -> None:
+            arrived.append(event)
+
         client = gip.GeminiClient(address, DEFAULT_KEY)
-        events = client.generate(ROUTE, asking("a fox"), gip.ImageOptions())
-        assert await anext(events) == gip.Text("A")
-        await events.aclose()
+        task = asyncio.create_task(ask(client, "a fox", take))
+        assert await until(lambda: arrived)
+        assert arrived == [gip.Text("A")]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
     words = b'{"candidates": [{"content": {"parts": [{"text": "A"}]}}]}'
@@ -440,6 +504,125 @@ def test_threads_are_bounded_and_daemons_and_all_jobs_run() -> None:
     assert all_daemons
 
 
+class Gate:
+    """Jobs that wait until they may end, and how many run at the moment."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.began: list[int] = []
+        self._lock = threading.Lock()
+        self._may_end = threading.Semaphore(0)
+
+    def job(self, number: int) -> Callable[[], None]:
+        def job() -> None:
+            with self._lock:
+                self.running += 1
+                self.began.append(number)
+            self._may_end.acquire(timeout=LIMIT_S)
+            with self._lock:
+                self.running -= 1
+
+        return job
+
+    def let_end(self, count: int) -> None:
+        self._may_end.release(count)
+
+    def is_at(self, running: int, began: int) -> bool:
+        return (self.running, len(self.began)) == (running, began)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at_once"),
+    [
+        pytest.param(1, 4, 4, id="raised"),
+        pytest.param(3, 1, 3, id="lowered"),
+        pytest.param(3, None, 3, id="as-it-was"),
+    ],
+)
+def test_a_changed_limit_holds_at_once_and_jobs_keep_their_order(
+    before: int, after: int | None, at_once: int
+) -> None:
+    """An administrator who lowers it does so because of what goes on right now."""
+    threads, gate = gip.DaemonThreads(before, "test-changed"), Gate()
+    for number in range(6):
+        threads.start(gate.job(number))
+    assert wait_until(lambda: gate.running == before)
+    threads.start(gate.job(6), after)
+    assert wait_until(lambda: gate.running == at_once)
+    for ended in range(1, 8):
+        gate.let_end(1)
+        # Those that ran already may be more than there should be.
+        running = min(max(after or before, at_once - ended), 7 - ended)
+        assert wait_until(partial(gate.is_at, running, ended + running))
+    # Those that began in one moment have no order among each other.
+    assert sorted(gate.began[:at_once]) == list(range(at_once))
+    assert gate.began[at_once:] == list(range(at_once, 7))
+
+
+def test_a_limit_that_is_lowered_while_nothing_runs_delays_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The idle threads are then too many; one of them is still needed."""
+    monkeypatch.setattr(gip, "IDLE_THREAD", 4 * LIMIT_S)
+    threads, gate, done = (
+        gip.DaemonThreads(3, "test-lowered"),
+        Gate(),
+        threading.Event(),
+    )
+    for number in range(3):
+        threads.start(gate.job(number))
+    assert wait_until(lambda: gate.running == 3)
+    gate.let_end(3)
+    assert wait_until(lambda: threads._free == 3)
+    threads.start(done.set, 1)
+    assert done.wait(LIMIT_S)
+    assert wait_until(lambda: named("test-lowered") == 1)
+
+
+def named(name: str) -> int:
+    """How many threads of that name there are."""
+    return sum(thread.name == name for thread in threading.enumerate())
+
+
+def test_an_idle_thread_takes_the_next_job_and_ends_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To start one takes the event loop's time, to keep all of them memory."""
+    monkeypatch.setattr(gip, "IDLE_THREAD", 4 * LIMIT_S)
+    threads = gip.DaemonThreads(1, "test-idle")
+    ran_on: list[int] = []
+    for _ in range(3):
+        done = threading.Event()
+        threads.start(lambda: ran_on.append(threading.get_ident()))
+        threads.start(done.set)
+        assert done.wait(LIMIT_S)
+        assert wait_until(lambda: threads._free == 1)
+    assert len(set(ran_on)) == named("test-idle") == 1
+    monkeypatch.setattr(gip, "IDLE_THREAD", 0.01)
+    threads.start(lambda: None)  # the wait for the one after it is the short one
+    assert wait_until(lambda: not named("test-idle"))
+    threads.start(lambda: ran_on.append(0))
+    assert wait_until(lambda: len(ran_on) == 4)
+
+
+def test_a_thread_keeps_nothing_of_a_job_that_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request holds its pictures, and the key."""
+    monkeypatch.setattr(gip, "IDLE_THREAD", 4 * LIMIT_S)
+    threads = gip.DaemonThreads(1, "test-forgetful")
+
+    class Job:
+        def __call__(self) -> None:
+            pass
+
+    job = Job()
+    kept = weakref.ref(job)
+    threads.start(job)
+    del job
+    assert wait_until(lambda: kept() is None, 2)
+
+
 def test_a_thread_that_could_not_start_takes_no_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -467,7 +650,7 @@ def test_what_comes_in_one_moment_begins_one_after_the_other() -> None:
     began: list[int] = []
 
     async def begin(number: int) -> None:
-        await pace.turn()
+        await pace.wait()
         began.append(number)
 
     async def crowd() -> None:
@@ -484,7 +667,7 @@ def test_what_comes_in_one_moment_begins_one_after_the_other() -> None:
 
 def test_who_comes_alone_does_not_wait() -> None:
     pace = gip.Pace(30.0)
-    asyncio.run(asyncio.wait_for(pace.turn(), 1))
+    asyncio.run(asyncio.wait_for(pace.wait(), 1))
 
 
 # ── The list of models ───────────────────────────────────────────────────────────────

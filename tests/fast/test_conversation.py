@@ -1,6 +1,8 @@
-"""Room 3: from the host's messages to the turns that a model is sent."""
+"""From the host's messages to the turns that a model is sent."""
 
+import itertools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -49,13 +51,23 @@ def words(text: Any) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
+def turns_of(conversation: gip.Conversation) -> list[gip.Turn]:
+    return [*conversation.history, *filter(None, [conversation.newest])]
+
+
 def read(*messages: Any) -> list[tuple[str, str, tuple[str, ...]]]:
-    turns = gip.read_conversation(list(messages)).turns
+    turns = turns_of(gip.read_conversation(list(messages)))
     return [(turn.role, turn.text, turn.pictures) for turn in turns]
 
 
 def texts(*messages: Any) -> list[tuple[str, str]]:
-    return [(role, text) for role, text, _ in read(*messages)]
+    """The turns as Google is told them, the parts of each as paragraphs."""
+    asked = gip.read_conversation(list(messages))
+    contents = gip.generate_body(asked, gip.ImageOptions())["contents"]
+    return [
+        (content["role"], "\n\n".join(part["text"] for part in content["parts"]))
+        for content in contents
+    ]
 
 
 # ── Turns ────────────────────────────────────────────────────────────────────────────
@@ -130,7 +142,7 @@ def test_turns_alternate_and_begin_with_the_user(
 @pytest.mark.parametrize("messages", [None, [], {}, "a fox", 7, [model("Hello")]])
 def test_no_words_of_the_user_means_no_turns(messages: Any) -> None:
     conversation = gip.read_conversation(messages)
-    assert (conversation.turns, conversation.prompt) == ((), "")
+    assert (turns_of(conversation), conversation.prompt) == ([], "")
 
 
 @pytest.mark.parametrize("reply", ["Here.", LINK], ids=["words", "picture"])
@@ -198,16 +210,14 @@ def test_texts_are_cleaned(stored: str, said: str) -> None:
 )
 def test_our_own_failures_are_not_fed_back(error: gip.GeminiError) -> None:
     """A model that reads "overloaded" as its own words draws or repeats it."""
-    answer = (
-        f"Half done\n\n{gip.FAILURE_MARK}{error.text}\n\n{gip.NOTE_MARK}Stored.\n\n"
-    )
+    failure = f"{gip.FAILURE_MARK}{gip.failure_text(error)}\n\n"
+    answer = f"Half done\n\n{failure}{gip.NOTE_MARK}Stored.\n\n"
     assert texts(user("a fox"), model(answer), user("again")) == [
         ("user", "a fox"),
         ("model", "Half done"),
         ("user", "again"),
     ]
-    only_failure = f"{gip.FAILURE_MARK}{error.text}\n\n"
-    assert texts(user("a fox"), model(only_failure), user("again")) == [
+    assert texts(user("a fox"), model(failure), user("again")) == [
         ("user", "a fox\n\nagain")
     ]
 
@@ -238,9 +248,9 @@ def test_every_data_uri_is_cut_out(uri: str) -> None:
 
 def test_the_users_own_words_replace_what_the_host_wrapped_around_them() -> None:
     messages = [user("old"), model("ok"), user([words(f"{RAG}fox"), picture(PNG_URI)])]
-    turns = gip.read_conversation(messages, " a red fox ").turns
-    assert turns[-1] == gip.Turn("user", "a red fox", (PNG_URI,))
-    assert turns[0].text == "old"
+    conversation = gip.read_conversation(messages, " a red fox ")
+    assert conversation.newest == gip.Turn("user", "a red fox", (PNG_URI,))
+    assert conversation.history[0].text == "old"
 
 
 @pytest.mark.parametrize("own", [None, "", "  "])
@@ -289,7 +299,7 @@ def test_system_messages_become_one(messages: list[Any], system: str) -> None:
     """Presets and folders each add one; an "always in blue" must have its effect."""
     conversation = gip.read_conversation(messages)
     assert conversation.system == system
-    assert len(conversation.turns) == 1
+    assert len(turns_of(conversation)) == 1
 
 
 # ── Pictures ─────────────────────────────────────────────────────────────────────────
@@ -325,8 +335,23 @@ def test_a_picture_without_words_is_a_turn() -> None:
 
 def test_joined_turns_keep_all_pictures() -> None:
     one, two = f"{PNG_URI}1", f"{PNG_URI}2"
-    turns = read(user([picture(one)]), model(""), user([words("and"), picture(two)]))
-    assert turns == [("user", "and", (one, two))]
+    turns = read(
+        user([picture(one)]),
+        model(""),
+        user([words("and"), picture(two)]),
+        model("Here."),
+        user("blue"),
+    )
+    assert turns[0] == ("user", "and", (one, two))
+
+
+def test_what_is_attached_now_is_told_from_what_was_unanswered() -> None:
+    """The first goes along whatever the settings say, the other one counts as old."""
+    one, two = f"{PNG_URI}1", f"{PNG_URI}2"
+    newest = user([words("and"), picture(two)])
+    conversation = gip.read_conversation([user([picture(one)]), model(""), newest])
+    assert conversation.history == (gip.Turn("user", "", (one,)),)
+    assert (conversation.earlier, conversation.attached) == ((one,), (two,))
 
 
 # ── Bounds ───────────────────────────────────────────────────────────────────────────
@@ -338,7 +363,7 @@ def test_a_long_history_loses_its_oldest_turns() -> None:
         message(("user", "assistant")[n % 2], f"{n:04d}" + "x" * 996)
         for n in range(101)
     ]
-    turns = gip.read_conversation(history).turns
+    turns = turns_of(gip.read_conversation(history))
     total = sum(len(turn.text) for turn in turns)
     assert 0.9 * gip.MAX_HISTORY_CHARACTERS < total <= gip.MAX_HISTORY_CHARACTERS
     assert turns[0].role == "user" and turns[-1].text.startswith("0100")
@@ -348,7 +373,7 @@ def test_a_long_prompt_is_kept_whole() -> None:
     """What the user just wrote is never shortened, whatever the history."""
     prompt = "x" * 100_000
     conversation = gip.read_conversation([user("a"), model("b"), user(prompt)])
-    assert conversation.prompt == prompt and len(conversation.turns) == 1
+    assert conversation.prompt == prompt and conversation.history == ()
 
 
 @pytest.mark.parametrize(
@@ -390,18 +415,33 @@ messages = st.lists(
 )
 
 
+def alternates(roles: Iterable[str]) -> bool:
+    """Whether the user's turns and the model's alternate, the user's first."""
+    wanted = itertools.cycle(["user", "model"])
+    return all(role == one for role, one in zip(roles, wanted, strict=False))
+
+
 @given(messages)
 def test_any_messages_give_a_conversation_that_google_takes(
     history: list[Any],
 ) -> None:
     """Never an exception; user first, user last, no empty turn, no two of a kind."""
-    turns = gip.read_conversation(history).turns
-    roles = [turn.role for turn in turns]
-    assert roles == ["user", "model"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
-    assert len(roles) % 2 == 1 or not roles
-    assert all(turn.text.strip() or turn.pictures for turn in turns)
-    for turn in turns:
+    conversation = gip.read_conversation(history)
+    assert alternates(turn.role for turn in conversation.history)
+    for turn in turns_of(conversation):
+        assert turn.text.strip() or turn.pictures
         assert "base64," not in turn.text and gip.FAILURE_MARK not in turn.text
+    if conversation.newest is None:
+        assert conversation.history == ()
+        return
+    assert conversation.newest.role == "user"
+    found = [gip.Image(b"", "image/png") for _ in conversation.attached]
+    contents = gip.generate_body(conversation, gip.ImageOptions(), found)["contents"]
+    assert alternates(content["role"] for content in contents)
+    assert contents[-1]["role"] == "user"
+    for part in itertools.chain.from_iterable(c["parts"] for c in contents):
+        assert part.get("text", "").strip() or "inlineData" in part
+    assert all(content["parts"] for content in contents)
 
 
 # ── One line of plain words (alt texts and titles) ───────────────────────────────────

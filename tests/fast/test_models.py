@@ -1,5 +1,6 @@
-"""Room 1: which models are image models, what `auto` means, who answers for whom."""
+"""Which models are image models, what `auto` means, who answers for whom."""
 
+import itertools
 import string
 
 import pytest
@@ -309,15 +310,28 @@ def test_without_a_list_a_dead_model_goes_to_its_nearest_successor() -> None:
 # ── After Google said that the model is gone ─────────────────────────────────────────
 
 
-def walk(route: gip.Route | None, available: dict[str, gip.ListedModel]) -> list[str]:
-    """The models that are called when every one of them turns out to be gone."""
+def walk(
+    choice: gip.Choice, available: dict[str, gip.ListedModel], *named: str
+) -> list[gip.Route]:
+    """Who is called when every one of them turns out to be gone.
+
+    named: what Google's refusals name, one after the other.
+    """
     called = []
-    while route is not None:
-        called.append(route.model)
+    hints: list[str] = []
+    refusals = iter(named)
+    for route in gip.candidates(choice, available, hints):
+        called.append(route)
         assert len(called) < 10, "goes round in circles"
         available.pop(route.model, None)
-        route = gip.next_route(route, available)
+        hints += itertools.islice(refusals, 1)
     return called
+
+
+def called_for(choice: gip.Choice | str, ids: list[str], *named: str) -> list[str]:
+    """The same, by the ids."""
+    choice = gip.Choice(choice) if isinstance(choice, str) else choice
+    return [route.model for route in walk(choice, listed(*ids), *named)]
 
 
 @pytest.mark.parametrize(
@@ -337,40 +351,69 @@ def test_each_successor_is_tried_once(
     asked: str, available: list[str], called: list[str]
 ) -> None:
     """A 404 leads on, and never back."""
-    models = listed(*available)
-    assert walk(gip.resolve_model(asked, models), models) == called
+    assert called_for(asked, available) == called
 
 
 def test_auto_goes_through_all_that_are_listed() -> None:
     """One dead model must not take `auto` down while another is alive."""
-    models = listed(OLD, NB, PRO)
-    assert walk(gip.resolve_model("auto", models), models)[:3] == [NB, PRO, OLD]
+    assert called_for("auto", [OLD, NB, PRO]) == [NB, PRO, OLD]
 
 
-def test_a_model_that_google_names_comes_first() -> None:
-    route = gip.Route(OLD, OLD)
-    heir = gip.next_route(route, listed(NB, FLASH), named=NB)
-    assert heir and (heir.asked, heir.model, heir.tried) == (OLD, NB, (OLD,))
-    again = gip.next_route(heir, listed(FLASH), named=NB)
-    assert again is None or again.model != NB
+def test_four_are_asked_at_most() -> None:
+    """Who waits for a picture does not wait for a refusal of each model there is."""
+    by_age = sorted(gip.CURRENT_MODELS, key=lambda f: f.released, reverse=True)
+    everything = [facts.id for facts in gip.CURRENT_MODELS]
+    assert len(everything) > gip.MAX_MODELS_ASKED == 4
+    called = called_for("auto", everything)
+    assert len(called) == 4
+    assert called[0] == by_age[0].id
+    chain = "gemini-2.0-flash-exp"  # all of its successors, and then those named
+    names = [PRO, LITE, "gemini-9-image"]
+    assert len(called_for(chain, [*everything, "gemini-9-image"], *names)) == 4
 
 
-def test_a_text_model_that_google_names_is_not_asked_for_a_picture() -> None:
-    """Google's hint for an old all-round model may name one that only writes."""
-    route = gip.Route("gemini-2.0-flash-exp", OLD)
-    heir = gip.next_route(route, listed(FLASH, NB), named="gemini-3.5-flash")
-    assert heir and heir.model == FLASH
+@pytest.mark.parametrize(
+    ("available", "named", "called"),
+    [
+        pytest.param([OLD, NB, FLASH], [NB], [OLD, NB], id="before-the-table-s"),
+        pytest.param([OLD, FLASH], [NB], [OLD, NB], id="of-the-table-alone"),
+        pytest.param(
+            [OLD, FLASH, "gemini-9"], ["gemini-9"], [OLD, "gemini-9"], id="listed-alone"
+        ),
+        pytest.param([], [PRO], [OLD, PRO], id="where-nothing-is-listed"),
+        pytest.param([OLD, NB, FLASH], ["gemini-8-image"], [OLD, FLASH], id="neither"),
+        pytest.param([], ["gemini-8-image"], [OLD, FLASH], id="neither-without-a-list"),
+        pytest.param(
+            [OLD, FLASH, NB], ["gemini-3.5-flash"], [OLD, FLASH], id="text-model"
+        ),
+        pytest.param([OLD, FLASH, NB], [OLD], [OLD, FLASH], id="the-one-that-is-gone"),
+        pytest.param([OLD, FLASH, NB], [""], [OLD, FLASH], id="none"),
+    ],
+)
+def test_a_model_that_google_names_comes_first_if_it_is_known(
+    available: list[str], named: list[str], called: list[str]
+) -> None:
+    """Whoever answers could name anything: a model that only writes, or that costs a
+    multiple. What Google lists, or the table has, makes pictures."""
+    assert called_for(OLD, available, *named)[:2] == called
 
 
-def test_a_listed_model_that_google_names_needs_no_telling_id() -> None:
-    """Its display name has already made it an image model."""
-    available = {"gemini-9": model("gemini-9", "Nano Banana 9"), **listed(FLASH)}
-    heir = gip.next_route(gip.Route(OLD, OLD), available, named="gemini-9")
-    assert heir and heir.model == "gemini-9"
+def test_whoever_is_named_answers_for_the_one_that_was_asked_for() -> None:
+    routes = walk(gip.Choice(OLD), listed(OLD, FLASH, NB), NB, NB)
+    assert [route.asked for route in routes] == [OLD] * len(routes)
+    assert routes[1].replaced and routes[1].why == "successor"
+    models = [route.model for route in routes]
+    assert models[1] == NB and models.count(NB) == 1
+
+
+def test_an_earlier_hint_is_not_forgotten() -> None:
+    """The second refusal may name nobody, or the one that has just refused."""
+    called = called_for(OLD, [OLD, FLASH, PRO], FLASH, PRO, FLASH)
+    assert called[:3] == [OLD, FLASH, PRO]
 
 
 def test_nobody_follows_when_successors_are_off() -> None:
-    assert gip.next_route(gip.Route(OLD, OLD), listed(NB), False, NB) is None
+    assert called_for(gip.Choice(OLD, follow=False), [OLD, NB], NB) == [OLD]
 
 
 @pytest.mark.parametrize(
@@ -464,7 +507,7 @@ def test_an_added_model_has_a_name() -> None:
 
 def entries_of(
     models: dict[str, gip.ListedModel], retired: list[str], follow: bool = True
-) -> list[dict[str, str]]:
+) -> list[gip.ListEntry]:
     return gip.model_entries(models, retired, models, follow)
 
 
@@ -472,47 +515,35 @@ def test_a_narrowed_list_still_names_who_answers() -> None:
     """The successor answers whether or not the administrator shows it."""
     available = listed(NB, FLASH, OLD)
     entries = gip.model_entries(listed(FLASH), [IMAGEN_3, OLD], available)
-    names = [entry["name"] for entry in entries[2:]]
-    assert names == [f"{IMAGEN_3} (retired, answers as Nano Banana 2.1)", "Nano Banana"]
+    assert entries[2:] == [
+        gip.ListEntry(IMAGEN_3, "Nano Banana 2.1", retired=True),
+        gip.ListEntry(OLD, "Nano Banana"),
+    ]
 
 
 def test_auto_keeps_to_the_choice_when_a_model_turns_out_to_be_gone() -> None:
-    available = listed(NB, LITE, FLASH)
-    route = gip.resolve_model("auto", available, wanted=["*lite*", FLASH])
-    assert route and route.model == LITE
-    available.pop(LITE)
-    heir = gip.next_route(route, available, wanted=["*lite*", FLASH])
-    assert heir and heir.model == FLASH
+    choice = gip.Choice("auto", wanted=("*lite*", FLASH))
+    assert called_for(choice, [NB, LITE, FLASH])[:2] == [LITE, FLASH]
 
 
 def test_what_google_did_not_list_is_not_tried_after_a_refusal() -> None:
     """Each try is a request; a list that ran empty is still a list."""
-    available = listed(OLD)
-    route = gip.resolve_model(OLD, available)
-    assert route
-    available.pop(OLD)
-    assert gip.next_route(route, available) is None
+    assert called_for(OLD, [OLD]) == [OLD]
 
 
 def test_auto_stands_on_top_and_retired_ones_last() -> None:
     entries = entries_of(listed(NB, PRO), [IMAGEN_3, IMAGEN_4])
-    assert [e["id"] for e in entries] == ["auto", NB, PRO, IMAGEN_3, IMAGEN_4]
-    assert entries[0]["name"] == "Gemini Image"
+    assert [e.id for e in entries] == ["auto", NB, PRO, IMAGEN_3, IMAGEN_4]
+    assert entries[0].name == "Gemini Image"
+    assert [e.retired for e in entries] == [False] * 3 + [True] * 2
 
 
 @pytest.mark.parametrize(
     ("retired", "follow", "name"),
     [
-        pytest.param(
-            IMAGEN_3, True, f"{IMAGEN_3} (retired, answers as Nano Banana 2.1)", id="on"
-        ),
-        pytest.param(IMAGEN_3, False, f"{IMAGEN_3} (retired)", id="off"),
-        pytest.param(
-            "imagen-4.0-ultra-generate-001",
-            True,
-            "imagen-4.0-ultra-generate-001 (retired)",
-            id="heir-not-there",
-        ),
+        pytest.param(IMAGEN_3, True, "Nano Banana 2.1", id="on"),
+        pytest.param(IMAGEN_3, False, "", id="off"),
+        pytest.param("imagen-4.0-ultra-generate-001", True, "", id="heir-not-there"),
     ],
 )
 def test_a_retired_entry_says_who_answers(
@@ -520,24 +551,24 @@ def test_a_retired_entry_says_who_answers(
 ) -> None:
     """The name must promise what the request then does."""
     entries = entries_of(listed(NB), [retired], follow)
-    assert entries[-1] == {"id": retired, "name": name}
+    assert entries[-1] == gip.ListEntry(retired, name, retired=True)
 
 
 @pytest.mark.parametrize("retired", ["", "auto", NB])
 def test_what_is_listed_already_is_not_listed_as_retired(retired: str) -> None:
     """The host keeps one model per id: a second entry would rename the first."""
     entries = entries_of(listed(NB), [retired, retired])
-    assert [e["id"] for e in entries] == ["auto", NB]
+    assert [e.id for e in entries] == ["auto", NB]
 
 
 def test_models_of_one_name_can_be_told_apart() -> None:
     """Google gives an alias the display name of its model."""
     twins = [model(PRO), model("nano-banana-pro-preview", gip.display_name(PRO))]
     entries = entries_of({m.id: m for m in twins}, [])
-    assert entries[1]["name"] == "Nano Banana Pro"
-    assert entries[2]["name"] == "Nano Banana Pro (nano-banana-pro-preview)"
+    assert entries[1].name == "Nano Banana Pro"
+    assert entries[2].name == "Nano Banana Pro (nano-banana-pro-preview)"
 
 
 def test_a_model_cannot_pose_as_auto() -> None:
     entries = entries_of({"x-image": model("x-image", "Gemini Image")}, [])
-    assert entries[1]["name"] != entries[0]["name"]
+    assert entries[1].name != entries[0].name

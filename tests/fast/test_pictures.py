@@ -1,4 +1,4 @@
-"""Rooms 3, 4 and 7: which pictures of a chat go along, and in which form."""
+"""Which pictures of a chat go along, and in which form."""
 
 import asyncio
 import base64
@@ -351,13 +351,13 @@ def test_which_pictures_go(
     picked, said = gip.pick_pictures(conversation, history, limit)
     assert picked == sent
     assert len(said) == bool(notes)
-    assert all(number in said[0] for number in notes)
+    assert all(number in gip.sentence(said[0]) for number in notes)
 
 
 def test_the_note_does_not_speak_of_the_newest_none() -> None:
     """ "The newest 0 were sent along" is no sentence."""
     _, notes = gip.pick_pictures(chat(A, attached=(B, C, D)), 4, 3)
-    assert not any("newest 0" in note for note in notes)
+    assert notes and not any("newest 0" in gip.sentence(note) for note in notes)
 
 
 addresses = st.lists(st.sampled_from([A, B, C, D, E]), max_size=8)
@@ -659,6 +659,11 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
+def note_on(error: gip.UnusablePicture) -> str:
+    """What the user reads of a picture that is called x."""
+    return gip.sentence(gip.make_note(error.kind, **{"name": "x", **error.values}))
+
+
 @pytest.mark.parametrize(
     ("data", "name", "kind"),
     [
@@ -683,7 +688,7 @@ def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) ->
     with pytest.raises(gip.UnusablePicture) as caught:
         gip.ready_picture(data, name)
     assert caught.value.kind == kind
-    assert gip.note_text(kind, **{"name": "x", **caught.value.values})
+    assert note_on(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -701,7 +706,7 @@ def test_the_note_names_the_form_of_the_file(name: str, form: str) -> None:
     """ "A PASTED PICTURE is no picture" helps nobody."""
     with pytest.raises(gip.UnusablePicture) as caught:
         gip.ready_picture(b"<svg/>", name)
-    assert caught.value.values == {"form": form}
+    assert f"x was left out: {form} is no picture" in note_on(caught.value)
 
 
 def test_a_damaged_note_of_the_camera_does_not_make_a_photo_unusable() -> None:
@@ -738,7 +743,7 @@ def test_any_damage_is_a_note_and_no_exception(
         image = gip.ready_picture(bytes(data), f"a.{form}")
         gip.smaller_picture(image, 700)
     except gip.UnusablePicture as error:
-        assert gip.note_text(error.kind, **{"name": "x", **error.values})
+        assert note_on(error)
 
 
 def test_a_damaged_avif_is_a_note() -> None:
@@ -773,7 +778,7 @@ def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
 
 def gathered(
     attached: list[bytes], earlier: list[bytes] | None = None
-) -> tuple[list[gip.Image], list[str]]:
+) -> tuple[list[gip.Image], list[gip.Note]]:
     def uri(data: bytes) -> str:
         return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
@@ -791,7 +796,8 @@ def gathered(
 def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -> None:
     images, notes = gathered([SEEDS["GIF"], SEEDS["PNG"]])
     assert [image.data for image in images] == [SEEDS["PNG"]]
-    assert len(notes) == 1 and "Pillow" in notes[0]
+    assert notes == [gip.make_note("no_pillow", name=gip.make_note("pasted_picture"))]
+    assert "Pillow" in gip.sentence(notes[0])
 
 
 def test_one_unusable_picture_does_not_hold_back_the_others() -> None:
@@ -892,7 +898,9 @@ def test_very_long_pictures_are_made_smaller_too(
 ) -> None:
     """Screenshots of whole pages: longer than WebP and JPEG can be."""
     image = as_image(encoded(noise(mode, size), "PNG"))
-    [made], notes = gip.fit_pictures([(image, "page.png", True)], 500_000)
+    [made], notes = gip.fit_pictures(
+        [gip.InputPicture(image, "page.png", True)], 500_000
+    )
     assert len(made.data) <= 500_000 and max(opened(made).size) > 5_000
     assert len(notes) == 1
 
@@ -903,11 +911,9 @@ def test_a_heic_that_is_too_large_is_said_to_be() -> None:
     assert caught.value.kind == "too_large"
 
 
-Named = tuple[gip.Image, str, bool]
-
-
-def sized(count: int, name: str, attached: bool) -> Named:
-    return gip.Image(name.encode().ljust(count, b"."), "image/png"), name, attached
+def sized(count: int, name: str, attached: bool) -> gip.InputPicture:
+    image = gip.Image(name.encode().ljust(count, b"."), "image/png")
+    return gip.InputPicture(image, name, attached)
 
 
 def test_pictures_that_fit_stay_as_they_are() -> None:
@@ -925,7 +931,7 @@ def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
     ]
     fitted, [note] = gip.fit_pictures(pictures, 100)
     assert fitted == [image for image, _, _ in pictures[1:]]
-    assert note == gip.note_text("earlier_large", count=1)
+    assert note == gip.make_note("earlier_large", count=1)
 
 
 def test_equal_pictures_are_not_mixed_up() -> None:
@@ -934,26 +940,46 @@ def test_equal_pictures_are_not_mixed_up() -> None:
     assert fitted == [pictures[0][0], pictures[2][0]]
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        pytest.param(["a", "A", "B"], ["A", "B"], id="earlier-and-attached"),
+        pytest.param(["a", "b", "a"], ["a", "b"], id="earlier-twice"),
+        pytest.param(["A", "B", "A"], ["A", "B"], id="attached-twice"),
+        pytest.param(["b", "a", "B", "A"], ["B", "A"], id="all-again"),
+    ],
+)
+def test_each_picture_goes_once_and_where_the_user_put_it(
+    given: list[str], sent: list[str]
+) -> None:
+    """Small letters are earlier pictures; nothing is said of twins."""
+    pictures = [sized(30, name.lower(), name.isupper()) for name in given]
+    expected = [sized(30, name.lower(), True).image for name in sent]
+    assert gip.fit_pictures(pictures, 1000) == (expected, [])
+
+
 def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
     large = encoded(noise(size=(300, 200)), "PNG")
     small = encoded(plain(), "PNG")
-    pictures: list[Named] = [
-        (as_image(large), "one.png", True),
-        (as_image(small), "two.png", True),
-        (as_image(encoded(noise(size=(200, 300)), "PNG")), "three.png", True),
-    ]
+    tall = encoded(noise(size=(200, 300)), "PNG")
+    given = (("one.png", large), ("two.png", small), ("three.png", tall))
+    pictures = [gip.InputPicture(as_image(data), name, True) for name, data in given]
     fitted, notes = gip.fit_pictures(pictures, 60_000)
     assert sum(len(image.data) for image in fitted) <= 60_000
     assert fitted[1].data == small
     first, last = opened(fitted[0]), opened(fitted[2])
     assert first.width > first.height and last.width < last.height
-    assert [note.split()[0] for note in notes] == ["one.png", "three.png"]
+    named = ["one.png", "three.png"]
+    assert notes == [gip.make_note("shrunk", name=name) for name in named]
+    assert gip.sentence(notes[0]).startswith("one.png was made smaller")
 
 
 def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
     pictures = [sized(90, "one", True), sized(20, "two", True)]
     fitted, [note] = gip.fit_pictures(pictures, 100)
-    assert fitted == [pictures[1][0]] and note.startswith("one ")
+    assert fitted == [pictures[1].image]
+    assert note == gip.make_note("too_large", name="one")
+    assert gip.sentence(note).startswith("one ")
 
 
 @given(
@@ -988,8 +1014,8 @@ def test_a_body_holds_exactly_these_pictures_and_words(
     pictures: list[bytes], text: str
 ) -> None:
     images = [gip.Image(data, "image/png") for data in pictures]
-    turns = (gip.Turn("user", text or "x"),)
-    body = gip.generate_body(gip.Conversation(text, turns), gip.ImageOptions(), images)
+    asked = gip.Conversation(text, newest=gip.Turn("user", text or "x"))
+    body = gip.generate_body(asked, gip.ImageOptions(), images)
     sent = json.loads(gip.encode_body(body))
     *inline, said = sent["contents"][0]["parts"]
     got = [
@@ -1011,8 +1037,8 @@ def test_a_full_request_is_encoded_in_linear_time() -> None:
 
     def make(size: int) -> tuple[gip.Conversation, list[gip.Image]]:
         images = [gip.Image(bytes([n]) * size, "image/png") for n in range(14)]
-        turns = (gip.Turn("user", '"data": "picture 0" ' * (size // 2_000)),)
-        return gip.Conversation("", turns), images
+        newest = gip.Turn("user", '"data": "picture 0" ' * (size // 2_000))
+        return gip.Conversation(newest=newest), images
 
     def work(given: tuple[gip.Conversation, list[gip.Image]]) -> bytes:
         conversation, images = given

@@ -1,11 +1,11 @@
-"""Rooms 7 and 8 without a host: a chat request in, markdown or chunks out."""
+"""The whole plugin without a host: a chat request in, markdown or chunks out."""
 
 import asyncio
 import base64
+import itertools
 import json
 import re
-from collections.abc import AsyncIterator
-from types import SimpleNamespace
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -125,23 +125,40 @@ def test_words_that_look_like_a_stream_event_stay_words(google: StandIn) -> None
     assert forged in text
 
 
+Take = Callable[[gip.Event], Awaitable[None]]
+
+
 def played(google: StandIn, *events: gip.Event, **more: Any) -> str:
     """The answer to a request that brings these events."""
+    return played_in_turn(google, [events], **more)[0]
 
-    async def generate(*_: Any, **__: Any) -> AsyncIterator[gip.Event]:
-        for event in events:
-            yield event
+
+def played_in_turn(
+    google: StandIn, tries: Sequence[Sequence[gip.Event]], **more: Any
+) -> tuple[str, int]:
+    """The answer to requests that bring these events, and how many there were; all
+    that come later bring what the last one does."""
+    asked = itertools.count()
+
+    async def generate(
+        client: Any, route: Any, body: Any, timeout: Any, take: Take, attempt: int = 1
+    ) -> None:
+        for event in tries[min(next(asked), len(tries) - 1)]:
+            await take(event)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gip.GeminiClient, "generate", generate)
-        return answer(pipe_for(google), body_of("a red fox", **more))
+        return answer(pipe_for(google), body_of("a red fox", **more)), next(asked)
+
+
+def picture(name: str, draft: bool = False) -> gip.Image:
+    data = b"\x89PNG\r\n\x1a\n" + name.encode()
+    return gip.Image(data, "image/png", draft)
 
 
 def test_a_picture_that_is_sent_again_is_shown_once(google: StandIn) -> None:
     """Gateways that send all so far with each piece made four pictures fifteen."""
-    first, second = (
-        gip.Image(b"\x89PNG\r\n\x1a\n" + name, "image/png") for name in (b"1", b"2")
-    )
+    first, second = picture("1"), picture("2")
     markdown = played(google, first, first, second, first, second, gip.Finish())
     assert shown(markdown) == [first.data, second.data]
     row = played(google, first, gip.Finish(), n=2)
@@ -173,6 +190,67 @@ def test_the_last_draft_is_shown_and_named_when_nothing_else_came(
     markdown = answer(pipe_for(google), body_of("a fox [[drafts only]]"))
     assert len(shown(markdown)) == 1
     assert any("draft" in note for note in markdown.split(gip.NOTE_MARK)[1:])
+
+
+def test_of_several_requests_each_shows_its_last_draft(google: StandIn) -> None:
+    """Each was paid for; one request's drafts are steps to one picture."""
+    steps = [[picture(f"{n}{s}", draft=True) for s in "ab"] for n in range(3)]
+    markdown, _ = played_in_turn(google, steps, n=3)
+    assert sorted(shown(markdown)) == [each[-1].data for each in steps]
+    notes = markdown.split(gip.NOTE_MARK)[1:]
+    assert sum("only a draft" in note for note in notes) == 1
+
+
+def test_a_draft_stays_hidden_beside_its_own_result_only(google: StandIn) -> None:
+    done: list[gip.Event] = [picture("1a", draft=True), picture("1"), gip.Finish()]
+    tries = [done, [picture("2a", draft=True)]]
+    markdown, _ = played_in_turn(google, tries, n=2)
+    assert sorted(shown(markdown)) == [picture("1").data, picture("2a").data]
+
+
+BLANK, SPOKEN = gip.Text(" \n"), gip.Text("Here.")
+THOUGHT = gip.Text("Hm.", thought=True)
+FOX, DRAFT = picture("fox"), picture("sketch", draft=True)
+
+
+@pytest.mark.parametrize("reason", ["NO_IMAGE", "IMAGE_OTHER", "OTHER"])
+@pytest.mark.parametrize(
+    ("events", "asked"),
+    [
+        pytest.param([], 2, id="nothing"),
+        pytest.param([BLANK], 2, id="blanks"),
+        pytest.param([THOUGHT], 2, id="thoughts"),
+        pytest.param([gip.Usage({"out": 5})], 2, id="count"),
+        pytest.param([SPOKEN], 1, id="words"),
+        pytest.param([FOX], 1, id="picture"),
+        pytest.param([DRAFT], 1, id="draft"),
+    ],
+)
+@pytest.mark.parametrize("behind", [False, True], ids=["before-it", "behind-it"])
+def test_a_second_try_comes_only_where_nothing_came(
+    google: StandIn, reason: str, events: list[gip.Event], asked: int, behind: bool
+) -> None:
+    """What has come would come, and be billed, twice."""
+    refusal = gip.Refusal(reason)
+    first = [refusal, *events] if behind else [*events, refusal]
+    markdown, requests = played_in_turn(google, [first, [picture("second")]])
+    assert requests == asked
+    came = [event.data for event in events if isinstance(event, gip.Image)]
+    assert shown(markdown) == (came if asked == 1 else [picture("second").data])
+
+
+def test_a_picture_behind_a_refusal_is_kept_and_nothing_else_said(
+    google: StandIn,
+) -> None:
+    markdown = played(google, gip.Refusal("NO_IMAGE", "No image."), FOX, gip.Finish())
+    assert shown(markdown) == [FOX.data]
+    assert gip.FAILURE_MARK not in markdown
+
+
+def test_blanks_are_no_answer(google: StandIn) -> None:
+    """ "Answered without a picture" sends people to look for the words."""
+    said = failure_of(played(google, BLANK, gip.Finish()))
+    assert "answered nothing at all" in said
 
 
 def test_all_pictures_of_an_answer_are_shown(google: StandIn) -> None:
@@ -383,9 +461,12 @@ def test_a_fault_of_ours_is_a_sentence_too(
         raise KeyError("secret detail")
 
     monkeypatch.setattr(gip, "fit_options", broken)
-    markdown = answer(pipe_for(google), body_of("a fox"))
+    emitter = Emitter()
+    markdown = answer(pipe_for(google), body_of("a fox"), __event_emitter__=emitter)
     assert "unexpected" in failure_of(markdown)
     assert "secret detail" not in markdown
+    said = "Something unexpected went wrong in the plugin"
+    assert emitter.last == {"description": said, "done": True}
 
 
 @pytest.mark.parametrize(
@@ -447,6 +528,36 @@ def test_stop_closes_the_status_and_the_connection(
     asyncio.run(stop_under_way())
     assert emitter.last == {"description": "Stopped", "done": True}
     assert len(posts(google)) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_all_requests_have_ended_when_the_stopped_answer_has(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, stream: bool, count: int
+) -> None:
+    """One that lived on would say something behind the closing line."""
+    begun, ended = [], []
+
+    async def generate(*_: Any) -> None:
+        begun.append(1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await moments()  # in which a thread is told
+            ended.append(1)
+
+    async def stop_under_way() -> None:
+        monkeypatch.setattr(gip.GeminiClient, "generate", generate)
+        pipe, body = pipe_for(google), body_of("a fox", n=count)
+        work = chunks_of(pipe, body) if stream else pipe.pipe(body)
+        task = asyncio.create_task(work)
+        assert await until(lambda: len(begun) == count)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(ended) == count
+
+    asyncio.run(stop_under_way())
 
 
 def test_the_closing_status_comes_last_however_slow_the_host_is(
@@ -536,17 +647,18 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
     monkeypatch.setattr(gip, "KEEP_ALIVE", 0.01)
     emitter = Emitter()
     contents: list[str | None] = []
-    picture = gip.Image(b"\x89PNG\r\n\x1a\n", "image/png")
 
     def beats() -> int:
         said = [event["data"]["description"] for event in emitter.events]
         return sum("Still working" in text for text in said)
 
     async def read() -> None:
-        async def generate(*_: Any, **__: Any) -> AsyncIterator[gip.Event]:
+        async def generate(
+            client: Any, route: Any, body: Any, timeout: Any, take: Take, *_: Any
+        ) -> None:
             assert await until(lambda: contents.count("") >= 4 and beats() == 2)
-            yield picture
-            yield gip.Finish()
+            await take(FOX)
+            await take(gip.Finish())
 
         monkeypatch.setattr(gip.GeminiClient, "generate", generate)
         body = {**body_of("a fox"), "stream": True}
@@ -558,7 +670,7 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
 
     asyncio.run(read())
     assert contents.count("") >= 4
-    assert shown("".join(text or "" for text in contents)) == [picture.data]
+    assert shown("".join(text or "" for text in contents)) == [FOX.data]
     assert beats() == 2
     assert emitter.last["done"] is True
 
@@ -578,17 +690,8 @@ def test_administrators_read_what_others_need_not_know(google: StandIn) -> None:
     assert "SERVICE_DISABLED" not in answer(pipe, body_of("a fox"), **in_channel)
 
 
-def test_a_failure_after_a_long_time_names_it(
-    google: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ask: Any = SimpleNamespace(
-        conversation=gip.Conversation("", ()),
-        options=gip.ImageOptions(),
-        notes=[],
-        own_key=False,
-        chat=gip.HostChat(),
-    )
-    chat = gip.Answer(ask)
+def test_a_failure_after_a_long_time_names_it() -> None:
+    chat = gip.Answer(gip.HostChat())
     assert "(Given up after 61 s.)" in chat.failure(gip.GeminiError("google"), 61.2)
     assert "after" not in chat.failure(gip.GeminiError("google"), 3)
 
@@ -635,6 +738,22 @@ def test_names_are_google_s_and_tell_what_is_retired(google: StandIn) -> None:
         "imagen-3.0-generate-002 (retired, answers as Nano Banana 2.1)"
     )
     assert len(set(names.values())) == len(names)
+
+
+@pytest.mark.parametrize(
+    "valves",
+    [
+        pytest.param({"FOLLOW_SUCCESSORS": False}, id="switched-off"),
+        pytest.param({"GEMINI_API_KEY": "stand-in-key-older"}, id="heir-not-there"),
+    ],
+)
+def test_a_retired_name_promises_no_answer_where_there_is_none(
+    google: StandIn, valves: dict[str, Any]
+) -> None:
+    entries = asyncio.run(pipe_for(google, **valves).pipes())
+    names = {entry["id"]: entry["name"] for entry in entries}
+    retired = "imagen-3.0-generate-002"
+    assert names[retired] == f"{retired} (retired)"
 
 
 @pytest.mark.parametrize("key", ["", "stand-in-key-invalid", "a b", None])
@@ -747,12 +866,22 @@ def test_a_key_without_any_model_that_answers_is_said_to_be_one(
 ) -> None:
     """To pick another model, as one unknown model calls for, could not help."""
     for key, prompt in (
-        (DEFAULT_KEY, "a fox [[status 404]]"),
+        ("stand-in-key-older", "a fox [[status 404]]"),
         ("stand-in-key-text-only", "a fox"),
     ):
         markdown = answer(pipe_for(google, GEMINI_API_KEY=key), body_of(prompt))
         assert "no image model that answers" in failure_of(markdown)
         assert "pick another" not in markdown
+
+
+def test_after_four_that_are_gone_the_others_are_named(google: StandIn) -> None:
+    """Each refusal takes a while; whom to ask next is then for people to say."""
+    said = failure_of(answer(pipe_for(google), body_of("a fox [[status 404]]")))
+    asked = generated(google)
+    assert len(asked) == len(set(asked)) == 4
+    advice = said.partition("This key can use ")[2]
+    assert "`gemini-9-image`" in advice
+    assert not [model for model in asked if f"`{model}`" in advice]
 
 
 def test_successors_can_be_switched_off(google: StandIn) -> None:
@@ -766,6 +895,28 @@ def test_an_unknown_model_is_named_with_those_that_exist(google: StandIn) -> Non
     sentence = failure_of(answer(pipe_for(google), body_of("a fox", "no-such-model")))
     assert "`no-such-model`" in sentence
     assert "`gemini-nano-banana-2.1`" in sentence
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked"),
+    [
+        ("gemini_image_pipe.gemini-3.1-flash-image", "gemini-3.1-flash-image"),
+        ("gemini-3.1-flash-image", "gemini-3.1-flash-image"),
+        ("models/gemini-3.1-flash-image", "gemini-3.1-flash-image"),
+        ("gemini-9-image", "gemini-9-image"),
+        ("f.gemini-9-image", "gemini-9-image"),
+        ("auto", NEWEST),
+        ("f.auto", NEWEST),
+        ("", NEWEST),
+        (None, NEWEST),
+    ],
+)
+def test_an_id_is_understood_with_the_function_s_name_and_without(
+    google: StandIn, sent: Any, asked: str
+) -> None:
+    """Cut at its dot, "gemini-3.1-flash-image" would be "1-flash-image"."""
+    answer(pipe_for(google), {**body_of("a fox"), "model": sent})
+    assert generated(google) == [asked]
 
 
 def test_auto_is_the_newest_that_the_key_has(google: StandIn) -> None:

@@ -1,4 +1,4 @@
-"""Room 4: request bodies out; bytes, however framed and cut, to objects and events."""
+"""Request bodies out; bytes, however framed and cut, to objects and events."""
 
 import base64
 import itertools
@@ -499,8 +499,8 @@ def test_any_answer_gives_events_or_an_error_but_never_raises(answer: Any) -> No
         if isinstance(event, gip.Image):
             assert event.data == PNG
         if isinstance(event, gip.Refusal):
-            assert gip.explain_refusal(event).text
-    assert gip.explain_error(gip.read_error(400, answer)).text
+            assert gip.failure_text(gip.explain_refusal(event))
+    assert gip.failure_text(gip.explain_error(gip.read_error(400, answer)))
 
 
 # ── Events ───────────────────────────────────────────────────────────────────────────
@@ -740,11 +740,43 @@ def test_half_an_emoji_in_a_text_can_be_stored() -> None:
     text.text.encode()
 
 
+ONE, TWO, HM = gip.Text("a"), gip.Text("b"), gip.Text("c", thought=True)
+FOX = gip.Image(PNG, "image/png")
+COUNT, RECOUNT = gip.Usage({"out": 1}), gip.Usage({"out": 5})
+
+
+@pytest.mark.parametrize(
+    ("events", "joined"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([ONE, TWO], [gip.Text("ab")], id="words"),
+        pytest.param([ONE, HM, TWO], [ONE, HM, TWO], id="thoughts-between"),
+        pytest.param([HM, HM], [gip.Text("cc", True)], id="thoughts"),
+        pytest.param([ONE, FOX, TWO, FOX], [ONE, FOX, TWO, FOX], id="pictures-between"),
+        pytest.param(
+            [COUNT, ONE, COUNT, TWO, RECOUNT], [gip.Text("ab"), RECOUNT], id="counts"
+        ),
+        pytest.param(
+            [gip.Finish(), COUNT, gip.Finish()],
+            [gip.Finish(), gip.Finish(), COUNT],
+            id="ends",
+        ),
+    ],
+)
+def test_the_events_of_a_piece_are_joined_and_none_is_lost(
+    events: list[gip.Event], joined: list[gip.Event]
+) -> None:
+    """Gateways send a word at a time, each with a count of all so far; each event is
+    a message to the page."""
+    assert gip.joined_events(events) == joined
+
+
 # ── Request bodies ───────────────────────────────────────────────────────────────────
 
 
 def conversation(*turns: gip.Turn, system: str = "") -> gip.Conversation:
-    return gip.Conversation(system, turns)
+    *history, newest = turns
+    return gip.Conversation(system, tuple(history), newest)
 
 
 def test_a_plain_prompt_asks_for_text_and_picture_and_for_nothing_else() -> None:
@@ -876,4 +908,7 @@ def test_imagen_is_told_the_same_words_as_other_models() -> None:
     ]
     asked = gip.read_conversation(history)
     [instance] = gip.predict_body(asked, gip.ImageOptions())["instances"]
-    assert instance["prompt"] == asked.turns[-1].text == "a fox\n\nagain, please"
+    [content] = gip.generate_body(asked, gip.ImageOptions())["contents"]
+    told = [part["text"] for part in content["parts"]]
+    assert told == ["a fox", "again, please"]
+    assert instance["prompt"] == "\n\n".join(told)
