@@ -1503,6 +1503,12 @@ def _fit_any(asked: Any, facts: ModelFacts) -> Any:
     return asked
 
 
+def without_options(options: ImageOptions, fields: Iterable[str]) -> ImageOptions:
+    """The options with some of them left to the model."""
+    default = ImageOptions()
+    return replace(options, **{name: getattr(default, name) for name in fields})
+
+
 class Option(NamedTuple):
     """One thing that can be chosen: where, among what, how a value is read, and what a
     model makes of it.
@@ -4850,7 +4856,7 @@ class Answer:
         errors: those of requests that failed. Raises GeminiError when the answer would
         hold nothing to look at.
         """
-        shown = self.rest() if self._options.count == 1 else ""
+        shown = ""
         for number, draft in sorted(self._drafts.items()):
             if not self._of_request[number]:
                 self.notes.append(make_note("draft"))
@@ -5102,7 +5108,7 @@ class Budget:
     def spend(self) -> bool:
         """Whether there may be one more request; there is then one less."""
         self._extra -= 1
-        return self._extra >= 0
+        return self._extra >= 0 and time.monotonic() < self._deadline
 
 
 @dataclass(frozen=True)
@@ -5114,6 +5120,7 @@ class _Work:
     answer: Answer
     send: Send
     budget: Budget
+    dropped: set[str] = field(default_factory=set)  # options that the model refused
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def show(self, event: Event, number: int) -> None:
@@ -5212,6 +5219,7 @@ async def _ask_model(work: _Work, route: Route) -> None:
             raise
         in_words = with_system_in_words(request.conversation)
         body_of = partial(_body, route, in_words, pictures)
+        options = without_options(options, work.dropped)
         await _ask_side_by_side(work, route, options, body_of)
     if route.replaced:
         note = make_note(route.why, asked=route.asked, model=route.model)
@@ -5302,8 +5310,7 @@ def what_next(
     gateway asks for, or 2 s, 6 s, 18 s …
     """
     if dropped := _refused_option(error, options):
-        default = getattr(ImageOptions(), dropped)
-        return NextTry(replace(options, **{dropped: default}), dropped=dropped)
+        return NextTry(without_options(options, [dropped]), dropped=dropped)
     if error.kind not in RETRYABLE or retries >= max_retries:
         return None
     wait = error.retry_after or 2.0 * 3.0**retries
@@ -5339,13 +5346,15 @@ async def _ask_with_retries(
             await work.client.generate(route, body, timeout, this.take, attempt)
             if not (this.is_in_vain and second_chance and work.budget.spend()):
                 return await this.end()
-            second_chance, wait = False, 0.0
+            this.slip, second_chance, wait = None, False, 0.0
+            await this.end()  # its tokens are billed, too
             why = make_note("made_none", model=route.model)
         except GeminiError as error:
             step = this.after(error, options, retries)
             if step is None:
                 raise
             if step.dropped:
+                work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
             else:
                 retries += 1
