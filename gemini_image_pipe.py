@@ -201,7 +201,7 @@ NOT_PRINTED = re.compile(
 )
 # What no text needs: controls but tab and line breaks, and what turns the direction.
 _CONTROLS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]+"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff]+"
 )
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
@@ -247,8 +247,8 @@ def cut_data_uris(text: str) -> tuple[str, list[str]]:
     """The text with a short token in place of each picture that is part of it, and
     these in their order. Nothing but `str.find` sees the whole text."""
     if "data:image/" not in text:
-        return text.replace("\0", ""), []
-    text = text.replace("\0", "")
+        return text.replace("\0", " "), []
+    text = text.replace("\0", " ")
     kept: list[str] = []
     found: list[str] = []
     at = 0
@@ -318,7 +318,7 @@ def quote_sentence(text: str, limit: int = 300) -> str:
     """Google's sentence as one safe line of a chat message, cut at `limit` signs."""
     text = " ".join(NOT_PRINTED.sub(" ", text[:MAX_ERROR_CHARACTERS]).split())
     text = re.sub(r" ?(?:\* Quota exceeded for metric:|To monitor your ).*", "", text)
-    text = re.sub(r"[<>`*\[\]{}|\\]+", "", text)
+    text = re.sub(r"[<>`*{}|\\]+|\[(?!key\])|(?<!\[key)\]", "", text)
     return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
 
 
@@ -976,9 +976,10 @@ def clean_model_id(text: object) -> str:
 
     Blanks, a leading `models/` and a trailing `:method` go: people paste them.
     """
-    if not isinstance(text, str) or len(text) > MAX_ADDRESS_CHARACTERS:
+    typed = as_str(text) or as_word(text)
+    if len(typed) > MAX_ADDRESS_CHARACTERS:
         return ""
-    model_id = text.strip().strip("/").rsplit("models/", 1)[-1]
+    model_id = typed.strip().strip("/").rsplit("models/", 1)[-1]
     model_id = model_id.split(":", 1)[0].strip()
     return model_id if _MODEL_ID.fullmatch(model_id) else ""
 
@@ -2427,11 +2428,12 @@ class ObjectReader:
     _OBJECT_OR_LINE_END = re.compile(rb"[{\r\n]")
 
     def __init__(
-        self, limit: int = MAX_RESPONSE_BYTES, object_limit: int = MAX_OBJECT_BYTES
+        self, limit: int | None = None, object_limit: int | None = None
     ) -> None:
         """limit: bytes of the whole response; object_limit: of an object without its
-        blobs."""
-        self._limit, self._object_limit = limit, object_limit
+        blobs; both where they are not those of an answer."""
+        self._limit = limit or MAX_RESPONSE_BYTES
+        self._object_limit = object_limit or MAX_OBJECT_BYTES
         self.stray = bytearray()
         self.broken = 0
         self._received = 0
@@ -3573,6 +3575,7 @@ class DaemonThreads:
     def _work(self) -> None:
         while job := self._next_job():
             job()
+            del job  # what it holds may be large
             with self._changed:
                 self._free += 1
 
@@ -3586,6 +3589,7 @@ class DaemonThreads:
             if self._waiting and self._threads <= self._limit:
                 return self._waiting.popleft()
             self._threads -= 1
+            self._changed.notify()  # another one, if it was woken for a job
             return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:

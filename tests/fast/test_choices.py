@@ -685,7 +685,7 @@ def page(address: Any, title: Any = "A page", kind: str = "web") -> dict[str, An
         ("data:text/html,<script>alert(1)</script>", ""),
         ("ftp://example.org/a", ""),
         ("https://example.org/a b", ""),
-        ("https://example.org/\u202egpj.exe", ""),
+        ("https://example.org/\u202egpj.exe", "https://example.org/gpj.exe"),
         ("https://example.org/" + "a" * 9000, ""),
         ("https://e.org/Fox_(animal)", "https://e.org/Fox_%28animal%29"),
         ("https://e.org/a)![x](https://f", "https://e.org/a%29![x]%28https://f"),
@@ -716,12 +716,13 @@ def test_a_search_that_brings_hundreds_shows_twenty(google: StandIn) -> None:
         "groundingChunks": [page(f"https://example.org/{at}") for at in range(300)],
         "webSearchQueries": queries[:15],
         "imageSearchQueries": queries[15:],
-        "searchEntryPoint": {"renderedContent": "<i>" * 30_000},
     }
     chat = asked(google, grounded(grounding))
     assert len(chat.of_kind("source")) == len(links_of(chat.notes, "Sources:")) == 20
     assert len(links_of(chat.notes, "Google searched for")) == 20
-    assert len(chat.of_kind("embeds")[0]["embeds"][0]) < 70_000
+    grounding["searchEntryPoint"] = {"renderedContent": "<i>" * 30_000}
+    [found] = gip.read_events({"candidates": [{"groundingMetadata": grounding}]}, [])
+    assert isinstance(found, gip.Sources) and 10_000 < len(found.suggestions) < 70_000
 
 
 def test_the_pages_of_several_requests_are_twenty_together(google: StandIn) -> None:
@@ -774,11 +775,13 @@ def test_what_is_no_grounding_is_passed_over(google: StandIn, grounding: Any) ->
 
 def test_half_an_emoji_of_a_search_can_be_stored() -> None:
     grounding = {
-        "groundingChunks": [page("https://example.org/\ud83e"), page("https://a.org")],
+        "groundingChunks": [page("https://a.org", "A page \ud83e")],
         "searchEntryPoint": {"renderedContent": "<b>\ud83e</b>"},
     }
-    [sources] = gip.read_events({"candidates": [{"groundingMetadata": grounding}]}, [])
-    pages = (("https://a.org", "A page"),)
+    sent = json.dumps({"candidates": [{"groundingMetadata": grounding}]})
+    [(received, blobs)] = gip.ObjectReader().feed(sent.encode())
+    [sources] = gip.read_events(received, blobs)
+    pages = (("https://a.org", "A page \ufffd"),)
     assert sources == gip.Sources(pages=pages, suggestions="<b>\ufffd</b>")
 
 

@@ -178,7 +178,7 @@ def test_the_prompt_is_the_newest_words(reply: str) -> None:
             id="thoughts",
         ),
         pytest.param(
-            "<DETAILS>x</DETAILS>A <details>y</details>B", "A B", id="two-blocks"
+            "<details>x</details>A <details>y</details>B", "A B", id="two-blocks"
         ),
         pytest.param(
             '<attached_files>\n<file id="1"/>\n</attached_files>\n\nblue',
@@ -369,11 +369,11 @@ def test_a_long_history_loses_its_oldest_turns() -> None:
     assert turns[0].role == "user" and turns[-1].text.startswith("0100")
 
 
-def test_a_long_prompt_is_kept_whole() -> None:
-    """What the user just wrote is never shortened, whatever the history."""
-    prompt = "x" * 100_000
+def test_a_long_prompt_is_kept_whole_whatever_the_history() -> None:
+    prompt = "x" * gip.MAX_MESSAGE_CHARACTERS
     conversation = gip.read_conversation([user("a"), model("b"), user(prompt)])
     assert conversation.prompt == prompt and conversation.history == ()
+    assert conversation.newest and not conversation.newest.is_cut
 
 
 @pytest.mark.parametrize(

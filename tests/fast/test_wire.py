@@ -448,9 +448,8 @@ def test_every_object_is_found_wherever_the_bytes_are_cut(
     }[frame]
     data = text.encode("utf-8", "surrogatepass")
     found = Answer(*pieces_of(data, cut_at)).objects
-    assert [without_cut_outs(o) for o in found] == [
-        without_cut_outs(o) for o in objects
-    ]
+    expected = [gip.clean_strings(without_cut_outs(o)) for o in objects]
+    assert [without_cut_outs(o) for o in found] == expected
 
 
 insides = [
