@@ -105,7 +105,7 @@ CONNECT_TIMEOUT = 10.0
 MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
 MAX_SETTING = 86_400  # a day; sockets take no time limit of centuries
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
-IDLE_THREAD = 5.0  # for which a thread stays that has nothing to do
+IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
 # At these the status says that the work goes on; the host saves each.
