@@ -31,6 +31,8 @@ from dev.host.services import ensure_services
 ALL = "all"
 FAST = "fast"
 SPREAD = ("-n", "auto")  # over all cores
+# Two hosts, each with some of the files: half of the time goes into waiting for them.
+IN_TWO = ("-n", "2", "--dist", "loadfile")
 TESTS = environment.ROOT / "tests"
 # How many examples the tests try that invent their input: more when all is tested.
 FUZZ, FUZZ_OF_ALL = "FUZZ", "300"
@@ -82,7 +84,11 @@ LINTERS = (
 
 def of_a_change() -> list[Part]:
     """What every change needs: it takes minutes."""
-    return [*LINTERS, tests_in("tests/fast", *SPREAD), tests_in("tests/host")]
+    return [
+        *LINTERS,
+        tests_in("tests/fast", *SPREAD),
+        tests_in("tests/host", *IN_TWO),
+    ]
 
 
 def everything() -> list[Part]:
@@ -92,7 +98,7 @@ def everything() -> list[Part]:
         tests_in("tests/versions", beside=True),
         tests_in("tests/fast", *SPREAD),
         tests_in("tests/scale"),
-        tests_in("tests/host"),
+        tests_in("tests/host", *IN_TWO),
         tests_in("tests/load", alone=True),
         tests_in("tests/soak", alone=True),
     ]
