@@ -436,7 +436,7 @@ SAMPLE_CHECKS: tuple[tuple[str, str, str, SampleCheck], ...] = (
     (
         "pixels",
         "those of the documented table for 16:9",
-        "ratios and sizes of Room 1",
+        "ratios and sizes of room Models",
         _has_pixels,
     ),
     (
@@ -470,7 +470,7 @@ def _list_facts() -> Iterable[Fact]:
         )
     yield Fact(
         "image models in the list",
-        "those of Room 1 and one alias, no other",
+        "those of room Models and one alias, no other",
         "image models are recognised by their names and methods",
         _no_other_image_models,
     )
