@@ -272,20 +272,6 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     return [_TOKEN.sub(lambda m: data_uris[int(m[1])], a) for a in addresses]
 
 
-def pictures_in_words(text: str) -> Iterator[tuple[str, str]]:
-    """The words before each picture of a text, and its base64, as gateways write it: a
-    data URI, or one within markdown. The last words have no picture behind them."""
-    short, data_uris = cut_data_uris(text)
-    at = 0
-    for token in _TOKEN.finditer(short):
-        opened = short.rfind("![", max(at, token.start() - 304), token.start())
-        is_markdown = opened >= 0 and short[opened : token.start()].endswith("](")
-        words = short[at : opened if is_markdown else token.start()]
-        at = token.end() + (short[token.end() :][:1] == ")")
-        yield words, data_uris[int(token[1])].partition(",")[2]
-    yield short[at:], ""
-
-
 def without_pictures(text: str) -> str:
     """The text without the pictures that stand in it, as markdown or as tokens."""
     return _TOKEN.sub("", _MARKDOWN_PICTURE.sub("", text))
@@ -2591,11 +2577,15 @@ def _line_break(data: bytes, start: int, stop: int) -> int:
     return feed if back < 0 else back
 
 
+BLOB_SIGNS = ("\ue000", "\ue001")  # for private use: no words need them
+
+
 class _PartialObject:
     """A JSON object of which the text still arrives, base64 cut out of it.
 
     The parser never sees base64: the values of `_CUT_KEYS` are decoded as they arrive
-    and stand in the text as {"$blob": n}.
+    and stand in the text as {"$blob": n}. So are the data URIs that gateways write into
+    a model's words; of them n is left, between BLOB_SIGNS.
 
     text: as far as it came. blobs: what was cut out. depth: how many braces are open;
     none when the object is complete. in_string: whether the text ends in a string.
@@ -2611,6 +2601,12 @@ class _PartialObject:
         )
     )
     _SIGN_OR_LINE_END = re.compile(rb"[\"{}\r\n]")
+    _DATA_URI_HEAD = re.compile(
+        rb"data:image\\?/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,\Z"
+    )
+    _MAX_HEAD = 400
+    _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_-]+|\\/|\\u00[0-9A-Fa-f]{2})*")
+    _OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,2}|u00[0-9A-Fa-f])?\Z")
 
     def __init__(self) -> None:
         self.text = bytearray(b"{")
@@ -2620,6 +2616,8 @@ class _PartialObject:
         self._string_start = self._string_end = 0  # of the last string in the text
         self._slashes = 0  # backslashes at the end of what came of a string
         self._value: _CutValue | None = None  # the string's, if it is cut out
+        self._inline: _CutValue | None = None  # of a data URI within the string
+        self._escape = b""  # what may become one within that
 
     def take(self, data: bytes, start: int) -> int:
         """Take the data from `start` on, up to a brace, a quote or the line's end.
@@ -2685,10 +2683,51 @@ class _PartialObject:
     def _take_content(self, data: bytes, start: int, stop: int) -> None:
         if self._value:
             self._value.feed(data, start, stop)
-        else:
-            self.text += data[start:stop]
+            return
+        while start < stop:
+            take = self._take_inline if self._inline else self._take_words
+            start = take(data, start, stop)
+
+    def _take_words(self, data: bytes, start: int, stop: int) -> int:
+        """Up to the base64 of a data URI, if there is one."""
+        before = len(self.text)
+        self.text += data[start:stop]
+        at = max(self._string_start, before - len(b";base64,"))
+        while (at := self.text.find(b";base64,", at) + len(b";base64,")) >= 8:
+            head = self.text[max(self._string_start, at - self._MAX_HEAD) : at]
+            if self._DATA_URI_HEAD.search(head):
+                stop -= len(self.text) - at
+                del self.text[at:]
+                self._inline = _CutValue()
+                break
+        return stop
+
+    def _take_inline(self, data: bytes, start: int, stop: int) -> int:
+        """Up to the first sign that is no base64, in JSON's escapes or without."""
+        assert self._inline
+        held, self._escape = self._escape, b""
+        piece = held + data[start:stop]
+        found = self._BASE64.match(piece)
+        end = found.end() if found else 0
+        self._inline.feed(piece, 0, end)
+        if end < len(piece) and self._OPEN_ESCAPE.match(piece, end):
+            self._escape = piece[end:]
+            return stop
+        if end < len(piece):
+            self._end_inline()
+            self.text += held[end:]
+        return start + max(end - len(held), 0)
+
+    def _end_inline(self) -> None:
+        assert self._inline
+        self._put_blob(self._inline, b"\\ue000%d\\ue001")
+        self._inline = None
 
     def _close_string(self) -> None:
+        if self._inline:
+            self._end_inline()
+            self.text += self._escape
+            self._escape = b""
         if self._value:
             self._put_value(self._value)
             self._value = None
@@ -2699,11 +2738,20 @@ class _PartialObject:
 
     def _put_value(self, value: "_CutValue") -> None:
         """In place of the quote that opened it: its number, or the text it is."""
+        quoted = len(self.text)
+        self._put_blob(value, b'{"$blob":%d}')
+        if value.is_text:
+            self.text += b'"'
+        else:
+            del self.text[quoted - 1]
+
+    def _put_blob(self, value: "_CutValue", form: bytes) -> None:
         blob = value.finish()
         if blob is None and value.is_short:
-            self.text += value.beginning + b'"'
+            value.is_text = True
+            self.text += value.beginning
         else:
-            self.text[-1:] = b'{"$blob":%d}' % len(self.blobs)
+            self.text += form % len(self.blobs)
             self.blobs.append(blob)
 
 
@@ -2711,6 +2759,7 @@ class _CutValue:
     """A value kept from the parser: base64, or the ordinary text that it turns out.
 
     beginning: of what came, as it stands in the JSON; all of it while `is_short`.
+    is_text: whether it has turned out to be a text.
     """
 
     _SHORT = 256  # a longer one that is no base64 is a damaged picture
@@ -2718,6 +2767,7 @@ class _CutValue:
     def __init__(self) -> None:
         self._decoder = Base64Decoder()
         self.beginning = bytearray()
+        self.is_text = False
 
     @property
     def is_short(self) -> bool:
@@ -3005,7 +3055,7 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     if isinstance(inline, dict):
         yield _picture(inline.get("data"), blobs, draft=thought)
     if text := as_str(get_field(part, "text")):
-        yield from _text_events(text, thought)
+        yield from _text_events(text, blobs, thought)
 
 
 def _grounding_events(found: Any) -> Iterator[Event]:
@@ -3045,15 +3095,28 @@ def _page_address(value: Any) -> str:
     return "" if NOT_PRINTED.search(address) else address
 
 
-def _text_events(text: str, thought: bool) -> Iterator[Event]:
+_PICTURE_IN_WORDS = re.compile(
+    r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,"
+    rf"{BLOB_SIGNS[0]}([0-9]{{1,6}}){BLOB_SIGNS[1]}"
+)
+_MAX_BEFORE_PICTURE = 304  # "![", the words that stand for it, "]("
+
+
+def _text_events(
+    text: str, blobs: list[bytes | None], thought: bool
+) -> Iterator[Event]:
     """Text, with the pictures that some gateways write into it as data URIs."""
-    for words, encoded in pictures_in_words(text):
-        if words:
+    at = 0
+    for found in _PICTURE_IN_WORDS.finditer(text):
+        start = max(at, found.start() - _MAX_BEFORE_PICTURE)
+        opened = text.rfind("![", start, found.start())
+        in_markdown = opened >= 0 and text[opened : found.start()].endswith("](")
+        if words := text[at : opened if in_markdown else found.start()]:
             yield Text(words, thought)
-        if encoded:
-            decoder = Base64Decoder()
-            decoder.feed(encoded.encode())
-            yield _as_picture(decoder.finish(), draft=thought)
+        yield _blob_picture(int(found[1]), blobs, thought)
+        at = found.end() + (in_markdown and text[found.end() :][:1] == ")")
+    if text[at:]:
+        yield Text(text[at:], thought)
 
 
 def _prediction_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
@@ -3070,6 +3133,10 @@ def _prediction_events(response: Any, blobs: list[bytes | None]) -> Iterator[Eve
 
 def _picture(value: Any, blobs: list[bytes | None], draft: bool = False) -> Event:
     number = value.get("$blob") if isinstance(value, dict) else None
+    return _blob_picture(number, blobs, draft)
+
+
+def _blob_picture(number: Any, blobs: list[bytes | None], draft: bool) -> Event:
     if isinstance(number, int) and 0 <= number < len(blobs):
         return _as_picture(blobs[number], draft)
     return BadPicture()

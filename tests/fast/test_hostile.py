@@ -132,7 +132,7 @@ FUNCTIONS: tuple[Callable[[str], Any], ...] = (
     lambda text: gip.mask_key(text, KEY),
     lambda text: gip.page_text(text.encode("utf-8", "replace")),
     lambda text: gip.is_image_model(gip.ListedModel(text, text)),
-    lambda text: list(gip.pictures_in_words(text)),
+    lambda text: gip.picture_addresses(*gip.cut_data_uris(text)),
 )
 
 

@@ -122,6 +122,8 @@ def used_names(node: ast.AST, own: frozenset[str] = frozenset()) -> Iterator[str
         return
     if isinstance(node, Function | ast.Lambda):
         own = own | local_names(node)
+    if isinstance(node, ast.ClassDef):
+        own = own | {name for part in node.body for name in defined(part)}
     for child in ast.iter_child_nodes(node):
         yield from used_names(child, own)
 

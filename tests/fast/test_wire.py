@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -408,6 +409,13 @@ json_values = st.recursive(
 json_objects = st.dictionaries(keys, json_values, max_size=4)
 
 
+# One whose base64 is there, or has been cut out.
+DATA_URI = re.compile(
+    r"(data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,)"
+    r"(?:\ue000\d+\ue001|[A-Za-z0-9+/=_-]*)"
+)
+
+
 def without_cut_outs(value: Any, key: str = "") -> Any:
     """The value with a mark for each text that the reader may have cut out."""
     if key in ("data", "bytesBase64Encoded") and (
@@ -416,6 +424,8 @@ def without_cut_outs(value: Any, key: str = "") -> Any:
         return "?"
     if isinstance(value, dict):
         return {name: without_cut_outs(item, name) for name, item in value.items()}
+    if isinstance(value, str):
+        return DATA_URI.sub(r"\1?", value)
     return [without_cut_outs(v) for v in value] if isinstance(value, list) else value
 
 
@@ -911,3 +921,51 @@ def test_imagen_is_told_the_same_words_as_other_models() -> None:
     told = [part["text"] for part in content["parts"]]
     assert told == ["a fox", "again, please"]
     assert instance["prompt"] == "\n\n".join(told)
+
+
+# ── Pictures in a model's words
+
+
+def words_and_pictures(body: str, size: int) -> list[Any]:
+    """What a body in pieces of that size brings: words as they are, pictures' bytes."""
+    reader, events = gip.ObjectReader(), list[gip.Event]()
+    data = body.encode()
+    for start in range(0, len(data), size):
+        for received, blobs in reader.feed(data[start : start + size]):
+            events += gip.read_events(received, blobs)
+    assert reader.end()
+    joined = gip.joined_events(events)
+    return [e.text if isinstance(e, gip.Text) else e for e in joined]
+
+
+def test_a_data_uri_in_words_is_a_picture_wherever_the_bytes_are_cut() -> None:
+    picture = gip.Image(PNG, "image/png")
+    uri = f"data:image/png;base64,{PNG_64}"
+    tables = (
+        (f"Here: {uri} It is.", ["Here: ", picture, " It is."]),
+        (f"![A fox]({uri})\n", [picture, "\n"]),
+        (f"a {uri}, {uri}.", ["a ", picture, ", ", picture, "."]),
+        (f'<img src="{uri}">', ['<img src="', picture, '">']),
+        ("data:image/png;base64 is how", ["data:image/png;base64 is how"]),
+        ("base64,QUJD ;base64,QUJD", ["base64,QUJD ;base64,QUJD"]),
+    )
+
+    def check(words: str, expected: list[Any]) -> None:
+        said = {"candidates": [{"content": {"parts": [{"text": words}]}}]}
+        plain = json.dumps(said)
+        escaped = plain.replace("/", "\\/").replace("=", "\\u003d")
+        for body in (plain, escaped):
+            for size in (1, 2, 3, 5, 7, 16, 64, len(body)):
+                assert words_and_pictures(body, size) == expected, (body, size)
+
+    check_rows(tables, check)
+
+
+def test_only_base64_may_make_an_object_large() -> None:
+    huge = base64.b64encode(PNG + bytes(2 * gip.MAX_OBJECT_BYTES)).decode()
+    text = {"text": f"![](data:image/png;base64,{huge})"}
+    body = json.dumps({"candidates": [{"content": {"parts": [text]}}]})
+    [picture] = words_and_pictures(body, 65_536)
+    assert len(picture.data) > 2 * gip.MAX_OBJECT_BYTES
+    with pytest.raises(gip.ResponseTooLarge):
+        words_and_pictures(body.replace("base64", "base65"), 65_536)
