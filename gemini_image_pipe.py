@@ -1929,8 +1929,30 @@ _PICTURE_NAMES = (
     *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
     *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
-# How the host's own template for documents and web search begins.
-_DOCUMENTS = "### Task:\nRespond to the user query"
+
+
+class Frame(NamedTuple):
+    """How what the host puts before the user's words begins and ends."""
+
+    head: str
+    tail: str
+
+
+# Of the host's own template for documents and web search.
+_DOCUMENTS = Frame("### Task:\nRespond to the user query", "</context>")
+_MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
+
+
+def documents_frame(template: str) -> Frame:
+    """The frame that a template for documents makes; the host's own where nothing of
+    it stays as it is on both sides of what it is filled with."""
+    for placeholder in ("{{CONTEXT}}", "[context]"):
+        before, found, behind = template.partition(placeholder)
+        head = before.partition("{{")[0].strip()[:_MAX_FRAME_CHARACTERS]
+        tail = behind.replace("[query]", "}}").rpartition("}}")[2].strip()
+        if found and head and tail:
+            return Frame(head, tail[-_MAX_FRAME_CHARACTERS:])
+    return _DOCUMENTS
 
 
 @dataclass(frozen=True)
@@ -1985,6 +2007,7 @@ def read_conversation(
     files: Any = None,
     speaker: str = "",
     addressed: str = "",
+    documents: Frame = _DOCUMENTS,
 ) -> Conversation:
     """The conversation in the host's messages, whatever their shape.
 
@@ -1992,10 +2015,10 @@ def read_conversation(
     over apart from what it wrapped around them (metadata "base_user_prompt").
     files: what is attached to the newest message, as the host lists it.
     speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words.
+    before the user's words. documents: the frame of those before the user's words.
     """
     quoted, system = _system_messages(messages)
-    turns = read_turns(messages)
+    turns = read_turns(messages, documents)
     while turns and turns[-1].role == "model":
         turns.pop()
     if not turns:
@@ -2053,7 +2076,7 @@ def _file_type(entry: dict[str, Any]) -> str:
     return next(filter(None, types), by_name)
 
 
-def read_turns(messages: Any) -> list[Turn]:
+def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
     """The user's and the model's messages as they stand, cleaned; some may be empty.
 
     Only so many of the newest are read as patterns may look at.
@@ -2064,7 +2087,7 @@ def read_turns(messages: Any) -> list[Turn]:
     for message in reversed(said):
         if room <= 0:
             break
-        content = _read_content(message["content"])
+        content = _read_content(message["content"], documents)
         room -= content.characters
         turns.append(_turn_of(message, content))
     return turns[::-1]
@@ -2140,7 +2163,7 @@ class _Content(NamedTuple):
     is_cut: bool
 
 
-def _read_content(content: Any) -> _Content:
+def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
     """A message's words without what the host, this plugin or a picture put into them,
     and its pictures."""
     texts: list[str] = []
@@ -2150,7 +2173,7 @@ def _read_content(content: Any) -> _Content:
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str) and text:
             short, data_uris = cut_data_uris(text)
-            framed = _without_blocks(_without_documents(short))
+            framed = _without_blocks(_without_documents(short, documents))
             room = max(2 * MAX_MESSAGE_CHARACTERS - seen, 0)
             kept = cut_middle(framed)[:room]
             is_cut = is_cut or len(kept) < len(framed)
@@ -2211,13 +2234,13 @@ def _own_words(text: str) -> str:
     return without_pictures(_PICTURE_TABLE.sub("", text))
 
 
-def _without_documents(text: str) -> str:
+def _without_documents(text: str, frame: Frame) -> str:
     """The user's words behind the documents that the host put in front of them."""
-    begins = text[: len(_DOCUMENTS) + 100].lstrip().startswith(_DOCUMENTS)
-    end = text.rfind("</context>") if begins else -1
+    begins = text[: len(frame.head) + 100].lstrip().startswith(frame.head)
+    end = text.rfind(frame.tail) if begins else -1
     if end < 0:
         return text
-    words = text[end + len("</context>") :]
+    words = text[end + len(frame.tail) :]
     return words.replace("<user_query>", "").replace("</user_query>", "")
 
 
@@ -3938,17 +3961,29 @@ def _file_bytes(path: str) -> bytes:
 
 async def _public_address() -> str:
     """The address that the administrator set (Settings → General), or nothing."""
+    return await _host_setting("webui.url", "WEBUI_URL")
+
+
+async def documents_template() -> str:
+    """The template around documents that the administrator set (Settings → Documents),
+    or nothing."""
+    return await _host_setting("rag.template", "RAG_TEMPLATE")
+
+
+async def _host_setting(key: str, old_name: str) -> str:
+    """A text among the host's settings: by its key, or by its name before 0.10."""
     try:
         try:
             from open_webui.models.config import Config
 
-            value = await call_host(Config.get, key="webui.url")
+            value = await call_host(Config.get, key=key)
         except ImportError:
-            from open_webui.config import WEBUI_URL
+            import open_webui.config as old
 
-            value = getattr(WEBUI_URL, "value", WEBUI_URL)
+            value = getattr(old, old_name)
+            value = getattr(value, "value", value)
     except Exception:
-        log.debug("no public address", exc_info=True)
+        log.debug("no setting %s", key, exc_info=True)
         return ""
     return value if isinstance(value, str) else ""
 
@@ -5698,7 +5733,7 @@ class Pipe:
             emitter=__event_emitter__,
             secret=key_to_use(valves, own)[0],
         )
-        conversation = _conversation(body, metadata, __files__, chat)
+        conversation = await _conversation(body, metadata, __files__, chat)
         if task := __task__ or unnamed_task(conversation):
             return reply_to_task(str(task), __task_body__, body.get("messages"))
         work = partial(compose, _image_request(body, conversation, chat, valves, own))
@@ -5746,15 +5781,18 @@ def _label(entry: ListEntry) -> str:
     return sentence(make_note("answers_as", model=entry.id, name=entry.name))
 
 
-def _conversation(
+async def _conversation(
     body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
 ) -> Conversation:
+    # Only with files is there a frame around them.
+    template = await documents_template() if files or metadata.get("files") else ""
     return read_conversation(
         body.get("messages"),
         newest_prompt=as_str(metadata.get("base_user_prompt")),
         files=_attached_files(metadata, files),
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
+        documents=documents_frame(template),
     )
 
 

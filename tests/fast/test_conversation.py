@@ -9,6 +9,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -541,3 +542,39 @@ def test_words_are_safe_however_they_are_cut(pieces: list[str]) -> None:
     seen = shown(*pieces)
     assert "![" not in seen and "◁" not in seen
     assert not re.search(r"<[a-zA-Z/!]", seen)
+
+
+DEFAULT_TEMPLATE = """### Task:
+Respond to the user query using the provided context.
+
+<context>
+{{CONTEXT}}
+</context>
+"""
+
+
+def test_documents_are_taken_off_by_the_template_that_is_set() -> None:
+    def check(template: str, filled: str, expected: str) -> None:
+        frame = gip.documents_frame(template)
+        said = user(filled)
+        assert gip.read_conversation([said], documents=frame).prompt == expected
+
+    words = "Draw it. </p>"
+    of_own = (
+        "Papers of {{USER_NAME}}:\n[context]\nEnd of papers. Asked: [query] Answer!"
+    )
+    filled = "Papers of Ann:\nA </context> fox\nEnd of papers. Asked: x Answer!"
+    check_rows(
+        (
+            ("", DEFAULT_TEMPLATE.replace("{{CONTEXT}}", "a fox") + words, words),
+            (
+                DEFAULT_TEMPLATE,
+                DEFAULT_TEMPLATE.replace("{{CONTEXT}}", "<a>") + words,
+                words,
+            ),
+            (of_own, f"{filled}\n{words}", words),
+            (of_own, words, words),
+            ("{{CONTEXT}}", f"a fox\n{words}", f"a fox\n{words}"),
+        ),
+        check,
+    )
