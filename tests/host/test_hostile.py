@@ -125,12 +125,12 @@ PROMPTS: dict[str, Callable[[], list[Json]]] = {
     ),
     "blanks before a name": lambda: said(f"Bob:{' ' * 20_000}Gemini Image a fox"),
     "beginnings of pictures": lambda: said("data:image/" * 300_000),
-    "pictures of nothing": lambda: said("data:image/png;base64," * 150_000),
+    "pictures of nothing": lambda: said("data:image/png;base64," * 300_000),
     "a picture of blanks": lambda: said(
         [shown("data:image/png;base64," + "AAAA " * 1_000_000), {"text": "a fox"}]
     ),
-    "a path without end": lambda: said([shown("/a" * 1_500_000)]),
-    "many parts": lambda: said([{"type": "text", "text": "a "}] * 30_000),
+    "a path without end": lambda: said([shown("/a" * 3_000_000)]),
+    "many parts": lambda: said([{"type": "text", "text": "a "}] * 60_000),
     "many turns": lambda: said(*["a"] * 20_001),
 }
 
@@ -147,8 +147,12 @@ def test_a_key_of_one_s_own_keeps_nobody_waiting(
     user: Client, gateway: Gateway, floor: str, user_valves: Any
 ) -> None:
     """Whoever may enter a key may enter anything."""
-    user_valves(GEMINI_API_KEY="k" * 20_000)
-    keeps_the_host_awake(user, lambda m: user.complete(m, "a fox"), floor, "long key")
+
+    def ask(model: str) -> None:
+        user_valves(GEMINI_API_KEY=random.randbytes(10_000).hex())
+        user.complete(model, "a fox")
+
+    keeps_the_host_awake(user, ask, floor, "a key of 20,000 signs")
 
 
 # -- lists ---------------------------------------------------------------------------
