@@ -11,7 +11,6 @@ import itertools
 import json
 import random
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -422,7 +421,8 @@ def test_nobody_reads_the_key_in_an_answer(
     chat = user.new_chat(plugin.AUTO_MODEL)
     chat.ask("a fox")  # failures are held back in a new chat
     for spelling, spelled in SPELLINGS.items():
-        gateway.answer = lambda model, key=spelled(KEY): PLACES[place](key)
+        reply = PLACES[place](spelled(KEY))
+        gateway.answer = lambda model, reply=reply: reply
         answer = chat.ask(f"a fox{flags}")
         try:
             assert answer.content
