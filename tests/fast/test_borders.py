@@ -107,6 +107,13 @@ def test_a_key_of_any_length_is_masked_or_refused_at_once() -> None:
     assert spent < 4, "longer keys than a header takes are worked on"
 
 
+def test_a_key_of_equal_signs_is_looked_for_in_linear_time() -> None:
+    def feed(signs: int) -> None:
+        gip.KeyMask("a" * signs + "b").feed("a" * signs)
+
+    assert growth(feed, int, 20) < 20
+
+
 # -- signs ---------------------------------------------------------------------------
 
 DISARMED = (
