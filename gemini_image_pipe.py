@@ -64,6 +64,8 @@ MESSAGE_END_CHARACTERS = 4_096  # of them those at its end, where wishes and fla
 MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
 MAX_MESSAGES = 2_000  # that are looked at, the newest ones
 MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
+MAX_DATA_URIS = 1_000  # that are looked for in a text; what follows is words
+MAX_PARTS = 1_000  # of one message
 MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of files
 MAX_TAG_CHARACTERS = 400  # in which the end of such a block's tag is looked for
 MAX_ADDRESS_CHARACTERS = 2_000  # of a picture that is not part of the message
@@ -77,6 +79,7 @@ MAX_INPUT_IMAGES = 14  # of models that this file does not know
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
 # the second chance after "no image", and the try without a system prompt.
@@ -95,6 +98,7 @@ MAX_GROUNDING_CHUNKS = 200  # that are looked at for pages
 MAX_INTERIM_RESPONSES = 16  # such as 103 Early Hints, before the response
 MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
@@ -125,7 +129,7 @@ LIST_WAIT = 2.5  # the host's own list waits no longer than this
 LIST_LIFETIME = 600.0
 LIST_RETRY = 30.0  # after a failure
 MAX_LIST_PAGES = 50
-MAX_LIST_BYTES = 8_000_000  # of one page
+MAX_LIST_BYTES = 4_000_000  # of one page, with a thousand models as Google lists them
 MAX_LISTED_MODELS = 2_000  # of all kinds
 MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
@@ -252,7 +256,9 @@ def cut_data_uris(text: str) -> tuple[str, list[str]]:
     kept: list[str] = []
     found: list[str] = []
     at = 0
-    while (start := text.find("data:image/", at)) >= 0:
+    for _ in range(MAX_DATA_URIS):
+        if (start := text.find("data:image/", at)) < 0:
+            break
         comma = text.find(";base64,", start, start + _MAX_DATA_URI_HEAD)
         kept.append(text[at:start])
         if comma >= 0 and _DATA_URI_HEAD.fullmatch(text, start, comma):
@@ -342,7 +348,36 @@ def redact(text: str, *secrets: str) -> str:
 
 # A key that is shorter, such as "none", may be a word like others.
 _SHORTEST_KEY = 8
-_HTML_NAMES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_HTML_NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+# A sign as addresses, pages and JSON write it, and what may become that at the end of a
+# piece of text.
+_SPELLED = re.compile(
+    r"%([0-9A-Fa-f]{2})|&#[xX]0{0,4}([0-9A-Fa-f]{2});?|\\{1,8}u00([0-9A-Fa-f]{2})"
+    r"|&#0{0,4}([0-9]{2,3});?|&(amp|lt|gt|quot|apos);|\\{1,8}([^\w\s\\])"
+)
+_OPEN_SPELLING = re.compile(
+    r"(?:%[0-9A-Fa-f]?|&(?:#(?:[xX]?0{0,4}[0-9A-Fa-f]{0,3})?|[a-z]{0,4})?"
+    r"|\\{1,8}(?:u0{0,2}[0-9A-Fa-f]?)?)\Z"
+)
+_LONGEST_SPELLING = 16
+
+
+def _unspelled(text: str) -> tuple[str, list[int]]:
+    """The text with every spelled sign as it is, and where in the text each stood; the
+    last place is the text's end."""
+    signs: list[str] = []
+    places: list[int] = []
+    at = 0
+    for found in _SPELLED.finditer(text):
+        signs.append(text[at : found.start()])
+        places += range(at, found.start())
+        code = found[1] or found[2] or found[3]
+        named = _HTML_NAMES.get(found[5] or "", found[6])
+        signs.append(named or chr(int(code, 16) if code else int(found[4])))
+        places.append(found.start())
+        at = found.end()
+    places += range(at, len(text) + 1)
+    return "".join(signs) + text[at:], places
 
 
 def mask_key(text: str, key: str) -> str:
@@ -350,7 +385,16 @@ def mask_key(text: str, key: str) -> str:
     percent-encoded, or escaped as in HTML or JSON."""
     if len(key) < _SHORTEST_KEY:
         return text
-    return _key_pattern(key).sub("[key]", text)
+    text = text.replace(key, "[key]")
+    if not ("%" in text or "&" in text or "\\" in text):
+        return text
+    plain, places = _unspelled(text)
+    kept, at, start = [], 0, plain.find(key)
+    while start >= 0:
+        kept += [text[at : places[start]], "[key]"]
+        at = places[start + len(key)]
+        start = plain.find(key, start + len(key))
+    return "".join(kept) + text[at:]
 
 
 def mask_strings(value: Any, key: str) -> Any:
@@ -364,51 +408,13 @@ def mask_strings(value: Any, key: str) -> Any:
     return value
 
 
-@lru_cache(maxsize=64)
-def _key_pattern(key: str) -> re.Pattern[str]:
-    return re.compile("".join(_spellings(sign) for sign in key))
-
-
-@lru_cache(maxsize=256)
-def _spellings(sign: str) -> str:
-    """A pattern for all that a sign may be written as."""
-    code = f"{ord(sign):x}"
-    names = "|".join(
-        [
-            re.escape(sign),
-            rf"\\{re.escape(sign)}",
-            f"%(?i:{code})",
-            f"&#0{{0,4}}{ord(sign)};?",
-            f"&#[xX]0{{0,4}}(?i:{code});?",
-            rf"\\u00(?i:{code})",
-            *([f"&{_HTML_NAMES[sign]};"] if sign in _HTML_NAMES else []),
-        ]
-    )
-    return f"(?:{names})"
-
-
-_LONGEST_SPELLING = 10  # "&#x000041;"
-
-
-def _may_begin_key(text: str, key: str) -> bool:
-    """Whether a text is the beginning of the key, in whatever spelling."""
-    at = 0
-    for sign in key:
-        found = re.compile(_spellings(sign)).match(text, at)
-        if not found:
-            # What is left may be a part of one spelling.
-            rest = text[at:]
-            return not rest or (rest[0] in "%&\\" and len(rest) < _LONGEST_SPELLING)
-        at = found.end()
-    return False
-
-
 class KeyMask:
     """Masks the key in a text that arrives in pieces, over their seams: the longest end
     that could begin it is held back."""
 
     def __init__(self, key: str) -> None:
-        self._key = key if len(key) >= _SHORTEST_KEY else ""
+        is_key = _SHORTEST_KEY <= len(key) <= MAX_KEY_CHARACTERS
+        self._key = key if is_key else ""
         self._held = ""
 
     def feed(self, text: str) -> str:
@@ -416,14 +422,7 @@ class KeyMask:
         if not self._key:
             return text
         text = mask_key(self._held + text, self._key)
-        first = max(len(text) - len(self._key) * _LONGEST_SPELLING, 0)
-        starts = (
-            at
-            for at in range(first, len(text))
-            if text[at] in (self._key[0], "%", "&", "\\")
-            and _may_begin_key(text[at:], self._key)
-        )
-        kept = next(starts, len(text))
+        kept = len(text) - self._beginning_at_end(text)
         text, self._held = text[:kept], text[kept:]
         return text
 
@@ -431,6 +430,21 @@ class KeyMask:
         """What was held back, when nothing follows that it could begin."""
         held, self._held = self._held, ""
         return held
+
+    def _beginning_at_end(self, text: str) -> int:
+        """How many signs at the text's end could begin the key."""
+        end = text[-len(self._key) * _LONGEST_SPELLING :]
+        spelling = _OPEN_SPELLING.search(end, max(len(end) - _LONGEST_SPELLING, 0))
+        stop = spelling.start() if spelling else len(end)
+        plain, places = _unspelled(end[:stop])
+        begun = self._begun(plain)
+        start = places[len(plain) - begun] if begun else stop
+        return max(len(end) - start, self._begun(end))
+
+    def _begun(self, text: str) -> int:
+        """How many signs of the key the text ends with."""
+        most = min(len(self._key) - 1, len(text))
+        return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
 
 
 class SafeText:
@@ -444,6 +458,7 @@ class SafeText:
     """
 
     _TAG = re.compile(r"<(?![\s\d=<-])")
+    _BRACE = re.compile(r"\{(?=\{)")
     _JOINER = "\u2060"  # keeps signs apart, and no page shows it
     _MOST_HELD = 64
 
@@ -464,14 +479,15 @@ class SafeText:
         text, self._held = text[:kept], text[kept:]
         *before, end = text.split("[")
         text = "".join(f"{words.rstrip('!')}[" for words in before) + end
-        text = self._TAG.sub("&lt;", text).replace("{{", "{" + self._JOINER + "{")
+        text = self._TAG.sub("&lt;", text)
+        text = self._BRACE.sub("{" + self._JOINER, text)
         return text.replace("◁", "‹")  # another model's sign for its thoughts
 
     def rest(self) -> str:
         """What was held back, when nothing follows that it could begin."""
         text = self._safe(self._mask.rest())
         held, self._held = self._held, ""
-        return text + held.replace("{{", "{" + self._JOINER + "{")
+        return text + self._BRACE.sub("{" + self._JOINER, held)
 
 
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
@@ -1733,11 +1749,11 @@ def data_uri(image: Image) -> str:
 
 def data_uri_bytes(address: str) -> bytes:
     """What a data URI holds, whatever type it names: browsers know no HEIC."""
-    head, _, data = "".join(address.split()).partition(",")
-    if not head.lower().endswith(";base64"):
+    head, _, data = address.partition(",")
+    if not "".join(head[:MAX_ADDRESS_CHARACTERS].split()).lower().endswith(";base64"):
         raise UnusablePicture("no_picture", form=make_note("this_form"))
     decoder = Base64Decoder()
-    decoder.feed(data.encode())
+    decoder.feed(data.encode("ascii", "replace").translate(None, b" \t\r\n\f\v"))
     return decoder.finish() or b""
 
 
@@ -2024,8 +2040,9 @@ def read_conversation(
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    own, flags = split_flags(clean_text(newest_prompt or ""))
-    newest = replace(last, text=own, flags=flags) if own else last
+    own = _read_content(newest_prompt or "")
+    text, flags = split_flags(own.text)
+    newest = replace(last, text=text, flags=flags, is_cut=own.is_cut) if text else last
     pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
     text = _without_names(newest.text, speaker, addressed)
     newest = replace(newest, text=text, pictures=pictures)
@@ -2088,7 +2105,7 @@ def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
         if room <= 0:
             break
         content = _read_content(message["content"], documents)
-        room -= content.characters
+        room -= content.characters + 100 * (1 + len(content.pictures))
         turns.append(_turn_of(message, content))
     return turns[::-1]
 
@@ -2169,7 +2186,8 @@ def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
     texts: list[str] = []
     pictures: list[str] = []
     seen, is_cut = 0, False
-    for part in content if isinstance(content, list) else [content]:
+    parts = content if isinstance(content, list) else [content]
+    for part in parts[:MAX_PARTS]:
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str) and text:
             short, data_uris = cut_data_uris(text)
@@ -2453,12 +2471,14 @@ class ObjectReader:
         self._prefix = b""  # within an object: what may become another `data:`
         self._state: Callable[[bytes, int], int] = self._outside
 
-    def feed(self, data: bytes) -> list[tuple[Any, list[bytes | None]]]:
-        """Take the next piece of the response, of any size.
+    def feed(self, data: bytes) -> Iterator[tuple[Any, list[bytes | None]]]:
+        """Take the next piece of the response, of any size, while it is iterated.
 
-        Returns the objects that it completes, each with its blobs: the JSON says
+        Yields the objects that it completes, each with its blobs: the JSON says
         {"$blob": n} where the n-th was cut out, and a blob that is no base64 is None.
-        Raises ResponseTooLarge when the response or an object exceeds its limit.
+        One after the other, since thousands at once would have the garbage collector
+        go through all that the host holds. Raises ResponseTooLarge when the response
+        or an object exceeds its limit.
         """
         self._received += len(data)
         is_large = len(self._object.text) > self._object_limit
@@ -2467,8 +2487,8 @@ class ObjectReader:
         position = 0
         while position < len(data):
             position = self._state(data, position)
-        found, self._found = self._found, []
-        return found
+            if self._found:
+                yield self._found.pop()
 
     def end(self) -> bool:
         """Whether the response ended between objects, none of them broken."""
@@ -3027,24 +3047,44 @@ def read_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
         yield Usage(_token_counts(usage))
 
 
-def joined_events(events: Iterable[Event]) -> list[Event]:
-    """The same in fewer: neighbouring words as one, and of the token counts the last,
-    since each counts what came before."""
-    joined: list[Event] = []
-    usage: Usage | None = None
-    for event in events:
-        last = joined[-1] if joined else None
+class EventBatch:
+    """Gathers events as fewer: neighbouring words as one, of the token counts the last,
+    since each counts what came before, and once what says the same again."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._words: list[str] = []
+        self._thought = False
+        self._usage: Usage | None = None
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def add(self, event: Event) -> None:
+        """Take the next event."""
         if isinstance(event, Usage):
-            usage = event
-        elif (
-            isinstance(event, Text)
-            and isinstance(last, Text)
-            and event.thought == last.thought
-        ):
-            joined[-1] = Text(last.text + event.text, event.thought)
+            self._usage = event
+        elif isinstance(event, Text):
+            if event.thought != self._thought:
+                self._end_words()
+            self._thought = event.thought
+            self._words.append(event.text)
         else:
-            joined.append(event)
-    return [*joined, usage] if usage else joined
+            self._end_words()
+            is_news = isinstance(event, Image) or event not in self._events[-8:]
+            self._events += [event] if is_news else []
+
+    def take(self) -> list[Event]:
+        """All that was gathered; begins anew."""
+        self._end_words()
+        events = [*self._events, *([self._usage] if self._usage else [])]
+        self._events, self._usage = [], None
+        return events
+
+    def _end_words(self) -> None:
+        if self._words:
+            self._events.append(Text("".join(self._words), self._thought))
+            self._words = []
 
 
 def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
@@ -3887,6 +3927,8 @@ class HostChat:
         """
         if address[:5].lower() == "data:":
             return await SHORT_WORK.run(data_uri_bytes, address), ""
+        if len(address) > MAX_ADDRESS_CHARACTERS:
+            raise UnusablePicture("remote")
         found = FILE_LINK.fullmatch(address)
         if found and found[1] and not await self._is_own(found[1]):
             raise UnusablePicture("remote")
@@ -4201,7 +4243,7 @@ def checked_key(text: str) -> str:
     key = text.strip()
     if not key:
         raise GeminiError("key_missing")
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
+    if not re.fullmatch(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", key):
         raise GeminiError("key_malformed")
     return key
 
@@ -4478,7 +4520,9 @@ class GeminiClient:
         objects: list[Any] = []
         with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
             for chunk in pieces_of(response):
-                objects += [found for found, _ in reader.feed(chunk)]
+                for received, _ in reader.feed(chunk):
+                    objects = [*objects[:9], received]
+                time.sleep(PAUSE)
             if not objects or response.status_code != 200:
                 raise self.failure(response, objects, reader, LIST_TIMEOUT)
         return objects[0] if isinstance(objects[0], dict) else {}
@@ -4520,6 +4564,13 @@ class GeminiClient:
             kind = "broken_off"
         return GeminiError(kind, host=self.host, elapsed=round(timeout))
 
+    def read_error(self, status: int, received: Any) -> ApiError:
+        """The error of which a response tells, the key masked in it: what stands in its
+        message as JSON was not yet readable at the border."""
+        found = read_error(status, received)
+        message, reason = (mask_key(t, self.key) for t in (found.message, found.reason))
+        return replace(found, message=message, reason=reason)
+
     def failure(
         self,
         response: requests.Response,
@@ -4534,12 +4585,13 @@ class GeminiClient:
             values["model"] = f"`{model}`"
         status = response.status_code
         if 300 <= status < 400:
-            if target := host_name(response.headers.get("Location", "")):
+            location = mask_key(response.headers.get("Location", ""), self.key)
+            if target := host_name(location):
                 values["target"] = target
             return GeminiError("redirect", **values)
         error = next((a for a in objects if is_error(a)), None)
         if error is not None or status != 200:
-            found = read_error(status, error if error is not None else objects)
+            found = self.read_error(status, error if error is not None else objects)
             if found.retry_after is None:
                 seconds = read_seconds(response.headers.get("Retry-After"))
                 found = replace(found, retry_after=seconds)
@@ -4619,13 +4671,13 @@ class _Exchange:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
 
-    def _hand_over(self, events: list[Event]) -> None:
+    def _hand_over(self, batch: EventBatch) -> None:
         """Give the event loop what came; wait while it has enough."""
-        if events:
+        if events := batch.take():
             self._room.acquire()
             if self._sockets.ended:
                 raise Cancelled
-            self._put(joined_events(events))
+            self._put(events)
 
     def _work(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
@@ -4669,6 +4721,7 @@ class _Exchange:
     def _read(self, response: requests.Response) -> None:
         reader = ObjectReader()
         objects: list[Any] = []
+        batch = EventBatch()
         unpaused, usable = 0, False
         for chunk in pieces_of(response):
             if self._sockets.ended:
@@ -4678,16 +4731,16 @@ class _Exchange:
             if unpaused >= 2 * SLICE:
                 time.sleep(PAUSE)
                 unpaused = 0
-            events: list[Event] = []
             try:
                 with _PARSING:
                     for framed, blobs in reader.feed(chunk):
                         received = mask_strings(unwrapped(framed), self.client.key)
                         objects = [*objects[-9:], received]
                         usable = usable or is_response(received)
-                        events += self._events(response, received, blobs)
+                        for event in self._events(response, received, blobs):
+                            batch.add(event)
             finally:
-                self._hand_over(events)
+                self._hand_over(batch)
         whole = reader.end()
         if response.status_code != 200 or not usable:
             elapsed = time.monotonic() - self._started
@@ -4701,7 +4754,7 @@ class _Exchange:
         if response.status_code != 200:
             return
         if get_field(received, "error"):
-            error = read_error(response.status_code, received)
+            error = self.client.read_error(response.status_code, received)
             raise explain_error(error, **self._values())
         response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
         self._response_id = self._response_id or response_id[:64]
@@ -4903,7 +4956,7 @@ class Answer:
         self._not_kept = 0
         self._tail = "\n\n"
         self._cells = 0
-        self._said: dict[int, str] = {}
+        self._said: dict[int, list[str]] = {}
         self._drafts: dict[int, Image] = {}
         self._options = options
         self._seen: set[tuple[int, bytes]] = set()
@@ -4939,13 +4992,9 @@ class Answer:
         if isinstance(event, Text):
             return self._say(self._within_bounds(event), number)
         if isinstance(event, Image):
-            if event.draft:
-                self._drafts[number] = event
-            elif self._has_room(number) and not await self._is_known(event, number):
-                self._of_request[number] += 1
-                return await self._show(event)
-        elif isinstance(event, Refusal):
-            self._refusals.append(event)
+            return await self._take_picture(event, number)
+        if isinstance(event, Refusal):
+            self._refusals += [event] if len(self._refusals) < MAX_REFUSALS else []
         elif isinstance(event, Usage):
             self.tally.tokens.update(event.tokens)
         elif isinstance(event, Sources):
@@ -4997,9 +5046,17 @@ class Answer:
         """As much of the words as an answer may hold."""
         kept = event.text[: self._room[event.thought]]
         self._room[event.thought] -= len(kept)
-        if len(kept) < len(event.text):
+        if len(kept) < len(event.text) and make_note("words_cut") not in self.notes:
             self.notes.append(make_note("words_cut"))
         return Text(kept, event.thought)
+
+    async def _take_picture(self, image: Image, number: int) -> str:
+        if image.draft:
+            self._drafts[number] = image
+        elif self._has_room(number) and not await self._is_known(image, number):
+            self._of_request[number] += 1
+            return await self._show(image)
+        return ""
 
     def _has_room(self, number: int) -> bool:
         """Whether one more picture of that request is kept."""
@@ -5018,7 +5075,7 @@ class Answer:
         self._texts += bool(event.text.strip())
         if self._options.count == 1:
             return self._add(self._words.feed(event.text))
-        self._said[number] = self._said.get(number, "") + event.text
+        self._said.setdefault(number, []).append(event.text)
         return ""
 
     async def _is_known(self, image: Image, number: int) -> bool:
@@ -5093,7 +5150,7 @@ class Answer:
     def rest(self) -> str:
         """The end of a table of pictures, and of the model's words."""
         row = "\n\n" if self._cells else ""
-        said = dict.fromkeys(text.strip() for text in self._said.values())
+        said = dict.fromkeys("".join(said).strip() for said in self._said.values())
         self._cells = 0
         self._said.clear()
         words = self._words.feed("\n\n".join(filter(None, said))) + self._words.rest()
@@ -5545,9 +5602,14 @@ async def gather_pictures(
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
     found: list[InputPicture] = []
+    room = 2 * MAX_PICTURE_BYTES  # of what is read, before any is made smaller
     for address in addresses:
         attached = address in conversation.attached
         picture = await _read_picture(request.chat, address, attached)
+        if isinstance(picture, InputPicture):
+            room -= len(picture.image.data)
+        if room < 0 and isinstance(picture, InputPicture):
+            picture = make_note("too_large", name=picture.name)
         if isinstance(picture, Note):
             notes.append(picture)
         else:
@@ -5620,15 +5682,19 @@ async def as_chunks(work: Work, model: str) -> AsyncGenerator[dict[str, Any], No
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
     task = asyncio.create_task(_worked_off(work, queue))
     try:
-        while (piece := await _next_piece(queue)) is not None:
-            if isinstance(piece, Thoughts):
-                yield chunk(role="assistant", reasoning_content=piece.text)
-            elif isinstance(piece, dict):
-                usage = piece
-            elif piece:
-                yield chunk(role="assistant", content=piece)
-            else:
-                yield chunk(content="")
+        is_open = True
+        while is_open:
+            for piece in await _next_pieces(queue):
+                if isinstance(piece, Thoughts):
+                    yield chunk(role="assistant", reasoning_content=piece.text)
+                elif isinstance(piece, dict):
+                    usage = piece
+                elif piece:
+                    yield chunk(role="assistant", content=piece)
+                elif piece is None:
+                    is_open = False
+                else:
+                    yield chunk(content="")
         yield chunk("stop")
         if usage:
             yield {**frame, "choices": [], "usage": usage}
@@ -5645,13 +5711,20 @@ async def _worked_off(work: Work, queue: asyncio.Queue[Piece | None]) -> None:
         queue.put_nowait(None)
 
 
-async def _next_piece(queue: asyncio.Queue[Piece | None]) -> Piece | None:
-    """The next piece, None at the end; an empty one after KEEP_ALIVE without any."""
+async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]:
+    """What waits, neighbouring words as one piece; None is the end. An empty piece
+    after KEEP_ALIVE without any."""
     try:
         async with asyncio.timeout(KEEP_ALIVE):
-            return await queue.get()
+            pieces = [await queue.get()]
     except TimeoutError:
-        return ""
+        return [""]
+    while not queue.empty():
+        pieces.append(queue.get_nowait())
+    joined: list[Piece | None] = []
+    for are_words, run in itertools.groupby(pieces, lambda p: isinstance(p, str)):
+        joined += ["".join(map(str, run))] if are_words else list(run)
+    return joined
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

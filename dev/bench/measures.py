@@ -290,7 +290,7 @@ class NoDecoder(plugin.Base64Decoder):
 
 def _read(pieces: list[bytes]) -> None:
     answer = plugin.ObjectReader()
-    assert sum(len(answer.feed(piece)) for piece in pieces) == 1 and answer.end()
+    assert sum(len(list(answer.feed(piece))) for piece in pieces) == 1 and answer.end()
 
 
 def _scan(pieces: list[bytes]) -> None:

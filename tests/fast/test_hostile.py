@@ -113,7 +113,7 @@ def words_in_pieces(text: str) -> None:
 
 def stream(text: str) -> None:
     sent = f"data: {json.dumps({'a': text})}\n\n{text}"
-    gip.ObjectReader().feed(sent.encode("utf-8", "replace"))
+    list(gip.ObjectReader().feed(sent.encode("utf-8", "replace")))
 
 
 def base_url(text: str) -> None:
