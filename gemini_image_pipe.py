@@ -4603,7 +4603,8 @@ class GeminiClient:
 
 
 def _listed_model(row: Any) -> ListedModel | None:
-    model_id = clean_model_id(get_field(row, "name") or get_field(row, "id"))
+    named = as_str(get_field(row, "name")) or as_str(get_field(row, "id"))
+    model_id = clean_model_id(named)
     if not model_id:
         return None
     name = as_str(get_field(row, "displayName"))
@@ -4994,7 +4995,9 @@ class Answer:
         if isinstance(event, Image):
             return await self._take_picture(event, number)
         if isinstance(event, Refusal):
-            self._refusals += [event] if len(self._refusals) < MAX_REFUSALS else []
+            is_news = event not in self._refusals
+            if is_news and len(self._refusals) < MAX_REFUSALS:
+                self._refusals.append(event)
         elif isinstance(event, Usage):
             self.tally.tokens.update(event.tokens)
         elif isinstance(event, Sources):
@@ -5722,8 +5725,11 @@ async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]
     while not queue.empty():
         pieces.append(queue.get_nowait())
     joined: list[Piece | None] = []
-    for are_words, run in itertools.groupby(pieces, lambda p: isinstance(p, str)):
-        joined += ["".join(map(str, run))] if are_words else list(run)
+    for piece in pieces:
+        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
     return joined
 
 
