@@ -274,8 +274,12 @@ def cut_data_uris(text: str) -> tuple[str, list[str]]:
 
 def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     """The addresses of the pictures in a text from which the data URIs are cut."""
-    addresses = (m[1] or m[0] for m in _PICTURE_ADDRESS.finditer(text))
-    return [_TOKEN.sub(lambda m: data_uris[int(m[1])], a) for a in addresses]
+    addresses = [found[1] or found[0] for found in _PICTURE_ADDRESS.finditer(text)]
+    tokens = [_TOKEN.search(address) for address in addresses]
+    return [
+        data_uris[int(token[1])] if token else address
+        for token, address in zip(tokens, addresses, strict=True)
+    ]
 
 
 def without_pictures(text: str) -> str:
@@ -388,6 +392,17 @@ def mask_key(text: str, key: str) -> str:
     text = text.replace(key, "[key]")
     if not ("%" in text or "&" in text or "\\" in text):
         return text
+    text = _without_spelled(text, key)
+    return _without_spelled(_apart(text, key), key).replace("\0", "")
+
+
+def _apart(text: str, key: str) -> str:
+    """The text with a sign before each beginning of the key, so that none is taken as a
+    part of a spelling before it, as in "%2AIza"."""
+    return text.replace(key[:2], f"\0{key[:2]}")
+
+
+def _without_spelled(text: str, key: str) -> str:
     plain, places = _unspelled(text)
     kept, at, start = [], 0, plain.find(key)
     while start >= 0:
@@ -434,12 +449,16 @@ class KeyMask:
     def _beginning_at_end(self, text: str) -> int:
         """How many signs at the text's end could begin the key."""
         end = text[-len(self._key) * _LONGEST_SPELLING :]
+        spelled = (self._spelled_at_end(e) for e in (end, _apart(end, self._key)))
+        return max(self._begun(end), *spelled)
+
+    def _spelled_at_end(self, end: str) -> int:
         spelling = _OPEN_SPELLING.search(end, max(len(end) - _LONGEST_SPELLING, 0))
         stop = spelling.start() if spelling else len(end)
         plain, places = _unspelled(end[:stop])
         begun = self._begun(plain)
         start = places[len(plain) - begun] if begun else stop
-        return max(len(end) - start, self._begun(end))
+        return len(end[start:].replace("\0", ""))
 
     def _begun(self, text: str) -> int:
         """How many signs of the key the text ends with."""
