@@ -181,7 +181,7 @@ class Crowd(NamedTuple):
     rounds: int
     waited: float = 0.0  # seconds of every round that are Google's
     limit: float | None = None
-    has_health: bool = False
+    has_health: bool = False  # whether /health is asked meanwhile
     health_limit: float | None = None
 
 
@@ -212,7 +212,7 @@ def _crowd_rows(hosted: Hosted, crowd: Crowd) -> Iterator[Row]:
     from dev.bench.crowd import figure
 
     what = f"real host, {crowd.what}"
-    found = hosted.pairs(crowd.prompt, crowd.chats, crowd.rounds)
+    found = hosted.pairs(crowd.prompt, crowd.chats, crowd.rounds, crowd.has_health)
     seconds = figure(found, lambda load: load.seconds - crowd.waited)
     yield page.ratio_row(what, *seconds[:2], crowd.limit, seconds.ratio)
     if crowd.has_health:

@@ -71,9 +71,13 @@ class Pipe:
 
 
 def add_floor(admin: Client, upstream_url: str) -> None:
-    """Put the shortest pipe that does the work on a host, as model FLOOR_ID."""
+    """Put the shortest pipe that does the work on a host, as model FLOOR_ID.
+
+    Everybody may use it, as the plugin's models: a host looks up the rights of those.
+    """
     words = {"url": upstream_url, "model": MODEL, "key": DEFAULT_KEY}
-    plugin.add_function(admin, FLOOR_ID, FLOOR % words)
+    for model in plugin.add_function(admin, FLOOR_ID, FLOOR % words):
+        admin.grant_to_all(model)
 
 
 class Hosted:
@@ -105,10 +109,13 @@ class Hosted:
         chat = self.admin.new_chat(model)
         return row_growth(self.database, chat, "a red fox [[no text]]", **body)
 
-    def pairs(self, prompt: str, chats: int, rounds: int) -> list[crowd.Pair]:
-        """So many rounds of the plugin and the floor, with so many chats at once."""
+    def pairs(
+        self, prompt: str, chats: int, rounds: int, watched: bool
+    ) -> list[crowd.Pair]:
+        """So many rounds of the plugin and the floor, with so many chats at once;
+        ``watched``: with /health asked meanwhile."""
         models = (plugin.AUTO_MODEL, FLOOR_ID)
-        endless = crowd.pairs(self.admin, models, prompt, chats)
+        endless = crowd.pairs(self.admin, models, prompt, chats, watched)
         return list(islice(endless, rounds))
 
 

@@ -57,7 +57,8 @@ The floor is the shortest code that does the same work:
 ## What is measured
 
 - **Real host.** The time until all chats that began at once have their picture, through
-  the host's API. */health* is asked every 10 ms meanwhile, by a process of its own.
+  the host's API. Where there is a row of */health*, that is asked every 10 ms meanwhile,
+  by a process of its own; elsewhere not, since its answers are work for the host, too.
 - **One picture, chats at once.** The plugin's whole path, from the call of `pipe` to the
   finished markdown, with a storage that writes each picture to a file. *From the last
   byte* begins when the upstream has handed its last byte to the kernel; up to some
