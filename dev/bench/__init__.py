@@ -1,9 +1,9 @@
-"""``python3 dev bench``: what the plugin costs, next to plain requests that do the same.
+"""``python3 dev bench``: what the plugin costs, beside the shortest code that does it.
 
-Everything runs on loopback. Each measure has a process of its own, and the stand-in's
-answers are replayed to it (``dev.bench.upstream``). ``python3 dev bench`` writes
-``docs/benchmarks.md``; with measures named, as in ``python3 dev bench picture reader``,
-only their rows are shown.
+On a real host that is the shortest pipe, elsewhere plain requests. All is on loopback.
+Each measure has a process of its own, and the stand-in's answers are replayed to it
+(``dev.bench.upstream``). ``python3 dev bench`` writes ``docs/benchmarks.md``; with
+measures named, as in ``python3 dev bench picture reader``, only their rows are shown.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dev import environment
 from dev.bench import page
 from dev.bench.page import Row
 from dev.console import Failure, say
+
+if TYPE_CHECKING:
+    from dev.bench.hosted import Hosted
 
 Json = dict[str, Any]
 MB = 1_000_000
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         for name in arguments or MEASURES:
             say(f"• measuring: {name}")
             rows += MEASURES[name](upstream.url)
-    say("\n" + page.table(rows))
+    say(f"\n{page.table(rows)}\n\nMissed:\n{page.missed(rows)}")
     if not arguments:
         page.write(machine, rows)
         say(f"\nWritten to {page.PAGE.relative_to(environment.ROOT)}.")
@@ -98,22 +101,15 @@ def loop(url: str) -> Iterator[Row]:
     load: Json = {"waiting": 32, "receiving": 8, "seconds": 5}
     runs = [measure("loop", url, who="plugin", **load) for _ in range(3)]
     floor = measure("loop", url, who="floor", **load)
-    yield from _delays("event loop", runs, floor, (15, 50))
-
-
-def _delays(
-    what: str, runs: list[Json], floor: Json, limits: tuple[float, float] | None
-) -> Iterator[Row]:
     p99 = statistics.median(run["p99"] for run in runs)
     longest = max(run["max"] for run in runs)
-    for at, (name, value) in enumerate({"p99": p99, "max": longest}.items()):
-        limit = limits[at] if limits else None
+    for name, value, limit in (("p99", p99, 15), ("max", longest, 50)):
         yield Row(
-            f"{what}, 32 wait and 8 receive 8 MB: delay, {name}",
+            f"event loop, 32 wait and 8 receive 8 MB: delay, {name}",
             f"{value:.1f} ms",
             f"{floor[name]:.1f} ms",
-            f"≤ {limit:.0f} ms" if limit else "",
-            value <= limit if limit else None,
+            f"≤ {limit} ms",
+            value <= limit,
         )
 
 
@@ -176,38 +172,73 @@ def _short(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
 
 
+class Crowd(NamedTuple):
+    """Chats at once on a host. The limits are ratios; ``None``: no row, or no target."""
+
+    what: str
+    prompt: str
+    chats: int
+    rounds: int
+    waited: float = 0.0  # seconds of every round that are Google's
+    limit: float | None = None
+    has_health: bool = False  # whether /health is asked meanwhile
+    health_limit: float | None = None
+
+
+SMALL, LARGE = "a fox [[no text]]", "a fox [[size 8MB]]"
+WAITING = "a fox [[no text]] [[wait 5]]"
+CROWDS = (
+    Crowd("1 small picture", SMALL, 1, 41),
+    Crowd("16 small pictures at once", SMALL, 16, 15, limit=1.25),
+    Crowd("32 that wait 5 s, the time beyond", WAITING, 32, 7, 5.0, 1.15, True, 1.5),
+    Crowd("8 × 8 MB at once", LARGE, 8, 5, has_health=True),
+)
+
+
 def host(url: str) -> Iterator[Row]:
     """What only a real host can tell."""
-    from dev.bench.hosted import FLOOR_ID, Hosted
-    from dev.host import plugin
+    from dev.bench.hosted import Hosted
     from dev.host.server import Host
 
     with Host() as running:
         hosted = Hosted(running, url)
-        loads = [hosted.loading() for _ in range(9)]
-        row = hosted.row_bytes()
-        runs = [hosted.delays(name, 32, 8, 5) for name in (plugin.AUTO_MODEL, FLOOR_ID)]
+        for crowd in CROWDS:
+            yield from _crowd_rows(hosted, crowd)
+        yield _loading_row(hosted)
+        yield from _row_bytes(hosted)
+
+
+def _crowd_rows(hosted: Hosted, crowd: Crowd) -> Iterator[Row]:
+    from dev.bench.crowd import figure
+
+    what = f"real host, {crowd.what}"
+    found = hosted.pairs(crowd.prompt, crowd.chats, crowd.rounds, crowd.has_health)
+    seconds = figure(found, lambda load: load.seconds - crowd.waited)
+    yield page.ratio_row(what, *seconds[:2], crowd.limit, seconds.ratio)
+    if crowd.has_health:
+        health = figure(found, lambda load: load.p99 / 1000)
+        what = f"real host, p99 of /health: {crowd.what.partition(',')[0]}"
+        yield page.ratio_row(what, *health[:2], crowd.health_limit, health.ratio)
+
+
+def _loading_row(hosted: Hosted) -> Row:
+    loads = [hosted.loading() for _ in range(9)]
     compiling = statistics.median(load["compile"] for load in loads) * 1000
     total = statistics.median(sum(load.values()) for load in loads) * 1000
-    yield Row(
-        "loading the function (floor: compiling it)",
-        f"{total:.0f} ms",
-        f"{compiling:.0f} ms",
-        "≤ 60 ms",
-        total <= 60,
-    )
+    what = "loading the function (floor: compiling it)"
+    ours, floor = f"{total:.0f} ms", f"{compiling:.0f} ms"
+    return Row(what, ours, floor, "≤ 60 ms", total <= 60)
+
+
+def _row_bytes(hosted: Hosted) -> Iterator[Row]:
+    found = hosted.row_bytes()
     for name, what in (
         ("picture", "each further picture of an answer"),
         ("turn", "a turn with a picture, its status lines and its usage"),
     ):
-        yield Row(
-            f"row of the chat, {what}",
-            f"{row[name]:.0f} bytes",
-            "",
-            "< 400 bytes",
-            row[name] < 400,
-        )
-    yield from _delays("a real host's event loop", runs[:1], runs[1], None)
+        size = found[name]
+        what = f"row of the chat, {what}"
+        yield Row(what, f"{size:.0f} bytes", "", "< 400 bytes", size < 400)
 
 
 MEASURES: dict[str, Callable[[str], Iterator[Row]]] = {

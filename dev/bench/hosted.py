@@ -1,96 +1,69 @@
-"""What only a real host can tell: bytes in its database, and delays of its event loop."""
+"""What only a real host can tell: bytes in its database, and what a whole turn takes."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import gemini_image_pipe as gip
-from dev.bench import loading
+from dev.bench import crowd, loading
 from dev.host import people, plugin
-from dev.host.client import Chat, Client, Json
+from dev.host.client import Chat, Client, Json, content_of
 from dev.host.server import Host
 from dev.standin import DEFAULT_KEY
 from dev.waiting import wait_until
 
-# Answers "start" and "stop" to a measurement of the loop it runs on, "load" by loading
-# the plugin once more, and everything else with a sentence.
+# Answers "load" by loading the plugin once more, and everything else with a sentence.
 PROBE = '''"""
 title: Probe
 """
-import asyncio, json, runpy, time
-
-delays, ticking = [], []
-
-
-async def tick():
-    while True:
-        before = time.perf_counter()
-        await asyncio.sleep(0.001)
-        delays.append((time.perf_counter() - before - 0.001) * 1000)
+import json, runpy
 
 
 class Pipe:
     async def pipe(self, body):
-        words = body["messages"][-1]["content"]
-        if words == "start":
-            delays.clear()
-            ticking.append(asyncio.create_task(tick()))
-        if words == "stop":
-            ticking.pop().cancel()
-            delays.sort()
-            p99 = delays[len(delays) * 99 // 100]
-            return json.dumps({"p99": p99, "max": delays[-1]})
-        if words == "load":
+        if body["messages"][-1]["content"] == "load":
             return json.dumps(runpy.run_path("%(loading)s")["load"]())
         return "Here it is."
 '''
 SENTENCE = "Here it is."
 # As long as the plugin's: the row names the model, too.
-PROBE_ID = "probe_of_the_event_loop"[: len(plugin.AUTO_MODEL)]
+PROBE_ID = "probe_of_what_a_turn_costs"[: len(plugin.AUTO_MODEL)]
 FLOOR_ID = "floor"
 # The one that the plugin takes, too.
 MODEL = gip.newest_model(facts.id for facts in gip.CURRENT_MODELS)
 # So many looks at a row in turn find the same when nothing more is written to it.
 SAME_SIZES = 10
-# The shortest pipe that does the work: plain requests on threads of its own.
+# The shortest pipe that does the work, with what every host has installed.
 FLOOR = '''"""
 title: Floor
 """
-import asyncio, base64, concurrent.futures, json
-import requests
+import base64, json
+import aiohttp
 from open_webui.models.users import UserModel
 from open_webui.routers.images import upload_image
-
-threads = concurrent.futures.ThreadPoolExecutor(64)
-
-
-def fetch(prompt):
-    part = {"role": "user", "parts": [{"text": prompt}]}
-    config = {"responseModalities": ["TEXT", "IMAGE"]}
-    response = requests.post(
-        "%(url)s/v1beta/models/%(model)s:streamGenerateContent?alt=sse",
-        json={"contents": [part], "generationConfig": config},
-        headers={"x-goog-api-key": "%(key)s"},
-    )
-    for line in filter(None, response.content.splitlines()):
-        [candidate] = json.loads(line.removeprefix(b"data: "))["candidates"]
-        for part in candidate["content"]["parts"]:
-            if "inlineData" in part:
-                return base64.b64decode(part["inlineData"]["data"])
 
 
 class Pipe:
     async def pipe(self, body, __user__, __request__):
-        prompt = body["messages"][-1]["content"]
-        loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(threads, fetch, prompt)
+        part = {"text": body["messages"][-1]["content"]}
+        config = {"responseModalities": ["TEXT", "IMAGE"]}
+        async with aiohttp.ClientSession() as session, session.post(
+            "%(url)s/v1beta/models/%(model)s:generateContent",
+            json={
+                "contents": [{"role": "user", "parts": [part]}],
+                "generationConfig": config,
+            },
+            headers={"x-goog-api-key": "%(key)s"},
+        ) as response:
+            [candidate] = json.loads(await response.read())["candidates"]
+        for part in candidate["content"]["parts"]:
+            if "inlineData" in part:
+                picture = base64.b64decode(part["inlineData"]["data"])
         user = UserModel(**__user__)
         _, link = await upload_image(__request__, picture, "image/png", {}, user)
         return f"![picture]({link['url']})"
@@ -98,9 +71,13 @@ class Pipe:
 
 
 def add_floor(admin: Client, upstream_url: str) -> None:
-    """Put the shortest pipe that does the work on a host, as model FLOOR_ID."""
+    """Put the shortest pipe that does the work on a host, as model FLOOR_ID.
+
+    Everybody may use it, as the plugin's models: a host looks up the rights of those.
+    """
     words = {"url": upstream_url, "model": MODEL, "key": DEFAULT_KEY}
-    plugin.add_function(admin, FLOOR_ID, FLOOR % words)
+    for model in plugin.add_function(admin, FLOOR_ID, FLOOR % words):
+        admin.grant_to_all(model)
 
 
 class Hosted:
@@ -116,7 +93,8 @@ class Hosted:
 
     def loading(self) -> Json:
         """Seconds to compile and to run the plugin's source in the host's process."""
-        return self._probe("load")
+        found: Json = json.loads(content_of(self.admin.complete(PROBE_ID, "load")))
+        return found
 
     def row_bytes(self) -> Json:
         """What a turn with a picture adds to the chat's row beyond the host's own, and
@@ -131,42 +109,14 @@ class Hosted:
         chat = self.admin.new_chat(model)
         return row_growth(self.database, chat, "a red fox [[no text]]", **body)
 
-    def delays(self, model: str, waiting: int, receiving: int, seconds: float) -> Json:
-        """Of the host's event loop, while so many wait and so many receive 8 MB again
-        and again."""
-        small, large = f"a fox [[wait {seconds}]]", "a fox [[size 8MB]]"
-
-        def ask(prompt: str) -> None:
-            self.admin.complete(model, prompt)
-
-        def again(until: float) -> None:
-            while time.monotonic() < until:
-                ask(large)
-
-        with ThreadPoolExecutor(waiting + receiving) as pool:
-            ask(small)
-            ask(large)
-            # A host's first crowd keeps it busy, whoever answers.
-            list(pool.map(ask, ["a fox"] * (waiting + receiving)))
-            with self._measured() as found:
-                until = time.monotonic() + seconds
-                jobs = [pool.submit(again, until) for _ in range(receiving)]
-                jobs += [pool.submit(ask, small) for _ in range(waiting)]
-                for job in jobs:
-                    job.result()
-        return found
-
-    @contextmanager
-    def _measured(self) -> Iterator[Json]:
-        found: Json = {}
-        self.admin.complete(PROBE_ID, "start")
-        yield found
-        found |= self._probe("stop")
-
-    def _probe(self, command: str) -> Json:
-        answer = self.admin.complete(PROBE_ID, command)
-        found: Json = json.loads(answer["choices"][0]["message"]["content"])
-        return found
+    def pairs(
+        self, prompt: str, chats: int, rounds: int, watched: bool
+    ) -> list[crowd.Pair]:
+        """So many rounds of the plugin and the floor, with so many chats at once;
+        ``watched``: with /health asked meanwhile."""
+        models = (plugin.AUTO_MODEL, FLOOR_ID)
+        endless = crowd.pairs(self.admin, models, prompt, chats, watched)
+        return list(islice(endless, rounds))
 
 
 def row_growth(database: Path, chat: Chat, prompt: str, **body: Any) -> int:

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from dev.bench import page
+from dev.bench.crowd import Load, Pair, figure
 from dev.bench.upstream import Upstream, last_byte
 from dev.standin import DEFAULT_KEY, StandIn
 
@@ -62,8 +63,33 @@ def test_a_ratio_within_its_limit_is_met() -> None:
     assert page.ratio_row("1 MB", 0.14, 0.1, None)[3:] == ("", None)
 
 
+def test_the_ratio_of_a_row_can_be_that_of_pairs() -> None:
+    row = page.ratio_row("8 MB", 0.12, 0.1, 1.3, 1.4)
+    assert row == ("8 MB", "120 ms (1.40 ×)", "100 ms", "≤ 1.3 ×", False)
+
+
+def test_pairs_are_compared_one_by_one() -> None:
+    times = ((2.0, 1.0), (30.0, 20.0), (3.0, 3.0))
+    found = [Pair(Load(ours, 0), Load(floor, 0)) for ours, floor in times]
+    assert figure(found, lambda load: load.seconds) == (3.0, 3.0, 1.5)
+
+
 def test_the_table_says_what_is_met() -> None:
     rows = [page.ratio_row("8 MB", 0.2, 0.1, 1.3), page.Row("x", "1", "", "", None)]
     *_, missed, without = page.table(rows).splitlines()
-    assert missed == "| 8 MB | 200 ms (2.00 ×) | 100 ms | ≤ 1.3 × | **no** |"
-    assert without == "| x | 1 |  |  |  |"
+    assert missed == "| 8 MB | 200 ms (2.00 ×) | 100 ms | ≤ 1.3 × (missed) |"
+    assert without == "| x | 1 |  |  |"
+
+
+def test_a_reason_is_given_only_for_what_is_missed() -> None:
+    met = page.Row("reader, 1 MB", "1", "1", "≥ 1", True)
+    without = page.Row("reader, 1 byte", "1", "1", "", None)
+    assert page.missed([met, without]) == "None."
+    short = page.Row("reader, 8 MB", "0.5", "1", "≥ 1", False)
+    [line] = page.missed([met, short, short, without]).splitlines()
+    assert line.startswith("- **reader, 8 MB** and 1 like it: nearly all of its time")
+
+
+def test_a_target_that_is_missed_without_a_known_reason_is_named_all_the_same() -> None:
+    row = page.ratio_row("new", 0.2, 0.1, 1.3)
+    assert page.missed([row]) == "- **new**: not explained yet."
