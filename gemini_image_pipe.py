@@ -3777,7 +3777,7 @@ class Pace:
             await asyncio.sleep(begin - now)
 
 
-BEGINNINGS = Pace(0.004)
+BEGINNINGS = Pace(0.002)
 REQUESTS = DaemonThreads(64, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
@@ -3824,9 +3824,14 @@ async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
     return await asyncio.shield(task)
 
 
+@lru_cache(maxsize=64)
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
 async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     """A host function's result: given what it takes, awaited or run on a thread."""
-    takes = inspect.signature(function).parameters
+    takes = _parameters(function)
     arguments = {name: arguments[name] for name in arguments if name in takes}
     if inspect.iscoroutinefunction(function):
         return await to_its_end(function(**arguments))

@@ -60,8 +60,9 @@ Google sent one:
 `REQUEST_TIMEOUT`, and when Google asks for {max_wait} seconds of patience or less.
 Apart from that, a setting that a model refuses by name (`parameter`) is left out; a
 system prompt that it refuses (`system_refused`) is put into the words of the user; and
-for a model that is gone (`model_unknown`, `model_retired`) its successor answers. Only
-when none of this is possible does the message appear.
+for a model that is gone (`model_unknown`, `model_retired`) its successor answers. These
+are four more requests at most for one prompt, and four models. Only when none of this is
+possible does the message appear.
 
 ## Notes
 
