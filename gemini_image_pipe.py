@@ -2204,8 +2204,9 @@ def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
     and its pictures."""
     texts: list[str] = []
     pictures: list[str] = []
-    seen, is_cut = 0, False
+    seen = 0
     parts = content if isinstance(content, list) else [content]
+    is_cut = len(parts) > MAX_PARTS
     for part in parts[:MAX_PARTS]:
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str) and text:

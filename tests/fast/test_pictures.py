@@ -709,6 +709,7 @@ def test_the_note_names_the_form_of_the_file(name: str, form: str) -> None:
     assert f"x was left out: {form} is no picture" in note_on(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on what is broken here
 def test_a_damaged_note_of_the_camera_does_not_make_a_photo_unusable() -> None:
     """Pixels that decode are what counts; the photo goes as it is."""
     exif = PIL.Image.Exif()
@@ -728,6 +729,7 @@ SEEDS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # as above
 @given(
     st.sampled_from(sorted(SEEDS)),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4),
