@@ -753,6 +753,7 @@ PHRASES: dict[str, str] = {
     "only_some": "Only {made} of {count} pictures could be made. ",
     "given_up": " (Given up after {seconds:.0f} s.)",
     "available": " This key can use {ids}.",
+    "ratio_and_size": "{ratio} at {size}",
     "seconds": "{seconds:.0f} s",
     "tokens": "{count:,} tokens",
     "price": "≈ ${price:.3f}",
@@ -2209,13 +2210,14 @@ def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
     is_cut = len(parts) > MAX_PARTS
     for part in parts[:MAX_PARTS]:
         text = part.get("text") if isinstance(part, dict) else part
-        if isinstance(text, str) and text:
+        room = 2 * MAX_MESSAGE_CHARACTERS - seen
+        is_cut = is_cut or room <= 0
+        if isinstance(text, str) and text and room > 0:
             short, data_uris = cut_data_uris(text)
             framed = _without_blocks(_without_documents(short, documents))
-            room = max(2 * MAX_MESSAGE_CHARACTERS - seen, 0)
             kept = cut_middle(framed)[:room]
             is_cut = is_cut or len(kept) < len(framed)
-            seen += len(kept)
+            seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
             pictures += picture_addresses(kept, data_uris)
             texts.append(_own_words(kept))
         pictures += _image_url(part)
@@ -2259,11 +2261,6 @@ def pick_pictures(
         kind = "earlier_cut" if room else "earlier_none"
         notes.append(make_note(kind, limit=room, count=len(earlier)))
     return earlier[:room][::-1] + attached, notes
-
-
-def clean_text(text: str) -> str:
-    """The text without what the host, this plugin or a picture put into it."""
-    return _read_content(text).text
 
 
 def _own_words(text: str) -> str:
@@ -3077,9 +3074,6 @@ class EventBatch:
         self._thought = False
         self._usage: Usage | None = None
 
-    def __len__(self) -> int:
-        return len(self._events)
-
     def add(self, event: Event) -> None:
         """Take the next event."""
         if isinstance(event, Usage):
@@ -3713,8 +3707,9 @@ class DaemonThreads:
                 while len(self._waiting) > self._free and self._threads < self._limit:
                     self._add_thread()
             except RuntimeError:
-                self._waiting.remove(job)
-                raise
+                if not self._threads:  # nobody would ever take it
+                    self._waiting.remove(job)
+                    raise
             self._changed.notify(len(self._waiting))
 
     def _add_thread(self) -> None:
@@ -3788,7 +3783,10 @@ async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
     """What a function makes of some bytes; few of them are not worth a thread."""
     if len(data) <= SLICE:
         return function(data)
-    return await SHORT_WORK.run(function, data)
+    try:
+        return await SHORT_WORK.run(function, data)
+    except RuntimeError:  # no thread can be had: a picture is worth a short delay
+        return function(data)
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
@@ -3822,7 +3820,13 @@ async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
     task.add_done_callback(_UNDER_WAY.discard)
     # Nobody else looks at its exception when the caller is gone.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return await asyncio.shield(task)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        this = asyncio.current_task()
+        if task.cancelled() and not (this and this.cancelling()):
+            raise RuntimeError("the host broke it off by itself") from None
+        raise
 
 
 @lru_cache(maxsize=64)
@@ -4666,10 +4670,7 @@ class _Exchange:
         REQUESTS.start(self._work, self.client.parallel)
         try:
             while True:
-                # Not wait_for: on Python 3.11 it swallows a cancellation that comes
-                # together with an item.
-                async with asyncio.timeout_at(deadline):
-                    batch = await self._queue.get()
+                batch = await self._next_batch(deadline)
                 for number, item in enumerate(batch, start=1):
                     if item is None:
                         return
@@ -4679,12 +4680,24 @@ class _Exchange:
                     if number % MAX_EVENTS_IN_A_ROW == 0:
                         await asyncio.sleep(0)
                 self._room.release()
-        except TimeoutError:
-            kind = "timeout" if self._begun else "busy"
-            raise GeminiError(kind, **self._values()) from None
         finally:
             self._sockets.shutdown()
             self._room.release()  # for a thread that waits; it finds the sockets shut
+            self.body = {}  # one that waits in line holds no pictures any more
+
+    async def _next_batch(
+        self, deadline: float
+    ) -> Sequence[Event | GeminiError | None]:
+        # Not wait_for: on Python 3.11 it swallows a cancellation that comes together
+        # with an item.
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._queue.get()
+        except TimeoutError:
+            if not self._queue.empty():  # it came in the same turn of the loop
+                return self._queue.get_nowait()
+            kind = "timeout" if self._begun else "busy"
+            raise GeminiError(kind, **self._values()) from None
 
     def _values(self) -> dict[str, Any]:
         return {
@@ -4833,6 +4846,7 @@ class ModelLists:
         try:
             async with asyncio.timeout(LIST_TIMEOUT):
                 models = await LISTS.run(client.list_models, sockets)
+            self._lists.pop(identity, None)  # the last one renewed is the last to go
             self._lists[identity] = (time.monotonic(), models)
             while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
                 self._lists.pop(next(iter(self._lists)))
@@ -4952,7 +4966,9 @@ class Tally:
             # Google's pixels differ from the ratio itself by up to 2 %.
             bend = abs(math.log(width / height / ratio_value(ratio))) if ratio else 0
             if bend > 0.03 or (size and size_of(width, height) != size):
-                asked = " at ".join(filter(None, (ratio, size)))
+                asked: Any = ratio or size
+                if ratio and size:
+                    asked = make_note("ratio_and_size", ratio=ratio, size=size)
                 yield make_note("other_pixels", asked=asked, width=width, height=height)
 
 
@@ -5061,10 +5077,10 @@ class Answer:
         refusals = [r for r in self._refusals if r.about == "picture" or not is_whole]
         if refusals:
             return explain_refusal(refusals[0], model=model)
-        if self._damaged:
-            return GeminiError("bad_picture")
         if is_whole:
             return None
+        if self._damaged:
+            return GeminiError("bad_picture")
         if self._texts or self.pictures:
             return GeminiError("no_picture", model=model)
         cut_off = self._thinking and not self._finished
@@ -5081,25 +5097,27 @@ class Answer:
     async def _take_picture(self, image: Image, number: int) -> str:
         if image.draft:
             self._drafts[number] = image
-        elif self._has_room(number) and not await self._is_known(image, number):
-            self._of_request[number] += 1
-            return await self._show(image)
+        elif len(self._seen) > 4 * MAX_PICTURES:  # a flood, of which none is looked at
+            self._not_kept += 1
+        elif not await self._is_known(image, number):
+            if self._has_room(number):
+                self._of_request[number] += 1
+                return await self._show(image)
+            self._not_kept += 1
         return ""
 
     def _has_room(self, number: int) -> bool:
         """Whether one more picture of that request is kept."""
-        if self._of_request[number] >= MAX_PICTURES_PER_REQUEST:
-            has_room = False
-        else:
-            has_room = self.pictures < MAX_PICTURES
-        self._not_kept += not has_room
-        return has_room
+        is_full = self._of_request[number] >= MAX_PICTURES_PER_REQUEST
+        return not is_full and self.pictures < MAX_PICTURES
 
     def _say(self, event: Text, number: int) -> Piece:
         if event.thought:
             self._thinking = True
             shown = self._options.thoughts and number == 0
             return Thoughts(self._thoughts.feed(event.text)) if shown else ""
+        if not event.text:
+            return ""
         self._texts += bool(event.text.strip())
         if self._options.count == 1:
             return self._add(self._words.feed(event.text))
@@ -5116,8 +5134,8 @@ class Answer:
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        self.tally.pixels.append(await work_on(image.data, picture_pixels))
         picture = f"![{self._alt}]({await self._address(image)})"
+        self.tally.pixels.append(await work_on(image.data, picture_pixels))
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
@@ -5303,7 +5321,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Making:
     """An answer in the making: for which request, by which client, shown where."""
 
     request: ImageRequest
@@ -5329,7 +5347,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
     client = client_for(valves, request.key)
-    work = _Work(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
+    work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
     available = choose_models(filter(is_image_model, listed), ())
@@ -5381,7 +5399,7 @@ def _nobody(
     return error
 
 
-async def _ask_model(work: _Work, route: Route) -> None:
+async def _ask_model(work: _Making, route: Route) -> None:
     """Show one model's answer to the conversation and its pictures.
 
     Raises GeminiError when there is nothing to look at in the end.
@@ -5440,7 +5458,7 @@ def _body(
 
 
 async def _ask_side_by_side(
-    work: _Work, route: Route, options: ImageOptions, body_of: BodyOf
+    work: _Making, route: Route, options: ImageOptions, body_of: BodyOf
 ) -> None:
     """Show what as many requests bring as pictures are wanted; a failure beside a
     picture is part of the answer. Raises GeminiError when there is none."""
@@ -5483,12 +5501,14 @@ WORTH_ANOTHER_TRY = {
 class NextTry(NamedTuple):
     """What to try after a failure: with which options, after so many seconds.
 
-    dropped: the option that Google refused, by its field.
+    dropped: the option that Google refused, by its field. is_retry: whether it counts
+    as one of MAX_RETRIES although an option was dropped.
     """
 
     options: ImageOptions
     wait: float = 0.0
     dropped: str = ""
+    is_retry: bool = False
 
 
 def what_next(
@@ -5522,15 +5542,15 @@ def _refused_option(error: GeminiError, options: ImageOptions) -> str | None:
 
 
 async def _ask_with_retries(
-    work: _Work, route: Route, options: ImageOptions, body_of: BodyOf, number: int
+    work: _Making, route: Route, options: ImageOptions, body_of: BodyOf, number: int
 ) -> None:
     """Show the events of one request, which is sent again where that can help and is
     not billed twice: only while nothing of an answer has arrived. Raises GeminiError.
     """
-    retries, second_chance = 0, True
+    retries, second_chance, thoughts_shown = 0, True, False
     why: Note | str
     for attempt in itertools.count(1):
-        this = _Try(work, number)
+        this = _Try(work, number, is_again=thoughts_shown)
         timeout = work.budget.seconds_left
         try:
             body = body_of(options)
@@ -5543,13 +5563,14 @@ async def _ask_with_retries(
         except GeminiError as error:
             step = this.after(error, options, retries)
             if step is None:
+                await this.end()
                 raise
             if step.dropped:
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
-            else:
-                retries += 1
+            retries += step.is_retry or not step.dropped
             options, wait, why = step.options, step.wait, what_happened(error)
+        thoughts_shown = thoughts_shown or this.thoughts_shown
         await _announce(work.answer, why, wait * random.uniform(1, 1.2))
 
 
@@ -5565,8 +5586,10 @@ class _Try:
     what came before, and a refusal after which the next try often brings the picture.
     """
 
-    work: _Work
+    work: _Making
     number: int
+    is_again: bool = False  # whether one before it has shown thoughts
+    thoughts_shown: bool = False
     arrived: bool = False
     usage: Usage | None = None
     slip: Refusal | None = None
@@ -5582,6 +5605,10 @@ class _Try:
             self.usage = event
         elif isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY:
             self.slip = event
+        elif isinstance(event, Text) and event.thought:
+            self.thoughts_shown = True
+            if not self.is_again:
+                await self.work.show(event, self.number)
         else:
             self.arrived = self.arrived or _is_result(event)
             await self.work.show(event, self.number)
@@ -5600,7 +5627,12 @@ class _Try:
         step = what_next(error, options, retries, valves.MAX_RETRIES)
         if self.arrived or step is None or step.wait > budget.seconds_left:
             return None
-        return step if not step.dropped or budget.spend() else None
+        if not step.dropped:
+            return step
+        # What one of several requests has learned costs the others a retry of theirs.
+        if step.dropped in self.work.dropped and retries < valves.MAX_RETRIES:
+            return NextTry(step.options, dropped=step.dropped, is_retry=True)
+        return step if budget.spend() else None
 
 
 async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
@@ -5674,10 +5706,10 @@ def _shown(name: str, address: str) -> str | Note:
 
 
 # What composes an answer, piece by piece, when it is given where to send them.
-Work = Callable[[Send], Coroutine[Any, Any, None]]
+Composer = Callable[[Send], Coroutine[Any, Any, None]]
 
 
-async def as_text(work: Work) -> str:
+async def as_text(work: Composer) -> str:
     """The whole answer in words, for clients that do not stream."""
     pieces: list[str] = []
 
@@ -5689,7 +5721,7 @@ async def as_text(work: Work) -> str:
     return "".join(pieces).strip()
 
 
-async def as_chunks(work: Work, model: str) -> AsyncGenerator[dict[str, Any], None]:
+async def as_chunks(work: Composer, model: str) -> AsyncGenerator[dict[str, Any], None]:
     """The pieces as complete OpenAI stream events, the empty ones to keep alive.
 
     Dicts, never strings: the host passes a string that starts with "data:" through as
@@ -5730,7 +5762,7 @@ async def as_chunks(work: Work, model: str) -> AsyncGenerator[dict[str, Any], No
         await _ended(task)
 
 
-async def _worked_off(work: Work, queue: asyncio.Queue[Piece | None]) -> None:
+async def _worked_off(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
     try:
         await work(queue.put)
     except Exception as error:  # a generator that raises would cut the answer off
@@ -5750,11 +5782,11 @@ async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]
     while not queue.empty():
         pieces.append(queue.get_nowait())
     joined: list[Piece | None] = []
-    for piece in pieces:
-        if isinstance(piece, str) and joined and isinstance(joined[-1], str):
-            joined[-1] += piece
+    for are_words, run in itertools.groupby(pieces, lambda p: isinstance(p, str)):
+        if are_words:
+            joined.append("".join(map(str, run)))
         else:
-            joined.append(piece)
+            joined += run
     return joined
 
 

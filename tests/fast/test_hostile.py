@@ -126,7 +126,7 @@ def base_url(text: str) -> None:
 FUNCTIONS: tuple[Callable[[str], Any], ...] = (
     *(conversation, channel, quoted_chat, error, response, words_in_pieces, stream),
     *(base_url, gip.quote_sentence, gip.clean_model_id, gip.redact, gip.split_flags),
-    *(gip.named_successor, gip.quiet_page, gip.clean_strings, gip.clean_text),
+    *(gip.named_successor, gip.quiet_page, gip.clean_strings),
     lambda text: gip.plain_words(text, 80, ""),
     lambda text: gip.plain_line(text, 80),
     lambda text: gip.mask_key(text, KEY),

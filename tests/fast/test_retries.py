@@ -401,6 +401,18 @@ BUDGETS: list[tuple[str, dict[str, Any], list[Outcome], int, int]] = [
         "four with two settings",
         {"n": 4, "aspect_ratio": "16:9", "image_size": "2K"},
         [*[[NO_RATIO]] * 4, *[[NO_SIZE]] * 4, [DRAWN]],
+        12,
+        4,
+    ),
+    (
+        "four with two settings, without retries",
+        {
+            "n": 4,
+            "aspect_ratio": "16:9",
+            "image_size": "2K",
+            "valves": {"MAX_RETRIES": 0},
+        },
+        [*[[NO_RATIO]] * 4, *[[NO_SIZE]] * 4, [DRAWN]],
         8,
         0,
     ),

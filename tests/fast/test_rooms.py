@@ -195,6 +195,11 @@ def test_a_room_uses_only_those_that_the_plan_names() -> None:
     assert not forbidden, "\n".join(forbidden)
 
 
+def test_the_plan_names_no_arrow_that_nobody_uses() -> None:
+    planned = {(user, used) for user in USES for used in USES[user].split()}
+    assert not planned - set(arrows())
+
+
 def test_no_private_name_leaves_its_room() -> None:
     crossing = [
         f"{user} → {used}: {name}"
