@@ -5661,21 +5661,35 @@ async def gather_pictures(
         return [], notes
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
-    found: list[InputPicture] = []
-    room = 2 * MAX_PICTURE_BYTES  # of what is read, before any is made smaller
-    for address in addresses:
-        attached = address in conversation.attached
-        picture = await _read_picture(request.chat, address, attached)
-        if isinstance(picture, InputPicture):
-            room -= len(picture.image.data)
-        if room < 0 and isinstance(picture, InputPicture):
-            picture = make_note("too_large", name=picture.name)
+    found = await _read_pictures(request, addresses)
+    usable: list[InputPicture] = []
+    for picture in map(found.__getitem__, addresses):
         if isinstance(picture, Note):
             notes.append(picture)
         else:
-            found.append(picture)
-    fitted, more = await SHORT_WORK.run(fit_pictures, found)
+            usable.append(picture)
+    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
     return fitted, list(dict.fromkeys(notes + more))
+
+
+async def _read_pictures(
+    request: ImageRequest, addresses: Sequence[str]
+) -> dict[str, InputPicture | Note]:
+    """What stands behind the addresses, or why it cannot go along; the newest are read
+    first, and no more than could be made to fit."""
+    attached = [a for a in addresses if a in request.conversation.attached]
+    earlier = [a for a in addresses if a not in attached]
+    room = 2 * MAX_PICTURE_BYTES
+    found: dict[str, InputPicture | Note] = {}
+    for address in [*attached, *reversed(earlier)]:
+        if room <= 0:
+            found[address] = make_note("too_large", name=make_note("a_picture"))
+            continue
+        picture = await _read_picture(request.chat, address, address in attached)
+        if isinstance(picture, InputPicture):
+            room -= len(picture.image.data)
+        found[address] = picture
+    return found
 
 
 async def _read_picture(

@@ -843,6 +843,30 @@ def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
     assert [image.data for image in images] == [SEEDS["PNG"], SEEDS["JPEG"]]
 
 
+def test_the_newest_are_read_first_and_no_more_than_could_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A chat may name files of any size: reading them all would fill the memory."""
+    read: list[str] = []
+
+    async def by_address(self: gip.HostChat, address: str) -> tuple[bytes, str]:
+        read.append(address)
+        return SEEDS["PNG"] + bytes([len(read)]), f"{len(read)}.png"
+
+    monkeypatch.setattr(gip.HostChat, "read", by_address)
+    monkeypatch.setattr(gip, "MAX_PICTURE_BYTES", len(SEEDS["PNG"]))
+    ask: Any = SimpleNamespace(
+        conversation=chat(A, B, attached=(C, D)),
+        valves=gip.Pipe.Valves(),
+        chat=gip.HostChat(),
+    )
+    route = gip.Route("auto", "gemini-nano-banana-2.1")
+    _, notes = asyncio.run(gip.gather_pictures(ask, route))
+    assert read == [C, D]
+    unread = gip.make_note("too_large", name=gip.make_note("a_picture"))
+    assert notes[0] == unread
+
+
 # ── Fitting into one request ─────────────────────────────────────────────────────────
 
 
