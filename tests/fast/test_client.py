@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 import responses
 import trustme
+from rows import check_rows
 from waiting import LIMIT_S, own_threads, until, wait_until
 
 import gemini_image_pipe as gip
@@ -478,6 +479,128 @@ def test_a_request_cancelled_in_line_is_never_sent(
     assert google.requests == []
 
 
+def test_a_request_cancelled_in_line_holds_no_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In front of it may be minutes of others, and behind it many that were stopped."""
+
+    class Body(dict[str, Any]):
+        """One of which can be told whether it is still there."""
+
+    class Line(gip.DaemonThreads):
+        jobs = 0
+
+        def start(self, job: Callable[[], None], limit: int | None = None) -> None:
+            super().start(job, limit)
+            self.jobs += 1
+
+    threads, gate = Line(1, "test-line"), threading.Event()
+    monkeypatch.setattr(gip, "REQUESTS", threads)
+    threads.start(gate.wait)
+    kept: list[weakref.ref[Body]] = []
+
+    async def take(event: gip.Event) -> None:
+        raise AssertionError(event)
+
+    async def cancel_in_line() -> None:
+        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, parallel=1)
+        for number in range(3):
+            body = Body(contents=["a picture"])
+            kept.append(weakref.ref(body))
+            task = asyncio.create_task(client.generate(ROUTE, body, 20.0, take))
+            del body
+            assert await until(lambda: threads.jobs == number + 2)  # noqa: B023
+            assert kept[-1]() is not None
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+
+    try:
+        asyncio.run(cancel_in_line())
+        gc.collect()
+        assert [body() for body in kept] == [None] * 3
+        assert not gate.is_set()  # they still wait
+    finally:
+        gate.set()
+
+
+class AtOnce:
+    """In a thread's place: these batches, all in the first turn of the event loop."""
+
+    def __init__(
+        self, *batches: list[gip.Event | gip.GeminiError | None], begun: bool = True
+    ) -> None:
+        self._batches, self._begun = batches, begun
+
+    def start(self, job: Any, limit: int | None = None) -> None:
+        exchange = job.__self__
+        exchange._begun = self._begun
+        for batch in self._batches:
+            exchange._put(batch)
+
+
+PAINTING = gip.Image(b"\x89PNG\r\n\x1a\n", "image/png")
+WORD = gip.Text("a")
+BROKEN = gip.GeminiError("broken_off")
+# What comes in the turn in which the time is over, whether a thread had begun → how
+# the request ends.
+AT_THE_DEADLINE: list[
+    tuple[list[list[gip.Event | gip.GeminiError | None]], bool, str]
+] = [
+    ([[PAINTING], [None]], True, ""),
+    ([[PAINTING, None]], True, ""),
+    ([[WORD], [PAINTING], [WORD], [None]], True, ""),
+    ([[None]], True, ""),
+    ([[PAINTING]], True, "timeout"),
+    ([[WORD, PAINTING], [WORD]], True, "timeout"),
+    ([[PAINTING], [BROKEN]], True, "broken_off"),
+    ([[BROKEN]], True, "broken_off"),
+    ([], True, "timeout"),
+    ([], False, "busy"),
+]
+
+
+def test_what_comes_together_with_the_deadline_is_handed_over() -> None:
+    """It was paid for, however busy the event loop was meanwhile."""
+
+    async def exchange(taken: list[gip.Event]) -> str:
+        async def take(event: gip.Event) -> None:
+            taken.append(event)
+
+        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY)
+        try:
+            await client.generate(ROUTE, {}, 0.0, take)
+        except gip.GeminiError as error:
+            return error.kind
+        return ""
+
+    def check(
+        batches: list[list[gip.Event | gip.GeminiError | None]], begun: bool, end: str
+    ) -> None:
+        taken: list[gip.Event] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gip, "REQUESTS", AtOnce(*batches, begun=begun))
+            assert asyncio.run(exchange(taken)) == end
+        brought = [event for batch in batches for event in batch]
+        assert taken == [e for e in brought if e is not None and e is not BROKEN]
+
+    check_rows(AT_THE_DEADLINE, check)
+
+
+def test_only_google_s_silence_is_told_as_its_timeout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One of the host's storage is not: Google has answered."""
+    monkeypatch.setattr(gip, "REQUESTS", AtOnce([WORD], [None]))
+
+    async def take(event: gip.Event) -> None:
+        raise TimeoutError("of the one who takes it")
+
+    client = gip.GeminiClient(GOOGLE, DEFAULT_KEY)
+    with pytest.raises(TimeoutError, match="who takes it"):
+        asyncio.run(client.generate(ROUTE, {}, 20.0, take))
+
+
 def test_threads_are_bounded_and_daemons_and_all_jobs_run() -> None:
     threads = gip.DaemonThreads(3, "test-bounded")
     together = threading.Barrier(3)  # passed only by three at the same time
@@ -640,6 +763,65 @@ def test_a_thread_that_could_not_start_takes_no_place(
     assert done.wait(LIMIT_S)
 
 
+def refuse_to_start(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize("there", [1, 2, 3])
+def test_a_job_waits_for_those_that_are_there_when_no_thread_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, there: int
+) -> None:
+    """A busy machine makes an answer late; it must not lose it."""
+    threads, gate = gip.DaemonThreads(4, "test-few"), Gate()
+    for number in range(there):
+        threads.start(gate.job(number))
+    assert wait_until(lambda: gate.running == there)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        for number in range(there, 8):
+            threads.start(gate.job(number))
+    gate.let_end(8)
+    assert wait_until(lambda: gate.is_at(0, 8))
+    assert sorted(gate.began) == list(range(8))
+    if there == 1:
+        assert gate.began == list(range(8))
+
+
+def test_a_job_that_nobody_would_take_is_refused_and_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads, ran = gip.DaemonThreads(4, "test-none"), list[int]()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="new thread"):
+                threads.start(lambda: ran.append(0))
+    done = threading.Event()
+    threads.start(done.set)
+    assert done.wait(LIMIT_S)
+    assert ran == []
+
+
+@pytest.mark.parametrize("size", [1, gip.SLICE, gip.SLICE + 1, 3 * gip.SLICE])
+def test_a_picture_is_worked_on_at_once_when_no_thread_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(gip, "SHORT_WORK", gip.DaemonThreads(4, "test-short"))
+    picture = gip.Image(PAINTING.data.ljust(size, b"0"), "image/png")
+    answer = gip.Answer(gip.HostChat(), "a fox", inline=True)
+
+    async def take() -> tuple[Any, gip.Piece]:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse_to_start)
+            length = await gip.work_on(picture.data, len)
+            return length, await answer.take(picture)
+
+    length, piece = asyncio.run(take())
+    assert length == len(picture.data)
+    assert base64.b64encode(picture.data).decode() in str(piece)
+    assert answer.pictures == 1
+
+
 def test_work_on_a_thread_hands_back_its_exception() -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(gip.SHORT_WORK.run(lambda: 1 // 0))
@@ -796,6 +978,47 @@ def test_two_keys_have_two_lists(google: StandIn) -> None:
     new, old = asyncio.run(both())
     assert "gemini-nano-banana-2.1" in new
     assert "gemini-nano-banana-2.1" not in old
+
+
+def test_the_list_that_was_renewed_last_is_the_last_to_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the key that everybody uses goes first: its list is the oldest entry."""
+    asked: list[str] = []
+
+    def list_models(client: gip.GeminiClient, _: Any) -> list[gip.ListedModel]:
+        asked.append(client.key)
+        return [gip.ListedModel(client.key, client.key, ())]
+
+    monkeypatch.setattr(gip.GeminiClient, "list_models", list_models)
+    monkeypatch.setattr(gip, "MAX_LISTS", 3)
+    lists = gip.ModelLists()
+
+    async def get(name: str) -> None:
+        key = f"stand-in-key-{name}"
+        known = await listed(lists, gip.GeminiClient(GOOGLE, key), LIMIT_S)
+        assert known == [key]
+        assert await until(lambda: not lists._refreshes)
+
+    async def asks(names: str) -> str:
+        """Who of these is asked for again."""
+        asked.clear()
+        for name in names:
+            await get(name)
+        return "".join(key[-1] for key in asked)
+
+    async def use() -> None:
+        assert await asks("abcabc") == "abc"
+        with monkeypatch.context() as patch:
+            patch.setattr(gip, "LIST_LIFETIME", -1.0)
+            assert await asks("ba") == "ba"
+        assert await asks("d") == "d"  # for which c went
+        assert await asks("bad") == ""
+        assert await asks("c") == "c"  # for which b went
+        assert await asks("adc") == ""
+        assert await asks("b") == "b"
+
+    asyncio.run(use())
 
 
 def test_many_who_ask_at_once_share_one_request(google: StandIn) -> None:

@@ -5,10 +5,14 @@ import base64
 import itertools
 import json
 import re
+import sys
+import types
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
+from growth import growth
+from rows import check_rows
 from waiting import until
 
 import gemini_image_pipe as gip
@@ -125,6 +129,67 @@ def test_words_that_look_like_a_stream_event_stay_words(google: StandIn) -> None
     assert forged in text
 
 
+def chunks_made_of(pieces: Sequence[gip.Piece]) -> list[dict[str, Any]]:
+    """The stream events of pieces that all wait already when the first is read."""
+
+    async def work(send: Callable[[gip.Piece], Awaitable[None]]) -> None:
+        for piece in pieces:
+            await send(piece)
+
+    async def read() -> list[dict[str, Any]]:
+        return [chunk async for chunk in gip.as_chunks(work, "m")]
+
+    return asyncio.run(read())
+
+
+HM, SO = gip.Thoughts("Hm."), gip.Thoughts("So.")
+WAITING: list[tuple[list[gip.Piece], list[str]]] = [
+    # what waits → the deltas: thoughts begin with a question mark
+    ([], []),
+    (["a"], ["a"]),
+    (["a", "b", "c"], ["abc"]),
+    (["a", "", "b", ""], ["ab"]),
+    ([""], [""]),
+    ([HM, SO], ["?Hm.", "?So."]),
+    ([HM, "a", "b", SO, "c", "d"], ["?Hm.", "ab", "?So.", "cd"]),
+    (["a", HM, "b"], ["a", "?Hm.", "b"]),
+    (["a", "b", {"total_tokens": 5}], ["ab"]),
+    (["a", {"total_tokens": 5}, "b", "c"], ["a", "bc"]),
+    ([f"{n} " for n in range(5000)], ["".join(f"{n} " for n in range(5000))]),
+]
+
+
+def test_words_that_wait_are_one_chunk_and_none_is_lost() -> None:
+    """The host saves and sends on each chunk by itself."""
+
+    def check(pieces: list[gip.Piece], deltas: list[str]) -> None:
+        chunks = chunks_made_of(pieces)
+        usage = [c.pop("usage") for c in chunks if "usage" in c]
+        assert usage == [piece for piece in pieces if isinstance(piece, dict)]
+        choices = [choice for chunk in chunks for choice in chunk["choices"]]
+        assert choices.pop()["finish_reason"] == "stop"
+        said = [choice["delta"] for choice in choices]
+        assert deltas == [
+            (
+                f"?{delta['reasoning_content']}"
+                if "reasoning_content" in delta
+                else delta["content"]
+            )
+            for delta in said
+        ]
+
+    check_rows(WAITING, check)
+
+
+def test_words_that_wait_are_joined_in_linear_time() -> None:
+    """A slow reader of a long text would hold up everybody."""
+
+    def make(count: int) -> list[gip.Piece]:
+        return ["word " * 100] * count
+
+    assert growth(chunks_made_of, make, 500) < 20
+
+
 Take = Callable[[gip.Event], Awaitable[None]]
 
 
@@ -146,9 +211,11 @@ def played_in_turn(
         for event in tries[min(next(asked), len(tries) - 1)]:
             await take(event)
 
+    host = more.pop("host", {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gip.GeminiClient, "generate", generate)
-        return answer(pipe_for(google), body_of("a red fox", **more)), next(asked)
+        body = body_of("a red fox", **more)
+        return answer(pipe_for(google), body, **host), next(asked)
 
 
 def picture(name: str, draft: bool = False) -> gip.Image:
@@ -163,6 +230,37 @@ def test_a_picture_that_is_sent_again_is_shown_once(google: StandIn) -> None:
     assert shown(markdown) == [first.data, second.data]
     row = played(google, first, gip.Finish(), n=2)
     assert shown(row) == [first.data, first.data]  # two requests were asked for
+
+
+# What a gateway sends where an answer may hold two pictures → how many more came.
+MORE_THAN_TWO: list[tuple[str, int]] = [
+    ("12", 0),
+    ("1212", 0),
+    ("112122", 0),
+    ("12" * 200, 0),
+    ("123", 1),
+    ("123123", 1),
+    ("1233312", 1),
+    ("12343412", 2),
+]
+
+
+@pytest.mark.parametrize("bound", ["MAX_PICTURES_PER_REQUEST", "MAX_PICTURES"])
+def test_a_picture_that_comes_again_is_none_that_was_not_kept(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(gip, bound, 2)
+
+    def check(sent: str, more: int) -> None:
+        markdown = played(google, *map(picture, sent), gip.Finish())
+        assert shown(markdown) == [picture("1").data, picture("2").data]
+        notes = markdown.split(gip.NOTE_MARK)[1:]
+        said = gip.sentence(gip.make_note("pictures_cut", count=more))
+        assert [note.strip() for note in notes if "not kept" in note] == (
+            [said] if more else []
+        )
+
+    check_rows(MORE_THAN_TWO, check)
 
 
 @pytest.mark.parametrize(
@@ -493,6 +591,121 @@ def test_a_failure_at_once_waits_for_the_page_of_a_new_chat(
     assert "No Gemini API key is set" in failure_of(markdown)
     assert len(waits) == is_held_back
     assert all(1 < seconds < 2 for seconds in waits)
+
+
+Upload = Callable[..., Awaitable[str]]
+
+
+def with_uploads(monkeypatch: pytest.MonkeyPatch, upload: Upload) -> dict[str, Any]:
+    """A host that stores pictures this way, and what it says of the chat."""
+    parts = ("", ".routers", ".routers.images", ".models", ".models.users")
+    for part in parts:
+        name = f"open_webui{part}"
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    # pytest's patches of modules look no names up that are not there yet.
+    images: Any = sys.modules["open_webui.routers.images"]
+    users: Any = sys.modules["open_webui.models.users"]
+    images.upload_image = upload
+    users.UserModel, users.Users = types.SimpleNamespace, None
+    monkeypatch.setattr(gip, "STORE_PAUSE", 0.0)
+    user = {"id": "u", "role": "user"}
+    return {"__request__": object(), "__user__": user, "__chat_id__": "c"}
+
+
+async def cancelled_upload(**picture: Any) -> str:
+    raise asyncio.CancelledError
+
+
+async def upload_in_a_cancelled_task(**picture: Any) -> str:
+    task = asyncio.current_task()
+    assert task
+    task.cancel()
+    await asyncio.sleep(0)
+    return "never"
+
+
+async def upload_that_awaits_a_cancelled_one(**picture: Any) -> str:
+    inner = asyncio.create_task(moments())
+    inner.cancel()
+    await inner
+    return "never"
+
+
+async def broken_upload(**picture: Any) -> str:
+    raise RuntimeError("the host's storage broke")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "upload",
+    [
+        cancelled_upload,
+        upload_in_a_cancelled_task,
+        upload_that_awaits_a_cancelled_one,
+        broken_upload,
+    ],
+)
+def test_an_upload_that_the_host_breaks_off_costs_no_picture(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, upload: Upload, count: int
+) -> None:
+    """Nobody has stopped the answer, and the picture is paid for."""
+    host = with_uploads(monkeypatch, upload)
+    markdown = played(google, FOX, gip.Finish(), n=count, **{"host": host})
+    assert shown(markdown) == [FOX.data] * count
+    assert gip.FAILURE_MARK not in markdown
+    notes = [note for note in markdown.split(gip.NOTE_MARK)[1:] if "store" in note]
+    assert len(notes) == 1
+
+
+def test_an_upload_that_the_host_breaks_off_once_is_tried_again(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = itertools.count()
+
+    async def upload(**picture: Any) -> str:
+        if next(uploads):
+            return "/api/v1/files/2/content"
+        raise asyncio.CancelledError
+
+    host = with_uploads(monkeypatch, upload)
+    markdown = played(google, FOX, gip.Finish(), **{"host": host})
+    assert "](/api/v1/files/2/content)" in markdown
+    assert shown(markdown) == []
+    assert gip.NOTE_MARK not in markdown
+
+
+def test_a_stop_in_an_upload_is_a_stop_and_the_upload_runs_to_its_end(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    async def stop(ends_too: bool) -> None:
+        may_end = asyncio.Event()
+
+        async def upload(**picture: Any) -> str:
+            steps.append("began")
+            await may_end.wait()
+            steps.append("ended")
+            if ends_too:
+                raise asyncio.CancelledError
+            return "/api/v1/files/1/content"
+
+        host = with_uploads(monkeypatch, upload)
+        pipe = pipe_for(google)
+        task = asyncio.create_task(pipe.pipe(body_of("a red fox"), **host))
+        assert await until(lambda: "began" in steps)
+        task.cancel()
+        if ends_too:
+            may_end.set()
+        assert await until(task.done)
+        assert task.cancelled()
+        may_end.set()
+        assert await until(lambda: "ended" in steps)
+
+    for ends_too in (False, True):
+        steps.clear()
+        asyncio.run(stop(ends_too))
+        assert steps == ["began", "ended"]
 
 
 def test_one_status_while_it_works_and_one_at_the_end(google: StandIn) -> None:

@@ -34,6 +34,7 @@ class Chat:
             messages.insert(0, {"role": "system", "content": system})
         body = {"model": f"f.{model}", "messages": messages, **more}
         self.usage: dict[str, Any] = {}
+        self.thoughts: list[str] = []
         self.text = asyncio.run(
             self._answer(pipe.pipe(body, __event_emitter__=self._emit))
         )
@@ -47,6 +48,7 @@ class Chat:
         chunks = [chunk async for chunk in answer]
         self.usage = chunks[-1].get("usage", {})
         deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+        self.thoughts = [delta.get("reasoning_content", "") for delta in deltas]
         return "".join(delta.get("content", "") for delta in deltas)
 
     async def _emit(self, event: dict[str, Any]) -> None:
@@ -277,6 +279,76 @@ def test_a_second_chance_comes_only_where_nothing_did(google: StandIn) -> None:
     check_rows(SECOND_CHANCES, check)
 
 
+BAD, END = gip.BadPicture(), gip.Finish()
+# What requests bring, how many pictures are wanted → how many are shown, and what the
+# failure below them says.
+DAMAGED: list[tuple[list[Outcome], int, int, str]] = [
+    ([[BAD, SLIP], [DRAWN, END]], 1, 1, ""),
+    ([[SLIP, BAD], [DRAWN]], 1, 1, ""),
+    ([[BAD, BUSY], [DRAWN]], 1, 1, ""),
+    ([[BAD, DRAWN, END]], 1, 1, ""),
+    ([[DRAWN, BAD, END]], 1, 1, ""),
+    ([[BAD, SLIP], [SLIP]], 1, 0, "NO_IMAGE"),
+    ([[BAD, END]], 1, 0, "damaged"),
+    ([[BAD, SLIP], [BAD, END]], 1, 0, "damaged"),
+    ([[BAD, END], [DRAWN, END]], 2, 1, "damaged"),
+    ([[BAD, SLIP], [DRAWN, END]], 2, 2, ""),
+]
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_damaged_picture_is_forgotten_when_all_that_are_wanted_came(
+    google: StandIn,
+) -> None:
+    """A failure below a good picture sends people to ask, and pay, again."""
+
+    def check(script: list[Outcome], count: int, shown: int, said: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            Scripted(patch, *script)
+            chat = Chat(google, "a fox", n=count)
+        assert chat.pictures == shown
+        assert chat.text.count(gip.FAILURE_MARK) == bool(said)
+        assert said in chat.text
+
+    check_rows(DAMAGED, check)
+
+
+def thought(text: str) -> gip.Text:
+    return gip.Text(text, thought=True)
+
+
+FIRST, AGAIN = thought("First.\n"), thought("Again.\n")
+THOUGHTS: list[tuple[str, list[Outcome], str]] = [
+    # what requests bring → what is shown of their thoughts
+    ("one try", [[FIRST, AGAIN, DRAWN]], "First. Again."),
+    ("what passes", [[FIRST, BUSY], [AGAIN, DRAWN]], "First."),
+    ("a slip", [[FIRST, SLIP], [AGAIN, DRAWN]], "First."),
+    ("both", [[FIRST, BUSY], [AGAIN, SLIP], [AGAIN, DRAWN]], "First."),
+    ("nothing between", [[FIRST, BUSY], [BUSY], [AGAIN, DRAWN]], "First."),
+    ("a refused setting", [[FIRST, NO_RATIO], [AGAIN, DRAWN]], "First."),
+    ("none before what passes", [[BUSY], [AGAIN, DRAWN]], "Again."),
+    ("none before a slip", [[SLIP], [AGAIN, DRAWN]], "Again."),
+    ("none before two", [[BUSY], [SLIP], [FIRST, AGAIN, DRAWN]], "First. Again."),
+    ("none before a refused setting", [[NO_RATIO], [AGAIN, DRAWN]], "Again."),
+]
+
+
+@pytest.mark.usefixtures("waits")
+def test_thoughts_are_shown_once_however_often_a_request_is_sent(
+    google: StandIn,
+) -> None:
+    def check(_: str, script: list[Outcome], shown: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            scripted = Scripted(patch, *script)
+            wish = {"show_thoughts": "on", "aspect_ratio": "1:1", "stream": True}
+            chat = Chat(google, "a fox", **wish)
+        assert len(scripted.asked) == len(script)
+        assert chat.pictures == 1
+        assert " ".join("".join(chat.thoughts).split()) == shown
+
+    check_rows(THOUGHTS, check)
+
+
 @pytest.mark.usefixtures("waits")
 def test_each_of_several_pictures_has_its_second_chance(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
@@ -307,6 +379,41 @@ def test_the_tokens_of_a_slip_count(
     of_two = tokens()
     monkeypatch.setattr(gip, "WORTH_ANOTHER_TRY", set())
     assert of_two == 2 * tokens() > 0
+
+
+def used(out: int) -> gip.Usage:
+    return gip.Usage({"in": 10, "out": out, "out_image": out})
+
+
+CUT = gip.GeminiError("broken_off")
+COUNTED: list[tuple[str, dict[str, Any], list[Outcome], int]] = [
+    # what requests bring → the tokens that are counted
+    ("a whole answer", {}, [[DRAWN, used(100)]], 110),
+    ("broken off behind a picture", {}, [[DRAWN, used(100), CUT]], 110),
+    ("broken off, counted before it", {}, [[used(100), DRAWN, CUT]], 110),
+    ("counted as it grows", {}, [[used(1), DRAWN, used(100), CUT]], 110),
+    ("what passes, behind a picture", {}, [[DRAWN, used(100), BUSY]], 110),
+    ("behind a draft", {}, [[DRAFT, used(100), CUT]], 110),
+    ("a slip before it", {}, [[SLIP, used(5)], [DRAWN, used(100), CUT]], 125),
+    ("one of two", {"n": 2}, [[DRAWN, used(100), CUT], [DRAWN, used(7)]], 127),
+    ("both of two", {"n": 2}, [[DRAWN, used(100), CUT]], 220),
+]
+
+
+@pytest.mark.usefixtures("waits")
+def test_the_tokens_of_a_request_that_fails_behind_a_picture_count(
+    google: StandIn,
+) -> None:
+    """They are billed; the counts under an answer are what people check bills with."""
+
+    def check(_: str, wish: dict[str, Any], script: list[Outcome], tokens: int) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            Scripted(patch, *script)
+            chat = Chat(google, "a fox", stream=True, **wish)
+        assert chat.pictures == wish.get("n", 1)
+        assert chat.usage["total_tokens"] == tokens
+
+    check_rows(COUNTED, check)
 
 
 @pytest.mark.parametrize("reason", ["IMAGE_SAFETY", "PROHIBITED_CONTENT", "MAX_TOKENS"])
