@@ -3746,7 +3746,7 @@ class DaemonThreads:
                 return
             try:
                 future.set_result(function(*arguments))
-            except Exception as error:  # goes to the waiter
+            except BaseException as error:  # goes to the waiter, whatever it is
                 future.set_exception(error)
 
         self.start(job)
