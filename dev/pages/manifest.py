@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dev import environment
 from dev.console import Failure, say
 from dev.environment import ROOT
-from dev.pages import messages, models_table, options_table, versions_table
+from dev.pages import messages, models_table, options_table, tables, versions_table
 
 PRODUCT = ROOT / "gemini_image_pipe.py"
 MANIFEST = ROOT / "manifest.json"
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     written = {
         MANIFEST: refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
-        options_table.PAGE: any(
+        tables.PAGE: any(
             [options_table.refresh(), models_table.refresh(), versions_table.refresh()]
         ),
     }

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dev.environment import ROOT
+from dev.pages import tables
 
 if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts, Option
-
-PAGE = ROOT / "README.md"
-START, END = "<!-- options -->", "<!-- /options -->"
 
 
 def table() -> str:
@@ -32,20 +29,13 @@ def table() -> str:
 
 
 def filled(page: str) -> str:
-    """The page with the table between its two lines."""
-    head, _, rest = page.partition(START)
-    tail = rest.partition(END)[2]
-    return f"{head}{START}\n\n{table()}\n\n{END}{tail}"
+    """The page with this table in its place."""
+    return tables.filled(page, "options", table())
 
 
 def refresh() -> bool:
     """Write README.md if the table has changed since; tell whether it had."""
-    before = PAGE.read_text()
-    after = filled(before)
-    if after == before:
-        return False
-    PAGE.write_text(after)
-    return True
+    return tables.refresh(filled)
 
 
 def _places(option: Option) -> list[str]:

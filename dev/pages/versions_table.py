@@ -14,10 +14,9 @@ from typing import Any
 
 from dev.environment import ROOT
 from dev.host.install import VERSIONS
+from dev.pages import tables
 
 RECORD = ROOT / "docs" / "versions.json"
-PAGE = ROOT / "README.md"
-START, END = "<!-- versions -->", "<!-- /versions -->"
 # Whether a capability is there, or nobody has looked since it was added.
 MARKS = {True: "✓", False: "–", None: "?"}
 
@@ -94,22 +93,13 @@ def table(record: Json) -> str:
 
 
 def filled(page: str, record: Json) -> str:
-    """The page with the record's table between its two lines, if it has them."""
-    head, start, rest = page.partition(START)
-    _, end, tail = rest.partition(END)
-    if not (start and end):
-        return page
-    return f"{head}{START}\n\n{table(record)}\n\n{END}{tail}"
+    """The page with the record's table in its place."""
+    return tables.filled(page, "versions", table(record))
 
 
 def refresh() -> bool:
     """Write README.md if the record has changed since; tell whether it had."""
-    before = PAGE.read_text()
-    after = filled(before, read())
-    if after == before:
-        return False
-    PAGE.write_text(after)
-    return True
+    return tables.refresh(lambda page: filled(page, read()))
 
 
 def _found(hosts: Json) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dev.console import Failure
-from dev.pages import models_table, options_table
+from dev.pages import models_table, options_table, tables
 from dev.pages.manifest import MANIFEST, PRODUCT, build, read_front_matter
 
 SOURCE = PRODUCT.read_text()
@@ -16,15 +16,15 @@ def test_manifest_is_up_to_date() -> None:
 
 
 def test_the_table_of_options_is_up_to_date() -> None:
-    page = options_table.PAGE.read_text()
+    page = tables.PAGE.read_text()
     assert page == options_table.filled(page), "run: python3 dev manifest"
-    assert f"{options_table.START}\n\n| Option" in page
+    assert "<!-- options -->\n\n| Option" in page
 
 
 def test_the_table_of_models_is_up_to_date() -> None:
-    page = models_table.PAGE.read_text()
+    page = tables.PAGE.read_text()
     assert page == models_table.filled(page), "run: python3 dev manifest"
-    assert f"{models_table.START}\n\n| Model" in page
+    assert "<!-- models -->\n\n| Model" in page
 
 
 def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from dev.host.install import VERSIONS
+from dev.pages import tables
 from dev.pages import versions_table as versions
 
 RECORD = versions.read()
@@ -35,7 +36,7 @@ def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_table_in_the_readme_is_up_to_date() -> None:
-    page = versions.PAGE.read_text()
+    page = tables.PAGE.read_text()
     assert page == versions.filled(page, RECORD), "run: python3 dev manifest"
 
 
