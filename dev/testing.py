@@ -99,6 +99,7 @@ def everything() -> list[Part]:
         tests_in("tests/fast", *SPREAD),
         tests_in("tests/scale"),
         tests_in("tests/host", *IN_TWO),
+        tests_in("tests/hostile"),
         tests_in("tests/load", alone=True),
         tests_in("tests/soak", alone=True),
     ]

@@ -1,0 +1,21 @@
+"""A real Open WebUI as tests/host have it, for those who mean no good."""
+
+One host serves the whole session: it starts in ten seconds.
+"""
+
+from dev.host.fixtures import (
+    admin,
+    browser,
+    google,
+    google_process,
+    host,
+    host_url,
+    models,
+    probe,
+    pytest_runtest_makereport,
+    second_user,
+    user,
+    user_page,
+    user_valves,
+    valves,
+)
