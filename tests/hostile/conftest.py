@@ -1,8 +1,5 @@
 """A real Open WebUI as tests/host have it, for those who mean no good."""
 
-One host serves the whole session: it starts in ten seconds.
-"""
-
 from dev.host.fixtures import (
     admin,
     browser,
@@ -11,9 +8,7 @@ from dev.host.fixtures import (
     host,
     host_url,
     models,
-    probe,
     pytest_runtest_makereport,
-    second_user,
     user,
     user_page,
     user_valves,
