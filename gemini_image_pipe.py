@@ -235,16 +235,22 @@ def without_surrogates(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with each of its texts as `change` returns it. Raises
+    RecursionError."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [map_strings(item, change) for item in value]
+    if isinstance(value, dict):
+        return {name: map_strings(item, change) for name, item in value.items()}
+    return value
+
+
 def clean_strings(value: Any) -> Any:
     """A JSON value whose texts hold nothing that no page can be sent or show: halves
     of characters, controls, signs that turn the direction. Raises RecursionError."""
-    if isinstance(value, str):
-        return _CONTROLS.sub("", without_surrogates(value))
-    if isinstance(value, list):
-        return [clean_strings(item) for item in value]
-    if isinstance(value, dict):
-        return {name: clean_strings(item) for name, item in value.items()}
-    return value
+    return map_strings(value, lambda t: _CONTROLS.sub("", without_surrogates(t)))
 
 
 def cut_data_uris(text: str) -> tuple[str, list[str]]:
@@ -414,13 +420,7 @@ def _without_spelled(text: str, key: str) -> str:
 
 def mask_strings(value: Any, key: str) -> Any:
     """A JSON value with the key masked in all its texts."""
-    if isinstance(value, str):
-        return mask_key(value, key)
-    if isinstance(value, list):
-        return [mask_strings(item, key) for item in value]
-    if isinstance(value, dict):
-        return {name: mask_strings(item, key) for name, item in value.items()}
-    return value
+    return map_strings(value, lambda text: mask_key(text, key))
 
 
 class KeyMask:
@@ -1741,6 +1741,7 @@ _IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
 )
 # What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
 # the others into PNG.
+_HEIF_TYPES = ("image/heic", "image/heif")  # Pillow reads neither
 _SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 
@@ -1802,7 +1803,7 @@ def ready_picture(data: bytes, name: str) -> Image:
     if mime is None:
         form = ending.upper() or make_note("this_form")
         raise UnusablePicture("no_picture", form=form)
-    if mime in ("image/heic", "image/heif"):
+    if mime in _HEIF_TYPES:
         return Image(data, mime)  # Pillow reads neither
     if mime in _SENT_TYPES:
         with contextlib.suppress(ImportError):
@@ -1876,7 +1877,7 @@ def smaller_picture(image: Image, limit: int) -> Image:
 
     Transparency and orientation stay. Raises UnusablePicture, ImportError.
     """
-    if image.mime in ("image/heic", "image/heif"):
+    if image.mime in _HEIF_TYPES:
         raise UnusablePicture("too_large")
     picture = _decoded(image.data)
     form = "WEBP" if _has_alpha(picture) else "JPEG"
