@@ -1,7 +1,7 @@
 """
 title: Gemini Image
 author: The gemini_image_pipe authors
-version: 0.1.0
+version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
