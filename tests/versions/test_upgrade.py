@@ -7,14 +7,13 @@ it, and of the release again, for whoever goes back must lose nothing either.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from dev.host import plugin
-from dev.host.client import Answer, Client, Json, notes_of
+from dev.host.client import Client, Json, content_of, notes_of
 from dev.host.pictures import pictures_of
 from dev.host.traffic import config, drawings, received, texts
 from dev.host.watched import WatchedHost
@@ -165,7 +164,7 @@ class Installation:
         """The third turn takes pictures and words along, but no note of the plugin."""
         self.chat.go_back(self.last)
         answer = self.chat.ask("make it blue")
-        assert inline_pictures(answer) == 1
+        assert inline_pictures(answer.content) == 1
         assert received(self.on.google) == self.pictures[-2:]
         assert texts(self.on.google) == [
             "a red fox [[say Here it comes.]]",
@@ -179,7 +178,7 @@ class Installation:
     def follows_the_preset(self) -> None:
         """Its instructions and parameters hold for the one who may use it."""
         answer = self.on.second_user.new_chat("painter").ask("a red fox")
-        assert inline_pictures(answer) == 1
+        assert inline_pictures(answer.content) == 1
         request = drawings(self.on.google)[-1]
         assert request["model"] == PRO
         assert request["body"]["systemInstruction"]["parts"] == [
@@ -197,14 +196,14 @@ class Installation:
 
     def answers_as_retired(self, draws: bool) -> None:
         """The preset of a retired model answers as FOLLOW_SUCCESSORS says."""
-        answer = self.on.admin.new_chat("old_painter").ask("a red fox")
-        assert RETIRED in notes_of(answer)[-1]
+        answer = content_of(self.on.admin.complete("old_painter", "a red fox"))
+        assert RETIRED in "".join(notes_of(answer))
         assert inline_pictures(answer) == draws
 
 
-def inline_pictures(answer: Answer) -> int:
+def inline_pictures(answer: str) -> int:
     """How many pictures stand in the message itself, as STORAGE wants them."""
-    return len(re.findall(r"\(data:image/jpeg;base64,", answer.content))
+    return answer.count("(data:image/jpeg;base64,")
 
 
 @pytest.fixture(params=RELEASES, ids=lambda path: path.stem)
