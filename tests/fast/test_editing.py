@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from traffic import posts
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -100,10 +101,6 @@ def notes(markdown: str) -> list[str]:
 
 def failures(markdown: str) -> list[str]:
     return [s for s in markdown.splitlines() if s.startswith(gip.FAILURE_MARK)]
-
-
-def posts(google: StandIn) -> list[Any]:
-    return [request for request in google.requests if request.method == "POST"]
 
 
 def sent(google: StandIn) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from rows import check_rows
+from traffic import posts
 
 import gemini_image_pipe as gip
 from dev import environment, verify
@@ -134,9 +135,8 @@ def test_the_free_run_sends_nothing_that_is_billed(
 ) -> None:
     asked = answering(monkeypatch, "y")
     code, rows = run(google.url, tmp_path / "a.json", free=True)
-    posts = [record for record in google.requests if record.method == "POST"]
-    assert code == 0 and not asked and posts
-    assert all(record.status != 200 for record in posts)
+    assert code == 0 and not asked and posts(google)
+    assert all(record.status != 200 for record in posts(google))
     assert not google.sent_images
     assert verdicts(rows) == {HELD, NOT_TRIED}
     paid = [fact.name for fact in FACTS if not fact.is_free]
@@ -155,8 +155,7 @@ def test_without_a_yes_nothing_is_spent(
     assert code == 0
     assert len(asked) == 1
     assert re.search(r"About \$0\.\d\d at most; go on\? \[y/N\]", asked[0])
-    posts = [record for record in google.requests if record.method == "POST"]
-    assert all(record.status != 200 for record in posts)
+    assert all(record.status != 200 for record in posts(google))
     assert NOT_TRIED in verdicts(rows)
 
 
