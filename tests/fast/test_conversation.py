@@ -9,6 +9,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import message, model, picture, user, words, words_of
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -30,32 +31,6 @@ Provide a clear and direct response to the user's query.
 <source id="1" name="foxes.txt">Foxes are "red": mostly.</source>
 </context>
 """
-
-
-def words_of(text: str) -> str:
-    """What is left of a text that stood in an answer."""
-    [turn] = gip.read_turns([{"role": "assistant", "content": text}])
-    return turn.text
-
-
-def message(role: Any, content: Any) -> dict[str, Any]:
-    return {"role": role, "content": content}
-
-
-def user(content: Any) -> dict[str, Any]:
-    return message("user", content)
-
-
-def model(content: Any) -> dict[str, Any]:
-    return message("assistant", content)
-
-
-def picture(url: Any) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-def words(text: Any) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def turns_of(conversation: gip.Conversation) -> list[gip.Turn]:

@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import model, system, user
 from traffic import posts
 
 import gemini_image_pipe as gip
@@ -26,18 +27,6 @@ def pipe_for(google: StandIn, place: str = "", **valves: Any) -> gip.Pipe:
         GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url + place, **valves
     )
     return pipe
-
-
-def user(content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": content}
-
-
-def model(content: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": content}
-
-
-def system(content: Any) -> dict[str, Any]:
-    return {"role": "system", "content": content}
 
 
 def uri(data: bytes) -> str:

@@ -19,6 +19,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import model, picture, system, user, words, words_of
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -26,32 +27,6 @@ import gemini_image_pipe as gip
 ID = "3f1c0000-0000-4000-8000-00000000000"
 A, B, C, D, E = (f"/api/v1/files/{ID}{n}/content" for n in range(1, 6))
 URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
-
-
-def words_of(text: str) -> str:
-    """What is left of a text that stood in an answer."""
-    [turn] = gip.read_turns([{"role": "assistant", "content": text}])
-    return turn.text
-
-
-def user(content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": content}
-
-
-def model(content: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": content}
-
-
-def system(content: Any) -> dict[str, Any]:
-    return {"role": "system", "content": content}
-
-
-def picture(url: Any) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-def words(text: Any) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def link(address: str) -> str:

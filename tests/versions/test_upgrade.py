@@ -55,6 +55,13 @@ SETTINGS_OF_USERS: Json = {
     "SHOW_THOUGHTS": "off",
     "GEMINI_API_KEY": OWN_KEY,
 }
+# What the chat holds in words, without the sentence of the plugin's own.
+HISTORY = [
+    "a red fox [[say Here it comes.]]",
+    "Here it comes.",
+    "make it green",
+    "Here is the picture you asked for.",
+]
 
 
 class Installation:
@@ -166,13 +173,10 @@ class Installation:
         answer = self.chat.ask("make it blue")
         assert inline_pictures(answer.content) == 1
         assert received(self.on.google) == self.pictures[-2:]
-        assert texts(self.on.google) == [
-            "a red fox [[say Here it comes.]]",
-            "Here it comes.",
-            "make it green",
-            "Here is the picture you asked for.",
-            "make it blue",
-        ]
+        *earlier, prompt = texts(self.on.google)
+        assert earlier[: len(HISTORY)] == HISTORY
+        assert prompt == "make it blue"
+        assert "ℹ️" not in "".join(earlier)
         self._drew_with(aspectRatio="3:4", imageSize="1K")
 
     def follows_the_preset(self) -> None:
