@@ -201,7 +201,8 @@ def test_all_attached_pictures_arrive_equal_and_in_order(
     """ "The dog of the first on the sofa of the second" needs a first and a second."""
     ask(google, attached("the first on the second", *map(address, PHOTOS)))
     assert sent(google).images == PHOTOS
-    assert sent(google).texts == ["the first on the second"]
+    labels = [f"Picture {number}" for number in range(1, 5)]
+    assert sent(google).texts == [*labels, "the first on the second"]
 
 
 def test_earlier_results_stand_before_the_attached_pictures(
