@@ -219,10 +219,17 @@ _MAX_DATA_URI_HEAD = 400
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 # What stands for a data URI in a text while patterns look at that.
 _TOKEN = re.compile(r"\0([0-9]{1,6})\0")
-# A picture in a message: such a token, or the address in markdown.
+# A picture in a message: such a token, the address in markdown, or what may be one in
+# plain text. The last takes in all of an address, so that no sign is looked at twice.
 _PICTURE_ADDRESS = re.compile(
     r"\0[0-9]{1,6}\0|"
-    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)"
+    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)|"
+    r"(?<!\]\()(?<!\]\(<)(?:https?:/|(?<![\w/.:-]))(/[\w%/.~:@!$&*+,;=?#-]{1,2000})",
+    re.ASCII,
+)
+PICTURE_NAMES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
 _FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 FILE_ID = re.compile(_FILE_ID)
@@ -281,13 +288,28 @@ def cut_data_uris(text: str) -> tuple[str, list[str]]:
 
 
 def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
-    """The addresses of the pictures in a text from which the data URIs are cut."""
-    addresses = [found[1] or found[0] for found in _PICTURE_ADDRESS.finditer(text)]
-    tokens = [_TOKEN.search(address) for address in addresses]
-    return [
-        data_uris[int(token[1])] if token else address
-        for token, address in zip(tokens, addresses, strict=True)
-    ]
+    """The addresses of the pictures in a text from which the data URIs are cut.
+
+    One in plain text counts if it is a file's at the host, or ends as a picture's
+    does: whoever wrote it expects it to be looked at, or to be told why it is not.
+    """
+    addresses: list[str] = []
+    for found in _PICTURE_ADDRESS.finditer(text):
+        address = found[1] or found[0].rstrip(".,;:!?")
+        if token := _TOKEN.search(address):
+            addresses.append(data_uris[int(token[1])])
+        elif not found[2] or _is_picture_s(address):
+            addresses.append(address)
+    return addresses
+
+
+def _is_picture_s(address: str) -> bool:
+    path = re.split(r"[?#]", address, maxsplit=1)[0].lower()
+    # Old hosts kept their pictures there.
+    is_somewhere = path.startswith(("http", "/cache/image/"))
+    return bool(FILE_LINK.fullmatch(address)) or (
+        is_somewhere and path.endswith(PICTURE_NAMES)
+    )
 
 
 def without_pictures(text: str) -> str:
@@ -1985,37 +2007,165 @@ _OWN_LINES = re.compile(
 _PICTURE_TABLE = re.compile(
     r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
 )
-# The tags of the host's blocks. 0.8.12 hands the thoughts of earlier turns back as
-# <think>.
-_HOST_TAGS = ("details", "attached_files", "context", "think")
-_PICTURE_NAMES = (
-    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
-    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
+# The blocks that hosts store in answers, by how each begins, and the tag that ends it.
+# Hosts of 0.8.12 and later write the last three when they hand an answer back
+# (open_webui/utils/middleware.py, utils/misc.py).
+_ANSWER_BLOCKS: tuple[tuple[str, str], ...] = (
+    ('<details type="reasoning" done="', "details"),
+    ('<details type="tool_calls" done="', "details"),
+    ('<details type="code_interpreter" done="', "details"),
+    ("<think>", "think"),
+    ("<code_interpreter>\n", "code_interpreter"),
+    ("<code_interpreter_output>\n", "code_interpreter_output"),
 )
 
 
 class Frame(NamedTuple):
-    """How what the host puts before the user's words begins and ends."""
+    """How what the host writes around or beside words begins and ends, and its place:
+    "before" or "behind" the words of a user's message, or in the "system" message."""
 
+    place: str
     head: str
     tail: str
 
 
-# Of the host's own template for documents and web search.
-_DOCUMENTS = Frame("### Task:\nRespond to the user query", "</context>")
+# What the supported hosts write (open_webui/utils/middleware.py, if nothing else is
+# named). The memory of a user ("User Context:", <memory_context>), a skill that was
+# chosen (<skill name=…>) and the summary of a long chat are meant for whatever model
+# answers, and stay. Instructions for tools that no image model is given, for speaking
+# aloud and for announcing a picture are taken off, as are listings without a text.
+_HOST_FRAMES: tuple[Frame, ...] = (
+    # 0.8.12 and later, in every turn that had files: a prefix, or the first text part.
+    Frame("before", '<attached_files>\n<file type="', '"/>\n</attached_files>\n\n'),
+    # 0.8.12 and later, behind the code interpreter's. Where models call functions
+    # natively it stands alone: in 0.8.12 behind the words, later in the system message.
+    *(
+        Frame(
+            place,
+            "\n\n##### Pyodide Environment\n\n- This Python environment runs via "
+            "Pyodide in the browser.",
+            "- Use `import os; os.listdir('/mnt/uploads')` to discover available "
+            "files.",
+        )
+        for place in ("behind", "system")
+    ),
+    # 0.8.12 and later; config.py has the prompt until 0.8, utils/middleware.py since.
+    Frame(
+        "behind",
+        "\n#### Code Interpreter\n\nYou have access to a Python code interpreter via: "
+        "`<code_interpreter ",
+        "\n\nEnsure the code interpreter is effectively utilized to achieve the "
+        "highest-quality analysis for the user.",
+    ),
+    # 0.6.5 to 0.6.43 (config.py).
+    Frame(
+        "behind",
+        "\n#### Tools Available\n\n1. **Code Interpreter**: `<code_interpreter ",
+        "\n\nEnsure that the tools are effectively utilized to achieve the "
+        "highest-quality analysis for the user.",
+    ),
+    # Voice mode (config.py): 0.6.43 to 0.11.4, and 0.12.4.
+    *(
+        Frame(
+            "system",
+            f"You are a friendly, concise voice assistant{whose}.\n\nEverything you say "
+            "will be spoken aloud.\n",
+            "\n\nStay consistent, helpful, and easy to listen to.",
+        )
+        for whose in ("", " participating in a live voice call with the user")
+    ),
+    # The image toggle, when the host has drawn before the model is asked: 0.6.5, then
+    # 0.6.43 and later.
+    *(
+        Frame("system", f"<context>{beginning}", "</context>")
+        for beginning in (
+            "User is shown the generated image, tell the user that ",
+            "Unable to generate an image, tell the user that ",
+            "The requested image has been edited and created and is now being shown ",
+            "The requested image has been created by the system successfully and ",
+            "Image generation was attempted but failed",
+            "Image generation was requested but the feature is currently disabled ",
+        )
+    ),
+    # 0.11.4 and later.
+    Frame(
+        "system", '<attached_knowledge>\n<knowledge type="', "/>\n</attached_knowledge>"
+    ),
+    # 0.8.12 and later.
+    Frame("system", "<available_skills>\n<skill>\n", "</skill>\n</available_skills>"),
+    # 0.12.4 (utils/tool_search.py).
+    Frame(
+        "system",
+        "<available_tools>\nThe following tools are available but their definitions ",
+        "</available_tools>",
+    ),
+)
+# The default template for documents and web search (config.py, DEFAULT_RAG_TEMPLATE):
+# before the words of a user's message, in each of its text parts; in a system message
+# where RAG_SYSTEM_CONTEXT is set, and always in 0.6.5, which repeats the words there.
+_DOCUMENTS = Frame(
+    "before",
+    "### Task:\nRespond to the user query using the provided context, incorporating "
+    "inline citations in the format [id] **only when the <source> tag includes an "
+    "explicit id attribute**",
+    "</source>\n</context>",
+)
+_DOCUMENTS_IN_SYSTEM = _DOCUMENTS._replace(place="system", tail="\n</user_query>")
+_SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
+_MIN_FRAME_CHARACTERS = 8  # fewer may well stand in anybody's words
+# What a tool of the host found out (0.6.5 and later, where models do not call functions
+# natively), behind the words.
+_TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
 
 
 def documents_frame(template: str) -> Frame:
-    """The frame that a template for documents makes; the host's own where nothing of
-    it stays as it is on both sides of what it is filled with."""
-    for placeholder in ("{{CONTEXT}}", "[context]"):
-        before, found, behind = template.partition(placeholder)
-        head = before.partition("{{")[0].strip()[:_MAX_FRAME_CHARACTERS]
-        tail = behind.replace("[query]", "}}").rpartition("}}")[2].strip()
-        if found and head and tail:
-            return Frame(head, tail[-_MAX_FRAME_CHARACTERS:])
-    return _DOCUMENTS
+    """The frame that a template for documents makes: its fixed text before and behind
+    what it is filled with. The default's where the template names no place for that.
+
+    Documents come as <source id=…>…</source>, so even a template without any fixed
+    text makes a frame.
+    """
+    template = template.replace("[context]", "{{CONTEXT}}").replace("[query]", "{{}}")
+    before, found, behind = template.partition("{{CONTEXT}}")
+    if not found:
+        return _DOCUMENTS
+    head, filled, _ = before.lstrip().partition("{{")
+    head = head.rstrip() if filled else head + _SOURCE_HEAD
+    head = head[:_MAX_FRAME_CHARACTERS]
+    if len(head) < _MIN_FRAME_CHARACTERS:
+        head = _SOURCE_HEAD
+    first, filled, _ = behind.partition("{{")
+    tail = behind.rpartition("}}")[2].strip() if filled else ""
+    if len(tail) < _MIN_FRAME_CHARACTERS:
+        tail = (_SOURCE_TAIL + first).rstrip()
+    return Frame("before", head, tail[-_MAX_FRAME_CHARACTERS:])
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """What the host may have written around the users' words.
+
+    documents: the frame of those before the words. frames: all others. unwrapped: the
+    first text of the newest message as it was before documents were put in front of
+    it, where the host tells (metadata "base_user_prompt", "user_prompt"). Its filters
+    may have changed the message since then, so it only helps to find the frame's end.
+    """
+
+    documents: Frame | None = None
+    frames: tuple[Frame, ...] = _HOST_FRAMES
+    unwrapped: str = ""
+
+
+def host_wrapping(
+    documents: str = "", code: str = "", voice: str = "", unwrapped: str = ""
+) -> Wrapping:
+    """The wrapping of a host with these templates: for documents, for the code
+    interpreter and for voice mode; empty where it has its own defaults."""
+    fixed = (("behind", code.strip()), ("system", voice.strip()))
+    own = tuple(Frame(place, text, text) for place, text in fixed if text)
+    frame = documents_frame(documents) if documents.strip() else None
+    return Wrapping(frame, _HOST_FRAMES + own, unwrapped)
 
 
 @dataclass(frozen=True)
@@ -2076,33 +2226,27 @@ class Conversation:
 
 def read_conversation(
     messages: Any,
-    newest_prompt: str | None = None,
     files: Any = None,
     speaker: str = "",
     addressed: str = "",
-    documents: Frame = _DOCUMENTS,
+    wrapping: Wrapping = Wrapping(),
 ) -> Conversation:
     """The conversation in the host's messages, whatever their shape.
 
-    newest_prompt: the user's own words of the last turn, where the host hands them
-    over apart from what it wrapped around them (metadata "base_user_prompt").
     files: what is attached to the newest message, as the host lists it.
     speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words. documents: the frame of those before the user's words.
+    before the user's words. wrapping: what the host may have written around these.
     """
-    quoted, system = _system_messages(messages)
-    turns = read_turns(messages, documents)
+    quoted, system = _system_messages(messages, wrapping)
+    turns = read_turns(messages, wrapping)
     while turns and turns[-1].role == "model":
         turns.pop()
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    own = _read_content(newest_prompt or "")
-    text, flags = split_flags(own.text)
-    newest = replace(last, text=text, flags=flags, is_cut=own.is_cut) if text else last
     pictures = last.pictures + tuple(file_addresses(files, last.pictures))
-    text = _without_names(newest.text, speaker, addressed)
-    newest = replace(newest, text=text, pictures=pictures)
+    text = _without_names(last.text, speaker, addressed)
+    newest = replace(last, text=text, pictures=pictures)
     if not newest.text and not newest.pictures:
         return Conversation(system)
     # Elsewhere a system message may well show a logo that nobody wants changed.
@@ -2146,11 +2290,11 @@ def _file_type(entry: dict[str, Any]) -> str:
     noted = (entry, get_field(entry.get("file"), "meta"))
     types = (as_str(get_field(place, "content_type")) for place in noted)
     name = as_str(entry.get("name"))[-8:].lower()
-    by_name = "image" if name.endswith(_PICTURE_NAMES) else ""
+    by_name = "image" if name.endswith(PICTURE_NAMES) else ""
     return next(filter(None, types), by_name)
 
 
-def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
+def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
     """The user's and the model's messages as they stand, cleaned; some may be empty.
 
     Only so many of the newest are read as patterns may look at.
@@ -2161,7 +2305,7 @@ def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
     for message in reversed(said):
         if room <= 0:
             break
-        content = _read_content(message["content"], documents)
+        content = _read_content(message, wrapping)
         room -= content.characters + 100 * (1 + len(content.pictures))
         turns.append(_turn_of(message, content))
     return turns[::-1]
@@ -2173,13 +2317,14 @@ def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
+    text = joined_words(text, content.results)
     return Turn("user", text, pictures, flags, content.is_cut)
 
 
-def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
+def _system_messages(messages: Any, wrapping: Wrapping) -> tuple[tuple[str, ...], str]:
     """The pictures that system messages name, and all their texts as one."""
     said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message["content"]) for message in said]
+    contents = [_read_content(message, wrapping) for message in said]
     pictures = tuple(p for content in contents for p in content.pictures)
     texts = dict.fromkeys(content.text for content in contents if content.text)
     return pictures, cut_middle("\n\n".join(texts))
@@ -2228,21 +2373,25 @@ def _bounded(turns: list[Turn], room: int) -> list[Turn]:
 class _Content(NamedTuple):
     """What a message holds: its words, and the addresses of its pictures in order.
 
-    characters: how many patterns have looked at. is_cut: whether there were more.
+    results: what the host's tools found out. characters: how many patterns have looked
+    at. is_cut: whether there were more.
     """
 
     text: str
     pictures: tuple[str, ...]
+    results: str
     characters: int
     is_cut: bool
 
 
-def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
-    """A message's words without what the host, this plugin or a picture put into them,
-    and its pictures."""
+def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
+    """A message's words, those of all its parts, without what the host, this plugin or
+    a picture put into them; and its pictures."""
     texts: list[str] = []
     pictures: list[str] = []
+    results: list[str] = []
     seen = 0
+    content = message["content"]
     parts = content if isinstance(content, list) else [content]
     is_cut = len(parts) > MAX_PARTS
     for part in parts[:MAX_PARTS]:
@@ -2251,16 +2400,36 @@ def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
         is_cut = is_cut or room <= 0
         if isinstance(text, str) and text and room > 0:
             short, data_uris = cut_data_uris(text)
-            framed = _without_blocks(_without_documents(short, documents))
-            kept = cut_middle(framed)[:room]
-            is_cut = is_cut or len(kept) < len(framed)
+            said, result = _unwrapped(short, message["role"], wrapping)
+            kept = cut_middle(said)[:room]
+            is_cut = is_cut or len(kept) < len(said)
             seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
             pictures += picture_addresses(kept, data_uris)
             texts.append(_own_words(kept))
+            results.append(cut_middle(without_pictures(result)).strip())
         pictures += _image_url(part)
-    words = "\n".join(texts).strip()
+    words = "\n".join(text for text in texts if text.strip()).strip()
     is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
-    return _Content(cut_middle(words), tuple(pictures), seen, is_cut)
+    result = joined_words(*dict.fromkeys(results))  # it stands in every text part
+    return _Content(cut_middle(words), tuple(pictures), result, seen, is_cut)
+
+
+def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
+    """What a message says without what the host wrote into it, and what the host's
+    tools found out.
+
+    What looks like the host's in any other place or form is somebody's own words.
+    """
+    if role == "assistant":
+        return _without_blocks(text), ""
+    if role != "user":
+        text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
+        return _without_frames(text, wrapping.frames, "system"), ""
+    text = _without_documents(text, wrapping)
+    text = _without_frames(text, wrapping.frames, "before")
+    found = _TOOL_RESULT.search(text)
+    at = found.start() if found else len(text)
+    return _without_endings(text[:at], wrapping.frames), text[at:]
 
 
 def _image_url(part: Any) -> list[str]:
@@ -2306,23 +2475,77 @@ def _own_words(text: str) -> str:
     return without_pictures(_PICTURE_TABLE.sub("", text))
 
 
-def _without_documents(text: str, frame: Frame) -> str:
-    """The user's words behind the documents that the host put in front of them."""
-    begins = text[: len(frame.head) + 100].lstrip().startswith(frame.head)
-    end = text.rfind(frame.tail) if begins else -1
-    if end < 0:
-        return text
-    words = text[end + len(frame.tail) :]
-    return words.replace("<user_query>", "").replace("</user_query>", "")
+def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> str:
+    """The text without the documents that the host put into it; whatever its filters
+    wrote before them stays."""
+    frames = (wrapping.documents, *more, _DOCUMENTS)
+    for frame in filter(None, frames):
+        if span := _documents_span(text, frame, wrapping.unwrapped):
+            start, end = span
+            return text[:start] + text[end:].removeprefix("\n").removeprefix("\n")
+    return text
+
+
+def _documents_span(text: str, frame: Frame, unwrapped: str) -> tuple[int, int] | None:
+    """Where the host's frame of documents begins and ends, if it is there.
+
+    Documents and words may both hold what looks like the frame's end. Where the text
+    ends with the words as the host had them, directly behind a frame's end, these are
+    the user's. Else the last such end counts: rather lose words of a user who writes
+    the host's own end than take those of a document for a prompt, or for flags.
+    """
+    start = text.find(frame.head)
+    if start < 0:
+        return None
+    words = len(text) - len(unwrapped)
+    is_end = unwrapped.strip() and text.endswith(unwrapped)
+    if is_end and text[start:words].rstrip().endswith(frame.tail):
+        return start, words
+    end = text.rfind(frame.tail, start + len(frame.head))
+    return (start, end + len(frame.tail)) if end >= 0 else None
+
+
+def _without_frames(text: str, frames: Iterable[Frame], place: str) -> str:
+    """The text without the host's frames of that place, each of which is there once.
+
+    The host joins what it writes to other texts with one line break.
+    """
+    for frame in frames:
+        start = text.find(frame.head) if frame.place == place else -1
+        end = text.find(frame.tail, start) if start >= 0 else -1
+        if end >= 0 and (place == "before" or _begins_a_line(text, start)):
+            before, behind = text[:start], text[end + len(frame.tail) :]
+            before = before if behind else before.removesuffix("\n")
+            text = before + (behind.removeprefix("\n") if place == "system" else behind)
+    return text
+
+
+def _begins_a_line(text: str, start: int) -> bool:
+    return start == 0 or "\n" in text[start - 1 : start + 1]
+
+
+def _without_endings(text: str, frames: Iterable[Frame]) -> str:
+    """The text without what the host wrote behind it: the frames' order is theirs from
+    the end on."""
+    for frame in frames:
+        if frame.place != "behind" or not text.rstrip().endswith(frame.tail):
+            continue
+        start = text.rfind(frame.head)
+        if start >= 0 and _begins_a_line(text, start):
+            text = text[:start].removesuffix("\n")
+    return text
 
 
 def _without_blocks(text: str) -> str:
-    """The text without the host's blocks and what stands in them."""
-    spans = sorted(span for tag in _HOST_TAGS for span in _blocks(text, tag))
+    """An answer without the host's blocks and what stands in them."""
+    tags = dict.fromkeys(tag for _, tag in _ANSWER_BLOCKS)
+    beginnings = tuple(beginning for beginning, _ in _ANSWER_BLOCKS)
+    spans = sorted(span for tag in tags for span in _blocks(text, tag))
     kept, at = [], 0
     for start, end in spans:
-        kept.append(text[at:start] if start > at else "")
-        at = max(at, end)
+        if start >= at and text.startswith(beginnings, start):
+            kept.append(text[at:start])
+            at = end
     return "".join(kept) + text[at:]
 
 
@@ -4267,10 +4490,18 @@ async def _public_address() -> str:
     return await _host_setting("webui.url", "WEBUI_URL")
 
 
-async def documents_template() -> str:
-    """The template around documents that the administrator set (Settings → Documents),
-    or nothing."""
-    return await _host_setting("rag.template", "RAG_TEMPLATE")
+# Of what the host writes around users' words: its key, and its name before 0.10.
+_TEMPLATES = {
+    "documents": ("rag.template", "RAG_TEMPLATE"),
+    "code": ("code_interpreter.prompt_template", "CODE_INTERPRETER_PROMPT_TEMPLATE"),
+    "voice": ("task.voice.prompt_template", "VOICE_MODE_PROMPT_TEMPLATE"),
+}
+
+
+async def host_template(kind: str) -> str:
+    """A template that the administrator set (Settings → Documents, Code Execution,
+    Interface), or nothing. kind: "documents", "code" or "voice"."""
+    return await _host_setting(*_TEMPLATES[kind])
 
 
 async def _host_setting(key: str, old_name: str) -> str:
@@ -6177,16 +6408,27 @@ def _label(entry: ListEntry) -> str:
 async def _conversation(
     body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
 ) -> Conversation:
-    # Only with files is there a frame around them.
-    template = await documents_template() if files or metadata.get("files") else ""
     return read_conversation(
         body.get("messages"),
-        newest_prompt=as_str(metadata.get("base_user_prompt")),
         files=await chat.with_records(_attached_files(metadata, files)),
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
-        documents=documents_frame(template),
+        wrapping=await _wrapping(metadata, files),
     )
+
+
+async def _wrapping(metadata: dict[str, Any], files: Any) -> Wrapping:
+    """What the host may have written around the words; only the templates that it has
+    used are asked for. Tools can give it documents, too."""
+    features = metadata.get("features")
+    used = {
+        "documents": files or any(map(metadata.get, ("files", "sources", "tool_ids"))),
+        "code": get_field(features, "code_interpreter"),
+        "voice": get_field(features, "voice"),
+    }
+    templates = {kind: await host_template(kind) for kind in used if used[kind]}
+    unwrapped = metadata.get("base_user_prompt") or metadata.get("user_prompt")
+    return host_wrapping(**templates, unwrapped=as_str(unwrapped))
 
 
 def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
