@@ -2244,7 +2244,7 @@ def read_conversation(
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    pictures = last.pictures + tuple(file_addresses(files, last.pictures))
+    pictures = _with_files(last.pictures, files)
     text = _without_names(last.text, speaker, addressed)
     newest = replace(last, text=text, pictures=pictures)
     if not newest.text and not newest.pictures:
@@ -2268,21 +2268,35 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
     return re.sub(r"^<?@\S+\s*", "", text)
 
 
-def file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
-    """The pictures among the host's file entries, by link or id.
+def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
+    """A message's pictures, and those that only its files name, in the files' order.
 
-    Where the host has inlined the message's pictures, only those it never inlines.
+    Where the host has inlined the message's pictures, these are the last of them, and
+    only what it never inlines is added, each in its place: people count from it on.
     """
+    found = list(picture_files(files))
+    if not pictures:
+        return tuple(address for address, _ in found)
+    shown = list(pictures)
+    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
+    for address, is_drawing in found:
+        if is_drawing and address not in pictures:
+            shown.insert(at, address)
+        at += 1
+    return tuple(shown)
+
+
+def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
+    """The pictures among the host's file entries, by link or id, and whether each is a
+    drawing, which the host never inlines."""
     for entry in as_list(files):
         if not isinstance(entry, dict):
             continue
-        kinds = [str(entry.get("type")), _file_type(entry)]
-        if inlined:
-            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        kinds = (str(entry.get("type")), _file_type(entry))
         if any(kind.startswith("image") for kind in kinds):
             address = entry.get("url") or entry.get("id")
             if isinstance(address, str) and address:
-                yield address
+                yield address, any(kind.startswith("image/svg") for kind in kinds)
 
 
 def _file_type(entry: dict[str, Any]) -> str:
@@ -2312,8 +2326,7 @@ def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
 
 
 def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
-    pictures = content.pictures
-    pictures += tuple(file_addresses(message.get("files"), pictures))
+    pictures = _with_files(content.pictures, message.get("files"))
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
@@ -2601,7 +2614,9 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
     for message in _upwards(messages, _last_before(history, messages, metadata)):
         role = "user" if message.get("role") == "user" else "model"
         files = as_list(message.get("files"))[:room]
-        turns.append(Turn(role, "", tuple(file_addresses(files, ()))))
+        # A drawing cannot go along, and was told of when it was attached.
+        shown = tuple(a for a, is_drawing in picture_files(files) if not is_drawing)
+        turns.append(Turn(role, "", shown))
         room -= len(files)
         if room <= 0:
             break
