@@ -2216,10 +2216,16 @@ class Conversation:
         return self.newest.pictures if self.newest else ()
 
     @property
+    def counted(self) -> tuple[str, ...]:
+        """Those of them that people count: not a website's that the words mention."""
+        words = self.prompt
+        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+
+    @property
     def numbers(self) -> dict[str, tuple[int, ...]]:
-        """The places of each address among those that are attached, counted from 1."""
+        """The places of each address among those that are counted, from 1."""
         places: dict[str, tuple[int, ...]] = {}
-        for number, address in enumerate(self.attached, 1):
+        for number, address in enumerate(self.counted, 1):
             places[address] = (*places.get(address, ()), number)
         return places
 
@@ -3360,7 +3366,7 @@ def _contents(
 ) -> list[dict[str, Any]]:
     """The turns in words, and at the end the pictures before the newest words; each
     under a label where the user may mean one of several by its number."""
-    are_counted = len(conversation.attached) > 1
+    are_counted = len(conversation.counted) > 1
     turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
     parts: list[dict[str, Any]] = []
     if turns and turns[-1].role == "user":
@@ -6164,7 +6170,7 @@ async def _read_pictures(
     numbers = request.conversation.numbers
     attached = [a for a in addresses if a in numbers]
     earlier = [a for a in addresses if a not in numbers]
-    are_counted = len(request.conversation.attached) > 1
+    are_counted = len(request.conversation.counted) > 1
     room = 2 * MAX_PICTURE_BYTES
     found: dict[str, InputPicture | Note] = {}
     for address in [*attached, *reversed(earlier)]:
