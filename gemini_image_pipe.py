@@ -78,6 +78,8 @@ MAX_FLAG_CHARACTERS = (
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
 MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
+MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many pictures
+FILE_HEAD = 32  # bytes, which tell what a picture is
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
@@ -746,7 +748,7 @@ NOTES: dict[str, str] = {
     "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
     "shrunk": "{name} was made smaller to fit into the request.",
     "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
+    "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
     "too_many_pixels": "{name} was left out: it has too many pixels.",
@@ -769,6 +771,8 @@ PHRASES: dict[str, str] = {
     "pictures": "{count} pictures",
     "a_picture": "A picture",
     "pasted_picture": "A pasted picture",
+    "picture_number": "Picture {number}",
+    "numbered_picture": "Picture {number} ({name})",
     "generated": "Generated image",
     "this_form": "this",
     "page": "Page",
@@ -1937,18 +1941,35 @@ def smaller_picture(image: Image, limit: int) -> Image:
     raise UnusablePicture("too_large")
 
 
-class InputPicture(NamedTuple):
-    """A picture that may go along: its name for notes, and whether it is attached to
-    the newest message."""
+@dataclass(frozen=True)
+class InputPicture:
+    """A picture that may go along, and its name for notes.
+
+    numbers: its places among the pictures that are attached to the newest message,
+    counted from 1 as people do; an earlier one has none.
+    """
 
     image: Image
     name: str | Note
-    attached: bool
+    numbers: tuple[int, ...] = ()
+
+
+def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | Note:
+    """What a note calls a picture: by its file's name, which a stranger may have
+    chosen, and by its numbers, if it has some."""
+    name = plain_words(file_name, 80, default="")
+    number = ", ".join(map(str, numbers))
+    if number and name:
+        return make_note("numbered_picture", number=number, name=name)
+    if number:
+        return make_note("picture_number", number=number)
+    pasted = address[:5].lower() == "data:"
+    return name or make_note("pasted_picture" if pasted else "a_picture")
 
 
 def fit_pictures(
     pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     """The pictures, each once, within one request's limit in bytes, and notes for the
     user.
 
@@ -1956,7 +1977,7 @@ def fit_pictures(
     """
     kept, notes, left_out = _each_once(pictures), [], 0
     while _bytes_of(kept) > limit:
-        oldest = next((p for p in kept if not p.attached), None)
+        oldest = next((p for p in kept if not p.numbers), None)
         if oldest is None:
             break
         kept.remove(oldest)
@@ -1966,28 +1987,33 @@ def fit_pictures(
     fitted = []
     too_much = _bytes_of(kept) > limit
     share = limit // max(len(kept), 1)
-    for image, name, _ in kept:
-        if too_much and len(image.data) > share:
+    for picture in kept:
+        if too_much and len(picture.image.data) > share:
             try:
-                image = smaller_picture(image, share)
-                notes.append(make_note("shrunk", name=name))
+                image = smaller_picture(picture.image, share)
+                notes.append(make_note("shrunk", name=picture.name))
             except (UnusablePicture, ImportError):
-                notes.append(make_note("too_large", name=name))
+                notes.append(make_note("too_large", name=picture.name))
                 continue
-        fitted.append(image)
+            picture = replace(picture, image=image)
+        fitted.append(picture)
     return fitted, notes
 
 
 def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
-    """Without those that come twice; one that is attached, too, goes there."""
+    """Without those that come twice; one that is attached, too, goes there, and one
+    that is attached twice has both numbers."""
     kept: list[InputPicture] = []
     for picture in pictures:
-        twin = next((p for p in kept if p.image == picture.image), None)
-        if twin and picture.attached and not twin.attached:
-            kept.remove(twin)
-        elif twin:
-            continue
-        kept.append(picture)
+        at = next((i for i, p in enumerate(kept) if p.image == picture.image), None)
+        if at is None:
+            kept.append(picture)
+        elif picture.numbers and not kept[at].numbers:
+            kept.pop(at)
+            kept.append(picture)
+        else:
+            numbers = kept[at].numbers + picture.numbers
+            kept[at] = replace(kept[at], numbers=numbers)
     return kept
 
 
@@ -2188,13 +2214,15 @@ class Conversation:
     history: the turns before the newest message; they alternate and begin with the
     user's. newest: that message, or None when it is empty. earlier: the addresses of
     all pictures before it, oldest first, those that only system messages name (as they
-    do in channels) among them.
+    do in channels) among them. before: the turns before it as they came, whose words
+    history joins and cuts.
     """
 
     system: str = ""
     history: tuple[Turn, ...] = ()
     newest: Turn | None = None
     earlier: tuple[str, ...] = ()
+    before: tuple[Turn, ...] = ()
 
     @property
     def prompt(self) -> str:
@@ -2210,6 +2238,20 @@ class Conversation:
     def attached(self) -> tuple[str, ...]:
         """The addresses of the pictures in the user's newest message."""
         return self.newest.pictures if self.newest else ()
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Those of them that people count: not a website's that the words mention."""
+        words = self.prompt
+        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+
+    @property
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """The places of each address among those that are counted, from 1."""
+        places: dict[str, tuple[int, ...]] = {}
+        for number, address in enumerate(self.counted, 1):
+            places[address] = (*places.get(address, ()), number)
+        return places
 
 
 def read_conversation(
@@ -2232,7 +2274,7 @@ def read_conversation(
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
+    pictures = _with_files(last.pictures, files)
     text = _without_names(last.text, speaker, addressed)
     newest = replace(last, text=text, pictures=pictures)
     if not newest.text and not newest.pictures:
@@ -2242,7 +2284,7 @@ def read_conversation(
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
     history = _bounded(alternating(turns), room)
-    return Conversation(system, tuple(history), newest, earlier)
+    return Conversation(system, tuple(history), newest, earlier, tuple(turns))
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -2256,21 +2298,35 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
     return re.sub(r"^<?@\S+\s*", "", text)
 
 
-def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
-    """The pictures among the host's file entries, by link or id.
+def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
+    """A message's pictures, and those that only its files name, in the files' order.
 
-    Where the host has inlined the message's pictures, only those it never inlines.
+    Where the host has inlined the message's pictures, these are the last of them, and
+    only what it never inlines is added, each in its place: people count from it on.
     """
+    found = list(picture_files(files))
+    if not pictures:
+        return tuple(address for address, _ in found)
+    shown = list(pictures)
+    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
+    for address, is_drawing in found:
+        if is_drawing and address not in pictures:
+            shown.insert(at, address)
+        at += 1
+    return tuple(shown)
+
+
+def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
+    """The pictures among the host's file entries, by link or id, and whether each is a
+    drawing, which the host never inlines."""
     for entry in as_list(files):
         if not isinstance(entry, dict):
             continue
-        kinds = [str(entry.get("type")), _file_type(entry)]
-        if inlined:
-            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        kinds = (str(entry.get("type")), _file_type(entry))
         if any(kind.startswith("image") for kind in kinds):
             address = entry.get("url") or entry.get("id")
             if isinstance(address, str) and address:
-                yield address
+                yield address, any(kind.startswith("image/svg") for kind in kinds)
 
 
 def _file_type(entry: dict[str, Any]) -> str:
@@ -2300,8 +2356,7 @@ def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
 
 
 def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
-    pictures = content.pictures
-    pictures += tuple(_file_addresses(message.get("files"), pictures))
+    pictures = _with_files(content.pictures, message.get("files"))
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
@@ -2573,6 +2628,129 @@ def _find_tag(text: str, beginning: str, start: int) -> int:
             return start
         start = end
     return -1
+
+
+# ── Saved ─────────────────────────────────────────────────────────────────────────────
+# What the page shows of a chat and the host leaves out of its requests: the pictures
+# that stand in a message's "files" alone, such as those of the host's own image tool.
+
+
+def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
+    """The turns before the newest message in the branch that is answered, oldest first,
+    without words: only what pictures their files are.
+
+    chat: as the host keeps it, whatever its shape. metadata: the request's, which names
+    the newest message or the answer to it. No more than MAX_PARTS pictures are looked
+    for, the newest.
+    """
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if not isinstance(messages, dict):
+        return []
+    turns: list[Turn] = []
+    room = MAX_PARTS
+    for message in _upwards(messages, _last_before(history, messages, metadata)):
+        role = "user" if message.get("role") == "user" else "model"
+        files = as_list(message.get("files"))[:room]
+        # A drawing cannot go along, and was told of when it was attached.
+        shown = tuple(a for a, is_drawing in picture_files(files) if not is_drawing)
+        turns.append(Turn(role, "", shown))
+        room -= len(files)
+        if room <= 0:
+            break
+    return turns[::-1]
+
+
+def _last_before(
+    history: dict[str, Any], messages: dict[str, Any], metadata: dict[str, Any]
+) -> Any:
+    """The id of the message that the newest one follows."""
+    again = metadata.get("regeneration_message_id")
+    if _message(messages, again):
+        return again  # the newest is a wish for another answer, which is not saved
+    answer = _message(messages, metadata.get("message_id"))
+    # Hosts since 0.9 name the newest message, before them since 0.6.43 its answer's
+    # parent; on all it is the parent of the answer, which is saved beforehand.
+    names = ("user_message_id", "parent_message_id")
+    for asked in (*map(metadata.get, names), answer.get("parentId")):
+        if newest := _message(messages, asked):
+            return newest.get("parentId")
+    # API clients may say no more than which chat it is.
+    current = _message(messages, history.get("currentId"))
+    is_newest = current.get("role") == "user"
+    return current.get("parentId") if is_newest else history.get("currentId")
+
+
+def _message(messages: dict[str, Any], message_id: Any) -> dict[str, Any]:
+    """The message of that id; an empty one where there is none."""
+    message = messages.get(message_id) if isinstance(message_id, str) else None
+    return message if isinstance(message, dict) else {}
+
+
+def _upwards(messages: dict[str, Any], start: Any) -> Iterator[dict[str, Any]]:
+    """The message and those that it follows, newest first, each once."""
+    seen: set[str] = set()
+    while len(seen) < MAX_MESSAGES and (message := _message(messages, start)):
+        if start in seen:
+            return
+        seen.add(start)
+        yield message
+        start = message.get("parentId")
+
+
+class _Round(NamedTuple):
+    """The pictures of a user's message, and those of what was answered to it."""
+
+    asked: tuple[str, ...]
+    answered: tuple[str, ...]
+
+
+def _rounds(turns: Iterable[Turn]) -> list[_Round]:
+    rounds: list[_Round] = []
+    for turn in turns:
+        if turn.role == "user":
+            rounds.append(_Round(turn.pictures, ()))
+        elif rounds:
+            asked, answered = rounds.pop()
+            rounds.append(_Round(asked, answered + turn.pictures))
+        else:
+            rounds.append(_Round((), turn.pictures))
+    return rounds
+
+
+def with_saved_pictures(
+    conversation: Conversation, saved: Sequence[Turn]
+) -> Conversation:
+    """The conversation with the pictures of its saved turns among the earlier ones, in
+    the page's order: there a message's files stand above its words.
+
+    The user's turns are paired from the newest on. Answers between them may be left
+    out, since newer hosts do not send those without words. What filters have taken
+    away has no partner and counts as older.
+    """
+    if not any(turn.pictures for turn in saved):
+        return conversation
+    sent, kept = _rounds(conversation.before), _rounds(saved)
+    pairs = min(len(sent), len(kept))
+    alone = [*kept[: len(kept) - pairs], *sent[: len(sent) - pairs]]
+    shown = [picture for one in alone for picture in (*one.asked, *one.answered)]
+    newest = zip(sent[len(sent) - pairs :], kept[len(kept) - pairs :], strict=True)
+    for sent_round, kept_round in newest:
+        # What the host has put into the message is the bytes of the same files.
+        if not any(address.startswith("data:") for address in sent_round.asked):
+            shown += kept_round.asked
+        shown += [*sent_round.asked, *kept_round.answered, *sent_round.answered]
+    newest_first: dict[str, str] = {}
+    for address in reversed(shown):
+        newest_first.setdefault(_file_of(address), address)
+    return replace(conversation, earlier=tuple(newest_first.values())[::-1])
+
+
+def _file_of(address: str) -> str:
+    """What tells whether two addresses are of one file: its id, or the address."""
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    found = FILE_LINK.fullmatch(address) if is_short else None
+    return found[2] if found and not found[1] else address
 
 
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
@@ -3174,7 +3352,9 @@ _HARM_CATEGORIES = (
 
 
 def generate_body(
-    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+    conversation: Conversation,
+    options: ImageOptions,
+    pictures: Sequence[InputPicture] = (),
 ) -> dict[str, Any]:
     """The body of generateContent; pictures stand in it as Image objects.
 
@@ -3214,18 +3394,30 @@ def _search_types(searches: Sequence[str]) -> dict[str, Any]:
 
 
 def _contents(
-    conversation: Conversation, pictures: Sequence[Image]
+    conversation: Conversation, pictures: Sequence[InputPicture]
 ) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words."""
+    """The turns in words, and at the end the pictures before the newest words; each
+    under a label where the user may mean one of several by its number."""
+    are_counted = len(conversation.counted) > 1
     turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
     parts: list[dict[str, Any]] = []
     if turns and turns[-1].role == "user":
         parts.append({"text": turns.pop().text})
-    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    for picture in pictures:
+        if are_counted:
+            parts.append({"text": _picture_label(picture.numbers)})
+        mime = picture.image.mime
+        parts.append({"inlineData": {"mimeType": mime, "data": picture.image}})
     if conversation.prompt:
         parts.append({"text": conversation.prompt})
     contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
     return [*contents, {"role": "user", "parts": parts}]
+
+
+def _picture_label(numbers: Sequence[int]) -> str:
+    """A picture's label for the model. An earlier one has no number: "the second" is
+    then one of those that the user sees attached."""
+    return ", ".join(f"Picture {number}" for number in numbers) or "Earlier picture"
 
 
 def with_system_in_words(conversation: Conversation) -> Conversation:
@@ -4119,7 +4311,8 @@ class HostChat:
     @property
     def is_saved(self) -> bool:
         """Whether the host keeps the chat under its id."""
-        return bool(self.chat_id) and ":" not in self.chat_id
+        # "local" is a temporary chat of 0.6; those of later hosts have a colon.
+        return self.chat_id not in ("", "local") and ":" not in self.chat_id
 
     @property
     def is_admin(self) -> bool:
@@ -4229,6 +4422,45 @@ class HostChat:
             log.debug("picture not read", exc_info=True)
             raise UnusablePicture("no_file") from None
 
+    async def saved_chat(self) -> Any:
+        """The chat as the host keeps it, as JSON; None where there is none, or it is
+        not this user's. Never raises."""
+        if not self.is_saved or not self.user.get("id"):
+            return None
+        try:
+            from open_webui.models.chats import Chats
+
+            read = Chats.get_chat_by_id_and_user_id
+            row = await call_host(read, id=self.chat_id, user_id=self.user["id"])
+            return row.chat if row else None
+        except Exception as error:
+            log.warning("saved chat not read: %s", type(error).__name__)
+            log.debug("saved chat not read", exc_info=True)
+            return None
+
+    async def with_records(self, files: Any) -> Any:
+        """The host's file entries; to those that are a bare id, as API clients send
+        them, the type is added where the file is a picture that may be read."""
+        if not any(map(_is_bare, as_list(files)[:MAX_FILE_RECORDS])):
+            return files
+        known = [
+            {**entry, **await self._record(entry["id"])} if _is_bare(entry) else entry
+            for entry in files[:MAX_FILE_RECORDS]
+        ]
+        return known + files[MAX_FILE_RECORDS:]
+
+    async def _record(self, file_id: str) -> dict[str, str]:
+        """What an entry says of a file that is a picture; nothing of any other."""
+        try:
+            file = await self._file(file_id)
+            mime = as_str((file.meta or {}).get("content_type"))
+            if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
+                mime = image_type(await _stored(file, FILE_HEAD)) or ""
+            return {"content_type": mime} if mime.startswith("image/") else {}
+        except Exception as error:  # no file, none that may be read, or lost
+            log.debug("no record of a file: %s", type(error).__name__)
+            return {}
+
     async def _is_own(self, origin: str) -> bool:
         own = (str(getattr(self.request, "base_url", "")), await _public_address())
         try:
@@ -4237,16 +4469,19 @@ class HostChat:
             return False
 
     async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+        file = await self._file(file_id)
+        data = await _stored(file)
+        return data, str((file.meta or {}).get("name") or file.filename)
+
+    async def _file(self, file_id: str) -> Any:
+        """The record of a file that may be read. Raises UnusablePicture."""
         from open_webui.models.files import Files
-        from open_webui.storage.provider import Storage
 
         file = await call_host(Files.get_file_by_id, id=file_id)
         user = await self._user() if self.user.get("id") else None
         if file is None or user is None or not await _may_read(file, user):
             raise UnusablePicture("no_file")
-        path = await SHORT_WORK.run(Storage.get_file, file.path)
-        data = await SHORT_WORK.run(_file_bytes, path)
-        return data, str((file.meta or {}).get("name") or file.filename)
+        return file
 
     async def _user(self) -> Any:
         """The host's user; it hands over all of it, or (old hosts) not enough."""
@@ -4279,11 +4514,28 @@ async def _may_read(file: Any, user: Any) -> bool:
     )
 
 
-def _file_bytes(path: str) -> bytes:
-    if os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+def _is_bare(entry: Any) -> bool:
+    """Whether a file entry says nothing but which file it is."""
+    if not isinstance(entry, dict) or entry.get("type", "file") != "file":
+        return False
+    says = any(entry.get(name) for name in ("name", "content_type", "file"))
+    return not says and bool(FILE_ID.fullmatch(as_str(entry.get("id"))))
+
+
+async def _stored(file: Any, size: int = -1) -> bytes:
+    """The first bytes of a file in the host's storage, or all. Raises
+    UnusablePicture."""
+    from open_webui.storage.provider import Storage
+
+    path = await SHORT_WORK.run(Storage.get_file, file.path)
+    return bytes(await SHORT_WORK.run(_file_bytes, path, size))
+
+
+def _file_bytes(path: str, size: int) -> bytes:
+    if size < 0 and os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
         raise UnusablePicture("too_large")
     with open(path, "rb") as file:
-        return file.read()
+        return file.read(size)
 
 
 async def _public_address() -> str:
@@ -4472,13 +4724,19 @@ def settings_in_order(
     own: dict[str, Any],
     body: dict[str, Any],
     flags: Iterable[tuple[str, str]],
+    features: Any = None,
 ) -> Iterator[tuple[str, Any]]:
     """All that says something about OPTIONS, by name, what counts most last: the
-    administrator, the user, the request, the prompt."""
+    administrator, the user, the message box, the request, the prompt.
+
+    features: what is switched on in the message box, as the host's metadata name it.
+    """
     yield from ((option.valve, getattr(valves, option.valve)) for option in OPTIONS)
     yield from (
         (option.valve, own.get(option.valve)) for option in OPTIONS if option.of_users
     )
+    if get_field(features, "web_search") is True:
+        yield "google_search", "on"
     yield from (
         (name, body.get(name)) for option in OPTIONS for name in option.parameters
     )
@@ -5713,7 +5971,7 @@ BodyOf = Callable[[ImageOptions], dict[str, Any]]
 def _body(
     route: Route,
     conversation: Conversation,
-    pictures: Sequence[Image],
+    pictures: Sequence[InputPicture],
     options: ImageOptions,
 ) -> dict[str, Any]:
     if route.generate:
@@ -5915,7 +6173,7 @@ def _is_result(event: Event) -> bool:
 
 async def gather_pictures(
     request: ImageRequest, route: Route
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user."""
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
@@ -5950,41 +6208,40 @@ async def _read_pictures(
 ) -> None:
     """Note down what stands behind the addresses, or why it cannot go along; the newest
     are read first, and no more than could be made to fit."""
-    attached = [a for a in addresses if a in request.conversation.attached]
-    earlier = [a for a in addresses if a not in attached]
+    numbers = request.conversation.numbers
+    attached = [a for a in addresses if a in numbers]
+    earlier = [a for a in addresses if a not in numbers]
+    are_counted = len(request.conversation.counted) > 1
     read = (p for p in found.values() if isinstance(p, InputPicture))
     room = 2 * MAX_PICTURE_BYTES - sum(len(p.image.data) for p in read)
     for address in [*attached, *reversed(earlier)]:
+        counted = numbers.get(address, ())
+        shown = partial(picture_name, address, counted if are_counted else ())
         if room <= 0:
-            found[address] = make_note("too_large", name=make_note("a_picture"))
+            found[address] = make_note("too_large", name=shown(""))
             continue
-        picture = await _read_picture(request.chat, address, address in attached)
+        picture = await _read_picture(request.chat, address, shown)
         if isinstance(picture, InputPicture):
             room -= len(picture.image.data)
+            picture = replace(picture, numbers=counted)
         found[address] = picture
 
 
 async def _read_picture(
-    chat: HostChat, address: str, attached: bool
+    chat: HostChat, address: str, shown: Callable[[str], str | Note]
 ) -> InputPicture | Note:
-    """The picture behind an address, as Google takes it, or why it cannot go along."""
-    name: str | Note = make_note("a_picture")
+    """The picture behind an address, as Google takes it, or why it cannot go along;
+    `shown` makes what notes call it of its file's name."""
+    name = shown("")
     try:
         data, file_name = await chat.read(address)
-        name = _shown(file_name, address)
+        name = shown(file_name)
         image = await SHORT_WORK.run(ready_picture, data, file_name)
     except UnusablePicture as error:
         return make_note(error.kind, name=name, **error.values)
     except ImportError:
         return make_note("no_pillow", name=name)
-    return InputPicture(image, name, attached)
-
-
-def _shown(name: str, address: str) -> str | Note:
-    """A file's name for a note: a stranger may have chosen it."""
-    pasted = not name and address[:5].lower() == "data:"
-    default = make_note("pasted_picture" if pasted else "a_picture")
-    return plain_words(name, 80, default="") or default
+    return InputPicture(image, name)
 
 
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
@@ -6158,7 +6415,11 @@ class Pipe:
         conversation = await _conversation(body, metadata, __files__, chat)
         if task := __task__ or unnamed_task(conversation):
             return reply_to_task(str(task), __task_body__, body.get("messages"))
-        work = partial(compose, _image_request(body, conversation, chat, valves, own))
+        if valves.HISTORY_IMAGES and conversation.before:
+            saved = saved_turns(await chat.saved_chat(), metadata)
+            conversation = with_saved_pictures(conversation, saved)
+        request = _image_request(body, metadata, conversation, chat, valves, own)
+        work = partial(compose, request)
         if body.get("stream"):
             return as_chunks(work, as_str(body.get("model")))
         return await as_text(work)
@@ -6166,12 +6427,14 @@ class Pipe:
 
 def _image_request(
     body: dict[str, Any],
+    metadata: dict[str, Any],
     conversation: Conversation,
     chat: HostChat,
     valves: AdminValves,
     own: dict[str, Any],
 ) -> ImageRequest:
-    settings = settings_in_order(valves, own, body, conversation.flags)
+    features = metadata.get("features")
+    settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
@@ -6208,7 +6471,7 @@ async def _conversation(
 ) -> Conversation:
     return read_conversation(
         body.get("messages"),
-        files=_attached_files(metadata, files),
+        files=await chat.with_records(_attached_files(metadata, files)),
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
         wrapping=await _wrapping(metadata, files),

@@ -397,7 +397,8 @@ def test_any_messages_give_a_conversation_that_google_takes(
         assert conversation.history == ()
         return
     assert conversation.newest.role == "user"
-    found = [gip.Image(b"", "image/png") for _ in conversation.attached]
+    image = gip.Image(b"", "image/png")
+    found = [gip.InputPicture(image, "a", (1,)) for _ in conversation.attached]
     contents = gip.generate_body(conversation, gip.ImageOptions(), found)["contents"]
     assert alternates(content["role"] for content in contents)
     assert contents[-1]["role"] == "user"

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import itertools
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import model, system, user
+from rows import check_rows
 from traffic import posts
 
 import gemini_image_pipe as gip
@@ -187,7 +189,103 @@ def test_all_attached_pictures_arrive_equal_and_in_order(
     """ "The dog of the first on the sofa of the second" needs a first and a second."""
     ask(google, attached("the first on the second", *map(address, PHOTOS)))
     assert sent(google).images == PHOTOS
-    assert sent(google).texts == ["the first on the second"]
+    labels = [f"Picture {number}" for number in range(1, 5)]
+    assert sent(google).texts == [*labels, "the first on the second"]
+
+
+def labelled(google: StandIn) -> list[tuple[str, bytes]]:
+    """The pictures of the only request, each with the text that stands before it."""
+    parts = sent(google).body["contents"][-1]["parts"]
+    pairs = itertools.pairwise([{"text": ""}, *parts])
+    return [
+        (before.get("text", ""), base64.b64decode(part["inlineData"]["data"]))
+        for before, part in pairs
+        if "inlineData" in part
+    ]
+
+
+def test_several_attached_pictures_are_numbered_as_the_user_counts_them(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """What is left out keeps its number, and its note names it."""
+    drawn = [user("a fox"), model(f"![]({LINKS[3]})")]
+    broken = uri(TWO)[:-30]
+
+    def check(
+        history: list[Any],
+        addresses: list[str],
+        expected: list[tuple[str, bytes]],
+        note: str,
+    ) -> None:
+        google.requests.clear()
+        markdown = ask(google, *history, attached("the first", *addresses))
+        assert labelled(google) == expected
+        assert sent(google).texts[-1] == "the first"
+        assert [said.partition(" was")[0] for said in notes(markdown)] == [note][
+            : bool(note)
+        ]
+
+    one, two, three = ("Picture 1", ONE), ("Picture 2", TWO), ("Picture 3", THREE)
+    earlier = ("Earlier picture", FOUR)
+    check_rows(
+        [
+            ([], [uri(ONE)], [("", ONE)], ""),
+            (drawn, [uri(ONE)], [("a fox", FOUR), ("", ONE)], ""),
+            ([], [uri(ONE), uri(TWO)], [one, two], ""),
+            (drawn, [uri(ONE), uri(TWO)], [earlier, one, two], ""),
+            ([], [uri(ONE), broken, uri(THREE)], [one, three], "Picture 2"),
+            ([], [uri(ONE), LINKS[2]], [one, ("Picture 2", THREE)], ""),
+            ([], [uri(ONE), LINKS[0]], [("Picture 1, Picture 2", ONE)], ""),
+            (
+                [],
+                [uri(ONE), uri(TWO), uri(ONE), uri(THREE)],
+                [("Picture 1, Picture 3", ONE), two, ("Picture 4", THREE)],
+                "",
+            ),
+            (drawn, [uri(ONE), uri(FOUR)], [one, ("Picture 2", FOUR)], ""),
+        ],
+        check,
+    )
+
+
+def test_a_note_names_one_of_several_pictures_by_number_and_name(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        return b"<svg/>", "logo.svg"
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    [note] = notes(ask(google, attached("blue", uri(ONE), IDS[0])))
+    assert note.startswith("Picture 2 (logo.svg) was left out")
+
+
+def test_a_drawing_counts_where_the_user_attached_it(google: StandIn) -> None:
+    """The host puts the others into the message, and leaves it in the files."""
+    entries = [
+        {"type": "file", "url": f"{n}", "content_type": f"image/{form}"}
+        for n, form in enumerate(("png", "svg+xml", "png"))
+    ]
+    message = attached("the first", uri(ONE), uri(TWO))
+    markdown = ask(google, message, __files__=entries)
+    assert labelled(google) == [("Picture 1", ONE), ("Picture 3", TWO)]
+    assert len(notes(markdown)) == 1
+
+
+def test_an_address_in_the_words_is_no_attached_picture(google: StandIn) -> None:
+    words = "like https://web.example/a.png"
+    markdown = ask(google, attached(words, uri(ONE)))
+    assert labelled(google) == [("", ONE)]
+    assert len(notes(markdown)) == 1
+    google.requests.clear()
+    ask(google, attached(words, uri(ONE), uri(TWO)))
+    assert labelled(google) == [("Picture 1", ONE), ("Picture 2", TWO)]
+
+
+def test_numbers_stay_where_a_system_prompt_is_refused(google: StandIn) -> None:
+    message = attached("the first", uri(ONE), uri(TWO))
+    ask(google, system("Blue."), message, of=NO_SYSTEM)
+    texts = posts(google)[-1].texts
+    assert texts == ["Picture 1", "Picture 2", "Blue.\n\nthe first"]
 
 
 def test_earlier_results_stand_before_the_attached_pictures(
@@ -302,7 +400,8 @@ def test_lost_pictures_take_no_other_s_place(
     pipe = pipe_for(google, HISTORY_IMAGES=2)
     markdown = ask(google, *turns, user("blue"), pipe=pipe)
     assert sent(google).images == [ONE, FOUR]
-    assert notes(markdown) == [gip.sentence(gip.make_note("no_file"))]
+    lost = gip.make_note("no_file", name=gip.make_note("a_picture"))
+    assert notes(markdown) == [gip.sentence(lost)]
 
 
 def test_lost_pictures_are_not_looked_for_without_end(

@@ -30,6 +30,7 @@ USES: dict[str, str] = {
     "Options": "Limits Words Models",
     "Pictures": "Limits Words Base64",
     "Conversation": "Limits Words Options",
+    "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Pictures Conversation Reader",
@@ -47,8 +48,8 @@ USES: dict[str, str] = {
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
     "Failures Threads Host Settings Backend Client Answer",
     "Chunks": "Limits Answer",
-    "Pipe": "Words Messages Models Routes Options Conversation Tasks Failures Host "
-    "Settings Client Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
+    "Host Settings Client Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
