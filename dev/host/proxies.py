@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -54,6 +55,8 @@ class Squid(Server):
     """A proxy for everybody at two ports, and with a login at two others."""
 
     name = "Squid"
+    # It would wait for a while, and has nothing to lose.
+    end_signal = signal.SIGKILL
 
     def __init__(
         self,
@@ -84,7 +87,8 @@ class Squid(Server):
         with suppress(FileNotFoundError):
             lines = (self.folder / "passed").read_text().splitlines()
             rows = [line.split(" ") for line in lines]
-            return [Passed(row[0], row[1], int(row[2]), row[3]) for row in rows]
+            # Whoever only looks whether it is up has no method.
+            return [Passed(m, a, int(s), u) for m, a, s, u in rows if m != "-"]
         return []
 
     def prepare(self) -> None:
@@ -121,7 +125,6 @@ class Squid(Server):
             *ports,
             f"auth_param basic program {LOGIN_CHECKER} {self.folder / 'logins'}",
             "auth_param basic children 1",
-            "auth_param basic utf8 on",
             "acl locked myportname locked-http locked-https",
             "acl known proxy_auth REQUIRED",
             f"acl refused dstdomain {self._refused}",
@@ -131,7 +134,7 @@ class Squid(Server):
             "cache deny all",
             "cache_mem 1 MB",
             "pid_filename none",
-            "shutdown_lifetime 0 seconds",
+            "pinger_enable off",
             "visible_hostname proxy.test",
             f"coredump_dir {self.folder}",
             f"cache_log {self.folder / 'log'}",
