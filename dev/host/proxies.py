@@ -34,6 +34,8 @@ USER = "proxy"
 SCHEMES = ("http", "https")
 
 Login = tuple[str, str]
+# Signs that an address must encode, and such as Latin-1 has and has not.
+LOGIN = ("jörg", "p@ss:w/o#r%d?+ł密")
 
 
 class Passed(NamedTuple):
@@ -61,7 +63,7 @@ class Squid(Server):
     def __init__(
         self,
         certificate: trustme.LeafCert,
-        login: Login = ("somebody", "secret"),
+        login: Login = LOGIN,
         refused: str = "refused.test",
     ) -> None:
         """``certificate`` is what it shows; ``login`` the only one that it knows;
@@ -69,7 +71,7 @@ class Squid(Server):
         ensure_squid()
         super().__init__(USER if os.geteuid() == 0 else None)
         self._certificate = certificate
-        self._login = login
+        self.login = login
         self._refused = refused
         self._open = {scheme: free_port() for scheme in SCHEMES}
         self._locked = {scheme: free_port() for scheme in SCHEMES}
@@ -95,7 +97,7 @@ class Squid(Server):
         """Write its settings, its certificate and the login that it knows."""
         pem = self.folder / "certificate.pem"
         self._certificate.private_key_and_cert_chain_pem.write_to_path(pem)
-        name, password = self._login
+        name, password = self.login
         digest = hashlib.md5(password.encode()).hexdigest()
         (self.folder / "logins").write_text(f"{name}:{digest}\n")
         (self.folder / "squid.conf").write_text("\n".join(self._settings(pem)))

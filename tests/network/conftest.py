@@ -14,8 +14,6 @@ from dev.host.ports import LOOPBACK
 from dev.host.proxies import Squid
 from dev.standin import StandIn
 
-# Signs that an address must encode, and such as Latin-1 has and has not.
-LOGIN = ("jörg", "p@ss:w/o#r%d?+ł密")
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -27,7 +25,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="session")
 def squid(authority: trustme.CA) -> Iterator[Squid]:
-    with Squid(authority.issue_cert(LOOPBACK), LOGIN) as running:
+    with Squid(authority.issue_cert(LOOPBACK)) as running:
         yield running
 
 

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 import trustme
-from conftest import LOGIN
 
 import gemini_image_pipe as gip
 from dev.host.ports import LOOPBACK
-from dev.host.proxies import Login, Passed, Squid
+from dev.host.proxies import Passed, Squid
 from dev.standin import DEFAULT_KEY, StandIn
 from tests.fast.waiting import LIMIT_S, own_threads, until, wait_until
 
@@ -61,16 +60,18 @@ def passed_to(squid: Squid, google: StandIn) -> list[Passed]:
 
 @to_proxy
 @to_target
-@pytest.mark.parametrize("login", [None, LOGIN], ids=["open", "with login"])
+@pytest.mark.parametrize("has_login", [False, True], ids=["open", "with login"])
 def test_the_picture_comes(
     squid: Squid,
     googles: Googles,
     way: str,
     scheme: str,
-    login: Login | None,
+    has_login: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(f"{scheme}_proxy", squid.url(way, login))
+    monkeypatch.setenv(
+        f"{scheme}_proxy", squid.url(way, squid.login if has_login else None)
+    )
     google = googles[scheme]
     before = len(passed_to(squid, google))
     assert pictures(google.url, "a fox [[size 1MB]]") == google.sent_images
@@ -79,7 +80,7 @@ def test_the_picture_comes(
     [passed] = passed_to(squid, google)[before:]
     assert passed.method == ("CONNECT" if scheme == "https" else "POST")
     assert passed.status == 200
-    assert (passed.user != "-") is bool(login)
+    assert (passed.user != "-") is has_login
     assert "proxy-authorization" not in google.requests[0].headers
     assert wait_until(lambda: not own_threads())
 
@@ -156,7 +157,7 @@ def test_stop_ends_a_request_at_both_ends(
     is_begun: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(f"{scheme}_proxy", squid.url(way, LOGIN))
+    monkeypatch.setenv(f"{scheme}_proxy", squid.url(way, squid.login))
     google = googles[scheme]
     before = len(passed_to(squid, google))
     arrived: list[gip.Event] = []
@@ -281,7 +282,7 @@ def test_a_wrong_login_is_the_proxy_s_and_shown_nowhere(
 def test_a_refused_target_is_the_proxy_s_refusal(
     squid: Squid, way: str, scheme: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{scheme}_proxy", squid.url(way, LOGIN))
+    monkeypatch.setenv(f"{scheme}_proxy", squid.url(way, squid.login))
     assert_blames_the_proxy(failure_of(f"{scheme}://refused.test"), kind)
 
 
@@ -298,8 +299,8 @@ def test_a_proxy_that_proves_nothing_gets_neither_login_nor_key(
         certificate = trustme.CA().issue_cert(LOOPBACK)
     else:
         certificate = authority.issue_cert("proxy.test")
-    with Squid(certificate, LOGIN) as stranger:
-        monkeypatch.setenv(f"{scheme}_proxy", stranger.url("https", LOGIN))
+    with Squid(certificate) as stranger:
+        monkeypatch.setenv(f"{scheme}_proxy", stranger.url("https", stranger.login))
         assert_blames_the_proxy(failure_of(googles[scheme].url), "proxy")
         assert stranger.passed == []
     assert googles[scheme].requests == []
