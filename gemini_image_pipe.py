@@ -4426,9 +4426,11 @@ class _NotedTlsConnection(_Noting, HTTPSConnection):
 
     def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
         # Not urllib3's context: in 1.26 it leaves the host's name to others.
-        secured = _trusting(_strict_context).wrap_socket(
-            sock, server_hostname=hostname.strip("[]")
-        )
+        trusting, name = _trusting(_strict_context), hostname.strip("[]")
+        try:
+            secured = trusting.wrap_socket(sock, server_hostname=name)
+        except OSError as error:
+            raise urllib3.exceptions.ProxyError("no TLS with it", error) from error
         self.proxy_is_verified = True
         return secured
 
@@ -4439,14 +4441,14 @@ def _strict_context() -> ssl.SSLContext:
 
 def _trusting(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """A context with the certificates that the environment names, or else those of
-    requests. Raises urllib3's SSLError when they cannot be read."""
+    requests. Raises requests' SSLError when they cannot be read."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     usual = requests.utils.DEFAULT_CA_BUNDLE_PATH
     named = next(filter(None, map(os.environ.get, names)), usual)
     try:
         return _tls_context(make, named, os.stat(named).st_mtime_ns)
     except OSError as error:
-        raise urllib3.exceptions.SSLError(error) from None
+        raise requests.exceptions.SSLError(error) from None
 
 
 @lru_cache(maxsize=8)
@@ -4546,6 +4548,9 @@ def exchange(
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         _THIS_THREAD.sockets = sockets
+        if url.startswith("https:"):
+            # Later a proxy would be blamed when there are no certificates.
+            _trusting(create_urllib3_context)
         with session.request(
             method,
             url,

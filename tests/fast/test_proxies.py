@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from rows import check_rows
@@ -225,6 +226,19 @@ def test_silence_before_the_request_is_no_slow_answer(
         address = f"{LOOPBACK}:{listener.port}"
         monkeypatch.setenv("all_proxy", proxy.format(address))
         assert failure_of(target.format(address)).kind == kind
+
+
+@pytest.mark.parametrize("written", [None, "no certificate"])
+def test_no_proxy_is_blamed_for_missing_certificates(
+    written: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted = tmp_path / "ca.pem"
+    if written:
+        trusted.write_text(written)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(trusted))
+    for proxy in ("", "http://127.0.0.1:9", "https://127.0.0.1:9"):
+        monkeypatch.setenv("all_proxy", proxy)
+        assert failure_of("https://127.0.0.1:9").kind == "tls"
 
 
 NO_PROXIES = (
