@@ -4548,7 +4548,7 @@ def exchange(
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         _THIS_THREAD.sockets = sockets
-        if url.startswith("https:"):
+        if urlsplit(url).scheme == "https":
             # Later a proxy would be blamed when there are no certificates.
             _trusting(create_urllib3_context)
         with session.request(
