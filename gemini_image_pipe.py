@@ -44,7 +44,7 @@ from collections.abc import (
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import requests
 import urllib3
@@ -4820,37 +4820,95 @@ class Sockets:
         self.ended = False
 
     def add(self, opened: socket.socket) -> None:
-        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
+        """Note a socket before it connects. Raises Cancelled after `shutdown`.
+
+        A duplicate, which is the same connection below any TLS: that takes the socket's
+        descriptor away, hides it during a handshake, and sends unencrypted what is sent
+        after its own shutdown has begun.
+        """
         with self._lock:
             if self.ended:
                 raise Cancelled
-            self._open.append(opened)
+            self._open.append(opened.dup())
 
     def shutdown(self) -> None:
         """End what is under way, at once; what comes later is not sent."""
         with self._lock:
             self.ended = True
             for opened in self._open:
-                with contextlib.suppress(
-                    Exception
-                ):  # the next one is shut all the same
+                with contextlib.suppress(OSError):  # the next one is shut all the same
                     opened.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of them: until then the peer would not see that they are closed."""
+        with self._lock:
+            while self._open:
+                self._open.pop().close()
 
 
 _THIS_THREAD = threading.local()  # .sockets: those of the request that it works on
 
 
 class _Noting:
-    """A connection that notes its socket.
+    """A connection whose socket is noted before it connects, and whose failures before
+    the request is sent are told apart.
 
-    Not itself: it drops its socket before the answer is read when the server wants to
-    close it. Within a proxy's TLS the socket is that below both.
+    urllib3 shows a socket only once it is connected, and takes silence in a handshake
+    for a slow answer.
     """
 
+    def _new_conn(self) -> socket.socket:
+        connection: Any = self
+        host = self._dns_host.strip("[]")  # type: ignore[attr-defined]
+        problem = "no address"
+        try:
+            found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host is called so
+            found, problem = [], str(error)
+        for family, kind, protocol, _, address in found:
+            try:
+                opened = socket.socket(family, kind, protocol)
+                return _connected(opened, address, connection)
+            except OSError as error:
+                problem = str(error)
+        raise urllib3.exceptions.NewConnectionError(connection, problem)
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()  # type: ignore[misc]
+        except (OSError, http.client.HTTPException) as error:
+            raise urllib3.exceptions.ProxyError("no tunnel", error) from error
+
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        opened: Any = self.sock  # type: ignore[attr-defined]
-        _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
+        connection: Any = self
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError as error:
+            problem = "no end of the handshake"
+            raise urllib3.exceptions.ConnectTimeoutError(self, problem) from error
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError as error:
+            if not connection.proxy:
+                raise
+            # Such as a page where there should be a tunnel.
+            raise urllib3.exceptions.ProxyError("no TLS", error) from error
+
+
+def _connected(
+    opened: socket.socket, address: Any, connection: HTTPConnection
+) -> socket.socket:
+    """The socket, noted and connected as the connection has it; closed if it fails."""
+    try:
+        _THIS_THREAD.sockets.add(opened)
+        for option in connection.socket_options or ():
+            opened.setsockopt(*option)
+        opened.settimeout(connection.timeout)
+        opened.connect(address)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 class _PatientResponse(http.client.HTTPResponse):
@@ -4873,30 +4931,55 @@ class _NotedConnection(_Noting, HTTPConnection):
 
 
 class _NotedTlsConnection(_Noting, HTTPSConnection):
-    """One with TLS, whose certificates are not read anew for each request."""
+    """One with TLS: to the proxy, to the target behind it, or to both.
+
+    Either is trusted as the environment has it. requests would not look at a proxy's
+    certificate when the target is without TLS, although the proxy gets a login.
+    """
 
     response_class = _PatientResponse
 
     def connect(self) -> None:
-        trusted = self.ca_certs or self.ca_cert_dir
-        # An https proxy has a context of its own, which takes the same files.
-        if trusted and not (self.proxy and self.proxy.scheme == "https"):
-            try:
-                changed = os.stat(trusted).st_mtime_ns
-                self.ssl_context = _tls_context(
-                    self.ca_certs, self.ca_cert_dir, changed
-                )
-            except OSError as error:
-                raise urllib3.exceptions.SSLError(error) from None
-            self.ca_certs = self.ca_cert_dir = None
+        trusting = _trusting(create_urllib3_context)
+        self.ssl_context, self.cert_reqs = trusting, ssl.CERT_REQUIRED
+        self.ca_certs = self.ca_cert_dir = None
         super().connect()
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        # Not urllib3's context: in 1.26 it leaves the host's name to others.
+        trusting, name = _trusting(_strict_context), hostname.strip("[]")
+        try:
+            secured = trusting.wrap_socket(sock, server_hostname=name)
+        except OSError as error:
+            raise urllib3.exceptions.ProxyError("no TLS with it", error) from error
+        self.proxy_is_verified = True
+        return secured
+
+
+def _strict_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _trusting(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """A context with the certificates that the environment names, or else those of
+    requests. Raises requests' SSLError when they cannot be read."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    usual = requests.utils.DEFAULT_CA_BUNDLE_PATH
+    named = next(filter(None, map(os.environ.get, names)), usual)
+    try:
+        return _tls_context(make, named, os.stat(named).st_mtime_ns)
+    except OSError as error:
+        raise requests.exceptions.SSLError(error) from None
 
 
 @lru_cache(maxsize=8)
-def _tls_context(file: str | None, folder: str | None, changed: int) -> ssl.SSLContext:
+def _tls_context(
+    make: Callable[[], ssl.SSLContext], named: str, changed: int
+) -> ssl.SSLContext:
     """A context that trusts the certificates there; reading them takes 20 ms."""
-    context = create_urllib3_context()
-    context.load_verify_locations(file, folder)
+    context = make()
+    is_folder = os.path.isdir(named)
+    context.load_verify_locations(*((None, named) if is_folder else (named,)))
     return context
 
 
@@ -4923,6 +5006,15 @@ class _NotingAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _NOTED_POOLS
         return manager
 
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """The login that stands in the proxy's address, byte by byte: requests takes
+        its signs for Latin-1, and fails on others."""
+        parts = urlsplit(proxy)
+        if not parts.username:
+            return {}
+        login = unquote_to_bytes(f"{parts.username}:{parts.password or ''}")
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
+
 
 class _Session(requests.Session):
     """A session that does not even look where a redirect leads: requests would parse
@@ -4932,9 +5024,25 @@ class _Session(requests.Session):
         return None
 
 
-def _certificates() -> str | bool:
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return next(filter(None, map(os.environ.get, names)), True)
+def _proxies(url: str) -> dict[str, str]:
+    """The proxy that the environment names for an address, as requests wants it.
+
+    Raises ProxyError where what is named can be none, such as SOCKS: hosts have no
+    PySocks. Its text does not show what that is, for a login may stand in it.
+    """
+    named = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if not named:
+        return {}
+    proxy = named.strip()
+    if "://" not in proxy:
+        proxy = f"http://{proxy.removeprefix('//')}"
+    try:
+        parts = urllib3.util.parse_url(proxy)
+        if parts.scheme in _NOTED_POOLS and parts.host and parts.port != 0:
+            return {"all": parts.url}
+    except urllib3.exceptions.LocationParseError:
+        pass
+    raise requests.exceptions.ProxyError("no address of a proxy")
 
 
 @contextlib.contextmanager
@@ -4955,12 +5063,15 @@ def exchange(
     an Authorization header. Redirects are not followed: requests would send the key to
     the other host.
     """
-    with _Session() as session:
+    with _Session() as session, contextlib.closing(sockets):
         session.trust_env = False
         adapter = _NotingAdapter(max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         _THIS_THREAD.sockets = sockets
+        if urlsplit(url).scheme == "https":
+            # Later a proxy would be blamed when there are no certificates.
+            _trusting(create_urllib3_context)
         with session.request(
             method,
             url,
@@ -4969,8 +5080,7 @@ def exchange(
             timeout=(CONNECT_TIMEOUT, timeout),
             allow_redirects=False,
             stream=True,
-            proxies=requests.utils.get_environ_proxies(url),
-            verify=_certificates(),
+            proxies=_proxies(url),
         ) as response:
             yield response
 
