@@ -2112,6 +2112,8 @@ _DOCUMENTS_IN_SYSTEM = Frame("system", _DOCUMENTS.head, "\n</user_query>")
 _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
 _MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
+# The memory of a user whose memory is empty (0.6.43 to 0.9.6).
+_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -2412,7 +2414,8 @@ def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
         return _without_blocks(text), ""
     if role != "user":
         text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
-        return _without_frames(text, wrapping.frames, "system"), ""
+        text = _without_frames(text, wrapping.frames, "system")
+        return _EMPTY_MEMORY.sub("", text), ""
     text = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)

@@ -226,6 +226,12 @@ SITUATIONS: tuple[tuple[str, Messages, str, str], ...] = (
         f"{S}\n{MEMORY_0_9}".strip(),
     ),
     (
+        "an empty memory, 0.9",
+        [system(behind(behind(S, "User Context:\n\n"), PYODIDE)), user(W)],
+        W,
+        S,
+    ),
+    (
         "a skill that was chosen",
         [system(behind(S, '<skill name="a">\nIn ink.\n</skill>')), user(W)],
         W,
@@ -410,6 +416,7 @@ OWN_WORDS = (
     f"{KNOWLEDGE}\n{SKILLS}",
     "Tool `saw` Output: planks",
     "You are a friendly, concise voice assistant. Speak.",
+    "User Context:\n\nAnn likes red.",
     "<source id='1'>x</source>",
 )
 
