@@ -7,6 +7,7 @@ description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat m
 required_open_webui_version: 0.6.5
 """
 
+import ast
 import asyncio
 import base64
 import binascii
@@ -2420,7 +2421,32 @@ def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
     at = found.start() if found else len(text)
-    return _without_endings(text[:at], wrapping.frames), text[at:]
+    said = _without_endings(text[:at], wrapping.frames)
+    return said if said == text else _of_written_parts(said), text[at:]
+
+
+def _of_written_parts(text: str) -> str:
+    """A message of several parts as one text; 0.6.5 writes a list of them down as
+    Python does when it puts something behind it."""
+    if not text.startswith("[{'type': 'text', 'text': "):
+        return text
+    try:
+        # A token's sign must not stand in what Python reads; another one that it would
+        # have written otherwise takes its place.
+        parts = ast.literal_eval(cut_middle(text).replace("\0", "\1"))
+        texts = [part["text"].replace("\1", " ") for part in parts if "text" in part]
+        urls = [part["image_url"]["url"] for part in parts if "image_url" in part]
+        found = [re.sub("\\A\1([0-9]{1,6})\1\\Z", "\0\\1\0", url) for url in urls]
+    except (
+        ValueError,
+        SyntaxError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):
+        return text
+    return "\n".join([*texts, *(u if "\0" in u else f"![]({u})" for u in found)])
 
 
 def _image_url(part: Any) -> list[str]:

@@ -267,6 +267,25 @@ def test_it_is_taken_off_earlier_turns_too() -> None:
     assert [turn.text for turn in conversation.history] == [W, "Here."]
 
 
+def test_a_list_of_parts_that_the_host_wrote_down_is_read_as_one() -> None:
+    """0.6.5 does that where the code interpreter is on and a picture is attached."""
+    uri, link = "data:image/png;base64,AAAA", "/api/v1/files/7/content"
+    parts: list[Any] = [{"type": "text", "text": f"{W} 'x' \x010\x01 --ar 16:9"}]
+    parts += [{"type": "image_url", "image_url": {"url": url}} for url in (uri, link)]
+    for written, pictures in (
+        (behind(str(parts), CODE_0_6), (uri, link)),
+        (behind(behind(str(parts), CODE_0_6), RESULT), (uri, link)),
+    ):
+        conversation = gip.read_conversation([user(written)])
+        assert conversation.prompt.startswith(f"{W} 'x'  0")
+        assert conversation.attached == pictures
+        assert conversation.flags == (("--ar", "16:9"),)
+    # Whoever writes such a list without the host's words behind it writes words.
+    assert prompt_of([user(str(parts[:1]))]) == str(parts[:1])
+    for odd in ("[{'type': 'text', 'text': 7}]", "[{'type': 'text', 'text': ", "[" * 9):
+        assert prompt_of([user(behind(odd, CODE_0_6))]) == odd.strip()
+
+
 def test_flags_count_within_what_the_host_wrote_and_not_in_it() -> None:
     flags = (("--ar", "16:9"),)
 
