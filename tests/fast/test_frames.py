@@ -282,7 +282,10 @@ def test_a_list_of_parts_that_the_host_wrote_down_is_read_as_one() -> None:
         assert conversation.flags == (("--ar", "16:9"),)
     # Whoever writes such a list without the host's words behind it writes words.
     assert prompt_of([user(str(parts[:1]))]) == str(parts[:1])
-    for odd in ("[{'type': 'text', 'text': 7}]", "[{'type': 'text', 'text': ", "[" * 9):
+    for odd in (
+        "[{'type': 'text', 'text': ",
+        "[{'type': 'text', 'text': " + "[" * 9999,
+    ):
         assert prompt_of([user(behind(odd, CODE_0_6))]) == odd.strip()
 
 
