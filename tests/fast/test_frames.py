@@ -360,6 +360,15 @@ def test_documents_are_taken_off_by_the_template_that_is_set() -> None:
     check_rows(TEMPLATES, check)
 
 
+def test_a_template_that_begins_with_something_filled_in_takes_no_words() -> None:
+    template = "{{USER_NAME}}:\n{{CONTEXT}}\n{{QUERY}}\nAnswer now."
+    wrapping = gip.host_wrapping(documents=template)
+    words = "Write: Answer now. In red."
+    assert prompt_of([user(words)], wrapping=wrapping) == words
+    filled = framed(W, FORGED, template.replace("{{USER_NAME}}", "Ann"))
+    assert prompt_of([user(filled)], wrapping=wrapping) == f"Ann:\n{W}"
+
+
 def test_a_template_without_a_place_for_documents_makes_the_default_s_frame() -> None:
     wrapping = gip.host_wrapping(documents="Answer well.")
     assert prompt_of([user(framed(W))], wrapping=wrapping) == W
