@@ -7,6 +7,7 @@ description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat m
 required_open_webui_version: 0.6.5
 """
 
+import ast
 import asyncio
 import base64
 import binascii
@@ -2053,27 +2054,29 @@ class Frame(NamedTuple):
     tail: str
 
 
-# What the supported hosts write (open_webui/utils/middleware.py, if nothing else is
-# named). The memory of a user ("User Context:", <memory_context>), a skill that was
-# chosen (<skill name=…>) and the summary of a long chat are meant for whatever model
-# answers, and stay. Instructions for tools that no image model is given, for speaking
-# aloud and for announcing a picture are taken off, as are listings without a text.
+_PYODIDE = (
+    "\n\n##### Pyodide Environment\n\n- This Python environment runs via Pyodide in the "
+    "browser.",
+    "- Use `import os; os.listdir('/mnt/uploads')` to discover available files.",
+)
+# What the supported hosts write beside documents, which come below; where, if not in
+# open_webui/utils/middleware.py; and since when.
+#
+# Taken off are instructions for tools that no image model is given, for speaking aloud
+# and for announcing a picture, and listings without a text. What is meant for whatever
+# model answers stays: the memory of a user ("User Context:", <memory_context>), a skill
+# that was chosen (<skill name=…>), the summary of a long chat. So does what has no
+# certain end, as the instructions of tool servers have none.
 _HOST_FRAMES: tuple[Frame, ...] = (
-    # 0.8.12 and later, in every turn that had files: a prefix, or the first text part.
+    # The files of a message, in its turn and in every later one: a prefix, or the first
+    # text part. 0.8.12 and later.
     Frame("before", '<attached_files>\n<file type="', '"/>\n</attached_files>\n\n'),
-    # 0.8.12 and later, behind the code interpreter's. Where models call functions
-    # natively it stands alone: in 0.8.12 behind the words, later in the system message.
-    *(
-        Frame(
-            place,
-            "\n\n##### Pyodide Environment\n\n- This Python environment runs via "
-            "Pyodide in the browser.",
-            "- Use `import os; os.listdir('/mnt/uploads')` to discover available "
-            "files.",
-        )
-        for place in ("behind", "system")
-    ),
-    # 0.8.12 and later; config.py has the prompt until 0.8, utils/middleware.py since.
+    # What the code interpreter runs in, behind its instructions. Where models call
+    # functions natively it stands alone: in 0.8.12 behind the words, later in the
+    # system message. 0.8.12 and later (config.py).
+    Frame("behind", *_PYODIDE),
+    Frame("system", *_PYODIDE),
+    # The code interpreter: 0.8.12 and later, and before (config.py).
     Frame(
         "behind",
         "\n#### Code Interpreter\n\nYou have access to a Python code interpreter via: "
@@ -2081,43 +2084,59 @@ _HOST_FRAMES: tuple[Frame, ...] = (
         "\n\nEnsure the code interpreter is effectively utilized to achieve the "
         "highest-quality analysis for the user.",
     ),
-    # 0.6.5 to 0.6.43 (config.py).
     Frame(
         "behind",
         "\n#### Tools Available\n\n1. **Code Interpreter**: `<code_interpreter ",
         "\n\nEnsure that the tools are effectively utilized to achieve the "
         "highest-quality analysis for the user.",
     ),
-    # Voice mode (config.py): 0.6.43 to 0.11.4, and 0.12.4.
-    *(
-        Frame(
-            "system",
-            f"You are a friendly, concise voice assistant{whose}.\n\nEverything you say "
-            "will be spoken aloud.\n",
-            "\n\nStay consistent, helpful, and easy to listen to.",
-        )
-        for whose in ("", " participating in a live voice call with the user")
+    # Voice mode: 0.6.43 to 0.11.4, and 0.12.4 (config.py).
+    Frame(
+        "system",
+        "You are a friendly, concise voice assistant.\n\nEverything you say will be "
+        "spoken aloud.\n",
+        "\n\nStay consistent, helpful, and easy to listen to.",
     ),
-    # The image toggle, when the host has drawn before the model is asked: 0.6.5, then
-    # 0.6.43 and later.
-    *(
-        Frame("system", f"<context>{beginning}", "</context>")
-        for beginning in (
-            "User is shown the generated image, tell the user that ",
-            "Unable to generate an image, tell the user that ",
-            "The requested image has been edited and created and is now being shown ",
-            "The requested image has been created by the system successfully and ",
-            "Image generation was attempted but failed",
-            "Image generation was requested but the feature is currently disabled ",
-        )
+    Frame(
+        "system",
+        "You are a friendly, concise voice assistant participating in a live voice call "
+        "with the user.\n\nEverything you say will be spoken aloud.\n",
+        "\n\nStay consistent, helpful, and easy to listen to.",
     ),
-    # 0.11.4 and later.
+    # The image toggle, when the host has tried to draw before the model is asked: two
+    # of 0.6.5, three of 0.6.43 and later, one of 0.11.4 and later.
+    Frame(
+        "system",
+        "<context>User is shown the generated image, tell the user that ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>Unable to generate an image, tell the user that ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>The requested image has been edited and created and is now ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>The requested image has been created by the system successfully and ",
+        "</context>",
+    ),
+    Frame("system", "<context>Image generation was attempted but failed", "</context>"),
+    Frame(
+        "system",
+        "<context>Image generation was requested but the feature is currently disabled ",
+        "</context>",
+    ),
+    # The names of a model's knowledge: 0.11.4 and later. Of its skills: 0.8.12 and later.
     Frame(
         "system", '<attached_knowledge>\n<knowledge type="', "/>\n</attached_knowledge>"
     ),
-    # 0.8.12 and later.
     Frame("system", "<available_skills>\n<skill>\n", "</skill>\n</available_skills>"),
-    # 0.12.4 (utils/tool_search.py).
+    # Of tools: 0.12.4 (utils/tool_search.py).
     Frame(
         "system",
         "<available_tools>\nThe following tools are available but their definitions ",
@@ -2138,6 +2157,8 @@ _DOCUMENTS_IN_SYSTEM = Frame("system", _DOCUMENTS.head, "\n</user_query>")
 _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
 _MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
+# The memory of a user whose memory is empty (0.6.43 to 0.9.6).
+_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -2467,12 +2488,35 @@ def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
         return _without_blocks(text), ""
     if role != "user":
         text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
-        return _without_frames(text, wrapping.frames, "system"), ""
+        text = _without_frames(text, wrapping.frames, "system")
+        return _EMPTY_MEMORY.sub("", text), ""
     text = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
     at = found.start() if found else len(text)
-    return _without_endings(text[:at], wrapping.frames), text[at:]
+    said = _without_endings(text[:at], wrapping.frames)
+    return said if said == text else _of_written_parts(said), text[at:]
+
+
+def _of_written_parts(text: str) -> str:
+    """A message of several parts as one text; 0.6.5 writes a list of them down as
+    Python does when it puts something behind it."""
+    if not text.startswith("[{'type': 'text', 'text': "):
+        return text
+    try:
+        # A token's sign must not stand in what Python reads. Python would have written
+        # the one in its place in another way.
+        parts = ast.literal_eval(cut_middle(text).replace("\0", "\1"))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
+    return "\n".join(map(_written_part, as_list(parts)))
+
+
+def _written_part(part: Any) -> str:
+    for url in _image_url(part):
+        token = re.fullmatch("\1([0-9]{1,6})\1", url)
+        return f"\0{token[1]}\0" if token else f"![]({url})"
+    return as_str(get_field(part, "text")).replace("\1", " ")
 
 
 def _image_url(part: Any) -> list[str]:
