@@ -35,6 +35,7 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
+    Collection,
     Coroutine,
     Iterable,
     Iterator,
@@ -78,6 +79,7 @@ MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
 MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many pictures
 FILE_HEAD = 32  # bytes, which tell what a picture is
+MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
@@ -1656,18 +1658,35 @@ OPTION_BY_NAME = {
 }
 
 
+# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
+# copied from pages, bring them along.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANKS = _WHITE + _INVISIBLE
+# Full-width signs, which people write without a blank beside them.
+_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
+_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
+_BLANK = rf"[\s{_INVISIBLE}]"
+_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
+_BEHIND_NAME = re.compile(rf"{_BLANK}*={_BLANK}*|{_BLANK}+")
+
+
 def _flag_pattern(option: Option) -> str:
     # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = r"[^\s\"'`)\]}”’»]+"
+    value = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]+"
     if option.choices == ("on", "off"):
         value = "|".join(SWITCH)
     names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
+    return rf"(?:{names})(?:(?:{_BEHIND_NAME.pattern})(?!--|—)(?:{value}))?"
 
 
 # The last flag of a prompt. Phones make one long dash of two short ones.
 _LAST_FLAG = re.compile(
-    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
+    rf"(?:^|(?<={_SEPARATOR}))(?:--|—)"
+    rf"({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)}){_SEPARATOR}*\Z",
     re.IGNORECASE,
 )
 
@@ -1678,18 +1697,23 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     Only known names, only at the end; all else stays as it was written.
     """
     flags: list[tuple[str, str]] = []
-    end = len(text.rstrip())
+    start = end = len(text.rstrip(_SEPARATORS))
+    behind = text[end:]
     while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
-        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
+        name, value = [*_BEHIND_NAME.split(found[1], maxsplit=1), ""][:2]
         name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
         is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
         flags.append((name, value or ("on" if is_switch else "nothing")))
         if len(flags) > MAX_FLAGS:
             return text, ()
-        end = found.start()
-        while end and text[end - 1].isspace():
-            end -= 1
-    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
+        start = found.start()
+        end = len(text[:start].rstrip(_SEPARATORS))
+    words = text[:start].rstrip(_OPENING)
+    # As within quotes: "」" behind a flag, and no "「" right before the first.
+    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
+    if not flags or is_quoted:
+        return text, ()
+    return words.rstrip(_BLANKS), tuple(flags[::-1])
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
@@ -2110,10 +2134,12 @@ _DOCUMENTS = Frame(
     "explicit id attribute**",
     "</source>\n</context>",
 )
-_DOCUMENTS_IN_SYSTEM = _DOCUMENTS._replace(place="system", tail="\n</user_query>")
+_DOCUMENTS_IN_SYSTEM = Frame("system", _DOCUMENTS.head, "\n</user_query>")
 _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
-_MIN_FRAME_CHARACTERS = 8  # fewer may well stand in anybody's words
+_MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
+# The memory of a user whose memory is empty (0.6.43 to 0.9.6).
+_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -2443,7 +2469,8 @@ def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
         return _without_blocks(text), ""
     if role != "user":
         text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
-        return _without_frames(text, wrapping.frames, "system"), ""
+        text = _without_frames(text, wrapping.frames, "system")
+        return _EMPTY_MEMORY.sub("", text), ""
     text = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
@@ -2466,13 +2493,17 @@ def _may_be_read(address: str) -> bool:
 
 
 def pick_pictures(
-    conversation: Conversation, history_images: int, max_images: int
+    conversation: Conversation,
+    history_images: int,
+    max_images: int,
+    lost: Collection[str] = (),
 ) -> tuple[list[str], list[Note]]:
     """The addresses of the pictures to send, in the chat's order, and notes for the
     user on what is left out.
 
     The newest message's own go first, then earlier ones, newest first, as many as
-    `history_images` and the model's limit allow; each picture once.
+    `history_images` and the model's limit allow; each picture once. lost: those that
+    were looked for in vain; like those from elsewhere they take no other's place.
     """
     notes = []
     attached = list(dict.fromkeys(conversation.attached))
@@ -2480,7 +2511,10 @@ def pick_pictures(
         notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
         attached = attached[:max_images]
     newest_first = dict.fromkeys(conversation.earlier[::-1])
-    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
+    others = [p for p in newest_first if p not in attached and p not in lost]
+    earlier = [p for p in others if _may_be_read(p)]
+    if len(earlier) < len(others) and history_images > 0:
+        notes.append(make_note("remote", name=make_note("a_picture")))
     room = max(min(history_images, max_images - len(attached)), 0)
     if len(earlier) > room and history_images > 0:
         kind = "earlier_cut" if room else "earlier_none"
@@ -2540,6 +2574,7 @@ def _without_frames(text: str, frames: Iterable[Frame], place: str) -> str:
 
 
 def _begins_a_line(text: str, start: int) -> bool:
+    # The line break before it, or its own first sign.
     return start == 0 or "\n" in text[start - 1 : start + 1]
 
 
@@ -6146,45 +6181,52 @@ async def gather_pictures(
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
     earlier = request.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(conversation, earlier, limit)
+    pick = partial(pick_pictures, conversation, earlier, limit)
+    addresses, notes = pick()
     if not addresses:
         return [], notes
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
-    found = await _read_pictures(request, addresses)
-    usable: list[InputPicture] = []
-    for picture in map(found.__getitem__, addresses):
-        if isinstance(picture, Note):
-            notes.append(picture)
-        else:
-            usable.append(picture)
+    found: dict[str, InputPicture | Note] = {}
+    while new := [address for address in addresses if address not in found]:
+        await _read_pictures(request, new, found)
+        lost = [a for a in found if _is_lost(found[a])]
+        if len(lost) > MAX_LOST_PICTURES:
+            break
+        addresses, notes = pick(lost)
+    notes += (picture for picture in found.values() if isinstance(picture, Note))
+    usable = [p for a in addresses if isinstance(p := found.get(a), InputPicture)]
     fitted, more = await SHORT_WORK.run(fit_pictures, usable)
     return fitted, list(dict.fromkeys(notes + more))
 
 
+def _is_lost(picture: InputPicture | Note) -> bool:
+    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
+
+
 async def _read_pictures(
-    request: ImageRequest, addresses: Sequence[str]
-) -> dict[str, InputPicture | Note]:
-    """What stands behind the addresses, or why it cannot go along; the newest are read
-    first, and no more than could be made to fit."""
+    request: ImageRequest,
+    addresses: Sequence[str],
+    found: dict[str, InputPicture | Note],
+) -> None:
+    """Note down what stands behind the addresses, or why it cannot go along; the newest
+    are read first, and no more than could be made to fit."""
     numbers = request.conversation.numbers
     attached = [a for a in addresses if a in numbers]
     earlier = [a for a in addresses if a not in numbers]
-    are_counted = len(request.conversation.counted) > 1
-    room = 2 * MAX_PICTURE_BYTES
-    found: dict[str, InputPicture | Note] = {}
+    shown_numbers = numbers if len(request.conversation.counted) > 1 else {}
+    read = (p for p in found.values() if isinstance(p, InputPicture))
+    room = 2 * MAX_PICTURE_BYTES - sum(len(p.image.data) for p in read)
     for address in [*attached, *reversed(earlier)]:
-        counted = numbers.get(address, ())
-        shown = partial(picture_name, address, counted if are_counted else ())
+        shown = partial(picture_name, address, shown_numbers.get(address, ()))
         if room <= 0:
             found[address] = make_note("too_large", name=shown(""))
             continue
         picture = await _read_picture(request.chat, address, shown)
         if isinstance(picture, InputPicture):
             room -= len(picture.image.data)
-            picture = replace(picture, numbers=counted)
+            picture = replace(picture, numbers=numbers.get(address, ()))
         found[address] = picture
-    return found
 
 
 async def _read_picture(

@@ -369,6 +369,81 @@ def test_earlier_pictures_make_room_for_attached_ones(
 # ── What cannot be sent ──────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![]({})",
+        "{}",
+        "As in {}.",
+    ],
+)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://cdn.example.org/a.png",
+        "/cache/image/generations/a.png",
+        "https://other.example/api/v1/files/3f1c0000-0000-4000-8000-000000000001/content",
+    ],
+)
+def test_a_picture_elsewhere_gives_the_same_note_wherever_it_stands(
+    google: StandIn, files: dict[str, bytes], text: str, address: str
+) -> None:
+    """Once, and in no other picture's place."""
+    said = text.format(address)
+    request = SimpleNamespace(base_url="http://h.example/")
+    answered = [user("a fox"), model(f"![]({LINKS[0]})")]
+    note = [gip.sentence(gip.make_note("remote"))]
+    for history in (
+        [*answered, user(f"Blue. {said}")],
+        [*answered, user(said), model("Here."), user("Blue.")],
+        [*answered, user("again"), model(said), user("Blue.")],
+        [*answered, user(said), model(f"{said}\n{said}"), user(f"Blue. {said}")],
+    ):
+        google.requests.clear()
+        pipe = pipe_for(google, HISTORY_IMAGES=1)
+        markdown = ask(google, *history, pipe=pipe, __request__=request)
+        assert sent(google).images == [ONE]
+        assert notes(markdown) == note
+
+
+def test_lost_pictures_take_no_other_s_place(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    del files[IDS[2]], files[IDS[1]]
+    turns = [m for each in LINKS for m in (user("x"), model(f"![]({each})"))]
+    pipe = pipe_for(google, HISTORY_IMAGES=2)
+    markdown = ask(google, *turns, user("blue"), pipe=pipe)
+    no_file = gip.make_note("no_file", name=gip.make_note("a_picture"))
+    assert sent(google).images == [ONE, FOUR]
+    assert notes(markdown) == [gip.sentence(no_file)]
+
+
+def test_lost_pictures_are_not_looked_for_without_end(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        looked.append(file_id)
+        raise gip.UnusablePicture("no_file")
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    links = " ".join(
+        f"![](/api/v1/files/{IDS[0][:-4]}{n:04}/content)" for n in range(999)
+    )
+    markdown = ask(google, user("x"), model(links), user("blue"))
+    assert len(looked) <= gip.MAX_LOST_PICTURES + 4
+    assert not sent(google).images and notes(markdown)
+
+
+def test_an_address_in_plain_words_is_read_and_stays(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    ask(google, user(f"Make {LINKS[1]} blue"))
+    assert sent(google).images == [TWO]
+    assert sent(google).texts == [f"Make {LINKS[1]} blue"]
+
+
 def test_a_remote_picture_is_noted_and_nobody_is_asked_for_it(google: StandIn) -> None:
     """Fetching it would tell its owner who looks, or reach what only the server can."""
     remote = f"{google.url}/somewhere/a.png"
@@ -460,18 +535,19 @@ def test_notes_and_failures_do_not_come_back_as_words(
     assert said.endswith("again blue")
 
 
-def test_the_host_s_wrapping_is_not_sent(google: StandIn) -> None:
-    """Neither its words nor the pictures of the pages that it found."""
-    wrapped = (
-        "### Task:\nRespond to the user query using the provided context.\n\n"
-        "<context>\n<source>![logo](https://web.example/l.png)</source>\n</context>\n"
-        "a blue fox"
-    )
-    metadata = {"base_user_prompt": "a blue fox"}
-    markdown = ask(google, attached(wrapped, uri(ONE)), __metadata__=metadata)
-    assert sent(google).texts == ["a blue fox"]
-    assert sent(google).images == [ONE]
-    assert not notes(markdown)
+def test_what_the_host_remembers_of_a_message_does_not_replace_it(
+    google: StandIn,
+) -> None:
+    """A filter took something out of it, or the wish of another try stands last."""
+    told = {
+        "base_user_prompt": "a badge for SECRET",
+        "user_prompt": "a badge for SECRET",
+        "user_message": {"content": "a badge for SECRET"},
+    }
+    parts = [{"type": "text", "text": text} for text in ("a badge", "for [gone] --n 2")]
+    markdown = ask(google, user(parts), __metadata__=told)
+    assert [request.texts for request in posts(google)] == [["a badge\nfor [gone]"]] * 2
+    assert "SECRET" not in markdown
 
 
 # ── System prompts ───────────────────────────────────────────────────────────────────

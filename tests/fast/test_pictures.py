@@ -27,6 +27,7 @@ import gemini_image_pipe as gip
 ID = "3f1c0000-0000-4000-8000-00000000000"
 A, B, C, D, E = (f"/api/v1/files/{ID}{n}/content" for n in range(1, 6))
 URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
+HERE = "https://h.example"
 
 
 def words_of(text: str) -> str:
@@ -86,7 +87,28 @@ def link(address: str) -> str:
         pytest.param(f"{link(A)} {URI} {link(B)}", [A, URI, B], id="kinds-mixed"),
         pytest.param(f"[a fox]({A})", [], id="link-only"),
         pytest.param(f"! [a]({A})", [], id="not-markdown"),
-        pytest.param(f"![a]\n({A})", [], id="broken-over-lines"),
+        pytest.param(f"[a fox](<{A}>)", [], id="link-in-angle-brackets"),
+        pytest.param(f"![a]\n({A})", [A], id="broken-over-lines"),
+        pytest.param(f"like {A}.", [A], id="bare-link"),
+        pytest.param(
+            f"({HERE}{A}), {HERE}{B}?", [f"{HERE}{A}", f"{HERE}{B}"], id="bare-absolute"
+        ),
+        pytest.param(f"像{HERE}{A}，", [f"{HERE}{A}"], id="bare-in-chinese"),
+        pytest.param(
+            "as https://cdn.example.org/A.PNG?w=2 is",
+            ["https://cdn.example.org/A.PNG?w=2"],
+            id="bare-picture-elsewhere",
+        ),
+        pytest.param(
+            "/cache/image/generations/1.png",
+            ["/cache/image/generations/1.png"],
+            id="bare-of-an-old-host",
+        ),
+        pytest.param(
+            "see https://web.example/a.png/about or www.web.example/a.png or /a.png",
+            [],
+            id="no-picture-s-address",
+        ),
         pytest.param("![a]()", [], id="no-address"),
         pytest.param("data:text/plain;base64,AAAA", [], id="no-picture-type"),
     ],
@@ -229,37 +251,9 @@ def test_a_logo_in_a_preset_s_system_prompt_is_no_picture_of_the_chat() -> None:
 
 # ── What is no picture of the chat ───────────────────────────────────────────────────
 
-DOCUMENTS = (
-    "### Task:\nRespond to the user query using the provided context.\n\n<context>\n"
-    '<source id="1">![logo](https://web.example/logo.png) ![x](https://web.example/x.png)'
-    " ![y](https://web.example/y.png)</source>\n</context>\n\nblue"
-)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(DOCUMENTS, id="documents"),
-        pytest.param(f"<context>{link(A)}</context>\nblue", id="context"),
-        pytest.param(
-            f'<details type="reasoning">{link(A)}</details>\nblue', id="thoughts"
-        ),
-        pytest.param(
-            f"<attached_files><file>{link(A)}</file></attached_files>\nblue",
-            id="attached-files",
-        ),
-    ],
-)
-def test_pictures_in_what_the_host_wrapped_around_are_not_the_user_s(text: str) -> None:
-    """The logos of a found web page would push the attached photo out of the limit."""
-    asked = [words(text), picture(URI)]
-    conversation = gip.read_conversation([user(asked)], newest_prompt="blue")
-    assert conversation.attached == (URI,)
-    assert gip.pick_pictures(conversation, 4, 3) == ([URI], [])
-
 
 def test_a_draft_within_the_thoughts_is_no_earlier_result() -> None:
-    answer = f'<details type="reasoning">{link(A)}</details>\n{link(B)}'
+    answer = f'<details type="reasoning" done="true">{link(A)}</details>\n{link(B)}'
     conversation = gip.read_conversation([user("a fox"), model(answer), user("blue")])
     assert conversation.earlier == (B,)
 
