@@ -78,9 +78,9 @@ MAX_FLAG_CHARACTERS = (
 )
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
-MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many pictures
 FILE_HEAD = 32  # bytes, which tell what a picture is
+MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
@@ -6365,19 +6365,18 @@ async def _read_pictures(
     numbers = request.conversation.numbers
     attached = [a for a in addresses if a in numbers]
     earlier = [a for a in addresses if a not in numbers]
-    are_counted = len(request.conversation.counted) > 1
+    shown_numbers = numbers if len(request.conversation.counted) > 1 else {}
     read = (p for p in found.values() if isinstance(p, InputPicture))
     room = 2 * MAX_PICTURE_BYTES - sum(len(p.image.data) for p in read)
     for address in [*attached, *reversed(earlier)]:
-        counted = numbers.get(address, ())
-        shown = partial(picture_name, address, counted if are_counted else ())
+        shown = partial(picture_name, address, shown_numbers.get(address, ()))
         if room <= 0:
             found[address] = make_note("too_large", name=shown(""))
             continue
         picture = await _read_picture(request.chat, address, shown)
         if isinstance(picture, InputPicture):
             room -= len(picture.image.data)
-            picture = replace(picture, numbers=counted)
+            picture = replace(picture, numbers=numbers.get(address, ()))
         found[address] = picture
 
 

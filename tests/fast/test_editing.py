@@ -352,6 +352,57 @@ def test_earlier_pictures_make_room_for_attached_ones(
     assert len(notes(markdown)) == 1
 
 
+# ── What the page shows and the host does not send ───────────────────────────────────
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A saved chat whose first answer holds a picture in its files; the ids of the
+    chats that are looked up."""
+    looked_up: list[str] = []
+    files = [{"type": "image", "url": LINKS[0]}]
+    messages = {
+        "q1": {"role": "user", "content": "a fox", "parentId": None},
+        "a1": {"role": "assistant", "content": "x", "parentId": "q1", "files": files},
+        "q2": {"role": "user", "content": "blue", "parentId": "a1"},
+        "a2": {"role": "assistant", "content": "", "parentId": "q2"},
+    }
+
+    async def saved_chat(self: gip.HostChat) -> Any:
+        looked_up.append(self.chat_id)
+        return {"history": {"messages": messages, "currentId": "a2"}}
+
+    monkeypatch.setattr(gip.HostChat, "saved_chat", saved_chat)
+    return looked_up
+
+
+def test_a_picture_that_stands_in_files_alone_is_changed(
+    google: StandIn, files: dict[str, bytes], saved: list[str]
+) -> None:
+    metadata = {"chat_id": "c", "message_id": "a2"}
+    turns = [user("a fox"), model("x"), user("make it blue")]
+    ask(google, *turns, __metadata__=metadata)
+    assert sent(google).images == [ONE]
+    # So does a model that cannot: another one changes it.
+    google.requests.clear()
+    pipe = pipe_for(google, "/legacy")
+    ask(google, *turns, __metadata__=metadata, of="imagen-4.0-generate-001", pipe=pipe)
+    assert sent(google).images == [ONE]
+    assert saved == ["c", "c"]
+
+
+def test_a_chat_is_looked_up_only_where_it_can_matter(
+    google: StandIn, files: dict[str, bytes], saved: list[str]
+) -> None:
+    place = {"__metadata__": {"chat_id": "c", "message_id": "a2"}}
+    turns = [user("a fox"), model("x"), user("make it blue")]
+    ask(google, user("a fox"), **place)
+    ask(google, *turns, **place, __task__="title_generation")
+    ask(google, *turns, **place, pipe=pipe_for(google, HISTORY_IMAGES=0))
+    assert saved == []
+    assert all(request.images == [] for request in posts(google))
+
+
 # ── What cannot be sent ──────────────────────────────────────────────────────────────
 
 
@@ -399,9 +450,9 @@ def test_lost_pictures_take_no_other_s_place(
     turns = [m for each in LINKS for m in (user("x"), model(f"![]({each})"))]
     pipe = pipe_for(google, HISTORY_IMAGES=2)
     markdown = ask(google, *turns, user("blue"), pipe=pipe)
+    no_file = gip.make_note("no_file", name=gip.make_note("a_picture"))
     assert sent(google).images == [ONE, FOUR]
-    lost = gip.make_note("no_file", name=gip.make_note("a_picture"))
-    assert notes(markdown) == [gip.sentence(lost)]
+    assert notes(markdown) == [gip.sentence(no_file)]
 
 
 def test_lost_pictures_are_not_looked_for_without_end(
