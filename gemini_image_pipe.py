@@ -496,14 +496,19 @@ _ARMED = re.compile(r"<(?![\s\d=<-])|!(?=\[|\Z)|\{(?=\{|\Z)|◁")
 _ARMED_IN_CODE = re.compile(
     r"<(?=/?(?:think(?:ing)?|reason(?:ing)?|[tT]hought|code_interpreter)(?:[\s>]|\Z)"
     r"|/?(?i:details)|\|(?:begin|end)_of_(?:thought|solution)\|)"
-    r"|\{(?=\{(?i:HTML|VIDEO)_FILE_ID_)|◁(?=/?think▷)"
+    r"|\{(?=\{(?i:(?:HTML|VIDEO)_FILE_ID_))|◁(?=/?think▷)"
 )
 _LONGEST_ARMED = 24
+_MAY_BE_ARMED = re.compile(r"(?:[<◁]|\{+)[^<{◁]*\Z")
 # Words that mean nothing but themselves, wherever they stand.
 _ORDINARY = re.compile("(?:[^`~!\\[\\]<{$\\\\:◁\r\n\u2028\u2029]|!(?=[^!\\[]))+")
-_FENCE = re.compile("(`{3,}(?=[^`]*\\Z)|~{3,})([^\r\u2028\u2029]*)")
+_FENCE = re.compile("( {0,3})(`{3,}(?=[^`]*\\Z)|~{3,})([^\r\u2028\u2029]*)")
+# A list or a quotation, with whose end its code ends.
+_CONTAINER = re.compile(r"\s*(?:>|[-+*]\s|\d{1,9}[.)]\s)")
 # Languages whose code the page runs or draws as soon as it is there.
-_RUN_OR_DRAWN = re.compile(r"html|svg|xml|css|\bjs\b|javascript|mermaid|vega", re.I)
+_RUN_OR_DRAWN = re.compile(
+    r"(?:```|~~~).*(?:html|svg|xml|css|\bjs\b|javascript|mermaid|vega)", re.I
+)
 # What may swallow the fence of a later block: a fence in a list or a quotation, which
 # ends with that; mathematics; the title of an address; a box; a line end of its own.
 _FAR_REACHING = re.compile(
@@ -525,20 +530,13 @@ def _end_of_part(text: str, start: int) -> int:
     end = start + _MOST_HELD
     if len(text) < end:
         return 0
-    last = max(text.rfind(sign, end - _LONGEST_ARMED, end) for sign in "<{◁")
-    return end if last < 0 else last
+    armed = _MAY_BE_ARMED.search(text, end - _LONGEST_ARMED, end)
+    return armed.start() if armed else end
 
 
-def open_fence(text: str) -> str:
-    """The fence of the code that a text ends within, or nothing."""
-    fence = ""
-    for line in text.split("\n"):
-        begun = re.match(r" {0,3}(`{3,}(?=[^`]*\Z)|~{3,})", line)
-        if not fence:
-            fence = begun[1] if begun else ""
-        elif begun and begun[1].startswith(fence) and not line.strip(" `~"):
-            fence = ""
-    return fence
+def _without_known_language(line: str) -> str:
+    """A line that may begin code, whose language the page does not know by its name."""
+    return line + _JOINER if _RUN_OR_DRAWN.search(line) else line
 
 
 class SafeText:
@@ -564,31 +562,37 @@ class SafeText:
 
     def __init__(self, key: str = "", has_code: bool = True) -> None:
         self._mask = KeyMask(key)
-        self._has_code = has_code
+        self._has_lines = self._has_code = has_code
+        self._has_lists = False
         self._held = ""
         self._before = ""  # the end of what was passed on of the same line
-        self._fence = ""  # the open one
+        self._fence = ""  # the open one, as the page is likely to see it
         self._begin_paragraph(behind_blank=True)
 
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
         self._held += self._mask.feed(text)
-        return self._pass_on()
+        return self._pass_on() if self._has_lines else self._pass_signs()
 
     def rest(self) -> str:
         """What was held back, when nothing follows that it could begin; and the end of
         open code, lest it swallow what follows."""
-        text = self.feed("")
         self._held += self._mask.rest()
-        text += self._pass_on()
-        is_within_line = bool(self._held or self._before)
+        text = self._pass_on()
+        gap = "\n" * bool(self._held or self._before)
         if self._held:
             text += self._line(f"{self._held}\n")[:-1]
-        if self._fence:
-            text += "\n" * is_within_line + self._fence
+        end = gap + self._fence if self._fence else ""
         self._held = self._before = self._fence = ""
         self._begin_paragraph(behind_blank=True)
-        return text
+        return text + end
+
+    def follow(self, text: str) -> str:
+        """Take the text as known to which the words are added; what ends its code."""
+        self._held = f"{text.rstrip()}\n"
+        self._pass_on()
+        end = self.rest()
+        return f"\n{end}" if end else ""
 
     def _begin_paragraph(self, behind_blank: bool) -> None:
         self._behind_blank = behind_blank
@@ -613,6 +617,13 @@ class SafeText:
         self._held = text[at:]
         return "".join(kept)
 
+    def _pass_signs(self) -> str:
+        """All but the last signs, which what follows may arm."""
+        text = self._held
+        kept = max(len(text.rstrip("!<{")), len(text) - _LONGEST_ARMED)
+        self._held = text[kept:]
+        return _ARMED.sub(_KEPT_APART, text[:kept])
+
     def _pass_ordinary(self, text: str) -> None:
         self._before = (self._before + text)[-_MOST_BEFORE:]
         self._is_emphasized |= bool(_EMPHASIS.search(text))
@@ -622,45 +633,56 @@ class SafeText:
         if not self._fence or not text.strip("`~ \t"):
             self._fence, self._has_code = "", False
         self._before = text
-        pattern = _ARMED_IN_CODE if self._fence else _ARMED
-        return pattern.sub(_KEPT_APART, text)
+        return self._code(text)
+
+    def _code(self, text: str) -> str:
+        """What stands in code, if it is code for every reader."""
+        is_code = self._fence and self._has_code
+        return (_ARMED_IN_CODE if is_code else _ARMED).sub(_KEPT_APART, text)
 
     def _line(self, line: str) -> str:
         """What is left of a line, with its end."""
         body = line.removesuffix("\n").removesuffix("\r")
+        end, whole = line[len(body) :], self._before + body
         if self._fence:
-            text = self._line_of_code(line, body)
-        elif self._has_code and not self._before and (opened := _FENCE.fullmatch(body)):
-            text = self._opened_fence(*opened.groups()) + line[len(body) :]
+            text = self._line_of_code(body, end)
+        elif (opened := _FENCE.fullmatch(whole)) and self._is_open(opened[1]):
+            text = self._opened_fence(body, opened[1], opened[2]) + end
         else:
-            text = self._line_of_words(line, self._before + body)
+            text = self._line_of_words(body, end, whole)
         self._before = ""
         return text
 
-    def _opened_fence(self, fence: str, language: str) -> str:
+    def _is_open(self, indent: str) -> bool:
+        """Whether a fence begins code that ends only with another one."""
+        if indent:
+            self._has_code = False
+        return not (indent and self._has_lists)
+
+    def _opened_fence(self, body: str, indent: str, fence: str) -> str:
         """The first line of a block of code, apart from a paragraph before it: some
         paragraphs, such as those that an underline makes headings, would swallow it."""
-        gap = "" if self._behind_blank else "\n"
-        mark = _JOINER if _RUN_OR_DRAWN.search(language) else ""
+        gap = "" if self._behind_blank or indent else "\n"
         self._fence = fence
-        return f"{gap}{fence}{_ARMED.sub(_KEPT_APART, language)}{mark}"
+        return gap + _ARMED.sub(_KEPT_APART, _without_known_language(body))
 
-    def _line_of_code(self, line: str, body: str) -> str:
+    def _line_of_code(self, body: str, end: str) -> str:
         if "\r" in body:  # for some readers the end of a line
-            self._fence, self._has_code = "", False
-            return _ARMED.sub(_KEPT_APART, line)
-        end = body.strip()
-        if self._before or not end.startswith(self._fence) or end.strip("`~"):
-            return _ARMED_IN_CODE.sub(_KEPT_APART, line)
-        closing = f" {{0,3}}{self._fence}{self._fence[0]}* *"
-        self._has_code = bool(re.fullmatch(closing, body))
+            self._has_code = False
+        closing = body.strip()
+        if self._before or not closing.startswith(self._fence) or closing.strip("`~"):
+            return self._code(body + end)
+        is_clear = rf" {{0,3}}{self._fence}{self._fence[0]}* *"
+        self._has_code &= bool(re.fullmatch(is_clear, body))
         self._fence = ""
         self._begin_paragraph(behind_blank=False)
-        return line
+        return body + end
 
-    def _line_of_words(self, line: str, whole: str) -> str:
+    def _line_of_words(self, body: str, end: str, whole: str) -> str:
         if _FAR_REACHING.search(whole):
             self._has_code = False
+        self._has_lists |= bool(_CONTAINER.match(whole))
+        line = _without_known_language(body) + end
         kept, at = list[str](), 0
         while span := self._next_span(line, at):
             words, at = line[at : span.start()], span.end()
@@ -5095,12 +5117,6 @@ Piece = str | Thoughts | dict[str, Any]
 Send = Callable[[Piece], Awaitable[None]]
 
 
-def _paragraph_behind(text: str) -> str:
-    """What begins a paragraph behind a text that the host has stripped."""
-    fence = open_fence(text)
-    return f"\n{fence}\n\n" if fence else "\n\n" * bool(text)
-
-
 class Tally:
     """What an answer used and holds: tokens, pictures, and about what they cost.
 
@@ -5186,13 +5202,13 @@ class Answer:
         self._chat, self._inline, self._own_key = chat, inline, own_key
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
-        # What the text before means by its signs is not known.
-        self._words = SafeText(chat.secret, has_code=not unfinished)
+        self._words = SafeText(chat.secret)
         self._thoughts = SafeText(chat.secret, has_code=False)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
-        self._lead = _paragraph_behind(unfinished)
+        # The host has stripped the text, and adds to it without a line break.
+        self._lead = f"{self._words.follow(unfinished)}\n\n" if unfinished else ""
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, list[str]] = {}
