@@ -500,9 +500,10 @@ _ARMED_IN_CODE = re.compile(
 )
 _LONGEST_ARMED = 24
 _MAY_BE_ARMED = re.compile(r"(?:[<◁]|\{+)[^<{◁]*\Z")
+_LONE_RETURN = re.compile(r"\r(?!\n|\Z)")  # the end of a line for every reader
 # Words that mean nothing but themselves, wherever they stand.
 _ORDINARY = re.compile("(?:[^`~!\\[\\]<{$\\\\:◁\r\n\u2028\u2029]|!(?=[^!\\[]))+")
-_FENCE = re.compile("( {0,3})(`{3,}(?=[^`]*\\Z)|~{3,})([^\r\u2028\u2029]*)")
+_FENCE = re.compile("( {0,3})(`{3,}(?=[^`]*\\Z)|~{3,})[^\n]*")
 # A list or a quotation, with whose end its code ends.
 _CONTAINER = re.compile(r"\s*(?:>|[-+*]\s|\d{1,9}[.)]\s)")
 # Languages whose code the page runs or draws as soon as it is there.
@@ -512,7 +513,7 @@ _RUN_OR_DRAWN = re.compile(
 # What may swallow the fence of a later block: a fence in a list or a quotation, which
 # ends with that; mathematics; the title of an address; a box; a line end of its own.
 _FAR_REACHING = re.compile(
-    "```|~~~|\\$\\$|\\\\[\\[(a-zA-Z]|\\A[\\s\ufeff]*(?:\\[|:::)|[\r\u2028\u2029]"
+    "```|~~~|\\$\\$|\\\\[\\[(a-zA-Z]|\\A[\\s\ufeff]*(?:\\[|:::)|[\u2028\u2029]"
 )
 # What may swallow the beginning of code that stands later in the same paragraph.
 _REACHING = re.compile(r"[\\\[\]~$<]")
@@ -601,7 +602,7 @@ class SafeText:
 
     def _pass_on(self) -> str:
         """All of the held text whose meaning does not depend on what follows."""
-        text, at, kept = self._held, 0, list[str]()
+        text, at, kept = _LONE_RETURN.sub("\n", self._held), 0, list[str]()
         while at < len(text):
             if not self._fence and (ordinary := _ORDINARY.match(text, at)):
                 kept.append(ordinary[0])
@@ -667,8 +668,6 @@ class SafeText:
         return gap + _ARMED.sub(_KEPT_APART, _without_known_language(body))
 
     def _line_of_code(self, body: str, end: str) -> str:
-        if "\r" in body:  # for some readers the end of a line
-            self._has_code = False
         closing = body.strip()
         if self._before or not closing.startswith(self._fence) or closing.strip("`~"):
             return self._code(body + end)
