@@ -511,7 +511,8 @@ _RUN_OR_DRAWN = re.compile(
     r"(?:```|~~~).*(?:html|svg|xml|css|\bjs\b|javascript|mermaid|vega)", re.I
 )
 # What may swallow the fence of a later block: a fence in a list or a quotation, which
-# ends with that; mathematics; the title of an address; a box; a line end of its own.
+# ends with that; mathematics; the title of an address; a box, also behind what only a
+# browser takes for the end of a line.
 _FAR_REACHING = re.compile(
     "```|~~~|\\$\\$|\\\\[\\[(a-zA-Z]|\\A[\\s\ufeff]*(?:\\[|:::)|[\u2028\u2029]"
 )
