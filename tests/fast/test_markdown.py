@@ -3,6 +3,7 @@ the host or its page could take for a tag, a picture or a token of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from typing import Any
@@ -174,6 +175,33 @@ def test_open_code_ends_before_what_follows(begun: str) -> None:
 def test_a_paragraph_before_code_cannot_swallow_it() -> None:
     """Up to an underline all of it would be a heading."""
     assert shown("Here:\n```\n<b>\n```\n---") == "Here:\n\n```\n<b>\n```\n---"
+
+
+def test_an_answer_goes_on_in_a_paragraph_of_its_own() -> None:
+    def check(unfinished: Any, begins: str) -> None:
+        said = [
+            {"role": "user", "content": "a fox"},
+            {"role": "assistant", "content": unfinished},
+        ]
+        text = gip.read_conversation(said).unfinished
+        for event in (gip.Image(b"GIF89a", "image/gif"), gip.Text("[a](b)\n")):
+            answer = gip.Answer(gip.HostChat(), inline=True, unfinished=text)
+            shown = str(asyncio.run(answer.take(event)))
+            assert re.match(rf"{begins}!?\[", shown), shown
+
+    check_rows(
+        (
+            ("> ⚠️ **No.**", "\n\n"),
+            ("It is a fox", "\n\n"),
+            ("```py\nx = 1", "\n```\n\n"),
+            ([{"type": "text", "text": "~~~~\n```"}], "\n~~~~\n\n"),
+            ("```py\nx\n```", "\n\n"),
+            ("", ""),
+            (None, ""),
+        ),
+        check,
+    )
+    assert not gip.read_conversation([{"role": "user", "content": "a"}]).unfinished
 
 
 BITS = st.sampled_from(
