@@ -493,49 +493,6 @@ class KeyMask:
         return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
 
 
-class SafeText:
-    """A model's words as markdown that loads no foreign picture, opens no tag and
-    shows no key.
-
-    A picture from another website would tell its owner who looks at it; a tag such as
-    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
-    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. Words arrive in
-    pieces, so a sign that may begin any of them is held back until the next piece.
-    """
-
-    _TAG = re.compile(r"<(?![\s\d=<-])")
-    _BRACE = re.compile(r"\{(?=\{)")
-    _JOINER = "\u2060"  # keeps signs apart, and no page shows it
-    _MOST_HELD = 64
-
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """The next piece, made safe."""
-        return self._safe(self._mask.feed(text))
-
-    def _safe(self, text: str) -> str:
-        text = self._held + text
-        last = text[-1:]
-        kept = len(text.rstrip(last)) if last and last in "!<{" else len(text)
-        if len(text) - kept > self._MOST_HELD:  # so many begin nothing
-            text, kept = text + self._JOINER, len(text) + 1
-        text, self._held = text[:kept], text[kept:]
-        *before, end = text.split("[")
-        text = "".join(f"{words.rstrip('!')}[" for words in before) + end
-        text = self._TAG.sub("&lt;", text)
-        text = self._BRACE.sub("{" + self._JOINER, text)
-        return text.replace("◁", "‹")  # another model's sign for its thoughts
-
-    def rest(self) -> str:
-        """What was held back, when nothing follows that it could begin."""
-        text = self._safe(self._mask.rest())
-        held, self._held = self._held, ""
-        return text + self._BRACE.sub("{" + self._JOINER, held)
-
-
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
 _LEADING_TAGS = re.compile(
     r"<(?=/?(?:meta|link|base|script|i?frame|object|embed|form)\b)", re.I
@@ -549,6 +506,244 @@ _PAGE_POLICY = (
 def quiet_page(html: str) -> str:
     """Somebody else's HTML as a page that runs no script and fetches nothing."""
     return _PAGE_POLICY + _LEADING_TAGS.sub("&lt;", html) if html else ""
+
+
+# ── Markdown ──────────────────────────────────────────────────────────────────────────
+# A model's words as markdown that the host's page may show: what is code stays as it
+# is, and outside of it no sign is what it could be mistaken for.
+
+_JOINER = "\u2060"  # keeps signs apart, and no page shows it
+_KEPT_APART = rf"\g<0>{_JOINER}"
+# What could begin a tag, a picture or a token of the page; at the end of what is known
+# of a line, too, since any sign may follow.
+_ARMED = re.compile(r"<(?![\s\d=<-])|!(?=\[|\Z)|\{(?=\{|\Z)|◁")
+# The same within code: the host looks for its tags there, too (DEFAULT_REASONING_TAGS,
+# DEFAULT_SOLUTION_TAGS and DEFAULT_CODE_INTERPRETER_TAGS in its utils/middleware.py),
+# as its page does for blocks and for tokens that stand for files.
+_ARMED_IN_CODE = re.compile(
+    r"<(?=/?(?:think(?:ing)?|reason(?:ing)?|[tT]hought|code_interpreter)(?:[\s>]|\Z)"
+    r"|/?(?i:details)|\|(?:begin|end)_of_(?:thought|solution)\|)"
+    r"|\{(?=\{(?i:(?:HTML|VIDEO)_FILE_ID_))|◁(?=/?think▷)"
+)
+_LONGEST_ARMED = 24
+_MAY_BE_ARMED = re.compile(r"(?:[<◁]|\{+)[^<{◁]*\Z")
+_LONE_RETURN = re.compile(r"\r(?!\n|\Z)")  # the end of a line for every reader
+# Words that mean nothing but themselves, wherever they stand.
+_ORDINARY = re.compile("(?:[^`~!\\[\\]<{$\\\\:◁\r\n\u2028\u2029]|!(?=[^!\\[]))+")
+_FENCE = re.compile("( {0,3})(`{3,}(?=[^`]*\\Z)|~{3,})[^\n]*")
+# A list or a quotation, with whose end its code ends.
+_CONTAINER = re.compile(r"\s*(?:>|[-+*]\s|\d{1,9}[.)]\s)")
+# Languages whose code the page runs or draws as soon as it is there.
+_RUN_OR_DRAWN = re.compile(
+    r"(?:```|~~~).*(?:html|svg|xml|css|\bjs\b|javascript|mermaid|vega)", re.I
+)
+# What may swallow the fence of a later block: a fence in a list or a quotation, which
+# ends with that; mathematics; the title of an address; a box, also behind what only a
+# browser takes for the end of a line.
+_FAR_REACHING = re.compile(
+    "```|~~~|\\$\\$|\\\\[\\[(a-zA-Z]|\\A[\\s\ufeff]*(?:\\[|:::)|[\u2028\u2029]"
+)
+# What may swallow the beginning of code that stands later in the same paragraph.
+_REACHING = re.compile(r"[\\\[\]~$<]")
+_EMPHASIS = re.compile(r"[*_]")
+_SPAN = re.compile(r"`([^`\n]+)`(?!`)|``((?:[^`\n]|`(?!`))*[^`\n])``(?!`)")
+# Behind a longer word, or one of these signs, code could be the end of an address.
+_WORD_BEFORE = re.compile(r"(?:\A|\s)[^\s/.]{0,20}\Z")
+_MOST_HELD = 1_000  # signs of one line
+_MOST_BEFORE = 64  # that are known of what was passed on of it
+
+
+def _end_of_part(text: str, start: int) -> int:
+    """Where to cut a line that is too long to be held back, not within a tag; 0 if it
+    is not."""
+    end = start + _MOST_HELD
+    if len(text) < end:
+        return 0
+    armed = _MAY_BE_ARMED.search(text, end - _LONGEST_ARMED, end)
+    return armed.start() if armed else end
+
+
+def _without_known_language(line: str) -> str:
+    """A line that may begin code, whose language the page does not know by its name."""
+    return line + _JOINER if _RUN_OR_DRAWN.search(line) else line
+
+
+class SafeText:
+    """A model's words as markdown that loads no foreign picture, opens no tag and
+    shows no key.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
+    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. A sign that may
+    begin any of them gets one behind it that nobody sees.
+
+    Within code only what the host looks for there is kept apart, and code that its
+    page would run or draw is of no language that it knows. Code is what CommonMark and
+    the page's parser (marked, with its extensions) agree on under all circumstances:
+    a fence at the very beginning of a line, and a span within one line. Where anything
+    before it might be read otherwise, all that follows counts as words; they look the
+    same. Words arrive in pieces, so a line is held back from its first sign that may
+    mean something.
+
+    has_code: whether anything can be code. In thoughts nothing can: the host puts signs
+    before their lines.
+    """
+
+    def __init__(self, key: str = "", has_code: bool = True) -> None:
+        self._mask = KeyMask(key)
+        self._has_lines = self._has_code = has_code
+        self._has_lists = False
+        self._held = ""
+        self._before = ""  # the end of what was passed on of the same line
+        self._fence = ""  # the open one, as the page is likely to see it
+        self._begin_paragraph(behind_blank=True)
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        self._held += self._mask.feed(text)
+        return self._pass_on() if self._has_lines else self._pass_signs()
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin; and the end of
+        open code, lest it swallow what follows."""
+        self._held += self._mask.rest()
+        text = self._pass_on()
+        gap = "\n" * bool(self._held or self._before)
+        if self._held:
+            text += self._line(f"{self._held}\n")[:-1]
+        end = gap + self._fence if self._fence else ""
+        self._held = self._before = self._fence = ""
+        self._begin_paragraph(behind_blank=True)
+        return text + end
+
+    def follow(self, text: str) -> str:
+        """Take the text as known to which the words are added; what ends its code."""
+        self._held = f"{text.rstrip()}\n"
+        self._pass_on()
+        end = self.rest()
+        return f"\n{end}" if end else ""
+
+    def _begin_paragraph(self, behind_blank: bool) -> None:
+        self._behind_blank = behind_blank
+        self._is_clear = True
+        self._is_emphasized = False
+
+    def _pass_on(self) -> str:
+        """All of the held text whose meaning does not depend on what follows."""
+        text, at, kept = _LONE_RETURN.sub("\n", self._held), 0, list[str]()
+        while at < len(text):
+            if not self._fence and (ordinary := _ORDINARY.match(text, at)):
+                kept.append(ordinary[0])
+                self._pass_ordinary(ordinary[0])
+                at = ordinary.end()
+            if end := text.find("\n", at, at + _MOST_HELD) + 1:
+                kept.append(self._line(text[at:end]))
+            elif end := _end_of_part(text, at):
+                kept.append(self._part_of_line(text[at:end]))
+            else:
+                break
+            at = end
+        self._held = text[at:]
+        return "".join(kept)
+
+    def _pass_signs(self) -> str:
+        """All but the last signs, which what follows may arm."""
+        text = self._held
+        kept = max(len(text.rstrip("!<{")), len(text) - _LONGEST_ARMED)
+        self._held = text[kept:]
+        return _ARMED.sub(_KEPT_APART, text[:kept])
+
+    def _pass_ordinary(self, text: str) -> None:
+        self._before = (self._before + text)[-_MOST_BEFORE:]
+        self._is_emphasized |= bool(_EMPHASIS.search(text))
+
+    def _part_of_line(self, text: str) -> str:
+        """A part of a line that is too long to be known before it is passed on."""
+        if not self._fence or not text.strip("`~ \t"):
+            self._fence, self._has_code = "", False
+        self._before = text
+        return self._code(text)
+
+    def _code(self, text: str) -> str:
+        """What stands in code, if it is code for every reader."""
+        is_code = self._fence and self._has_code
+        return (_ARMED_IN_CODE if is_code else _ARMED).sub(_KEPT_APART, text)
+
+    def _line(self, line: str) -> str:
+        """What is left of a line, with its end."""
+        body = line.removesuffix("\n").removesuffix("\r")
+        end, whole = line[len(body) :], self._before + body
+        if self._fence:
+            text = self._line_of_code(body, end)
+        elif (opened := _FENCE.fullmatch(whole)) and self._is_open(opened[1]):
+            text = self._opened_fence(body, opened[1], opened[2]) + end
+        else:
+            text = self._line_of_words(body, end, whole)
+        self._before = ""
+        return text
+
+    def _is_open(self, indent: str) -> bool:
+        """Whether a fence begins code that ends only with another one."""
+        if indent:
+            self._has_code = False
+        return not (indent and self._has_lists)
+
+    def _opened_fence(self, body: str, indent: str, fence: str) -> str:
+        """The first line of a block of code, apart from a paragraph before it: some
+        paragraphs, such as those that an underline makes headings, would swallow it."""
+        gap = "" if self._behind_blank or indent else "\n"
+        self._fence = fence
+        return gap + _ARMED.sub(_KEPT_APART, _without_known_language(body))
+
+    def _line_of_code(self, body: str, end: str) -> str:
+        closing = body.strip()
+        if self._before or not closing.startswith(self._fence) or closing.strip("`~"):
+            return self._code(body + end)
+        is_clear = rf" {{0,3}}{self._fence}{self._fence[0]}* *"
+        self._has_code &= bool(re.fullmatch(is_clear, body))
+        self._fence = ""
+        self._begin_paragraph(behind_blank=False)
+        return body + end
+
+    def _line_of_words(self, body: str, end: str, whole: str) -> str:
+        if _FAR_REACHING.search(whole):
+            self._has_code = False
+        self._has_lists |= bool(_CONTAINER.match(whole))
+        line = _without_known_language(body) + end
+        kept, at = list[str](), 0
+        while span := self._next_span(line, at):
+            words, at = line[at : span.start()], span.end()
+            kept.append(_ARMED.sub(_KEPT_APART, f"{words}`")[:-1])
+            kept.append(_ARMED_IN_CODE.sub(_KEPT_APART, span[0]))
+        kept.append(_ARMED.sub(_KEPT_APART, line[at:]))
+        self._is_clear &= not _REACHING.search(line, at)
+        self._is_emphasized |= bool(_EMPHASIS.search(line, at))
+        if not whole.strip(" "):
+            self._begin_paragraph(behind_blank=True)
+        else:
+            self._behind_blank = False
+        return "".join(kept)
+
+    def _next_span(self, line: str, at: int) -> re.Match[str] | None:
+        """The next code within a line of words, if it is code for every reader."""
+        start = line.find("`", at)
+        if start < 0 or not (self._has_code and self._is_clear):
+            return None
+        words, span = line[at:start], _SPAN.match(line, start)
+        before = words if at else self._before + words
+        self._is_emphasized |= bool(_EMPHASIS.search(words))
+        if not span or _REACHING.search(words) or not _WORD_BEFORE.search(before):
+            self._is_clear = False
+            return None
+        content = span[1] or span[2]
+        # Columns of tables end within code. The parser of emphasis knows no escapes in
+        # code, takes brackets for an address, and two signs for empty code.
+        is_odd = bool(span[2]) or "[" in content or "]" in content
+        if "|" in content or "\\" in content or (is_odd and self._is_emphasized):
+            self._is_clear = False
+            return None
+        self._is_clear = not is_odd
+        return span
 
 
 # ── Base64 ────────────────────────────────────────────────────────────────────────────
@@ -2236,7 +2431,8 @@ class Conversation:
     user's. newest: that message, or None when it is empty. earlier: the addresses of
     all pictures before it, oldest first, those that only system messages name (as they
     do in channels) among them. before: the turns before it as they came, whose words
-    history joins and cuts.
+    history joins and cuts. unfinished: the text of the answer that is to go on
+    ("Continue Response"), to which the host adds what it is given.
     """
 
     system: str = ""
@@ -2244,6 +2440,7 @@ class Conversation:
     newest: Turn | None = None
     earlier: tuple[str, ...] = ()
     before: tuple[Turn, ...] = ()
+    unfinished: str = ""
 
     @property
     def prompt(self) -> str:
@@ -2305,7 +2502,19 @@ def read_conversation(
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
     history = _bounded(alternating(turns), room)
-    return Conversation(system, tuple(history), newest, earlier, tuple(turns))
+    unfinished = _unfinished_text(messages)
+    before = tuple(turns)
+    return Conversation(system, tuple(history), newest, earlier, before, unfinished)
+
+
+def _unfinished_text(messages: Any) -> str:
+    """The text of the last message, if it is the model's."""
+    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
+    parts = as_list(last[0]["content"]) or last[:1] if last else []
+    texts = (
+        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
+    )
+    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -5653,7 +5862,7 @@ class Answer:
 
     prompt: becomes the pictures' alternative text. notes: what is to be said whoever
     answers. inline: whether pictures are kept in the message itself. own_key: whether
-    the key is the user's own.
+    the key is the user's own. unfinished: the text to which the host adds the answer.
     """
 
     def __init__(
@@ -5664,14 +5873,18 @@ class Answer:
         notes: Sequence[Note] = (),
         inline: bool = False,
         own_key: bool = False,
+        unfinished: str = "",
     ) -> None:
         self._chat, self._inline, self._own_key = chat, inline, own_key
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
-        self._words, self._thoughts = SafeText(chat.secret), SafeText(chat.secret)
+        self._words = SafeText(chat.secret)
+        self._thoughts = SafeText(chat.secret, has_code=False)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
+        # The host has stripped the text, and adds to it without a line break.
+        self._lead = f"{self._words.follow(unfinished)}\n\n" if unfinished else ""
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, list[str]] = {}
@@ -5866,6 +6079,8 @@ class Answer:
         return self._block(FAILURE_MARK + before + self._chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
+        if text:
+            text, self._lead = self._lead + text, ""
         self._tail = (self._tail + text)[-2:]
         return text
 
@@ -5948,6 +6163,7 @@ def _empty_answer(request: ImageRequest) -> Answer:
         request.notes,
         inline=request.valves.STORAGE.strip().lower() == "inline",
         own_key=request.own_key,
+        unfinished=request.conversation.unfinished,
     )
 
 

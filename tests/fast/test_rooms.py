@@ -23,6 +23,7 @@ PRODUCT = Path(__file__).parents[2] / "gemini_image_pipe.py"
 USES: dict[str, str] = {
     "Limits": "",
     "Words": "Limits",
+    "Markdown": "Words",
     "Base64": "Limits",
     "Messages": "Words",
     "Models": "Limits Words",
@@ -43,7 +44,7 @@ USES: dict[str, str] = {
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
-    "Answer": "Limits Words Messages Models Options Pictures Wire Failures Threads "
+    "Answer": "Limits Words Markdown Messages Models Options Pictures Wire Failures Threads "
     "Host",
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
     "Failures Threads Host Settings Backend Client Answer",
