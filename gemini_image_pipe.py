@@ -112,8 +112,11 @@ STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
-# At these the status says that the work goes on; the host saves each.
+# At these the status says that the work goes on, or how many are before it in line; at
+# the first ones only the latter. The host saves each.
 HEARTBEATS = (15, 30, 60, 120)
+LINE_HEARTBEATS = (1,)
+NOTICEABLE_WAIT = 0.1  # in line, of all the time; a message on too little time names it
 # After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
 # to 0.11 learn it from the answer to their request, which a slow line or phone brings
 # late, and drop for good whatever reaches them before.
@@ -655,7 +658,9 @@ FAILURES: dict[str, str] = {
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
+    "busy_pictures": "The server holds only so many pictures that are to be changed at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "google": "Google had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
@@ -666,7 +671,7 @@ FAILURES: dict[str, str] = {
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
-    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "timeout": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
     "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
     "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
     "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
@@ -696,6 +701,8 @@ UNKNOWN_VALUES = {
     "elapsed": "many",
     "available": "",
     "status": "",
+    "waited": "",
+    "whose": "others",
 }
 
 # What may stand below an answer.
@@ -733,6 +740,7 @@ NOTES: dict[str, str] = {
 STATUSES: dict[str, str] = {
     "making": "{name} is making {what} …",
     "still_working": "Still working, {seconds} s …",
+    "in_line": "Waiting in line; requests before yours: {count} …",
     "made_none": "{model} made no picture",
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
@@ -752,6 +760,9 @@ PHRASES: dict[str, str] = {
     "storage_failed": "its storage failed",
     "only_some": "Only {made} of {count} pictures could be made. ",
     "given_up": " (Given up after {seconds:.0f} s.)",
+    "waited": ", after a wait of {seconds:.0f} seconds in line on this server",
+    "others_pictures": "those of others",
+    "own_pictures": "others of your own",
     "available": " This key can use {ids}.",
     "ratio_and_size": "{ratio} at {size}",
     "seconds": "{seconds:.0f} s",
@@ -844,7 +855,8 @@ VALVES: dict[str, str] = {
     "HISTORY_IMAGES": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
     "STORAGE": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
     "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
-    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
+    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
+    "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
     "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
 }
 # What a user's own dialogue says of it.
@@ -3695,14 +3707,12 @@ class DaemonThreads:
         self._waiting: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
 
-    def start(self, job: Callable[[], None], limit: int | None = None) -> None:
+    def start(self, job: Callable[[], None]) -> None:
         """Run a job that raises nothing, after those that wait already.
 
-        limit: how many may run from now on. Raises RuntimeError when the system has no
-        thread for it.
+        Raises RuntimeError when the system has no thread for it.
         """
         with self._changed:
-            self._limit = limit or self._limit
             self._waiting.append(job)
             try:
                 while len(self._waiting) > self._free and self._threads < self._limit:
@@ -3728,14 +3738,11 @@ class DaemonThreads:
     def _next_job(self) -> Callable[[], None] | None:
         """The next job, or None when the thread is not needed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._waiting or self._threads > self._limit, IDLE_THREAD
-            )
+            self._changed.wait_for(lambda: self._waiting, IDLE_THREAD)
             self._free -= 1
-            if self._waiting and self._threads <= self._limit:
+            if self._waiting:
                 return self._waiting.popleft()
             self._threads -= 1
-            self._changed.notify()  # another one, if it was woken for a job
             return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -3752,6 +3759,196 @@ class DaemonThreads:
 
         self.start(job)
         return await asyncio.wrap_future(future)
+
+
+class Bounds(NamedTuple):
+    """How much a line lets in at a time: in all, and of one owner."""
+
+    in_all: int
+    of_one: int
+
+
+class TurnMissed(Exception):
+    """Somebody's turn did not come in time.
+
+    is_own_limit: whether what the same owner has in the line was in the way.
+    """
+
+    def __init__(self, is_own_limit: bool) -> None:
+        super().__init__(is_own_limit)
+        self.is_own_limit = is_own_limit
+
+
+class Place:
+    """A place in a line, for one who waits for it, then has it, then leaves it.
+
+        with line.place("ada", Bounds(64, 32)) as place:
+            await place.enter(seconds=300)
+
+    The end of the block leaves the line in any case, whether the turn had come or not.
+    """
+
+    def __init__(self, line: "FairLine", owner: str, bounds: Bounds) -> None:
+        self._line = line
+        self.owner, self.bounds, self.weight = owner, bounds, 1
+        self.is_in = False
+        self.turn: asyncio.Future[None] | None = None
+
+    async def enter(self, seconds: float, weight: int = 1) -> None:
+        """Return when it is its turn: at once where there is room. Raises TurnMissed.
+
+        weight: how much of the bounds it takes; what is more than them, all of them.
+        """
+        self.weight = min(weight, *self.bounds)
+        self._line.join(self)
+        if self.is_in:
+            return
+        self.turn = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.turn
+        except TimeoutError:
+            raise TurnMissed(self._line.is_own_limit(self)) from None
+
+    def leave(self) -> None:
+        """Give the place back, or wait for it no longer."""
+        self._line.leave(self)
+
+    def lighten(self, weight: int) -> None:
+        """Give back what it takes beyond that weight."""
+        self._line.lighten(self, weight)
+
+    @property
+    def before(self) -> int:
+        """How many will be let in before this one, as the line stands now."""
+        return self._line.count_before(self)
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+class FairLine:
+    """Lets in so much at a time, and of those who wait each owner in turn.
+
+    Who has the share of one owner waits for places of their own; all others pass. Who
+    only lacks room holds up all behind, or small ones would pass a large one for ever.
+    The latest bounds hold for all: settings change. For one event loop, without locks.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bounds = Bounds(1, 1)
+        self._inside: set[Place] = set()
+        self._weights: Counter[str] = Counter()  # of those inside, by owner
+        # By owner; whose turn comes first stands first.
+        self._waiting: dict[str, deque[Place]] = {}
+
+    def place(self, owner: str, bounds: Bounds) -> Place:
+        """A place of that owner, not yet in line."""
+        return Place(self, owner, bounds)
+
+    def join(self, place: Place) -> None:
+        """Stand in line; whose turn it is at once is then in."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # of one that has ended nobody comes back
+            self._loop = loop
+            for forgotten in (self._inside, self._weights, self._waiting):
+                forgotten.clear()
+        self._bounds = place.bounds
+        self._waiting.setdefault(place.owner, deque()).append(place)
+        self._let_in()
+
+    def leave(self, place: Place) -> None:
+        """Take the place out of the line, wherever it stands; it may be gone."""
+        if place in self._inside:
+            self._inside.remove(place)
+            self._take_off(place, place.weight)
+        elif place in (queue := self._waiting.get(place.owner, deque())):
+            queue.remove(place)
+            if not queue:
+                del self._waiting[place.owner]
+        self._let_in()
+
+    def lighten(self, place: Place, weight: int) -> None:
+        """Let others have what a place that is in takes beyond that weight."""
+        if place in self._inside and weight < place.weight:
+            self._take_off(place, place.weight - weight)
+            place.weight = weight
+            self._let_in()
+
+    def is_own_limit(self, place: Place) -> bool:
+        """Whether its owner has too much in the line to let it in."""
+        mine = self._weights[place.owner]
+        return bool(mine) and mine + place.weight > self._bounds.of_one
+
+    def count_before(self, place: Place) -> int:
+        """How many will be let in before one that waits, as the line stands now."""
+        owners = [*self._waiting]
+        own = self._waiting[place.owner].index(place)
+        if self.is_own_limit(place):
+            return own
+        turn = owners.index(place.owner)
+        return own + sum(
+            min(len(self._waiting[owner]), own + (number < turn))
+            for number, owner in enumerate(owners)
+            if number != turn
+        )
+
+    def _take_off(self, place: Place, weight: int) -> None:
+        self._weights[place.owner] -= weight
+        if not self._weights[place.owner]:
+            del self._weights[place.owner]
+
+    def _let_in(self) -> None:
+        while place := self._next():
+            queue = self._waiting.pop(place.owner)
+            queue.popleft()
+            if queue:
+                self._waiting[place.owner] = queue  # at the end: others come first
+            self._inside.add(place)
+            self._weights[place.owner] += place.weight
+            place.is_in = True
+            if place.turn and not place.turn.done():
+                place.turn.set_result(None)
+
+    def _next(self) -> Place | None:
+        """Who is to be let in, or None while nobody can be."""
+        taken = self._weights.total()
+        for queue in self._waiting.values():
+            if not self.is_own_limit(queue[0]):
+                has_room = taken + queue[0].weight <= self._bounds.in_all
+                return queue[0] if has_room or not taken else None
+        return None
+
+
+@dataclass(eq=False)
+class Caller:
+    """On whose behalf one answer takes places in lines.
+
+    owner: whose turn it is when it is theirs. places: those it waits for or works at.
+    """
+
+    owner: str = ""
+    places: set[Place] = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def at(self, place: Place) -> Iterator[None]:
+        """Note a place while it is waited for or worked at."""
+        self.places.add(place)
+        try:
+            yield
+        finally:
+            self.places.discard(place)
+
+    @property
+    def before(self) -> int | None:
+        """How many are before it while it does nothing but wait in line, else None."""
+        if any(place.is_in for place in self.places):
+            return None
+        return min((place.before for place in self.places), default=None)
 
 
 class Pace:
@@ -3775,7 +3972,8 @@ class Pace:
 
 
 BEGINNINGS = Pace(0.002)
-REQUESTS = DaemonThreads(64, "gemini-image-request")
+REQUEST_LINE = FairLine()
+REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
 
@@ -4089,7 +4287,7 @@ def split_list(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
+_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
 
 
 def _accept(value: Any, default: Any, minimum: int) -> Any:
@@ -4168,6 +4366,7 @@ class AdminValves(_Settings):
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
     MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
+    MAX_PARALLEL_REQUESTS_PER_USER: int = _setting("MAX_PARALLEL_REQUESTS_PER_USER", 0)
     REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
 
 
@@ -4202,6 +4401,13 @@ def api_key(valves: AdminValves) -> str:
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
     return next(filter(None, map(str.strip, keys)), "")
+
+
+def parallel_requests(valves: AdminValves) -> Bounds:
+    """How many requests to Google may run at a time, of all users and of one."""
+    in_all = valves.MAX_PARALLEL_REQUESTS
+    of_one = valves.MAX_PARALLEL_REQUESTS_PER_USER or math.ceil(in_all / 2)
+    return Bounds(in_all, min(of_one, in_all))
 
 
 def settings_in_order(
@@ -4489,17 +4695,21 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+_PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
+
+
 @dataclass(frozen=True)
 class GeminiClient:
     """Google's API behind one base URL and key; blocking calls run on own threads.
 
     base_url: as `api_base_url` returns it. parallel: how many requests of this worker
-    may run at the same time.
+    may run at the same time, and how many of one user. caller: who waits in line.
     """
 
     base_url: str
     key: str = field(repr=False)
-    parallel: int = 64
+    parallel: Bounds = _PARALLEL
+    caller: Caller = field(default_factory=Caller, repr=False, compare=False)
 
     @property
     def host(self) -> str:
@@ -4522,9 +4732,9 @@ class GeminiClient:
     ) -> None:
         """Hand `take` the events of one request, as they arrive.
 
-        body: as the route's method takes it. timeout: seconds for the whole request.
-        attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
-        request at once when the caller goes away.
+        body: as the route's method takes it. timeout: seconds for the whole request,
+        with its wait in line. attempt: for the log. Raises GeminiError, after whatever
+        had arrived. Ends the request at once when whoever takes its events goes away.
         """
         method = "streamGenerateContent?alt=sse" if route.generate else "predict"
         path = f"/models/{quote(route.model, safe='')}:{method}"
@@ -4655,11 +4865,12 @@ class _Exchange:
     attempt: int
 
     def __post_init__(self) -> None:
-        self._begun = False
         self._received = 0
         self._response_id = ""
         self._sockets = Sockets()
         self._started = time.monotonic()
+        self._begun: float | None = None  # when its thread did, after the wait in line
+        self._place = REQUEST_LINE.place(self.client.caller.owner, self.client.parallel)
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Sequence[Event | GeminiError | None]]
         self._queue = asyncio.Queue()
@@ -4668,23 +4879,40 @@ class _Exchange:
     async def run(self, take: Callable[[Event], Awaitable[None]]) -> None:
         """Hand `take` the events until the answer ends. Raises GeminiError."""
         deadline = self._loop.time() + self.timeout
-        REQUESTS.start(self._work, self.client.parallel)
         try:
-            while True:
-                batch = await self._next_batch(deadline)
-                for number, item in enumerate(batch, start=1):
-                    if item is None:
-                        return
-                    if isinstance(item, GeminiError):
-                        raise item
-                    await take(item)
-                    if number % MAX_EVENTS_IN_A_ROW == 0:
-                        await asyncio.sleep(0)
-                self._room.release()
+            with self.client.caller.at(self._place):
+                await self._begin()
+                await self._hand_on(take, deadline)
         finally:
             self._sockets.shutdown()
             self._room.release()  # for a thread that waits; it finds the sockets shut
-            self.body = {}  # one that waits in line holds no pictures any more
+            self.body = {}  # one that did not begin holds no pictures any more
+
+    async def _begin(self) -> None:
+        """Wait in line, then start the thread, which leaves the line at its end."""
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._place.leave)
+            try:
+                await self._place.enter(self.timeout)
+            except TurnMissed as missed:
+                raise self._in_vain(missed.is_own_limit) from None
+            REQUESTS.start(self._work)
+            undone.pop_all()
+
+    async def _hand_on(
+        self, take: Callable[[Event], Awaitable[None]], deadline: float
+    ) -> None:
+        while True:
+            batch = await self._next_batch(deadline)
+            for number, item in enumerate(batch, start=1):
+                if item is None:
+                    return
+                if isinstance(item, GeminiError):
+                    raise item
+                await take(item)
+                if number % MAX_EVENTS_IN_A_ROW == 0:
+                    await asyncio.sleep(0)
+            self._room.release()
 
     async def _next_batch(
         self, deadline: float
@@ -4697,19 +4925,39 @@ class _Exchange:
         except TimeoutError:
             if not self._queue.empty():  # it came in the same turn of the loop
                 return self._queue.get_nowait()
-            kind = "timeout" if self._begun else "busy"
-            raise GeminiError(kind, **self._values()) from None
+            if self._begun is None:  # there was no thread for it
+                raise self._in_vain() from None
+            raise GeminiError("timeout", **self._values()) from None
+
+    def _in_vain(self, is_own_limit: bool = False) -> GeminiError:
+        """The failure of one who waited all the time."""
+        kind = "busy_own" if is_own_limit else "busy"
+        return GeminiError(kind, seconds=round(self.timeout))
 
     def _values(self) -> dict[str, Any]:
-        return {
+        """What is known of the request; Google had only the time after the wait."""
+        begun = self._begun or time.monotonic()
+        values: dict[str, Any] = {
             "host": self.client.host,
             "model": f"`{self.model}`",
-            "elapsed": round(time.monotonic() - self._started),
+            "elapsed": round(time.monotonic() - begun),
         }
+        if (waited := begun - self._started) > self.timeout * NOTICEABLE_WAIT:
+            values["waited"] = make_note("waited", seconds=waited)
+        return values
+
+    @property
+    def _seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._started + self.timeout - time.monotonic(), 0.1)
 
     def _put(self, batch: Sequence[Event | GeminiError | None]) -> None:
+        self._call(self._queue.put_nowait, batch)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function on the event loop."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _hand_over(self, batch: EventBatch) -> None:
         """Give the event loop what came; wait while it has enough."""
@@ -4722,7 +4970,7 @@ class _Exchange:
     def _work(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
         failure, outcome = None, "answered"
-        self._begun = True
+        self._begun = time.monotonic()
         try:
             if not self._sockets.ended:
                 self._request()
@@ -4738,6 +4986,7 @@ class _Exchange:
             failure, outcome = None, "stopped"
         self._log(failure.kind if failure else outcome)
         self._put([failure])
+        self._call(self._place.leave)
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
@@ -4753,10 +5002,16 @@ class _Exchange:
 
     def _request(self) -> None:
         body = encode_body(self.body)
-        with self.client.request(
-            "POST", self.path, self.timeout, self._sockets, body
-        ) as response:
-            self._read(response)
+        timeout = self._seconds_left
+        try:
+            with self.client.request(
+                "POST", self.path, timeout, self._sockets, body
+            ) as response:
+                self._read(response)
+        except GeminiError as error:
+            if error.kind == "timeout":
+                error.values.update(self._values())
+            raise
 
     def _read(self, response: requests.Response) -> None:
         reader = ObjectReader()
@@ -4783,7 +5038,7 @@ class _Exchange:
                 self._hand_over(batch)
         whole = reader.end()
         if response.status_code != 200 or not usable:
-            elapsed = time.monotonic() - self._started
+            elapsed = self._values()["elapsed"]
             raise self.client.failure(response, objects, reader, elapsed, self.model)
         if not whole:
             raise GeminiError("broken_off", **self._values())
@@ -5209,8 +5464,8 @@ class Answer:
         return rest + self._add(f"{gap}{text}\n\n")
 
 
-# ── Course ────────────────────────────────────────────────────────────────────────────
-# A request from the first model that is asked to the last note.
+# ── Request ───────────────────────────────────────────────────────────────────────────
+# One request to this plugin, and the pictures that go along with it.
 
 
 @dataclass(frozen=True)
@@ -5218,6 +5473,7 @@ class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
     notes: what is to be said about the options. own_key: whether the key is the user's.
+    caller: who waits in line where others do.
     """
 
     asked: str
@@ -5228,14 +5484,107 @@ class ImageRequest:
     key: str = field(repr=False)
     own_key: bool
     valves: AdminValves
+    caller: Caller = field(default_factory=Caller)
 
 
-def client_for(valves: AdminValves, key: str) -> GeminiClient:
+class Budget:
+    """What one answer may take, whoever is asked: time, and requests beyond those that
+    were asked for and their retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._extra = MAX_EXTRA_REQUESTS
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._deadline - time.monotonic(), 0.1)
+
+    def spend(self) -> bool:
+        """Whether there may be one more request; there is then one less."""
+        self._extra -= 1
+        return self._extra >= 0 and time.monotonic() < self._deadline
+
+
+async def gather_pictures(
+    request: ImageRequest, route: Route
+) -> tuple[list[Image], list[Note]]:
+    """The pictures to send, in the chat's order and each once, and notes for the user."""
+    facts, conversation = model_facts(route.model), request.conversation
+    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
+    earlier = request.valves.HISTORY_IMAGES
+    addresses, notes = pick_pictures(conversation, earlier, limit)
+    if not addresses:
+        return [], notes
+    if not route.generate:
+        return [], [make_note("no_editor", model=route.model)]
+    found = await _read_pictures(request, addresses)
+    usable: list[InputPicture] = []
+    for picture in map(found.__getitem__, addresses):
+        if isinstance(picture, Note):
+            notes.append(picture)
+        else:
+            usable.append(picture)
+    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
+    return fitted, list(dict.fromkeys(notes + more))
+
+
+async def _read_pictures(
+    request: ImageRequest, addresses: Sequence[str]
+) -> dict[str, InputPicture | Note]:
+    """What stands behind the addresses, or why it cannot go along; the newest are read
+    first, and no more than could be made to fit."""
+    attached = [a for a in addresses if a in request.conversation.attached]
+    earlier = [a for a in addresses if a not in attached]
+    room = 2 * MAX_PICTURE_BYTES
+    found: dict[str, InputPicture | Note] = {}
+    for address in [*attached, *reversed(earlier)]:
+        if room <= 0:
+            found[address] = make_note("too_large", name=make_note("a_picture"))
+            continue
+        picture = await _read_picture(request.chat, address, address in attached)
+        if isinstance(picture, InputPicture):
+            room -= len(picture.image.data)
+        found[address] = picture
+    return found
+
+
+async def _read_picture(
+    chat: HostChat, address: str, attached: bool
+) -> InputPicture | Note:
+    """The picture behind an address, as Google takes it, or why it cannot go along."""
+    name: str | Note = make_note("a_picture")
+    try:
+        data, file_name = await chat.read(address)
+        name = _shown(file_name, address)
+        image = await SHORT_WORK.run(ready_picture, data, file_name)
+    except UnusablePicture as error:
+        return make_note(error.kind, name=name, **error.values)
+    except ImportError:
+        return make_note("no_pillow", name=name)
+    return InputPicture(image, name, attached)
+
+
+def _shown(name: str, address: str) -> str | Note:
+    """A file's name for a note: a stranger may have chosen it."""
+    pasted = not name and address[:5].lower() == "data:"
+    default = make_note("pasted_picture" if pasted else "a_picture")
+    return plain_words(name, 80, default="") or default
+
+
+# ── Course ────────────────────────────────────────────────────────────────────────────
+# A request from the first model that is asked to the last note.
+
+
+def client_for(
+    valves: AdminValves, key: str, caller: Caller | None = None
+) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
     return GeminiClient(
         base_url=api_base_url(valves.GEMINI_API_BASE_URL),
         key=checked_key(key),
-        parallel=valves.MAX_PARALLEL_REQUESTS,
+        parallel=parallel_requests(valves),
+        caller=caller or Caller(),
     )
 
 
@@ -5247,7 +5596,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
     answer = _empty_answer(request)
     started = time.monotonic()
     closing: str | Note = make_note("stopped")
-    heartbeat = asyncio.create_task(_heartbeat(answer))
+    heartbeat = asyncio.create_task(_heartbeat(answer, request.caller))
     try:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
@@ -5294,31 +5643,15 @@ async def _until_heard(request: ImageRequest, elapsed: float) -> None:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
-async def _heartbeat(answer: Answer) -> None:
+async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
-    for seconds in HEARTBEATS:
+    for seconds in sorted((*LINE_HEARTBEATS, *HEARTBEATS)):
         await asyncio.sleep(seconds - before)
-        await answer.status(make_note("still_working", seconds=seconds))
+        if (count := caller.before) is not None:
+            await answer.status(make_note("in_line", count=count))
+        elif seconds in HEARTBEATS:
+            await answer.status(make_note("still_working", seconds=seconds))
         before = seconds
-
-
-class Budget:
-    """What one answer may take, whoever is asked: time, and requests beyond those that
-    were asked for and their retries."""
-
-    def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self._extra = MAX_EXTRA_REQUESTS
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the deadline; never quite nothing."""
-        return max(self._deadline - time.monotonic(), 0.1)
-
-    def spend(self) -> bool:
-        """Whether there may be one more request; there is then one less."""
-        self._extra -= 1
-        return self._extra >= 0 and time.monotonic() < self._deadline
 
 
 @dataclass(frozen=True)
@@ -5347,7 +5680,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         raise GeminiError("prompt_empty")
     if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(valves, request.key)
+    client = client_for(valves, request.key, request.caller)
     work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
@@ -5650,72 +5983,6 @@ def _is_result(event: Event) -> bool:
     return isinstance(event, Image)
 
 
-async def gather_pictures(
-    request: ImageRequest, route: Route
-) -> tuple[list[Image], list[Note]]:
-    """The pictures to send, in the chat's order and each once, and notes for the user."""
-    facts, conversation = model_facts(route.model), request.conversation
-    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
-    earlier = request.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(conversation, earlier, limit)
-    if not addresses:
-        return [], notes
-    if not route.generate:
-        return [], [make_note("no_editor", model=route.model)]
-    found = await _read_pictures(request, addresses)
-    usable: list[InputPicture] = []
-    for picture in map(found.__getitem__, addresses):
-        if isinstance(picture, Note):
-            notes.append(picture)
-        else:
-            usable.append(picture)
-    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
-    return fitted, list(dict.fromkeys(notes + more))
-
-
-async def _read_pictures(
-    request: ImageRequest, addresses: Sequence[str]
-) -> dict[str, InputPicture | Note]:
-    """What stands behind the addresses, or why it cannot go along; the newest are read
-    first, and no more than could be made to fit."""
-    attached = [a for a in addresses if a in request.conversation.attached]
-    earlier = [a for a in addresses if a not in attached]
-    room = 2 * MAX_PICTURE_BYTES
-    found: dict[str, InputPicture | Note] = {}
-    for address in [*attached, *reversed(earlier)]:
-        if room <= 0:
-            found[address] = make_note("too_large", name=make_note("a_picture"))
-            continue
-        picture = await _read_picture(request.chat, address, address in attached)
-        if isinstance(picture, InputPicture):
-            room -= len(picture.image.data)
-        found[address] = picture
-    return found
-
-
-async def _read_picture(
-    chat: HostChat, address: str, attached: bool
-) -> InputPicture | Note:
-    """The picture behind an address, as Google takes it, or why it cannot go along."""
-    name: str | Note = make_note("a_picture")
-    try:
-        data, file_name = await chat.read(address)
-        name = _shown(file_name, address)
-        image = await SHORT_WORK.run(ready_picture, data, file_name)
-    except UnusablePicture as error:
-        return make_note(error.kind, name=name, **error.values)
-    except ImportError:
-        return make_note("no_pillow", name=name)
-    return InputPicture(image, name, attached)
-
-
-def _shown(name: str, address: str) -> str | Note:
-    """A file's name for a note: a stranger may have chosen it."""
-    pasted = not name and address[:5].lower() == "data:"
-    default = make_note("pasted_picture" if pasted else "a_picture")
-    return plain_words(name, 80, default="") or default
-
-
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
 # The pieces of an answer as OpenAI's stream events.
 
@@ -5914,6 +6181,7 @@ def _image_request(
         key=key,
         own_key=own_key,
         valves=valves,
+        caller=Caller(as_str(chat.user.get("id"))),
     )
 
 
