@@ -77,6 +77,10 @@ MAX_FLAG_CHARACTERS = (
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
+# Together of the attached ones, before they are made to fit into a request.
+MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
+# Of all requests of a worker together; of one user half, which is MAX_READ_BYTES.
+MAX_HELD_BYTES = 2 * MAX_READ_BYTES
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
@@ -605,6 +609,11 @@ class Base64Decoder:
             return b""
         self._started = True
         return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
+
+
+def base64_length(size: int) -> int:
+    """The signs of base64 that so many bytes become."""
+    return math.ceil(size / 3) * 4
 
 
 def base64_slices(data: bytes) -> Iterator[bytes]:
@@ -1782,11 +1791,14 @@ def data_uri(image: Image) -> str:
 
 def data_uri_bytes(address: str) -> bytes:
     """What a data URI holds, whatever type it names: browsers know no HEIC."""
-    head, _, data = address.partition(",")
-    if not "".join(head[:MAX_ADDRESS_CHARACTERS].split()).lower().endswith(";base64"):
+    start = address.find(",") + 1
+    head = address[: min(start, MAX_ADDRESS_CHARACTERS)].rstrip(",")
+    if not "".join(head.split()).lower().endswith(";base64"):
         raise UnusablePicture("no_picture", form=make_note("this_form"))
     decoder = Base64Decoder()
-    decoder.feed(data.encode("ascii", "replace").translate(None, b" \t\r\n\f\v"))
+    for at in range(start, len(address), SLICE):  # a copy of it all would be large
+        piece = address[at : at + SLICE].encode("ascii", "replace")
+        decoder.feed(piece.translate(None, b" \t\r\n\f\v"))
     return decoder.finish() or b""
 
 
@@ -3008,23 +3020,44 @@ def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str,
     return {"instances": [{"prompt": prompt}], "parameters": parameters}
 
 
-def encode_body(body: dict[str, Any]) -> bytes:
-    """The JSON of a body, its Image objects as base64, encoded in slices."""
-    pictures: list[Image] = []
+class EncodedBody:
+    """The JSON of a body as bytes of a known length, its Image objects as base64.
 
-    def mark(value: Any) -> str:
-        if not isinstance(value, Image):
-            raise TypeError(f"no JSON: {type(value).__name__}")
-        pictures.append(value)
-        return f"picture {len(pictures) - 1}"
+    These are encoded in slices while they are sent, anew each time: a whole request,
+    and each of several side by side, would take its length in memory.
+    """
 
-    text = json.dumps(body, default=mark).encode()
-    # Only a field of ours can hold this: within a text the quotes are escaped.
-    pieces = re.split(rb'"data": "picture \d+"', text)
-    joined = [pieces[0]]
-    for picture, piece in zip(pictures, pieces[1:], strict=True):
-        joined += [b'"data": "', *base64_slices(picture.data), b'"', piece]
-    return b"".join(joined)
+    def __init__(self, body: dict[str, Any]) -> None:
+        pictures: list[Image] = []
+
+        def mark(value: Any) -> str:
+            if not isinstance(value, Image):
+                raise TypeError(f"no JSON: {type(value).__name__}")
+            pictures.append(value)
+            return f"picture {len(pictures) - 1}"
+
+        text = json.dumps(body, default=mark).encode()
+        # Only a field of ours can hold this: within a text the quotes are escaped.
+        words = re.split(rb'(?<="data": ")picture \d+(?=")', text)
+        pairs = itertools.zip_longest(words, pictures)
+        self._pieces = [piece for pair in pairs for piece in pair if piece is not None]
+
+    def __len__(self) -> int:
+        return sum(
+            base64_length(len(p.data)) if isinstance(p, Image) else len(p)
+            for p in self._pieces
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Image):
+                yield from base64_slices(piece.data)
+            else:
+                yield piece
+
+    def drop(self) -> None:
+        """Hold no pictures any more: whoever sends it still does not need them."""
+        self._pieces.clear()
 
 
 _RESPONSE_KEYS = (
@@ -3973,9 +4006,24 @@ class Pace:
 
 BEGINNINGS = Pace(0.002)
 REQUEST_LINE = FairLine()
+BYTES_LINE = FairLine()  # of pictures that are held to be sent
+PICTURE_LINE = FairLine()  # of work on them
 REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+
+
+async def in_turn(
+    caller: Caller, seconds: float, function: Callable[..., Any], *arguments: Any
+) -> Any:
+    """What a function makes of pictures when it is the caller's turn: one at a time.
+
+    Raises TurnMissed after so many seconds in line, and what the function raises. For
+    whoever goes away before nothing is done.
+    """
+    with PICTURE_LINE.place(caller.owner, Bounds(1, 1)) as place, caller.at(place):
+        await place.enter(seconds)
+        return await SHORT_WORK.run(function, *arguments)
 
 
 async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
@@ -4041,6 +4089,15 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
         return await to_its_end(function(**arguments))
     result = await SHORT_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
+
+
+class FoundPicture(NamedTuple):
+    """A picture that a chat names, still unread: its name, which pasted ones have not,
+    and its bytes. read: returns these, on a thread."""
+
+    name: str
+    size: int
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -4147,14 +4204,15 @@ class HostChat:
         link = result[-1] if isinstance(result, tuple) else result
         return str(link["url"] if isinstance(link, dict) else link)
 
-    async def read(self, address: str) -> tuple[bytes, str]:
-        """The bytes and the name of a picture that a chat names; pasted ones have none.
+    async def find(self, address: str) -> FoundPicture:
+        """The picture that a chat names, and its size before any byte is read.
 
-        A file is read for its owner, an administrator, or whoever the host lets read
+        A file is found for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
         if address[:5].lower() == "data:":
-            return await SHORT_WORK.run(data_uri_bytes, address), ""
+            read = partial(data_uri_bytes, address)
+            return FoundPicture("", len(address) * 3 // 4, read)
         if len(address) > MAX_ADDRESS_CHARACTERS:
             raise UnusablePicture("remote")
         found = FILE_LINK.fullmatch(address)
@@ -4163,14 +4221,13 @@ class HostChat:
         file_id = found[2] if found else address
         if not FILE_ID.fullmatch(file_id):
             raise UnusablePicture("remote")
-        try:
-            return await self._read_file(file_id)
-        except UnusablePicture:
-            raise
-        except Exception as error:
-            log.warning("picture not read: %s", type(error).__name__)
-            log.debug("picture not read", exc_info=True)
-            raise UnusablePicture("no_file") from None
+        with _unreadable_is_no_file():
+            return await self._find_file(file_id)
+
+    async def read(self, found: FoundPicture) -> bytes:
+        """The bytes of a picture. Raises UnusablePicture."""
+        with _unreadable_is_no_file():
+            return bytes(await SHORT_WORK.run(found.read))
 
     async def _is_own(self, origin: str) -> bool:
         own = (str(getattr(self.request, "base_url", "")), await _public_address())
@@ -4179,7 +4236,7 @@ class HostChat:
         except ValueError:
             return False
 
-    async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+    async def _find_file(self, file_id: str) -> FoundPicture:
         from open_webui.models.files import Files
         from open_webui.storage.provider import Storage
 
@@ -4187,9 +4244,10 @@ class HostChat:
         user = await self._user() if self.user.get("id") else None
         if file is None or user is None or not await _may_read(file, user):
             raise UnusablePicture("no_file")
-        path = await SHORT_WORK.run(Storage.get_file, file.path)
-        data = await SHORT_WORK.run(_file_bytes, path)
-        return data, str((file.meta or {}).get("name") or file.filename)
+        fetch = partial(Storage.get_file, file.path)
+        size = await SHORT_WORK.run(_file_size, file, fetch)
+        name = str((file.meta or {}).get("name") or file.filename)
+        return FoundPicture(name, size, partial(_file_bytes, fetch, size))
 
     async def _user(self) -> Any:
         """The host's user; it hands over all of it, or (old hosts) not enough."""
@@ -4222,11 +4280,36 @@ async def _may_read(file: Any, user: Any) -> bool:
     )
 
 
-def _file_bytes(path: str) -> bytes:
-    if os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+@contextlib.contextmanager
+def _unreadable_is_no_file() -> Iterator[None]:
+    """Whatever goes wrong in the host's storage becomes UnusablePicture."""
+    try:
+        yield
+    except UnusablePicture:
+        raise
+    except Exception as error:
+        log.warning("picture not read: %s", type(error).__name__)
+        log.debug("picture not read", exc_info=True)
+        raise UnusablePicture("no_file") from None
+
+
+def _file_size(file: Any, fetch: Callable[[], str]) -> int:
+    """The bytes of a file that lies here; of another one as its record says, since the
+    host would fetch it to its disk first."""
+    if os.path.isfile(file.path):
+        return os.path.getsize(file.path)
+    recorded = (file.meta or {}).get("size")
+    if isinstance(recorded, int) and recorded > 0:
+        return recorded
+    return os.path.getsize(fetch())
+
+
+def _file_bytes(fetch: Callable[[], str], size: int) -> bytes:
+    with open(fetch(), "rb") as file:
+        data = file.read(size + 1)
+    if len(data) > size:  # more than was made room for
         raise UnusablePicture("too_large")
-    with open(path, "rb") as file:
-        return file.read()
+    return data
 
 
 async def _public_address() -> str:
@@ -4627,13 +4710,14 @@ def exchange(
     method: str,
     url: str,
     headers: dict[str, str],
-    body: bytes | None,
+    body: Iterable[bytes] | None,
     timeout: float,
     sockets: Sockets,
 ) -> Iterator[requests.Response]:
     """One HTTP exchange; the body of the response is still to be read.
 
-    timeout: seconds of silence. sockets: note those that are opened; after their
+    body: bytes, or what has a length and is sent piece by piece. timeout: seconds of
+    silence. sockets: note those that are opened; after their
     shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
 
     Only proxies and certificates are taken from the environment: a ~/.netrc would add
@@ -4774,7 +4858,7 @@ class GeminiClient:
         path: str,
         timeout: float,
         sockets: Sockets,
-        body: bytes | None = None,
+        body: EncodedBody | None = None,
     ) -> Iterator[requests.Response]:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
@@ -4867,6 +4951,7 @@ class _Exchange:
     def __post_init__(self) -> None:
         self._received = 0
         self._response_id = ""
+        self._encoded: EncodedBody | None = None
         self._sockets = Sockets()
         self._started = time.monotonic()
         self._begun: float | None = None  # when its thread did, after the wait in line
@@ -4886,7 +4971,10 @@ class _Exchange:
         finally:
             self._sockets.shutdown()
             self._room.release()  # for a thread that waits; it finds the sockets shut
-            self.body = {}  # one that did not begin holds no pictures any more
+            # One that did not begin, or is not woken yet, holds no pictures any more.
+            self.body = {}
+            if self._encoded:
+                self._encoded.drop()
 
     async def _begin(self) -> None:
         """Wait in line, then start the thread, which leaves the line at its end."""
@@ -5001,11 +5089,13 @@ class _Exchange:
         )
 
     def _request(self) -> None:
-        body = encode_body(self.body)
-        timeout = self._seconds_left
+        self._encoded = EncodedBody(self.body)
+        if self._sockets.ended:  # nobody would drop it any more
+            raise Cancelled
+        timeout, sockets, body = self._seconds_left, self._sockets, self._encoded
         try:
             with self.client.request(
-                "POST", self.path, timeout, self._sockets, body
+                "POST", self.path, timeout, sockets, body
             ) as response:
                 self._read(response)
         except GeminiError as error:
@@ -5506,10 +5596,23 @@ class Budget:
         return self._extra >= 0 and time.monotonic() < self._deadline
 
 
+_HELD = Bounds(MAX_HELD_BYTES, MAX_READ_BYTES)
+
+
+def room_for_pictures(request: ImageRequest) -> Place:
+    """The place of an answer in the line for the bytes of pictures, for
+    `gather_pictures`; who has it leaves it when no request needs them any more."""
+    return BYTES_LINE.place(request.caller.owner, _HELD)
+
+
 async def gather_pictures(
-    request: ImageRequest, route: Route
+    request: ImageRequest, route: Route, room: Place, budget: Budget
 ) -> tuple[list[Image], list[Note]]:
-    """The pictures to send, in the chat's order and each once, and notes for the user."""
+    """The pictures to send, in the chat's order and each once, and notes for the user.
+
+    Their sizes are asked first, then room is waited for, and only then are they read.
+    Raises TurnMissed.
+    """
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
     earlier = request.valves.HISTORY_IMAGES
@@ -5518,51 +5621,76 @@ async def gather_pictures(
         return [], notes
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
-    found = await _read_pictures(request, addresses)
+    found = await _find_pictures(request, addresses)
+    if sizes := [p.size for p in found.values() if isinstance(p, FoundPicture)]:
+        with request.caller.at(room):
+            await room.enter(budget.seconds_left, sum(sizes))
     usable: list[InputPicture] = []
-    for picture in map(found.__getitem__, addresses):
+    for address in addresses:
+        picture = await _read_picture(request, address, found[address], budget)
         if isinstance(picture, Note):
             notes.append(picture)
         else:
             usable.append(picture)
-    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
+    seconds = budget.seconds_left
+    fitted, more = await in_turn(request.caller, seconds, fit_pictures, usable)
+    room.lighten(sum(len(image.data) for image in fitted))
     return fitted, list(dict.fromkeys(notes + more))
 
 
-async def _read_pictures(
+async def _find_pictures(
     request: ImageRequest, addresses: Sequence[str]
-) -> dict[str, InputPicture | Note]:
-    """What stands behind the addresses, or why it cannot go along; the newest are read
-    first, and no more than could be made to fit."""
+) -> dict[str, FoundPicture | Note]:
+    """What stands behind the addresses, still unread, or why it cannot go along.
+
+    The attached ones go first, as far as they could be made to fit; of the earlier ones
+    the newest, as far as they fit as they are.
+    """
     attached = [a for a in addresses if a in request.conversation.attached]
     earlier = [a for a in addresses if a not in attached]
-    room = 2 * MAX_PICTURE_BYTES
-    found: dict[str, InputPicture | Note] = {}
+    found: dict[str, FoundPicture | Note] = {}
+    size, left_out = 0, list[str]()
     for address in [*attached, *reversed(earlier)]:
-        if room <= 0:
-            found[address] = make_note("too_large", name=make_note("a_picture"))
+        picture = found[address] = await _find_picture(request.chat, address)
+        if isinstance(picture, Note):
             continue
-        picture = await _read_picture(request.chat, address, address in attached)
-        if isinstance(picture, InputPicture):
-            room -= len(picture.image.data)
-        found[address] = picture
-    return found
+        is_attached = address in attached
+        if size + picture.size <= (
+            MAX_READ_BYTES if is_attached else MAX_PICTURE_BYTES
+        ):
+            size += picture.size
+        elif is_attached:
+            name = _shown(picture.name, address)
+            found[address] = make_note("too_large", name=name)
+        else:
+            left_out.append(address)
+    note = make_note("earlier_large", count=len(left_out))
+    return found | dict.fromkeys(left_out, note)
+
+
+async def _find_picture(chat: HostChat, address: str) -> FoundPicture | Note:
+    try:
+        return await chat.find(address)
+    except UnusablePicture as error:
+        return make_note(error.kind, name=make_note("a_picture"), **error.values)
 
 
 async def _read_picture(
-    chat: HostChat, address: str, attached: bool
+    request: ImageRequest, address: str, found: FoundPicture | Note, budget: Budget
 ) -> InputPicture | Note:
-    """The picture behind an address, as Google takes it, or why it cannot go along."""
-    name: str | Note = make_note("a_picture")
+    """A picture as Google takes it, or why it cannot go along. Raises TurnMissed."""
+    if isinstance(found, Note):
+        return found
+    name = _shown(found.name, address)
     try:
-        data, file_name = await chat.read(address)
-        name = _shown(file_name, address)
-        image = await SHORT_WORK.run(ready_picture, data, file_name)
+        data = await request.chat.read(found)
+        caller, seconds = request.caller, budget.seconds_left
+        image = await in_turn(caller, seconds, ready_picture, data, found.name)
     except UnusablePicture as error:
         return make_note(error.kind, name=name, **error.values)
     except ImportError:
         return make_note("no_pillow", name=name)
-    return InputPicture(image, name, attached)
+    return InputPicture(image, name, address in request.conversation.attached)
 
 
 def _shown(name: str, address: str) -> str | Note:
@@ -5738,12 +5866,20 @@ async def _ask_model(work: _Making, route: Route) -> None:
 
     Raises GeminiError when there is nothing to look at in the end.
     """
+    with room_for_pictures(work.request) as room:
+        await _ask_with_pictures(work, route, room)
+    if route.replaced:
+        note = make_note(route.why, asked=route.asked, model=route.model)
+        work.answer.notes.append(note)
+
+
+async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     request, answer = work.request, work.answer
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
-    pictures, more = await gather_pictures(request, route)
+    pictures, more = await _pictures_in_time(work, route, room)
     if request.conversation.newest and request.conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
     answer.begin(route.model, options, notes + more)
@@ -5764,9 +5900,20 @@ async def _ask_model(work: _Making, route: Route) -> None:
         body_of = partial(_body, route, in_words, pictures)
         options = without_options(options, work.dropped)
         await _ask_side_by_side(work, route, options, body_of)
-    if route.replaced:
-        note = make_note(route.why, asked=route.asked, model=route.model)
-        answer.notes.append(note)
+
+
+async def _pictures_in_time(
+    work: _Making, route: Route, room: Place
+) -> tuple[list[Image], list[Note]]:
+    started = time.monotonic()
+    try:
+        return await gather_pictures(work.request, route, room, work.budget)
+    except TurnMissed as missed:
+        seconds = round(time.monotonic() - started)
+        whose = "own_pictures" if missed.is_own_limit else "others_pictures"
+        raise GeminiError(
+            "busy_pictures", seconds=seconds, whose=make_note(whose)
+        ) from None
 
 
 def _making(route: Route, options: ImageOptions) -> Note:

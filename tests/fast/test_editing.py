@@ -66,12 +66,13 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """The host's files by id; one that is not there is deleted or foreign."""
     kept = dict(zip(IDS, PHOTOS, strict=True))
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
         if file_id not in kept:
             raise gip.UnusablePicture("no_file")
-        return kept[file_id], f"{file_id}.png"
+        data = kept[file_id]
+        return gip.FoundPicture(f"{file_id}.png", len(data), lambda: data)
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     return kept
 
 
@@ -338,10 +339,10 @@ def test_a_file_s_name_does_not_load_a_picture_into_the_note(
 ) -> None:
     """Names come from whoever uploaded the file."""
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return b"<svg/>", name
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture(name, 6, lambda: b"<svg/>")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     [note] = notes(ask(google, attached("blue", IDS[0])))
     assert "![" not in note and "<" not in note and "](" not in note
 
