@@ -27,6 +27,7 @@ from waiting import LIMIT_S, own_threads, until, wait_until
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin.pictures import noise_picture
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 ROUTE = gip.Route("gemini-nano-banana-2.1", "gemini-nano-banana-2.1")
@@ -550,6 +551,31 @@ def test_a_place_is_given_back_when_the_thread_has_ended(
         await asyncio.wait([second])
 
     asyncio.run(stop_and_begin())
+
+
+def test_each_try_sends_all_pictures_with_their_length(google: StandIn) -> None:
+    """Google takes no chunks of unknown length; a try begins the body anew."""
+    noise = noise_picture(5 * gip.SLICE, "image/png")
+    picture = gip.Image(noise, "image/png")
+    asked = gip.Conversation(newest=gip.Turn("user", "a fox [[text only]]"))
+    body = gip.generate_body(asked, gip.ImageOptions(), [picture] * 2)
+
+    async def ask_twice() -> None:
+        async def take(event: gip.Event) -> None:
+            pass
+
+        for _ in range(2):
+            await client_for(google).generate(ROUTE, body, LIMIT_S, take)
+
+    asyncio.run(ask_twice())
+    length = str(len(gip.EncodedBody(body)))
+    for request in google.requests:
+        assert request.headers["content-length"] == length
+        assert "transfer-encoding" not in request.headers
+        parts = request.body["contents"][0]["parts"]
+        sent = [p["inlineData"]["data"] for p in parts if "inlineData" in p]
+        assert [base64.b64decode(data) for data in sent] == [picture.data] * 2
+    assert len(google.requests) == 2
 
 
 # Who stands before it, its own bounds, what it is told → in words.
