@@ -5078,12 +5078,14 @@ class _Exchange:
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
+        begun = self._begun or self._started
         log.info(
-            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
+            "model=%s try=%d outcome=%s waited=%.1f seconds=%.1f bytes=%d id=%s",
             self.model,
             self.attempt,
             outcome,
-            time.monotonic() - self._started,
+            begun - self._started,
+            time.monotonic() - begun,
             self._received,
             self._response_id or "-",
         )
