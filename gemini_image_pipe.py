@@ -669,7 +669,7 @@ FAILURES: dict[str, str] = {
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
     "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
-    "busy_pictures": "The server holds only so many pictures that are to be changed at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
+    "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "google": "Google had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
@@ -4716,9 +4716,10 @@ def exchange(
 ) -> Iterator[requests.Response]:
     """One HTTP exchange; the body of the response is still to be read.
 
-    body: bytes, or what has a length and is sent piece by piece. timeout: seconds of
-    silence. sockets: note those that are opened; after their
-    shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
+    body: sent piece by piece; it has a length, else there would be chunks of unknown
+    number. timeout: seconds of silence. sockets: note those that are opened; after
+    their shutdown nothing is sent. Raises what requests and urllib3 raise, and
+    Cancelled.
 
     Only proxies and certificates are taken from the environment: a ~/.netrc would add
     an Authorization header. Redirects are not followed: requests would send the key to
