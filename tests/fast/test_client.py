@@ -526,10 +526,10 @@ def test_a_place_is_given_back_when_the_thread_has_ended(
 ) -> None:
     """Who stops and begins anew, again and again, would else have a thread each time,
     since one that only just connects cannot be woken."""
-    gate, began = threading.Semaphore(0), list[int]()
+    gate, began = threading.Semaphore(0), list[gip.EncodedBody]()
 
-    def connect(*_: Any, **__: Any) -> Iterator[Any]:
-        began.append(1)
+    def connect(*given: Any) -> Iterator[Any]:
+        began.append(given[-1])
         gate.acquire(timeout=LIMIT_S)
         raise gip.Cancelled
 
@@ -539,8 +539,10 @@ def test_a_place_is_given_back_when_the_thread_has_ended(
         client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, ONE)
         first = asyncio.create_task(events_of(client, "a fox"))
         assert await until(lambda: began)
+        assert len(began[0])
         first.cancel()
         await asyncio.wait([first])
+        assert not len(began[0])  # the pictures of the one that is stopped are gone
         second = asyncio.create_task(events_of(client, "a fox"))
         assert await until(lambda: client.caller.before == 0)
         assert len(began) == 1

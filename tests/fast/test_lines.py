@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rows import check_rows
-from waiting import LIMIT_S
+from waiting import LIMIT_S, until
 
 import gemini_image_pipe as gip
 
@@ -342,5 +343,45 @@ def test_an_answer_waits_in_line_only_while_nothing_of_it_is_under_way() -> None
             assert crowd.inside == ["b0"]
             assert caller.before is None
         assert not caller.places
+
+    run(work)
+
+
+def test_work_on_pictures_is_done_one_at_a_time_for_users_in_turn() -> None:
+    """And not at all for who has gone, or was not in time."""
+    done: list[str] = []
+    gate = threading.Event()
+    callers = {owner: gip.Caller(owner) for owner in "abc"}
+
+    def work(name: str) -> str:
+        done.append(name)
+        assert gate.wait(LIMIT_S)
+        return name.upper()
+
+    async def ask(name: str, seconds: float = LIMIT_S) -> str:
+        return str(await gip.in_turn(callers[name[0]], seconds, work, name))
+
+    async def crowd() -> None:
+        names = ["a0", "a1", "a2", "b0", "c0"]
+        tasks = {name: asyncio.create_task(ask(name)) for name in names}
+        assert await until(lambda: done)
+        assert callers["c"].before == 2
+        with pytest.raises(gip.TurnMissed):
+            await ask("c9", seconds=0.0)
+        tasks["a1"].cancel()
+        await settled()
+        gate.set()
+        made = await asyncio.gather(*tasks.values(), return_exceptions=True)
+        assert [m for m in made if isinstance(m, str)] == ["A0", "A2", "B0", "C0"]
+        assert done == ["a0", "a2", "b0", "c0"]
+
+    run(crowd)
+
+
+def test_work_that_fails_gives_its_place_back() -> None:
+    async def work() -> None:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await gip.in_turn(gip.Caller("a"), 1.0, lambda: 1 // 0)
 
     run(work)
