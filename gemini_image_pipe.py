@@ -1,7 +1,7 @@
 """
 title: Gemini Image
 author: The gemini_image_pipe authors
-version: 0.1.0
+version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
@@ -35,6 +35,7 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
+    Collection,
     Coroutine,
     Iterable,
     Iterator,
@@ -43,7 +44,7 @@ from collections.abc import (
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import requests
 import urllib3
@@ -76,6 +77,9 @@ MAX_FLAG_CHARACTERS = (
 )
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
+MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
+MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many pictures
+FILE_HEAD = 32  # bytes, which tell what a picture is
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 # Together of the attached ones, before they are made to fit into a request.
 MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
@@ -224,10 +228,17 @@ _MAX_DATA_URI_HEAD = 400
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 # What stands for a data URI in a text while patterns look at that.
 _TOKEN = re.compile(r"\0([0-9]{1,6})\0")
-# A picture in a message: such a token, or the address in markdown.
+# A picture in a message: such a token, the address in markdown, or what may be one in
+# plain text. The last takes in all of an address, so that no sign is looked at twice.
 _PICTURE_ADDRESS = re.compile(
     r"\0[0-9]{1,6}\0|"
-    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)"
+    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)|"
+    r"(?<!\]\()(?<!\]\(<)(?:https?:/|(?<![\w/.:-]))(/[\w%/.~:@!$&*+,;=?#-]{1,2000})",
+    re.ASCII,
+)
+PICTURE_NAMES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
 _FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 FILE_ID = re.compile(_FILE_ID)
@@ -286,13 +297,28 @@ def cut_data_uris(text: str) -> tuple[str, list[str]]:
 
 
 def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
-    """The addresses of the pictures in a text from which the data URIs are cut."""
-    addresses = [found[1] or found[0] for found in _PICTURE_ADDRESS.finditer(text)]
-    tokens = [_TOKEN.search(address) for address in addresses]
-    return [
-        data_uris[int(token[1])] if token else address
-        for token, address in zip(tokens, addresses, strict=True)
-    ]
+    """The addresses of the pictures in a text from which the data URIs are cut.
+
+    One in plain text counts if it is a file's at the host, or ends as a picture's
+    does: whoever wrote it expects it to be looked at, or to be told why it is not.
+    """
+    addresses: list[str] = []
+    for found in _PICTURE_ADDRESS.finditer(text):
+        address = found[1] or found[0].rstrip(".,;:!?")
+        if token := _TOKEN.search(address):
+            addresses.append(data_uris[int(token[1])])
+        elif not found[2] or _is_picture_s(address):
+            addresses.append(address)
+    return addresses
+
+
+def _is_picture_s(address: str) -> bool:
+    path = re.split(r"[?#]", address, maxsplit=1)[0].lower()
+    # Old hosts kept their pictures there.
+    is_somewhere = path.startswith(("http", "/cache/image/"))
+    return bool(FILE_LINK.fullmatch(address)) or (
+        is_somewhere and path.endswith(PICTURE_NAMES)
+    )
 
 
 def without_pictures(text: str) -> str:
@@ -738,7 +764,7 @@ NOTES: dict[str, str] = {
     "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
     "shrunk": "{name} was made smaller to fit into the request.",
     "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
+    "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
     "too_many_pixels": "{name} was left out: it has too many pixels.",
@@ -762,6 +788,8 @@ PHRASES: dict[str, str] = {
     "pictures": "{count} pictures",
     "a_picture": "A picture",
     "pasted_picture": "A pasted picture",
+    "picture_number": "Picture {number}",
+    "numbered_picture": "Picture {number} ({name})",
     "generated": "Generated image",
     "this_form": "this",
     "page": "Page",
@@ -1651,18 +1679,35 @@ OPTION_BY_NAME = {
 }
 
 
+# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
+# copied from pages, bring them along.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANKS = _WHITE + _INVISIBLE
+# Full-width signs, which people write without a blank beside them.
+_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
+_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
+_BLANK = rf"[\s{_INVISIBLE}]"
+_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
+_BEHIND_NAME = re.compile(rf"{_BLANK}*={_BLANK}*|{_BLANK}+")
+
+
 def _flag_pattern(option: Option) -> str:
     # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = r"[^\s\"'`)\]}”’»]+"
+    value = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]+"
     if option.choices == ("on", "off"):
         value = "|".join(SWITCH)
     names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
+    return rf"(?:{names})(?:(?:{_BEHIND_NAME.pattern})(?!--|—)(?:{value}))?"
 
 
 # The last flag of a prompt. Phones make one long dash of two short ones.
 _LAST_FLAG = re.compile(
-    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
+    rf"(?:^|(?<={_SEPARATOR}))(?:--|—)"
+    rf"({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)}){_SEPARATOR}*\Z",
     re.IGNORECASE,
 )
 
@@ -1673,18 +1718,23 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     Only known names, only at the end; all else stays as it was written.
     """
     flags: list[tuple[str, str]] = []
-    end = len(text.rstrip())
+    start = end = len(text.rstrip(_SEPARATORS))
+    behind = text[end:]
     while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
-        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
+        name, value = [*_BEHIND_NAME.split(found[1], maxsplit=1), ""][:2]
         name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
         is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
         flags.append((name, value or ("on" if is_switch else "nothing")))
         if len(flags) > MAX_FLAGS:
             return text, ()
-        end = found.start()
-        while end and text[end - 1].isspace():
-            end -= 1
-    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
+        start = found.start()
+        end = len(text[:start].rstrip(_SEPARATORS))
+    words = text[:start].rstrip(_OPENING)
+    # As within quotes: "」" behind a flag, and no "「" right before the first.
+    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
+    if not flags or is_quoted:
+        return text, ()
+    return words.rstrip(_BLANKS), tuple(flags[::-1])
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
@@ -1915,18 +1965,35 @@ def smaller_picture(image: Image, limit: int) -> Image:
     raise UnusablePicture("too_large")
 
 
-class InputPicture(NamedTuple):
-    """A picture that may go along: its name for notes, and whether it is attached to
-    the newest message."""
+@dataclass(frozen=True)
+class InputPicture:
+    """A picture that may go along, and its name for notes.
+
+    numbers: its places among the pictures that are attached to the newest message,
+    counted from 1 as people do; an earlier one has none.
+    """
 
     image: Image
     name: str | Note
-    attached: bool
+    numbers: tuple[int, ...] = ()
+
+
+def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | Note:
+    """What a note calls a picture: by its file's name, which a stranger may have
+    chosen, and by its numbers, if it has some."""
+    name = plain_words(file_name, 80, default="")
+    number = ", ".join(map(str, numbers))
+    if number and name:
+        return make_note("numbered_picture", number=number, name=name)
+    if number:
+        return make_note("picture_number", number=number)
+    pasted = address[:5].lower() == "data:"
+    return name or make_note("pasted_picture" if pasted else "a_picture")
 
 
 def fit_pictures(
     pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     """The pictures, each once, within one request's limit in bytes, and notes for the
     user.
 
@@ -1934,7 +2001,7 @@ def fit_pictures(
     """
     kept, notes, left_out = _each_once(pictures), [], 0
     while _bytes_of(kept) > limit:
-        oldest = next((p for p in kept if not p.attached), None)
+        oldest = next((p for p in kept if not p.numbers), None)
         if oldest is None:
             break
         kept.remove(oldest)
@@ -1944,28 +2011,33 @@ def fit_pictures(
     fitted = []
     too_much = _bytes_of(kept) > limit
     share = limit // max(len(kept), 1)
-    for image, name, _ in kept:
-        if too_much and len(image.data) > share:
+    for picture in kept:
+        if too_much and len(picture.image.data) > share:
             try:
-                image = smaller_picture(image, share)
-                notes.append(make_note("shrunk", name=name))
+                image = smaller_picture(picture.image, share)
+                notes.append(make_note("shrunk", name=picture.name))
             except (UnusablePicture, ImportError):
-                notes.append(make_note("too_large", name=name))
+                notes.append(make_note("too_large", name=picture.name))
                 continue
-        fitted.append(image)
+            picture = replace(picture, image=image)
+        fitted.append(picture)
     return fitted, notes
 
 
 def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
-    """Without those that come twice; one that is attached, too, goes there."""
+    """Without those that come twice; one that is attached, too, goes there, and one
+    that is attached twice has both numbers."""
     kept: list[InputPicture] = []
     for picture in pictures:
-        twin = next((p for p in kept if p.image == picture.image), None)
-        if twin and picture.attached and not twin.attached:
-            kept.remove(twin)
-        elif twin:
-            continue
-        kept.append(picture)
+        at = next((i for i, p in enumerate(kept) if p.image == picture.image), None)
+        if at is None:
+            kept.append(picture)
+        elif picture.numbers and not kept[at].numbers:
+            kept.pop(at)
+            kept.append(picture)
+        else:
+            numbers = kept[at].numbers + picture.numbers
+            kept[at] = replace(kept[at], numbers=numbers)
     return kept
 
 
@@ -1983,37 +2055,165 @@ _OWN_LINES = re.compile(
 _PICTURE_TABLE = re.compile(
     r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
 )
-# The tags of the host's blocks. 0.8.12 hands the thoughts of earlier turns back as
-# <think>.
-_HOST_TAGS = ("details", "attached_files", "context", "think")
-_PICTURE_NAMES = (
-    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
-    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
+# The blocks that hosts store in answers, by how each begins, and the tag that ends it.
+# Hosts of 0.8.12 and later write the last three when they hand an answer back
+# (open_webui/utils/middleware.py, utils/misc.py).
+_ANSWER_BLOCKS: tuple[tuple[str, str], ...] = (
+    ('<details type="reasoning" done="', "details"),
+    ('<details type="tool_calls" done="', "details"),
+    ('<details type="code_interpreter" done="', "details"),
+    ("<think>", "think"),
+    ("<code_interpreter>\n", "code_interpreter"),
+    ("<code_interpreter_output>\n", "code_interpreter_output"),
 )
 
 
 class Frame(NamedTuple):
-    """How what the host puts before the user's words begins and ends."""
+    """How what the host writes around or beside words begins and ends, and its place:
+    "before" or "behind" the words of a user's message, or in the "system" message."""
 
+    place: str
     head: str
     tail: str
 
 
-# Of the host's own template for documents and web search.
-_DOCUMENTS = Frame("### Task:\nRespond to the user query", "</context>")
+# What the supported hosts write (open_webui/utils/middleware.py, if nothing else is
+# named). The memory of a user ("User Context:", <memory_context>), a skill that was
+# chosen (<skill name=…>) and the summary of a long chat are meant for whatever model
+# answers, and stay. Instructions for tools that no image model is given, for speaking
+# aloud and for announcing a picture are taken off, as are listings without a text.
+_HOST_FRAMES: tuple[Frame, ...] = (
+    # 0.8.12 and later, in every turn that had files: a prefix, or the first text part.
+    Frame("before", '<attached_files>\n<file type="', '"/>\n</attached_files>\n\n'),
+    # 0.8.12 and later, behind the code interpreter's. Where models call functions
+    # natively it stands alone: in 0.8.12 behind the words, later in the system message.
+    *(
+        Frame(
+            place,
+            "\n\n##### Pyodide Environment\n\n- This Python environment runs via "
+            "Pyodide in the browser.",
+            "- Use `import os; os.listdir('/mnt/uploads')` to discover available "
+            "files.",
+        )
+        for place in ("behind", "system")
+    ),
+    # 0.8.12 and later; config.py has the prompt until 0.8, utils/middleware.py since.
+    Frame(
+        "behind",
+        "\n#### Code Interpreter\n\nYou have access to a Python code interpreter via: "
+        "`<code_interpreter ",
+        "\n\nEnsure the code interpreter is effectively utilized to achieve the "
+        "highest-quality analysis for the user.",
+    ),
+    # 0.6.5 to 0.6.43 (config.py).
+    Frame(
+        "behind",
+        "\n#### Tools Available\n\n1. **Code Interpreter**: `<code_interpreter ",
+        "\n\nEnsure that the tools are effectively utilized to achieve the "
+        "highest-quality analysis for the user.",
+    ),
+    # Voice mode (config.py): 0.6.43 to 0.11.4, and 0.12.4.
+    *(
+        Frame(
+            "system",
+            f"You are a friendly, concise voice assistant{whose}.\n\nEverything you say "
+            "will be spoken aloud.\n",
+            "\n\nStay consistent, helpful, and easy to listen to.",
+        )
+        for whose in ("", " participating in a live voice call with the user")
+    ),
+    # The image toggle, when the host has drawn before the model is asked: 0.6.5, then
+    # 0.6.43 and later.
+    *(
+        Frame("system", f"<context>{beginning}", "</context>")
+        for beginning in (
+            "User is shown the generated image, tell the user that ",
+            "Unable to generate an image, tell the user that ",
+            "The requested image has been edited and created and is now being shown ",
+            "The requested image has been created by the system successfully and ",
+            "Image generation was attempted but failed",
+            "Image generation was requested but the feature is currently disabled ",
+        )
+    ),
+    # 0.11.4 and later.
+    Frame(
+        "system", '<attached_knowledge>\n<knowledge type="', "/>\n</attached_knowledge>"
+    ),
+    # 0.8.12 and later.
+    Frame("system", "<available_skills>\n<skill>\n", "</skill>\n</available_skills>"),
+    # 0.12.4 (utils/tool_search.py).
+    Frame(
+        "system",
+        "<available_tools>\nThe following tools are available but their definitions ",
+        "</available_tools>",
+    ),
+)
+# The default template for documents and web search (config.py, DEFAULT_RAG_TEMPLATE):
+# before the words of a user's message, in each of its text parts; in a system message
+# where RAG_SYSTEM_CONTEXT is set, and always in 0.6.5, which repeats the words there.
+_DOCUMENTS = Frame(
+    "before",
+    "### Task:\nRespond to the user query using the provided context, incorporating "
+    "inline citations in the format [id] **only when the <source> tag includes an "
+    "explicit id attribute**",
+    "</source>\n</context>",
+)
+_DOCUMENTS_IN_SYSTEM = Frame("system", _DOCUMENTS.head, "\n</user_query>")
+_SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
+_MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
+# What a tool of the host found out (0.6.5 and later, where models do not call functions
+# natively), behind the words.
+_TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
 
 
 def documents_frame(template: str) -> Frame:
-    """The frame that a template for documents makes; the host's own where nothing of
-    it stays as it is on both sides of what it is filled with."""
-    for placeholder in ("{{CONTEXT}}", "[context]"):
-        before, found, behind = template.partition(placeholder)
-        head = before.partition("{{")[0].strip()[:_MAX_FRAME_CHARACTERS]
-        tail = behind.replace("[query]", "}}").rpartition("}}")[2].strip()
-        if found and head and tail:
-            return Frame(head, tail[-_MAX_FRAME_CHARACTERS:])
-    return _DOCUMENTS
+    """The frame that a template for documents makes: its fixed text before and behind
+    what it is filled with. The default's where the template names no place for that.
+
+    Documents come as <source id=…>…</source>, so even a template without any fixed
+    text makes a frame.
+    """
+    template = template.replace("[context]", "{{CONTEXT}}").replace("[query]", "{{}}")
+    before, found, behind = template.partition("{{CONTEXT}}")
+    if not found:
+        return _DOCUMENTS
+    head, filled, _ = before.lstrip().partition("{{")
+    head = head.rstrip() if filled else head + _SOURCE_HEAD
+    head = head[:_MAX_FRAME_CHARACTERS]
+    if len(head) < _MIN_FRAME_CHARACTERS:
+        head = _SOURCE_HEAD
+    first, filled, _ = behind.partition("{{")
+    tail = behind.rpartition("}}")[2].strip() if filled else ""
+    if len(tail) < _MIN_FRAME_CHARACTERS:
+        tail = (_SOURCE_TAIL + first).rstrip()
+    return Frame("before", head, tail[-_MAX_FRAME_CHARACTERS:])
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """What the host may have written around the users' words.
+
+    documents: the frame of those before the words. frames: all others. unwrapped: the
+    first text of the newest message as it was before documents were put in front of
+    it, where the host tells (metadata "base_user_prompt", "user_prompt"). Its filters
+    may have changed the message since then, so it only helps to find the frame's end.
+    """
+
+    documents: Frame | None = None
+    frames: tuple[Frame, ...] = _HOST_FRAMES
+    unwrapped: str = ""
+
+
+def host_wrapping(
+    documents: str = "", code: str = "", voice: str = "", unwrapped: str = ""
+) -> Wrapping:
+    """The wrapping of a host with these templates: for documents, for the code
+    interpreter and for voice mode; empty where it has its own defaults."""
+    fixed = (("behind", code.strip()), ("system", voice.strip()))
+    own = tuple(Frame(place, text, text) for place, text in fixed if text)
+    frame = documents_frame(documents) if documents.strip() else None
+    return Wrapping(frame, _HOST_FRAMES + own, unwrapped)
 
 
 @dataclass(frozen=True)
@@ -2038,13 +2238,15 @@ class Conversation:
     history: the turns before the newest message; they alternate and begin with the
     user's. newest: that message, or None when it is empty. earlier: the addresses of
     all pictures before it, oldest first, those that only system messages name (as they
-    do in channels) among them.
+    do in channels) among them. before: the turns before it as they came, whose words
+    history joins and cuts.
     """
 
     system: str = ""
     history: tuple[Turn, ...] = ()
     newest: Turn | None = None
     earlier: tuple[str, ...] = ()
+    before: tuple[Turn, ...] = ()
 
     @property
     def prompt(self) -> str:
@@ -2061,36 +2263,44 @@ class Conversation:
         """The addresses of the pictures in the user's newest message."""
         return self.newest.pictures if self.newest else ()
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Those of them that people count: not a website's that the words mention."""
+        words = self.prompt
+        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+
+    @property
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """The places of each address among those that are counted, from 1."""
+        places: dict[str, tuple[int, ...]] = {}
+        for number, address in enumerate(self.counted, 1):
+            places[address] = (*places.get(address, ()), number)
+        return places
+
 
 def read_conversation(
     messages: Any,
-    newest_prompt: str | None = None,
     files: Any = None,
     speaker: str = "",
     addressed: str = "",
-    documents: Frame = _DOCUMENTS,
+    wrapping: Wrapping = Wrapping(),
 ) -> Conversation:
     """The conversation in the host's messages, whatever their shape.
 
-    newest_prompt: the user's own words of the last turn, where the host hands them
-    over apart from what it wrapped around them (metadata "base_user_prompt").
     files: what is attached to the newest message, as the host lists it.
     speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words. documents: the frame of those before the user's words.
+    before the user's words. wrapping: what the host may have written around these.
     """
-    quoted, system = _system_messages(messages)
-    turns = read_turns(messages, documents)
+    quoted, system = _system_messages(messages, wrapping)
+    turns = read_turns(messages, wrapping)
     while turns and turns[-1].role == "model":
         turns.pop()
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    own = _read_content(newest_prompt or "")
-    text, flags = split_flags(own.text)
-    newest = replace(last, text=text, flags=flags, is_cut=own.is_cut) if text else last
-    pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
-    text = _without_names(newest.text, speaker, addressed)
-    newest = replace(newest, text=text, pictures=pictures)
+    pictures = _with_files(last.pictures, files)
+    text = _without_names(last.text, speaker, addressed)
+    newest = replace(last, text=text, pictures=pictures)
     if not newest.text and not newest.pictures:
         return Conversation(system)
     # Elsewhere a system message may well show a logo that nobody wants changed.
@@ -2098,7 +2308,7 @@ def read_conversation(
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
     history = _bounded(alternating(turns), room)
-    return Conversation(system, tuple(history), newest, earlier)
+    return Conversation(system, tuple(history), newest, earlier, tuple(turns))
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -2112,21 +2322,35 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
     return re.sub(r"^<?@\S+\s*", "", text)
 
 
-def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
-    """The pictures among the host's file entries, by link or id.
+def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
+    """A message's pictures, and those that only its files name, in the files' order.
 
-    Where the host has inlined the message's pictures, only those it never inlines.
+    Where the host has inlined the message's pictures, these are the last of them, and
+    only what it never inlines is added, each in its place: people count from it on.
     """
+    found = list(picture_files(files))
+    if not pictures:
+        return tuple(address for address, _ in found)
+    shown = list(pictures)
+    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
+    for address, is_drawing in found:
+        if is_drawing and address not in pictures:
+            shown.insert(at, address)
+        at += 1
+    return tuple(shown)
+
+
+def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
+    """The pictures among the host's file entries, by link or id, and whether each is a
+    drawing, which the host never inlines."""
     for entry in as_list(files):
         if not isinstance(entry, dict):
             continue
-        kinds = [str(entry.get("type")), _file_type(entry)]
-        if inlined:
-            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        kinds = (str(entry.get("type")), _file_type(entry))
         if any(kind.startswith("image") for kind in kinds):
             address = entry.get("url") or entry.get("id")
             if isinstance(address, str) and address:
-                yield address
+                yield address, any(kind.startswith("image/svg") for kind in kinds)
 
 
 def _file_type(entry: dict[str, Any]) -> str:
@@ -2134,11 +2358,11 @@ def _file_type(entry: dict[str, Any]) -> str:
     noted = (entry, get_field(entry.get("file"), "meta"))
     types = (as_str(get_field(place, "content_type")) for place in noted)
     name = as_str(entry.get("name"))[-8:].lower()
-    by_name = "image" if name.endswith(_PICTURE_NAMES) else ""
+    by_name = "image" if name.endswith(PICTURE_NAMES) else ""
     return next(filter(None, types), by_name)
 
 
-def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
+def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
     """The user's and the model's messages as they stand, cleaned; some may be empty.
 
     Only so many of the newest are read as patterns may look at.
@@ -2149,25 +2373,25 @@ def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
     for message in reversed(said):
         if room <= 0:
             break
-        content = _read_content(message["content"], documents)
+        content = _read_content(message, wrapping)
         room -= content.characters + 100 * (1 + len(content.pictures))
         turns.append(_turn_of(message, content))
     return turns[::-1]
 
 
 def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
-    pictures = content.pictures
-    pictures += tuple(_file_addresses(message.get("files"), pictures))
+    pictures = _with_files(content.pictures, message.get("files"))
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
+    text = joined_words(text, content.results)
     return Turn("user", text, pictures, flags, content.is_cut)
 
 
-def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
+def _system_messages(messages: Any, wrapping: Wrapping) -> tuple[tuple[str, ...], str]:
     """The pictures that system messages name, and all their texts as one."""
     said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message["content"]) for message in said]
+    contents = [_read_content(message, wrapping) for message in said]
     pictures = tuple(p for content in contents for p in content.pictures)
     texts = dict.fromkeys(content.text for content in contents if content.text)
     return pictures, cut_middle("\n\n".join(texts))
@@ -2216,21 +2440,25 @@ def _bounded(turns: list[Turn], room: int) -> list[Turn]:
 class _Content(NamedTuple):
     """What a message holds: its words, and the addresses of its pictures in order.
 
-    characters: how many patterns have looked at. is_cut: whether there were more.
+    results: what the host's tools found out. characters: how many patterns have looked
+    at. is_cut: whether there were more.
     """
 
     text: str
     pictures: tuple[str, ...]
+    results: str
     characters: int
     is_cut: bool
 
 
-def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
-    """A message's words without what the host, this plugin or a picture put into them,
-    and its pictures."""
+def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
+    """A message's words, those of all its parts, without what the host, this plugin or
+    a picture put into them; and its pictures."""
     texts: list[str] = []
     pictures: list[str] = []
+    results: list[str] = []
     seen = 0
+    content = message["content"]
     parts = content if isinstance(content, list) else [content]
     is_cut = len(parts) > MAX_PARTS
     for part in parts[:MAX_PARTS]:
@@ -2239,16 +2467,36 @@ def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
         is_cut = is_cut or room <= 0
         if isinstance(text, str) and text and room > 0:
             short, data_uris = cut_data_uris(text)
-            framed = _without_blocks(_without_documents(short, documents))
-            kept = cut_middle(framed)[:room]
-            is_cut = is_cut or len(kept) < len(framed)
+            said, result = _unwrapped(short, message["role"], wrapping)
+            kept = cut_middle(said)[:room]
+            is_cut = is_cut or len(kept) < len(said)
             seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
             pictures += picture_addresses(kept, data_uris)
             texts.append(_own_words(kept))
+            results.append(cut_middle(without_pictures(result)).strip())
         pictures += _image_url(part)
-    words = "\n".join(texts).strip()
+    words = "\n".join(text for text in texts if text.strip()).strip()
     is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
-    return _Content(cut_middle(words), tuple(pictures), seen, is_cut)
+    result = joined_words(*dict.fromkeys(results))  # it stands in every text part
+    return _Content(cut_middle(words), tuple(pictures), result, seen, is_cut)
+
+
+def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
+    """What a message says without what the host wrote into it, and what the host's
+    tools found out.
+
+    What looks like the host's in any other place or form is somebody's own words.
+    """
+    if role == "assistant":
+        return _without_blocks(text), ""
+    if role != "user":
+        text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
+        return _without_frames(text, wrapping.frames, "system"), ""
+    text = _without_documents(text, wrapping)
+    text = _without_frames(text, wrapping.frames, "before")
+    found = _TOOL_RESULT.search(text)
+    at = found.start() if found else len(text)
+    return _without_endings(text[:at], wrapping.frames), text[at:]
 
 
 def _image_url(part: Any) -> list[str]:
@@ -2266,13 +2514,17 @@ def _may_be_read(address: str) -> bool:
 
 
 def pick_pictures(
-    conversation: Conversation, history_images: int, max_images: int
+    conversation: Conversation,
+    history_images: int,
+    max_images: int,
+    lost: Collection[str] = (),
 ) -> tuple[list[str], list[Note]]:
     """The addresses of the pictures to send, in the chat's order, and notes for the
     user on what is left out.
 
     The newest message's own go first, then earlier ones, newest first, as many as
-    `history_images` and the model's limit allow; each picture once.
+    `history_images` and the model's limit allow; each picture once. lost: those that
+    were looked for in vain; like those from elsewhere they take no other's place.
     """
     notes = []
     attached = list(dict.fromkeys(conversation.attached))
@@ -2280,7 +2532,10 @@ def pick_pictures(
         notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
         attached = attached[:max_images]
     newest_first = dict.fromkeys(conversation.earlier[::-1])
-    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
+    others = [p for p in newest_first if p not in attached and p not in lost]
+    earlier = [p for p in others if _may_be_read(p)]
+    if len(earlier) < len(others) and history_images > 0:
+        notes.append(make_note("remote", name=make_note("a_picture")))
     room = max(min(history_images, max_images - len(attached)), 0)
     if len(earlier) > room and history_images > 0:
         kind = "earlier_cut" if room else "earlier_none"
@@ -2294,23 +2549,78 @@ def _own_words(text: str) -> str:
     return without_pictures(_PICTURE_TABLE.sub("", text))
 
 
-def _without_documents(text: str, frame: Frame) -> str:
-    """The user's words behind the documents that the host put in front of them."""
-    begins = text[: len(frame.head) + 100].lstrip().startswith(frame.head)
-    end = text.rfind(frame.tail) if begins else -1
-    if end < 0:
-        return text
-    words = text[end + len(frame.tail) :]
-    return words.replace("<user_query>", "").replace("</user_query>", "")
+def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> str:
+    """The text without the documents that the host put into it; whatever its filters
+    wrote before them stays."""
+    frames = (wrapping.documents, *more, _DOCUMENTS)
+    for frame in filter(None, frames):
+        if span := _documents_span(text, frame, wrapping.unwrapped):
+            start, end = span
+            return text[:start] + text[end:].removeprefix("\n").removeprefix("\n")
+    return text
+
+
+def _documents_span(text: str, frame: Frame, unwrapped: str) -> tuple[int, int] | None:
+    """Where the host's frame of documents begins and ends, if it is there.
+
+    Documents and words may both hold what looks like the frame's end. Where the text
+    ends with the words as the host had them, directly behind a frame's end, these are
+    the user's. Else the last such end counts: rather lose words of a user who writes
+    the host's own end than take those of a document for a prompt, or for flags.
+    """
+    start = text.find(frame.head)
+    if start < 0:
+        return None
+    words = len(text) - len(unwrapped)
+    is_end = unwrapped.strip() and text.endswith(unwrapped)
+    if is_end and text[start:words].rstrip().endswith(frame.tail):
+        return start, words
+    end = text.rfind(frame.tail, start + len(frame.head))
+    return (start, end + len(frame.tail)) if end >= 0 else None
+
+
+def _without_frames(text: str, frames: Iterable[Frame], place: str) -> str:
+    """The text without the host's frames of that place, each of which is there once.
+
+    The host joins what it writes to other texts with one line break.
+    """
+    for frame in frames:
+        start = text.find(frame.head) if frame.place == place else -1
+        end = text.find(frame.tail, start) if start >= 0 else -1
+        if end >= 0 and (place == "before" or _begins_a_line(text, start)):
+            before, behind = text[:start], text[end + len(frame.tail) :]
+            before = before if behind else before.removesuffix("\n")
+            text = before + (behind.removeprefix("\n") if place == "system" else behind)
+    return text
+
+
+def _begins_a_line(text: str, start: int) -> bool:
+    # The line break before it, or its own first sign.
+    return start == 0 or "\n" in text[start - 1 : start + 1]
+
+
+def _without_endings(text: str, frames: Iterable[Frame]) -> str:
+    """The text without what the host wrote behind it: the frames' order is theirs from
+    the end on."""
+    for frame in frames:
+        if frame.place != "behind" or not text.rstrip().endswith(frame.tail):
+            continue
+        start = text.rfind(frame.head)
+        if start >= 0 and _begins_a_line(text, start):
+            text = text[:start].removesuffix("\n")
+    return text
 
 
 def _without_blocks(text: str) -> str:
-    """The text without the host's blocks and what stands in them."""
-    spans = sorted(span for tag in _HOST_TAGS for span in _blocks(text, tag))
+    """An answer without the host's blocks and what stands in them."""
+    tags = dict.fromkeys(tag for _, tag in _ANSWER_BLOCKS)
+    beginnings = tuple(beginning for beginning, _ in _ANSWER_BLOCKS)
+    spans = sorted(span for tag in tags for span in _blocks(text, tag))
     kept, at = [], 0
     for start, end in spans:
-        kept.append(text[at:start] if start > at else "")
-        at = max(at, end)
+        if start >= at and text.startswith(beginnings, start):
+            kept.append(text[at:start])
+            at = end
     return "".join(kept) + text[at:]
 
 
@@ -2342,6 +2652,129 @@ def _find_tag(text: str, beginning: str, start: int) -> int:
             return start
         start = end
     return -1
+
+
+# ── Saved ─────────────────────────────────────────────────────────────────────────────
+# What the page shows of a chat and the host leaves out of its requests: the pictures
+# that stand in a message's "files" alone, such as those of the host's own image tool.
+
+
+def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
+    """The turns before the newest message in the branch that is answered, oldest first,
+    without words: only what pictures their files are.
+
+    chat: as the host keeps it, whatever its shape. metadata: the request's, which names
+    the newest message or the answer to it. No more than MAX_PARTS pictures are looked
+    for, the newest.
+    """
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if not isinstance(messages, dict):
+        return []
+    turns: list[Turn] = []
+    room = MAX_PARTS
+    for message in _upwards(messages, _last_before(history, messages, metadata)):
+        role = "user" if message.get("role") == "user" else "model"
+        files = as_list(message.get("files"))[:room]
+        # A drawing cannot go along, and was told of when it was attached.
+        shown = tuple(a for a, is_drawing in picture_files(files) if not is_drawing)
+        turns.append(Turn(role, "", shown))
+        room -= len(files)
+        if room <= 0:
+            break
+    return turns[::-1]
+
+
+def _last_before(
+    history: dict[str, Any], messages: dict[str, Any], metadata: dict[str, Any]
+) -> Any:
+    """The id of the message that the newest one follows."""
+    again = metadata.get("regeneration_message_id")
+    if _message(messages, again):
+        return again  # the newest is a wish for another answer, which is not saved
+    answer = _message(messages, metadata.get("message_id"))
+    # Hosts since 0.9 name the newest message, before them since 0.6.43 its answer's
+    # parent; on all it is the parent of the answer, which is saved beforehand.
+    names = ("user_message_id", "parent_message_id")
+    for asked in (*map(metadata.get, names), answer.get("parentId")):
+        if newest := _message(messages, asked):
+            return newest.get("parentId")
+    # API clients may say no more than which chat it is.
+    current = _message(messages, history.get("currentId"))
+    is_newest = current.get("role") == "user"
+    return current.get("parentId") if is_newest else history.get("currentId")
+
+
+def _message(messages: dict[str, Any], message_id: Any) -> dict[str, Any]:
+    """The message of that id; an empty one where there is none."""
+    message = messages.get(message_id) if isinstance(message_id, str) else None
+    return message if isinstance(message, dict) else {}
+
+
+def _upwards(messages: dict[str, Any], start: Any) -> Iterator[dict[str, Any]]:
+    """The message and those that it follows, newest first, each once."""
+    seen: set[str] = set()
+    while len(seen) < MAX_MESSAGES and (message := _message(messages, start)):
+        if start in seen:
+            return
+        seen.add(start)
+        yield message
+        start = message.get("parentId")
+
+
+class _Round(NamedTuple):
+    """The pictures of a user's message, and those of what was answered to it."""
+
+    asked: tuple[str, ...]
+    answered: tuple[str, ...]
+
+
+def _rounds(turns: Iterable[Turn]) -> list[_Round]:
+    rounds: list[_Round] = []
+    for turn in turns:
+        if turn.role == "user":
+            rounds.append(_Round(turn.pictures, ()))
+        elif rounds:
+            asked, answered = rounds.pop()
+            rounds.append(_Round(asked, answered + turn.pictures))
+        else:
+            rounds.append(_Round((), turn.pictures))
+    return rounds
+
+
+def with_saved_pictures(
+    conversation: Conversation, saved: Sequence[Turn]
+) -> Conversation:
+    """The conversation with the pictures of its saved turns among the earlier ones, in
+    the page's order: there a message's files stand above its words.
+
+    The user's turns are paired from the newest on. Answers between them may be left
+    out, since newer hosts do not send those without words. What filters have taken
+    away has no partner and counts as older.
+    """
+    if not any(turn.pictures for turn in saved):
+        return conversation
+    sent, kept = _rounds(conversation.before), _rounds(saved)
+    pairs = min(len(sent), len(kept))
+    alone = [*kept[: len(kept) - pairs], *sent[: len(sent) - pairs]]
+    shown = [picture for one in alone for picture in (*one.asked, *one.answered)]
+    newest = zip(sent[len(sent) - pairs :], kept[len(kept) - pairs :], strict=True)
+    for sent_round, kept_round in newest:
+        # What the host has put into the message is the bytes of the same files.
+        if not any(address.startswith("data:") for address in sent_round.asked):
+            shown += kept_round.asked
+        shown += [*sent_round.asked, *kept_round.answered, *sent_round.answered]
+    newest_first: dict[str, str] = {}
+    for address in reversed(shown):
+        newest_first.setdefault(_file_of(address), address)
+    return replace(conversation, earlier=tuple(newest_first.values())[::-1])
+
+
+def _file_of(address: str) -> str:
+    """What tells whether two addresses are of one file: its id, or the address."""
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    found = FILE_LINK.fullmatch(address) if is_short else None
+    return found[2] if found and not found[1] else address
 
 
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
@@ -2943,7 +3376,9 @@ _HARM_CATEGORIES = (
 
 
 def generate_body(
-    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+    conversation: Conversation,
+    options: ImageOptions,
+    pictures: Sequence[InputPicture] = (),
 ) -> dict[str, Any]:
     """The body of generateContent; pictures stand in it as Image objects.
 
@@ -2983,18 +3418,30 @@ def _search_types(searches: Sequence[str]) -> dict[str, Any]:
 
 
 def _contents(
-    conversation: Conversation, pictures: Sequence[Image]
+    conversation: Conversation, pictures: Sequence[InputPicture]
 ) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words."""
+    """The turns in words, and at the end the pictures before the newest words; each
+    under a label where the user may mean one of several by its number."""
+    are_counted = len(conversation.counted) > 1
     turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
     parts: list[dict[str, Any]] = []
     if turns and turns[-1].role == "user":
         parts.append({"text": turns.pop().text})
-    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    for picture in pictures:
+        if are_counted:
+            parts.append({"text": _picture_label(picture.numbers)})
+        mime = picture.image.mime
+        parts.append({"inlineData": {"mimeType": mime, "data": picture.image}})
     if conversation.prompt:
         parts.append({"text": conversation.prompt})
     contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
     return [*contents, {"role": "user", "parts": parts}]
+
+
+def _picture_label(numbers: Sequence[int]) -> str:
+    """A picture's label for the model. An earlier one has no number: "the second" is
+    then one of those that the user sees attached."""
+    return ", ".join(f"Picture {number}" for number in numbers) or "Earlier picture"
 
 
 def with_system_in_words(conversation: Conversation) -> Conversation:
@@ -4119,7 +4566,8 @@ class HostChat:
     @property
     def is_saved(self) -> bool:
         """Whether the host keeps the chat under its id."""
-        return bool(self.chat_id) and ":" not in self.chat_id
+        # "local" is a temporary chat of 0.6; those of later hosts have a colon.
+        return self.chat_id not in ("", "local") and ":" not in self.chat_id
 
     @property
     def is_admin(self) -> bool:
@@ -4229,6 +4677,45 @@ class HostChat:
         with _unreadable_is_no_file():
             return bytes(await SHORT_WORK.run(found.read))
 
+    async def saved_chat(self) -> Any:
+        """The chat as the host keeps it, as JSON; None where there is none, or it is
+        not this user's. Never raises."""
+        if not self.is_saved or not self.user.get("id"):
+            return None
+        try:
+            from open_webui.models.chats import Chats
+
+            read = Chats.get_chat_by_id_and_user_id
+            row = await call_host(read, id=self.chat_id, user_id=self.user["id"])
+            return row.chat if row else None
+        except Exception as error:
+            log.warning("saved chat not read: %s", type(error).__name__)
+            log.debug("saved chat not read", exc_info=True)
+            return None
+
+    async def with_records(self, files: Any) -> Any:
+        """The host's file entries; to those that are a bare id, as API clients send
+        them, the type is added where the file is a picture that may be read."""
+        if not any(map(_is_bare, as_list(files)[:MAX_FILE_RECORDS])):
+            return files
+        known = [
+            {**entry, **await self._record(entry["id"])} if _is_bare(entry) else entry
+            for entry in files[:MAX_FILE_RECORDS]
+        ]
+        return known + files[MAX_FILE_RECORDS:]
+
+    async def _record(self, file_id: str) -> dict[str, str]:
+        """What an entry says of a file that is a picture; nothing of any other."""
+        try:
+            file = await self._file(file_id)
+            mime = as_str((file.meta or {}).get("content_type"))
+            if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
+                mime = image_type(await SHORT_WORK.run(_file_head, file)) or ""
+            return {"content_type": mime} if mime.startswith("image/") else {}
+        except Exception as error:  # no file, none that may be read, or lost
+            log.debug("no record of a file: %s", type(error).__name__)
+            return {}
+
     async def _is_own(self, origin: str) -> bool:
         own = (str(getattr(self.request, "base_url", "")), await _public_address())
         try:
@@ -4237,17 +4724,20 @@ class HostChat:
             return False
 
     async def _find_file(self, file_id: str) -> FoundPicture:
+        file = await self._file(file_id)
+        size = await SHORT_WORK.run(_file_size, file)
+        name = str((file.meta or {}).get("name") or file.filename)
+        return FoundPicture(name, size, partial(_file_bytes, file, size))
+
+    async def _file(self, file_id: str) -> Any:
+        """The record of a file that may be read. Raises UnusablePicture."""
         from open_webui.models.files import Files
-        from open_webui.storage.provider import Storage
 
         file = await call_host(Files.get_file_by_id, id=file_id)
         user = await self._user() if self.user.get("id") else None
         if file is None or user is None or not await _may_read(file, user):
             raise UnusablePicture("no_file")
-        fetch = partial(Storage.get_file, file.path)
-        size = await SHORT_WORK.run(_file_size, file, fetch)
-        name = str((file.meta or {}).get("name") or file.filename)
-        return FoundPicture(name, size, partial(_file_bytes, fetch, size))
+        return file
 
     async def _user(self) -> Any:
         """The host's user; it hands over all of it, or (old hosts) not enough."""
@@ -4293,21 +4783,38 @@ def _unreadable_is_no_file() -> Iterator[None]:
         raise UnusablePicture("no_file") from None
 
 
-def _file_size(file: Any, fetch: Callable[[], str]) -> int:
-    """The bytes of a file that lies here; of another one as its record says, since the
-    host would fetch it to its disk first."""
-    if os.path.isfile(file.path):
-        return os.path.getsize(file.path)
+def _is_bare(entry: Any) -> bool:
+    """Whether a file entry says nothing but which file it is."""
+    if not isinstance(entry, dict) or entry.get("type", "file") != "file":
+        return False
+    says = any(entry.get(name) for name in ("name", "content_type", "file"))
+    return not says and bool(FILE_ID.fullmatch(as_str(entry.get("id"))))
+
+
+def _path_here(file: Any) -> str:
+    """Where a file lies on this disk; the host fetches one that is kept elsewhere."""
+    from open_webui.storage.provider import Storage
+
+    return str(Storage.get_file(file.path))
+
+
+def _file_size(file: Any) -> int:
+    """The bytes of a file; of one that would have to be fetched, as its record says."""
     recorded = (file.meta or {}).get("size")
-    if isinstance(recorded, int) and recorded > 0:
+    if "://" in file.path and isinstance(recorded, int) and recorded > 0:
         return recorded
-    return os.path.getsize(fetch())
+    return os.path.getsize(_path_here(file))
 
 
-def _file_bytes(fetch: Callable[[], str], size: int) -> bytes:
-    with open(fetch(), "rb") as file:
-        data = file.read(size + 1)
-    if len(data) > size:  # more than was made room for
+def _file_head(file: Any) -> bytes:
+    with open(_path_here(file), "rb") as opened:
+        return opened.read(FILE_HEAD)
+
+
+def _file_bytes(file: Any, size: int) -> bytes:
+    with open(_path_here(file), "rb") as opened:
+        data = opened.read(size + 1)
+    if len(data) > size:  # more than room was made for
         raise UnusablePicture("too_large")
     return data
 
@@ -4317,10 +4824,18 @@ async def _public_address() -> str:
     return await _host_setting("webui.url", "WEBUI_URL")
 
 
-async def documents_template() -> str:
-    """The template around documents that the administrator set (Settings → Documents),
-    or nothing."""
-    return await _host_setting("rag.template", "RAG_TEMPLATE")
+# Of what the host writes around users' words: its key, and its name before 0.10.
+_TEMPLATES = {
+    "documents": ("rag.template", "RAG_TEMPLATE"),
+    "code": ("code_interpreter.prompt_template", "CODE_INTERPRETER_PROMPT_TEMPLATE"),
+    "voice": ("task.voice.prompt_template", "VOICE_MODE_PROMPT_TEMPLATE"),
+}
+
+
+async def host_template(kind: str) -> str:
+    """A template that the administrator set (Settings → Documents, Code Execution,
+    Interface), or nothing. kind: "documents", "code" or "voice"."""
+    return await _host_setting(*_TEMPLATES[kind])
 
 
 async def _host_setting(key: str, old_name: str) -> str:
@@ -4498,13 +5013,19 @@ def settings_in_order(
     own: dict[str, Any],
     body: dict[str, Any],
     flags: Iterable[tuple[str, str]],
+    features: Any = None,
 ) -> Iterator[tuple[str, Any]]:
     """All that says something about OPTIONS, by name, what counts most last: the
-    administrator, the user, the request, the prompt."""
+    administrator, the user, the message box, the request, the prompt.
+
+    features: what is switched on in the message box, as the host's metadata name it.
+    """
     yield from ((option.valve, getattr(valves, option.valve)) for option in OPTIONS)
     yield from (
         (option.valve, own.get(option.valve)) for option in OPTIONS if option.of_users
     )
+    if get_field(features, "web_search") is True:
+        yield "google_search", "on"
     yield from (
         (name, body.get(name)) for option in OPTIONS for name in option.parameters
     )
@@ -4588,37 +5109,95 @@ class Sockets:
         self.ended = False
 
     def add(self, opened: socket.socket) -> None:
-        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
+        """Note a socket before it connects. Raises Cancelled after `shutdown`.
+
+        A duplicate, which is the same connection below any TLS: that takes the socket's
+        descriptor away, hides it during a handshake, and sends unencrypted what is sent
+        after its own shutdown has begun.
+        """
         with self._lock:
             if self.ended:
                 raise Cancelled
-            self._open.append(opened)
+            self._open.append(opened.dup())
 
     def shutdown(self) -> None:
         """End what is under way, at once; what comes later is not sent."""
         with self._lock:
             self.ended = True
             for opened in self._open:
-                with contextlib.suppress(
-                    Exception
-                ):  # the next one is shut all the same
+                with contextlib.suppress(OSError):  # the next one is shut all the same
                     opened.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of them: until then the peer would not see that they are closed."""
+        with self._lock:
+            while self._open:
+                self._open.pop().close()
 
 
 _THIS_THREAD = threading.local()  # .sockets: those of the request that it works on
 
 
 class _Noting:
-    """A connection that notes its socket.
+    """A connection whose socket is noted before it connects, and whose failures before
+    the request is sent are told apart.
 
-    Not itself: it drops its socket before the answer is read when the server wants to
-    close it. Within a proxy's TLS the socket is that below both.
+    urllib3 shows a socket only once it is connected, and takes silence in a handshake
+    for a slow answer.
     """
 
+    def _new_conn(self) -> socket.socket:
+        connection: Any = self
+        host = self._dns_host.strip("[]")  # type: ignore[attr-defined]
+        problem = "no address"
+        try:
+            found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host is called so
+            found, problem = [], str(error)
+        for family, kind, protocol, _, address in found:
+            try:
+                opened = socket.socket(family, kind, protocol)
+                return _connected(opened, address, connection)
+            except OSError as error:
+                problem = str(error)
+        raise urllib3.exceptions.NewConnectionError(connection, problem)
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()  # type: ignore[misc]
+        except (OSError, http.client.HTTPException) as error:
+            raise urllib3.exceptions.ProxyError("no tunnel", error) from error
+
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        opened: Any = self.sock  # type: ignore[attr-defined]
-        _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
+        connection: Any = self
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError as error:
+            problem = "no end of the handshake"
+            raise urllib3.exceptions.ConnectTimeoutError(self, problem) from error
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError as error:
+            if not connection.proxy:
+                raise
+            # Such as a page where there should be a tunnel.
+            raise urllib3.exceptions.ProxyError("no TLS", error) from error
+
+
+def _connected(
+    opened: socket.socket, address: Any, connection: HTTPConnection
+) -> socket.socket:
+    """The socket, noted and connected as the connection has it; closed if it fails."""
+    try:
+        _THIS_THREAD.sockets.add(opened)
+        for option in connection.socket_options or ():
+            opened.setsockopt(*option)
+        opened.settimeout(connection.timeout)
+        opened.connect(address)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 class _PatientResponse(http.client.HTTPResponse):
@@ -4641,30 +5220,55 @@ class _NotedConnection(_Noting, HTTPConnection):
 
 
 class _NotedTlsConnection(_Noting, HTTPSConnection):
-    """One with TLS, whose certificates are not read anew for each request."""
+    """One with TLS: to the proxy, to the target behind it, or to both.
+
+    Either is trusted as the environment has it. requests would not look at a proxy's
+    certificate when the target is without TLS, although the proxy gets a login.
+    """
 
     response_class = _PatientResponse
 
     def connect(self) -> None:
-        trusted = self.ca_certs or self.ca_cert_dir
-        # An https proxy has a context of its own, which takes the same files.
-        if trusted and not (self.proxy and self.proxy.scheme == "https"):
-            try:
-                changed = os.stat(trusted).st_mtime_ns
-                self.ssl_context = _tls_context(
-                    self.ca_certs, self.ca_cert_dir, changed
-                )
-            except OSError as error:
-                raise urllib3.exceptions.SSLError(error) from None
-            self.ca_certs = self.ca_cert_dir = None
+        trusting = _trusting(create_urllib3_context)
+        self.ssl_context, self.cert_reqs = trusting, ssl.CERT_REQUIRED
+        self.ca_certs = self.ca_cert_dir = None
         super().connect()
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        # Not urllib3's context: in 1.26 it leaves the host's name to others.
+        trusting, name = _trusting(_strict_context), hostname.strip("[]")
+        try:
+            secured = trusting.wrap_socket(sock, server_hostname=name)
+        except OSError as error:
+            raise urllib3.exceptions.ProxyError("no TLS with it", error) from error
+        self.proxy_is_verified = True
+        return secured
+
+
+def _strict_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _trusting(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """A context with the certificates that the environment names, or else those of
+    requests. Raises requests' SSLError when they cannot be read."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    usual = requests.utils.DEFAULT_CA_BUNDLE_PATH
+    named = next(filter(None, map(os.environ.get, names)), usual)
+    try:
+        return _tls_context(make, named, os.stat(named).st_mtime_ns)
+    except OSError as error:
+        raise requests.exceptions.SSLError(error) from None
 
 
 @lru_cache(maxsize=8)
-def _tls_context(file: str | None, folder: str | None, changed: int) -> ssl.SSLContext:
+def _tls_context(
+    make: Callable[[], ssl.SSLContext], named: str, changed: int
+) -> ssl.SSLContext:
     """A context that trusts the certificates there; reading them takes 20 ms."""
-    context = create_urllib3_context()
-    context.load_verify_locations(file, folder)
+    context = make()
+    is_folder = os.path.isdir(named)
+    context.load_verify_locations(*((None, named) if is_folder else (named,)))
     return context
 
 
@@ -4691,6 +5295,15 @@ class _NotingAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _NOTED_POOLS
         return manager
 
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """The login that stands in the proxy's address, byte by byte: requests takes
+        its signs for Latin-1, and fails on others."""
+        parts = urlsplit(proxy)
+        if not parts.username:
+            return {}
+        login = unquote_to_bytes(f"{parts.username}:{parts.password or ''}")
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
+
 
 class _Session(requests.Session):
     """A session that does not even look where a redirect leads: requests would parse
@@ -4700,9 +5313,25 @@ class _Session(requests.Session):
         return None
 
 
-def _certificates() -> str | bool:
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return next(filter(None, map(os.environ.get, names)), True)
+def _proxies(url: str) -> dict[str, str]:
+    """The proxy that the environment names for an address, as requests wants it.
+
+    Raises ProxyError where what is named can be none, such as SOCKS: hosts have no
+    PySocks. Its text does not show what that is, for a login may stand in it.
+    """
+    named = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if not named:
+        return {}
+    proxy = named.strip()
+    if "://" not in proxy:
+        proxy = f"http://{proxy.removeprefix('//')}"
+    try:
+        parts = urllib3.util.parse_url(proxy)
+        if parts.scheme in _NOTED_POOLS and parts.host and parts.port != 0:
+            return {"all": parts.url}
+    except urllib3.exceptions.LocationParseError:
+        pass
+    raise requests.exceptions.ProxyError("no address of a proxy")
 
 
 @contextlib.contextmanager
@@ -4725,12 +5354,15 @@ def exchange(
     an Authorization header. Redirects are not followed: requests would send the key to
     the other host.
     """
-    with _Session() as session:
+    with _Session() as session, contextlib.closing(sockets):
         session.trust_env = False
         adapter = _NotingAdapter(max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         _THIS_THREAD.sockets = sockets
+        if urlsplit(url).scheme == "https":
+            # Later a proxy would be blamed when there are no certificates.
+            _trusting(create_urllib3_context)
         with session.request(
             method,
             url,
@@ -4739,8 +5371,7 @@ def exchange(
             timeout=(CONNECT_TIMEOUT, timeout),
             allow_redirects=False,
             stream=True,
-            proxies=requests.utils.get_environ_proxies(url),
-            verify=_certificates(),
+            proxies=_proxies(url),
         ) as response:
             yield response
 
@@ -5610,7 +6241,7 @@ def room_for_pictures(request: ImageRequest) -> Place:
 
 async def gather_pictures(
     request: ImageRequest, route: Route, room: Place, budget: Budget
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user.
 
     Their sizes are asked first, then room is waited for, and only then are they read.
@@ -5619,88 +6250,109 @@ async def gather_pictures(
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
     earlier = request.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(conversation, earlier, limit)
+    pick = partial(pick_pictures, conversation, earlier, limit)
+    addresses, notes = pick()
     if not addresses:
         return [], notes
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
-    found = await _find_pictures(request, addresses)
-    if sizes := [p.size for p in found.values() if isinstance(p, FoundPicture)]:
-        with request.caller.at(room):
-            await room.enter(budget.seconds_left, sum(sizes))
-    usable: list[InputPicture] = []
-    for address in addresses:
-        picture = await _read_picture(request, address, found[address], budget)
-        if isinstance(picture, Note):
-            notes.append(picture)
-        else:
-            usable.append(picture)
-    seconds = budget.seconds_left
-    fitted, more = await in_turn(request.caller, seconds, fit_pictures, usable)
-    room.lighten(sum(len(image.data) for image in fitted))
-    return fitted, list(dict.fromkeys(notes + more))
+    found: dict[str, FoundPicture | Note] = {}
+    while new := [address for address in addresses if address not in found]:
+        for address in new:
+            found[address] = await _find_picture(request, address)
+        lost = [a for a in found if _is_lost(found[a])]
+        if len(lost) > MAX_LOST_PICTURES:
+            break
+        addresses, notes = pick(lost)
+    notes += (picture for picture in found.values() if isinstance(picture, Note))
+    chosen, unread = _within_bounds(request, addresses, found)
+    usable, unusable = await _read_pictures(request, chosen, room, budget)
+    fitted, more = await in_turn(
+        request.caller, budget.seconds_left, fit_pictures, usable
+    )
+    room.lighten(sum(len(picture.image.data) for picture in fitted))
+    return fitted, list(dict.fromkeys(notes + unread + unusable + more))
 
 
-async def _find_pictures(
-    request: ImageRequest, addresses: Sequence[str]
-) -> dict[str, FoundPicture | Note]:
-    """What stands behind the addresses, still unread, or why it cannot go along.
+def _is_lost(picture: FoundPicture | Note) -> bool:
+    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
+
+
+async def _find_picture(request: ImageRequest, address: str) -> FoundPicture | Note:
+    """What stands behind an address, still unread, or why it cannot go along."""
+    try:
+        return await request.chat.find(address)
+    except UnusablePicture as error:
+        name = _shown(request, address)
+        return make_note(error.kind, name=name, **error.values)
+
+
+def _shown(request: ImageRequest, address: str, file_name: str = "") -> str | Note:
+    """What notes call a picture; one that is attached alone needs no number."""
+    conversation = request.conversation
+    numbers = conversation.numbers if len(conversation.counted) > 1 else {}
+    return picture_name(address, numbers.get(address, ()), file_name)
+
+
+def _within_bounds(
+    request: ImageRequest,
+    addresses: Sequence[str],
+    found: dict[str, FoundPicture | Note],
+) -> tuple[dict[str, FoundPicture], list[Note]]:
+    """Those to read, in the chat's order, and notes on the others.
 
     The attached ones go first, as far as they could be made to fit; of the earlier ones
     the newest, as far as they fit as they are.
     """
-    attached = [a for a in addresses if a in request.conversation.attached]
-    earlier = [a for a in addresses if a not in attached]
-    found: dict[str, FoundPicture | Note] = {}
-    size, left_out = 0, list[str]()
+    numbers = request.conversation.numbers
+    there = {a: p for a in addresses if isinstance(p := found.get(a), FoundPicture)}
+    attached = [a for a in there if a in numbers]
+    earlier = [a for a in there if a not in numbers]
+    size, left_out, notes = 0, 0, list[Note]()
     for address in [*attached, *reversed(earlier)]:
-        picture = found[address] = await _find_picture(request.chat, address)
-        if isinstance(picture, Note):
-            continue
-        is_attached = address in attached
+        picture, is_attached = there[address], address in numbers
         if size + picture.size <= (
             MAX_READ_BYTES if is_attached else MAX_PICTURE_BYTES
         ):
             size += picture.size
-        elif is_attached:
-            name = _shown(picture.name, address)
-            found[address] = make_note("too_large", name=name)
+            continue
+        del there[address]
+        if is_attached:
+            name = _shown(request, address, picture.name)
+            notes.append(make_note("too_large", name=name))
         else:
-            left_out.append(address)
-    note = make_note("earlier_large", count=len(left_out))
-    return found | dict.fromkeys(left_out, note)
+            left_out += 1
+    if left_out:
+        notes.append(make_note("earlier_large", count=left_out))
+    return there, notes
 
 
-async def _find_picture(chat: HostChat, address: str) -> FoundPicture | Note:
-    try:
-        return await chat.find(address)
-    except UnusablePicture as error:
-        return make_note(error.kind, name=make_note("a_picture"), **error.values)
-
-
-async def _read_picture(
-    request: ImageRequest, address: str, found: FoundPicture | Note, budget: Budget
-) -> InputPicture | Note:
-    """A picture as Google takes it, or why it cannot go along. Raises TurnMissed."""
-    if isinstance(found, Note):
-        return found
-    name = _shown(found.name, address)
-    try:
-        data = await request.chat.read(found)
-        caller, seconds = request.caller, budget.seconds_left
-        image = await in_turn(caller, seconds, ready_picture, data, found.name)
-    except UnusablePicture as error:
-        return make_note(error.kind, name=name, **error.values)
-    except ImportError:
-        return make_note("no_pillow", name=name)
-    return InputPicture(image, name, address in request.conversation.attached)
-
-
-def _shown(name: str, address: str) -> str | Note:
-    """A file's name for a note: a stranger may have chosen it."""
-    pasted = not name and address[:5].lower() == "data:"
-    default = make_note("pasted_picture" if pasted else "a_picture")
-    return plain_words(name, 80, default="") or default
+async def _read_pictures(
+    request: ImageRequest,
+    chosen: dict[str, FoundPicture],
+    room: Place,
+    budget: Budget,
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures as Google takes them, and why others cannot go along; they are read
+    when there is room for all of them. Raises TurnMissed."""
+    if chosen:
+        with request.caller.at(room):
+            size = sum(picture.size for picture in chosen.values())
+            await room.enter(budget.seconds_left, size)
+    usable, notes = list[InputPicture](), list[Note]()
+    for address, found in chosen.items():
+        name = _shown(request, address, found.name)
+        numbers = request.conversation.numbers.get(address, ())
+        try:
+            data = await request.chat.read(found)
+            caller, seconds = request.caller, budget.seconds_left
+            image = await in_turn(caller, seconds, ready_picture, data, found.name)
+            usable.append(InputPicture(image, name, numbers))
+        except UnusablePicture as error:
+            notes.append(make_note(error.kind, name=name, **error.values))
+        except ImportError:
+            notes.append(make_note("no_pillow", name=name))
+    return usable, notes
 
 
 # ── Course ────────────────────────────────────────────────────────────────────────────
@@ -5907,7 +6559,7 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
 
 async def _pictures_in_time(
     work: _Making, route: Route, room: Place
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     started = time.monotonic()
     try:
         return await gather_pictures(work.request, route, room, work.budget)
@@ -5933,7 +6585,7 @@ BodyOf = Callable[[ImageOptions], dict[str, Any]]
 def _body(
     route: Route,
     conversation: Conversation,
-    pictures: Sequence[Image],
+    pictures: Sequence[InputPicture],
     options: ImageOptions,
 ) -> dict[str, Any]:
     if route.generate:
@@ -6304,7 +6956,11 @@ class Pipe:
         conversation = await _conversation(body, metadata, __files__, chat)
         if task := __task__ or unnamed_task(conversation):
             return reply_to_task(str(task), __task_body__, body.get("messages"))
-        work = partial(compose, _image_request(body, conversation, chat, valves, own))
+        if valves.HISTORY_IMAGES and conversation.before:
+            saved = saved_turns(await chat.saved_chat(), metadata)
+            conversation = with_saved_pictures(conversation, saved)
+        request = _image_request(body, metadata, conversation, chat, valves, own)
+        work = partial(compose, request)
         if body.get("stream"):
             return as_chunks(work, as_str(body.get("model")))
         return await as_text(work)
@@ -6312,12 +6968,14 @@ class Pipe:
 
 def _image_request(
     body: dict[str, Any],
+    metadata: dict[str, Any],
     conversation: Conversation,
     chat: HostChat,
     valves: AdminValves,
     own: dict[str, Any],
 ) -> ImageRequest:
-    settings = settings_in_order(valves, own, body, conversation.flags)
+    features = metadata.get("features")
+    settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
@@ -6353,16 +7011,27 @@ def _label(entry: ListEntry) -> str:
 async def _conversation(
     body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
 ) -> Conversation:
-    # Only with files is there a frame around them.
-    template = await documents_template() if files or metadata.get("files") else ""
     return read_conversation(
         body.get("messages"),
-        newest_prompt=as_str(metadata.get("base_user_prompt")),
-        files=_attached_files(metadata, files),
+        files=await chat.with_records(_attached_files(metadata, files)),
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
-        documents=documents_frame(template),
+        wrapping=await _wrapping(metadata, files),
     )
+
+
+async def _wrapping(metadata: dict[str, Any], files: Any) -> Wrapping:
+    """What the host may have written around the words; only the templates that it has
+    used are asked for. Tools can give it documents, too."""
+    features = metadata.get("features")
+    used = {
+        "documents": files or any(map(metadata.get, ("files", "sources", "tool_ids"))),
+        "code": get_field(features, "code_interpreter"),
+        "voice": get_field(features, "voice"),
+    }
+    templates = {kind: await host_template(kind) for kind in used if used[kind]}
+    unwrapped = metadata.get("base_user_prompt") or metadata.get("user_prompt")
+    return host_wrapping(**templates, unwrapped=as_str(unwrapped))
 
 
 def _attached_files(metadata: dict[str, Any], files: Any) -> Any:

@@ -558,7 +558,7 @@ def test_a_place_is_given_back_when_the_thread_has_ended(
 def test_each_try_sends_all_pictures_with_their_length(google: StandIn) -> None:
     """Google takes no chunks of unknown length; a try begins the body anew."""
     noise = noise_picture(5 * gip.SLICE, "image/png")
-    picture = gip.Image(noise, "image/png")
+    picture = gip.InputPicture(gip.Image(noise, "image/png"), "a")
     asked = gip.Conversation(newest=gip.Turn("user", "a fox [[text only]]"))
     body = gip.generate_body(asked, gip.ImageOptions(), [picture] * 2)
 
@@ -576,7 +576,7 @@ def test_each_try_sends_all_pictures_with_their_length(google: StandIn) -> None:
         assert "transfer-encoding" not in request.headers
         parts = request.body["contents"][0]["parts"]
         sent = [p["inlineData"]["data"] for p in parts if "inlineData" in p]
-        assert [base64.b64decode(data) for data in sent] == [picture.data] * 2
+        assert [base64.b64decode(data) for data in sent] == [noise] * 2
     assert len(google.requests) == 2
 
 

@@ -9,53 +9,12 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import check_rows
+from messages import message, model, picture, user, words, words_of
 
 import gemini_image_pipe as gip
 
 PNG_URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
 LINK = "![a fox](/api/v1/files/3f1c/content)"
-# The host's template for documents and web search (open_webui/config.py), shortened;
-# the user's words follow it.
-RAG = """### Task:
-Respond to the user query using the provided context, incorporating citations.
-
-### Guidelines:
-- If you don't know the answer, clearly state that.
-
-### Output:
-Provide a clear and direct response to the user's query.
-
-<context>
-<source id="1" name="foxes.txt">Foxes are "red": mostly.</source>
-</context>
-"""
-
-
-def words_of(text: str) -> str:
-    """What is left of a text that stood in an answer."""
-    [turn] = gip.read_turns([{"role": "assistant", "content": text}])
-    return turn.text
-
-
-def message(role: Any, content: Any) -> dict[str, Any]:
-    return {"role": role, "content": content}
-
-
-def user(content: Any) -> dict[str, Any]:
-    return message("user", content)
-
-
-def model(content: Any) -> dict[str, Any]:
-    return message("assistant", content)
-
-
-def picture(url: Any) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-def words(text: Any) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def turns_of(conversation: gip.Conversation) -> list[gip.Turn]:
@@ -185,18 +144,40 @@ def test_the_prompt_is_the_newest_words(reply: str) -> None:
             id="thoughts",
         ),
         pytest.param(
-            "<details>x</details>A <details>y</details>B", "A B", id="two-blocks"
+            '<details type="reasoning" done="true">x</details>A '
+            '<details type="tool_calls" done="false" id="1">y</details>B',
+            "A B",
+            id="two-blocks",
         ),
         pytest.param(
-            '<attached_files>\n<file id="1"/>\n</attached_files>\n\nblue',
-            "blue",
-            id="attachments",
+            '<details type="code_interpreter" done="true" output="">x</details>A',
+            "A",
+            id="code",
         ),
-        pytest.param("<context>Tuesday</context>\na fox", "a fox", id="context"),
+        pytest.param("<think>hm</think>A", "A", id="thoughts-handed-back"),
         pytest.param(
-            "<details>hm <context>x</context> so</details>B", "B", id="block-in-a-block"
+            "<code_interpreter>\n1\n</code_interpreter>\n<code_interpreter_output>\n1\n"
+            "</code_interpreter_output>\nA",
+            "A",
+            id="code-handed-back",
         ),
-        pytest.param("<context> is a tag", "<context> is a tag", id="open-tag"),
+        pytest.param(
+            '<details type="reasoning" done="true">hm <details>x</details> so</details>'
+            "B",
+            "B",
+            id="block-in-a-block",
+        ),
+        pytest.param(
+            "<details>\n<summary>More</summary>x</details>A",
+            "<details>\n<summary>More</summary>x</details>A",
+            id="details-of-the-model",
+        ),
+        pytest.param(
+            "<context>Tuesday</context>\na fox",
+            "<context>Tuesday</context>\na fox",
+            id="context",
+        ),
+        pytest.param("<think> is a tag", "<think> is a tag", id="open-tag"),
         pytest.param("1 < 2 and <b>bold</b>", "1 < 2 and <b>bold</b>", id="other-tags"),
         pytest.param("![] (x) [a](b)", "![] (x) [a](b)", id="no-picture"),
     ],
@@ -248,32 +229,6 @@ def test_an_answer_that_was_only_a_picture_leaves_no_empty_turn() -> None:
 def test_every_data_uri_is_cut_out(uri: str) -> None:
     """One left in the text is a million tokens: the chat can never go on."""
     assert words_of(f"x {uri} y").split() == ["x", "y"]
-
-
-# ── The last turn's own words ────────────────────────────────────────────────────────
-
-
-def test_the_users_own_words_replace_what_the_host_wrapped_around_them() -> None:
-    messages = [user("old"), model("ok"), user([words(f"{RAG}fox"), picture(PNG_URI)])]
-    conversation = gip.read_conversation(messages, " a red fox ")
-    assert conversation.newest == gip.Turn("user", "a red fox", (PNG_URI,))
-    assert conversation.history[0].text == "old"
-
-
-@pytest.mark.parametrize("own", [None, "", "  "])
-def test_without_own_words_the_message_stands(own: str | None) -> None:
-    assert gip.read_conversation([user("fox")], own).prompt == "fox"
-
-
-def test_own_words_are_cleaned_of_pictures_too() -> None:
-    """A pasted data URI is the user's own, and still no text for the model."""
-    assert PNG_URI not in gip.read_conversation([user("x")], f"hat {PNG_URI}").prompt
-
-
-def test_the_document_template_is_not_drawn() -> None:
-    """Hosts that do not hand over the user's own words wrap them in this."""
-    prompt = gip.read_conversation([user(f"{RAG}\na red fox")]).prompt
-    assert prompt == "a red fox"
 
 
 # ── System prompts ───────────────────────────────────────────────────────────────────
@@ -442,7 +397,8 @@ def test_any_messages_give_a_conversation_that_google_takes(
         assert conversation.history == ()
         return
     assert conversation.newest.role == "user"
-    found = [gip.Image(b"", "image/png") for _ in conversation.attached]
+    image = gip.Image(b"", "image/png")
+    found = [gip.InputPicture(image, "a", (1,)) for _ in conversation.attached]
     contents = gip.generate_body(conversation, gip.ImageOptions(), found)["contents"]
     assert alternates(content["role"] for content in contents)
     assert contents[-1]["role"] == "user"
@@ -548,39 +504,3 @@ def test_words_are_safe_however_they_are_cut(pieces: list[str]) -> None:
     seen = shown(*pieces)
     assert "![" not in seen and "◁" not in seen
     assert not re.search(r"<[a-zA-Z/!]", seen)
-
-
-DEFAULT_TEMPLATE = """### Task:
-Respond to the user query using the provided context.
-
-<context>
-{{CONTEXT}}
-</context>
-"""
-
-
-def test_documents_are_taken_off_by_the_template_that_is_set() -> None:
-    def check(template: str, filled: str, expected: str) -> None:
-        frame = gip.documents_frame(template)
-        said = user(filled)
-        assert gip.read_conversation([said], documents=frame).prompt == expected
-
-    words = "Draw it. </p>"
-    of_own = (
-        "Papers of {{USER_NAME}}:\n[context]\nEnd of papers. Asked: [query] Answer!"
-    )
-    filled = "Papers of Ann:\nA </context> fox\nEnd of papers. Asked: x Answer!"
-    check_rows(
-        (
-            ("", DEFAULT_TEMPLATE.replace("{{CONTEXT}}", "a fox") + words, words),
-            (
-                DEFAULT_TEMPLATE,
-                DEFAULT_TEMPLATE.replace("{{CONTEXT}}", "<a>") + words,
-                words,
-            ),
-            (of_own, f"{filled}\n{words}", words),
-            (of_own, words, words),
-            ("{{CONTEXT}}", f"a fox\n{words}", f"a fox\n{words}"),
-        ),
-        check,
-    )

@@ -30,6 +30,7 @@ USES: dict[str, str] = {
     "Options": "Limits Words Models",
     "Pictures": "Limits Words Base64",
     "Conversation": "Limits Words Options",
+    "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Pictures Conversation Reader",
@@ -49,8 +50,8 @@ USES: dict[str, str] = {
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
     "Failures Threads Settings Backend Client Answer Request",
     "Chunks": "Limits Answer",
-    "Pipe": "Words Messages Models Routes Options Conversation Tasks Failures Threads "
-    "Host Settings Client Request Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
+    "Threads Host Settings Client Request Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

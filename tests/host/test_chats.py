@@ -145,7 +145,8 @@ def test_attached_pictures_arrive_as_they_are_and_in_order(
     assert received(google) == attached
     mimes = [image["mime"] for image in drawings(google)[-1]["images"]]
     assert mimes == ["image/png", "image/jpeg", "image/webp"]
-    assert texts(google) == [prompt]
+    labels = ["Picture 1", "Picture 2", "Picture 3"]
+    assert texts(google) == [*labels, prompt]
     assert notes_of(answer) == []
 
     chat.ask("now at night")
