@@ -4251,7 +4251,7 @@ class Bounds(NamedTuple):
 class TurnMissed(Exception):
     """Somebody's turn did not come in time.
 
-    is_own_limit: whether what the same owner has in the line was in the way.
+    is_own_limit: whether nothing was in the way but what the same owner has in the line.
     """
 
     def __init__(self, is_own_limit: bool) -> None:
@@ -4276,6 +4276,7 @@ class Place:
 
     async def enter(self, seconds: float, weight: int = 1) -> None:
         """Return when it is its turn: at once where there is room. Raises TurnMissed.
+        To be called once.
 
         weight: how much of the bounds it takes; what is more than them, all of them.
         """
@@ -4288,7 +4289,7 @@ class Place:
             async with asyncio.timeout(seconds):
                 await self.turn
         except TimeoutError:
-            raise TurnMissed(self._line.is_own_limit(self)) from None
+            raise TurnMissed(self._line.lacks_only_share(self)) from None
 
     def leave(self) -> None:
         """Give the place back, or wait for it no longer."""
@@ -4364,6 +4365,10 @@ class FairLine:
         mine = self._weights[place.owner]
         return bool(mine) and mine + place.weight > self._bounds.of_one
 
+    def lacks_only_share(self, place: Place) -> bool:
+        """Whether there is room for it, but not for more of its owner's."""
+        return self.is_own_limit(place) and self._has_room(place)
+
     def count_before(self, place: Place) -> int:
         """How many will be let in before one that waits, as the line stands now."""
         owners = [*self._waiting]
@@ -4396,12 +4401,14 @@ class FairLine:
 
     def _next(self) -> Place | None:
         """Who is to be let in, or None while nobody can be."""
-        taken = self._weights.total()
         for queue in self._waiting.values():
             if not self.is_own_limit(queue[0]):
-                has_room = taken + queue[0].weight <= self._bounds.in_all
-                return queue[0] if has_room or not taken else None
+                return queue[0] if self._has_room(queue[0]) else None
         return None
+
+    def _has_room(self, place: Place) -> bool:
+        taken = self._weights.total()
+        return not taken or taken + place.weight <= self._bounds.in_all
 
 
 @dataclass(eq=False)

@@ -263,11 +263,14 @@ def test_one_who_waits_can_be_told_how_many_are_before() -> None:
     check_rows(BEFORE, check)
 
 
-@pytest.mark.parametrize(("waits", "is_own"), [("a9", True), ("b9", False)])
+@pytest.mark.parametrize(
+    ("bounds", "waits", "is_own"),
+    [((3, 2), "a9", True), ((2, 2), "b9", False), ((2, 2), "a9", False)],
+)
 def test_one_who_waits_in_vain_learns_whose_limit_it_was(
-    waits: str, is_own: bool
+    bounds: tuple[int, int], waits: str, is_own: bool
 ) -> None:
-    crowd = Crowd(2, 2)
+    crowd = Crowd(*bounds)
 
     async def work() -> None:
         await crowd.come("a0", "a1")
