@@ -42,6 +42,12 @@ def model(content: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": content}
 
 
+def ready_picture(data: bytes, name: str) -> gip.Image:
+    """The picture as it goes to Google."""
+    image = gip.checked_picture(data, name)
+    return gip.converted_picture(image) if gip.needs_conversion(image) else image
+
+
 def system(content: Any) -> dict[str, Any]:
     return {"role": "system", "content": content}
 
@@ -456,7 +462,7 @@ def test_unusable_data_uris_get_their_note(
     written: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(*read(written, monkeypatch))
+        ready_picture(*read(written, monkeypatch))
     assert caught.value.kind == kind
 
 
@@ -547,7 +553,18 @@ def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
     return all(abs(one - other) <= tolerance for one, other in pairs)
 
 
-HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def heif(brand: bytes, size: tuple[int, int] = (40, 30)) -> bytes:
+    """A HEIF file, with a few bytes where its coded pixels would be."""
+    ispe = box(b"ispe", bytes(4) + struct.pack(">II", *size))
+    meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", ispe)))
+    return box(b"ftyp", brand + bytes(4) + b"mif1") + meta + box(b"mdat", bytes(40))
+
+
+HEIC = heif(b"heic")
 
 
 # What Google reads → its type.
@@ -562,8 +579,8 @@ READ_BY_GOOGLE = {
     "webp": (encoded(plain(), "WEBP"), "image/webp"),
     "webp alpha": (encoded(half_clear(), "WEBP", lossless=True), "image/webp"),
     "heic": (HEIC, "image/heic"),
-    "heif": (HEIC.replace(b"heic", b"mif1"), "image/heif"),
-    "heic sequence": (HEIC.replace(b"heic", b"hevx"), "image/heic"),
+    "heif": (heif(b"mif1"), "image/heif"),
+    "heic sequence": (heif(b"hevx"), "image/heic"),
 }
 
 
@@ -572,17 +589,17 @@ def test_what_google_reads_goes_unchanged() -> None:
 
     def check(kind: str, name: str) -> None:
         data, mime = READ_BY_GOOGLE[kind]
-        assert gip.ready_picture(data, name) == gip.Image(data, mime)
+        assert ready_picture(data, name) == gip.Image(data, mime)
 
     names = ["a.png", "A.GIF", "", "picture"]
     check_rows(itertools.product(READ_BY_GOOGLE, names), check)
 
 
 def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
-    data = HEIC.replace(b"heic", b"zzzz")
-    assert gip.ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
+    data = heif(b"zzzz")
+    assert ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
     with pytest.raises(gip.UnusablePicture):
-        gip.ready_picture(data, "film.mp4")
+        ready_picture(data, "film.mp4")
 
 
 @pytest.mark.parametrize(
@@ -621,14 +638,14 @@ def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
 )
 def test_other_formats_become_png(data: bytes) -> None:
     """Google refuses the whole request for one of these, and with it the chat."""
-    picture = opened(gip.ready_picture(data, "a.dat"))
+    picture = opened(ready_picture(data, "a.dat"))
     assert (picture.format, picture.size, picture.mode) == ("PNG", (32, 16), "RGB")
     assert near(picture.getpixel((5, 5)), RED)
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "AVIF"])
 def test_conversion_keeps_transparency(form: str) -> None:
-    picture = opened(gip.ready_picture(encoded(half_clear(), form), "a"))
+    picture = opened(ready_picture(encoded(half_clear(), form), "a"))
     assert picture.mode == "RGBA"
     clear, solid = picture.getpixel((2, 2)), picture.getpixel((29, 2))
     assert isinstance(clear, tuple) and isinstance(solid, tuple)
@@ -638,7 +655,7 @@ def test_conversion_keeps_transparency(form: str) -> None:
 @pytest.mark.parametrize("form", ["TIFF", "AVIF"])
 def test_conversion_keeps_the_picture_upright(form: str) -> None:
     """The PNG has no EXIF that readers would mind: the pixels have to be turned."""
-    picture = opened(gip.ready_picture(turned(form), "a"))
+    picture = opened(ready_picture(turned(form), "a"))
     assert picture.size == (16, 32)
     assert picture.getexif().get(274, 1) == 1
 
@@ -649,7 +666,7 @@ def test_conversion_keeps_the_picture_upright(form: str) -> None:
 def test_a_deep_grey_scan_does_not_turn_white(mode: str, middle: int) -> None:
     """Clipped to eight bits nothing is left of it but a white sheet."""
     data = encoded(PIL.Image.new(mode, (9, 9), middle), "TIFF")
-    pixel = opened(gip.ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
+    pixel = opened(ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
     assert near(pixel, (128, 128, 128), tolerance=2)
 
 
@@ -692,7 +709,7 @@ def note_on(error: gip.UnusablePicture) -> str:
 def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) -> None:
     """Sent anyway, it would have Google refuse this turn and all that follow."""
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(data, name)
+        ready_picture(data, name)
     assert caught.value.kind == kind
     assert note_on(caught.value)
 
@@ -711,7 +728,7 @@ def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) ->
 def test_the_note_names_the_form_of_the_file(name: str, form: str) -> None:
     """ "A PASTED PICTURE is no picture" helps nobody."""
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(b"<svg/>", name)
+        ready_picture(b"<svg/>", name)
     assert f"x was left out: {form} is no picture" in note_on(caught.value)
 
 
@@ -726,7 +743,7 @@ def test_a_damaged_note_of_the_camera_does_not_make_a_photo_unusable() -> None:
         for value in (0, 1, 255):
             odd = bytearray(data)
             odd[place] = value
-            assert gip.ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
+            assert ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
 
 
 SEEDS = {
@@ -748,7 +765,7 @@ def test_any_damage_is_a_note_and_no_exception(
     for place, value in changes:
         data[place % len(data)] = value
     try:
-        image = gip.ready_picture(bytes(data), f"a.{form}")
+        image = ready_picture(bytes(data), f"a.{form}")
         gip.smaller_picture(image, 700)
     except gip.UnusablePicture as error:
         assert note_on(error)
@@ -760,7 +777,7 @@ def test_a_damaged_avif_is_a_note() -> None:
     data[-200:] = bytes(200)
     data[40:60] = bytes(20)
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(bytes(data), "a.avif")
+        ready_picture(bytes(data), "a.avif")
     assert caught.value.kind == "broken"
 
 
@@ -781,7 +798,7 @@ def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
-    assert gip.ready_picture(SEEDS[form], "a").data == SEEDS[form]
+    assert ready_picture(SEEDS[form], "a").data == SEEDS[form]
 
 
 def gathered(
@@ -930,9 +947,7 @@ def test_very_long_pictures_are_made_smaller_too(
 ) -> None:
     """Screenshots of whole pages: longer than WebP and JPEG can be."""
     image = as_image(encoded(noise(mode, size), "PNG"))
-    [made], notes = gip.fit_pictures(
-        [gip.InputPicture(image, "page.png", True)], 500_000
-    )
+    [made], notes = fit([attached_as(image.data, "page.png")], 500_000)
     assert len(made.data) <= 500_000 and max(opened(made).size) > 5_000
     assert len(notes) == 1
 
@@ -943,15 +958,27 @@ def test_a_heic_that_is_too_large_is_said_to_be() -> None:
     assert caught.value.kind == "too_large"
 
 
+def attached_as(data: bytes, name: str) -> gip.InputPicture:
+    return gip.InputPicture(as_image(data), name, True, gip.picture_digest(data))
+
+
 def sized(count: int, name: str, attached: bool) -> gip.InputPicture:
-    image = gip.Image(name.encode().ljust(count, b"."), "image/png")
-    return gip.InputPicture(image, name, attached)
+    """A picture of so many bytes, that cannot be made smaller."""
+    data = name.encode().ljust(count, b".")
+    image = gip.Image(data, "image/heic")
+    return gip.InputPicture(image, name, attached, gip.picture_digest(data))
+
+
+def fit(
+    pictures: list[gip.InputPicture], limit: int
+) -> tuple[list[gip.Image], list[gip.Note]]:
+    return asyncio.run(gip.fitted_pictures(pictures, limit))
 
 
 def test_pictures_that_fit_stay_as_they_are() -> None:
     pictures = [sized(30, "a", False), sized(30, "b", True), sized(40, "c", True)]
-    fitted, notes = gip.fit_pictures(pictures, 100)
-    assert (fitted, notes) == ([image for image, _, _ in pictures], [])
+    fitted, notes = fit(pictures, 100)
+    assert (fitted, notes) == ([image for image, *_ in pictures], [])
 
 
 def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
@@ -961,14 +988,14 @@ def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
         sized(40, "one", True),
         sized(20, "two", True),
     ]
-    fitted, [note] = gip.fit_pictures(pictures, 100)
-    assert fitted == [image for image, _, _ in pictures[1:]]
+    fitted, [note] = fit(pictures, 100)
+    assert fitted == [image for image, *_ in pictures[1:]]
     assert note == gip.make_note("earlier_large", count=1)
 
 
 def test_equal_pictures_are_not_mixed_up() -> None:
     pictures = [sized(60, "a", True), sized(60, "a", False), sized(40, "b", True)]
-    fitted, _ = gip.fit_pictures(pictures, 100)
+    fitted, _ = fit(pictures, 100)
     assert fitted == [pictures[0][0], pictures[2][0]]
 
 
@@ -987,7 +1014,7 @@ def test_each_picture_goes_once_and_where_the_user_put_it(
     """Small letters are earlier pictures; nothing is said of twins."""
     pictures = [sized(30, name.lower(), name.isupper()) for name in given]
     expected = [sized(30, name.lower(), True).image for name in sent]
-    assert gip.fit_pictures(pictures, 1000) == (expected, [])
+    assert fit(pictures, 1000) == (expected, [])
 
 
 def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
@@ -995,8 +1022,8 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
     small = encoded(plain(), "PNG")
     tall = encoded(noise(size=(200, 300)), "PNG")
     given = (("one.png", large), ("two.png", small), ("three.png", tall))
-    pictures = [gip.InputPicture(as_image(data), name, True) for name, data in given]
-    fitted, notes = gip.fit_pictures(pictures, 60_000)
+    pictures = [attached_as(data, name) for name, data in given]
+    fitted, notes = fit(pictures, 60_000)
     assert sum(len(image.data) for image in fitted) <= 60_000
     assert fitted[1].data == small
     first, last = opened(fitted[0]), opened(fitted[2])
@@ -1008,7 +1035,7 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
 
 def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
     pictures = [sized(90, "one", True), sized(20, "two", True)]
-    fitted, [note] = gip.fit_pictures(pictures, 100)
+    fitted, [note] = fit(pictures, 100)
     assert fitted == [pictures[1].image]
     assert note == gip.make_note("too_large", name="one")
     assert gip.sentence(note).startswith("one ")
@@ -1025,9 +1052,9 @@ def test_what_fits_is_within_the_limit(
         sized(size, f"{number}", attached)
         for number, (size, attached) in enumerate(sizes)
     ]
-    fitted, notes = gip.fit_pictures(pictures, limit)
+    fitted, notes = fit(pictures, limit)
     assert sum(len(image.data) for image in fitted) <= limit
-    order = [image for image, _, _ in pictures if image in fitted]
+    order = [image for image, *_ in pictures if image in fitted]
     assert fitted == order
     assert bool(notes) == (len(fitted) < len(pictures))
 

@@ -28,24 +28,28 @@ USES: dict[str, str] = {
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
-    "Pictures": "Limits Words Base64",
+    "Heads": "Limits",
+    "Containers": "Limits Heads",
+    "Formats": "Limits Heads Containers",
+    "Pictures": "Limits Words Base64 Heads Containers Formats",
     "Conversation": "Limits Words Options",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
-    "Wire": "Limits Words Base64 Options Pictures Conversation Reader",
+    "Wire": "Limits Words Base64 Options Formats Pictures Conversation Reader",
     "Failures": "Limits Words Wire",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
-    "Host": "Limits Words Pictures Wire Threads",
+    "Host": "Limits Words Heads Pictures Wire Threads",
+    "Gathering": "Limits Words Heads Pictures Threads Host",
     "Settings": "Limits Words Messages Options",
     "Backend": "Limits Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
-    "Answer": "Limits Words Messages Models Options Pictures Wire Failures Threads "
-    "Host",
-    "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
-    "Failures Threads Host Settings Backend Client Answer",
+    "Answer": "Limits Words Messages Models Options Formats Pictures Wire Failures "
+    "Threads Host",
+    "Course": "Limits Words Models Routes Options Pictures Conversation "
+    "Wire Failures Threads Host Gathering Settings Backend Client Answer",
     "Chunks": "Limits Answer",
     "Pipe": "Words Messages Models Routes Options Conversation Tasks Failures Host "
     "Settings Client Course Chunks",
