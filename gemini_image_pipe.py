@@ -82,6 +82,7 @@ MAX_PIXELS = 250_000_000  # of a picture that goes as it is: no camera makes mor
 # Of one picture that has to be decoded, until it is saved again; by what a pixel takes
 # in its format, that is how many pixels it may have. One at a time is.
 MAX_DECODING_BYTES = 270_000_000
+MAX_WEBP_PIXELS = 6_000_000  # that are encoded: each takes 37 bytes for that
 MAX_PICTURE_BLOCKS = 50_000  # chunks, segments or boxes; honest ones have hundreds
 MAX_JPEG_PASSES = 100  # each goes over the whole picture; encoders make about ten
 MAX_TAGS = 1_000  # of one directory of a TIFF, or items of an AVIF
@@ -89,7 +90,7 @@ MAX_TAG_BYTES = 4_000_000  # that they hold together: profiles take about one
 MAX_DIRECTORIES = 8  # of a TIFF that are read: the picture's, the camera's, the place's
 MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
 MAX_TILE_PIXELS = 4_000_000  # of a TIFF that is smaller than one tile
-MAX_CODED = 6  # times the pixels that an AVIF declares: colours, mask, full bytes
+MAX_CODED = 4  # times the pixels that an AVIF declares: its colours and its mask
 MAX_SIDE = 16_000  # pixels; WebP holds no more
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
@@ -1817,6 +1818,7 @@ def bare_png(data: bytes) -> bytes:
 # Markers that a length follows, and the end (ITU T.81, table B.1). Between them stand
 # coded pixels, or what a camera left there.
 _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+JPEG_SIGN = b"\xff\xd8\xff"
 _SOS, _EOI, _ADOBE, _EXIF = b"\xda", b"\xd9", b"\xee", b"\xe1"
 _JPEG_FRAMES = frozenset(bytes([n]) for n in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _JPEG_NOTES = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
@@ -1873,6 +1875,8 @@ def bare_jpeg(data: bytes) -> bytes:
 
 def jpeg_exif(data: bytes) -> bytes:
     """A JPEG's EXIF block, or nothing."""
+    if not data.startswith(JPEG_SIGN):
+        return b""
     for kind, start, end in _jpeg_segments(data):
         if kind == _EXIF and data.startswith(b"Exif\0\0", start, end):
             return data[start:end]
@@ -2263,20 +2267,20 @@ def _brands(*names: bytes) -> tuple[tuple[tuple[int, bytes], ...], ...]:
 
 
 _RIFF = ((0, b"RIFF"), (8, b"WEBP"))
-_PNG_SIGN, _JPEG_SIGN = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_PNG_SIGN = b"\x89PNG\r\n\x1a\n"
 _TIFF_SIGNS = ((0, b"II*\0"),), ((0, b"MM\0*"),)
 _GIF_SIGNS = ((0, b"GIF87a"),), ((0, b"GIF89a"),)
 # fmt: off
 _FORMATS = (
     PictureFormat("image/png", (((0, _PNG_SIGN),),), True, png_size, check_png, "PNG", bare_png, 14),
-    PictureFormat("image/jpeg", (((0, _JPEG_SIGN),),), True, jpeg_size, check_jpeg, "JPEG", bare_jpeg, 14),
-    PictureFormat("image/webp", (_RIFF,), True, webp_size, check_webp, "WEBP", _unchanged, 24),
-    PictureFormat("image/gif", _GIF_SIGNS, False, gif_size, gif_size, "GIF", _unchanged, 14),
-    PictureFormat("image/avif", _brands(b"avif", b"avis"), False, heif_size, check_avif, "AVIF", still_avif, 24),
+    PictureFormat("image/jpeg", (((0, JPEG_SIGN),),), True, jpeg_size, check_jpeg, "JPEG", bare_jpeg, 15),
+    PictureFormat("image/webp", (_RIFF,), True, webp_size, check_webp, "WEBP", _unchanged, 30),
+    PictureFormat("image/gif", _GIF_SIGNS, False, gif_size, gif_size, "GIF", _unchanged, 10),
+    PictureFormat("image/avif", _brands(b"avif", b"avis"), False, heif_size, check_avif, "AVIF", still_avif, 22),
     PictureFormat("image/heic", _brands(b"hei", b"hev"), True, heif_size, check_heif),
     PictureFormat("image/heif", _brands(b"mif1", b"msf1"), True, heif_size, check_heif),
-    PictureFormat("image/tiff", _TIFF_SIGNS, False, tiff_size, check_tiff, "TIFF", _unchanged, 18),
-    PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 14),
+    PictureFormat("image/tiff", _TIFF_SIGNS, False, tiff_size, check_tiff, "TIFF", _unchanged, 13),
+    PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 9),
 )
 # fmt: on
 _HEIF_NAMES = {"heic": "image/heic", "heif": "image/heif"}
@@ -2390,13 +2394,18 @@ def smaller_picture(image: Image, limit: int) -> Image:
     picture = _decoded(image)
     form = "WEBP" if _has_alpha(picture) else "JPEG"
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    if form == "WEBP" and (most := MAX_WEBP_PIXELS / math.prod(picture.size)) < 1:
+        picture = _scaled(picture, most**0.5)
     for _ in range(12):
         made = _saved(picture, form)
         if len(made.data) <= limit:
             return made
-        factor = min(0.9, (limit / len(made.data)) ** 0.5)
-        picture = picture.resize([max(1, int(side * factor)) for side in picture.size])
+        picture = _scaled(picture, min(0.9, (limit / len(made.data)) ** 0.5))
     raise UnusablePicture("too_large")
+
+
+def _scaled(picture: Any, factor: float) -> Any:
+    return picture.resize([max(1, int(side * factor)) for side in picture.size])
 
 
 def _decoded(image: Image) -> Any:
@@ -2416,8 +2425,7 @@ def _decoded(image: Image) -> Any:
             picture.draft(None, (picture.width // scale, picture.height // scale))
         _check_pixels(picture.size, form)
         picture.load()
-        exif = picture.info.get("exif") or b""
-        exif = jpeg_exif(image.data) if form.pillow == "JPEG" else exif
+        exif = picture.info.pop("exif", b"") or jpeg_exif(image.data)
         return _upright(_plain(picture), exif_orientation(exif))
     except (PIL.UnidentifiedImageError, KeyError):  # how it says that it cannot do it
         raise UnusablePicture("odd_form", form=form.pillow) from None
@@ -2457,7 +2465,8 @@ def _plain(picture: Any) -> Any:
     """In eight bits of red, green, blue and, where it has any, transparency."""
     if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
         picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
-    return picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+    mode = "RGBA" if _has_alpha(picture) else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _upright(picture: Any, orientation: int) -> Any:

@@ -7,8 +7,6 @@ import io
 import itertools
 import json
 import random
-import struct
-import zlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +14,17 @@ from typing import Any
 import PIL.Image
 import PIL.ImageCms
 import pytest
+from drawing import (
+    RED,
+    bomb,
+    encoded,
+    half_clear,
+    heif,
+    noise,
+    plain,
+    ready_picture,
+    turned,
+)
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,12 +49,6 @@ def user(content: Any) -> dict[str, Any]:
 
 def model(content: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": content}
-
-
-def ready_picture(data: bytes, name: str) -> gip.Image:
-    """The picture as it goes to Google."""
-    image = gip.checked_picture(data, name)
-    return gip.converted_picture(image) if gip.needs_conversion(image) else image
 
 
 def system(content: Any) -> dict[str, Any]:
@@ -499,35 +502,7 @@ def test_a_data_uri_gives_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ── Formats ──────────────────────────────────────────────────────────────────────────
 
-RED, BLUE = (214, 30, 30), (30, 30, 214)
-
-
-def encoded(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
-
-
-def plain(mode: str = "RGB", size: tuple[int, int] = (32, 16)) -> PIL.Image.Image:
-    return PIL.Image.new("RGB", size, RED).convert(mode)
-
-
-def half_clear() -> PIL.Image.Image:
-    image = PIL.Image.new("RGBA", (32, 16), (*RED, 0))
-    image.paste((*RED, 255), (16, 0, 32, 16))
-    return image
-
-
-def noise(mode: str = "RGB", size: tuple[int, int] = (64, 64)) -> PIL.Image.Image:
-    count = len(PIL.Image.new(mode, size).tobytes())
-    return PIL.Image.frombytes(mode, size, random.Random(7).randbytes(count))
-
-
-def turned(form: str, image: PIL.Image.Image | None = None) -> bytes:
-    """A picture whose EXIF says that it lies on its side."""
-    exif = PIL.Image.Exif()
-    exif[274] = 6
-    return encoded(image or plain(), form, exif=exif)
+BLUE = (30, 30, 214)
 
 
 def opened(image: gip.Image) -> PIL.Image.Image:
@@ -551,17 +526,6 @@ def lab() -> PIL.Image.Image:
 def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
     pairs = zip(pixel, colour, strict=True)
     return all(abs(one - other) <= tolerance for one, other in pairs)
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
-
-
-def heif(brand: bytes, size: tuple[int, int] = (40, 30)) -> bytes:
-    """A HEIF file, with a few bytes where its coded pixels would be."""
-    ispe = box(b"ispe", bytes(4) + struct.pack(">II", *size))
-    meta = box(b"meta", bytes(4) + box(b"iprp", box(b"ipco", ispe)))
-    return box(b"ftyp", brand + bytes(4) + b"mif1") + meta + box(b"mdat", bytes(40))
 
 
 HEIC = heif(b"heic")
@@ -668,18 +632,6 @@ def test_a_deep_grey_scan_does_not_turn_white(mode: str, middle: int) -> None:
     data = encoded(PIL.Image.new(mode, (9, 9), middle), "TIFF")
     pixel = opened(ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
     assert near(pixel, (128, 128, 128), tolerance=2)
-
-
-def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 20,000 × 20,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99)))
-    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
 def note_on(error: gip.UnusablePicture) -> str:
