@@ -2279,7 +2279,7 @@ _FORMATS = (
     PictureFormat("image/avif", _brands(b"avif", b"avis"), False, heif_size, check_avif, "AVIF", still_avif, 22),
     PictureFormat("image/heic", _brands(b"hei", b"hev"), True, heif_size, check_heif),
     PictureFormat("image/heif", _brands(b"mif1", b"msf1"), True, heif_size, check_heif),
-    PictureFormat("image/tiff", _TIFF_SIGNS, False, tiff_size, check_tiff, "TIFF", _unchanged, 13),
+    PictureFormat("image/tiff", _TIFF_SIGNS, False, tiff_size, check_tiff, "TIFF", _unchanged, 16),
     PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 9),
 )
 # fmt: on
@@ -2418,13 +2418,14 @@ def _decoded(image: Image) -> Any:
 
     scale = _scale(image, form)
     try:
-        bare = io.BytesIO(form.bare(image.data))
-        # Pillow guesses otherwise, and one of its guesses starts Ghostscript.
-        picture: Any = PIL.Image.open(bare, formats=(form.pillow,))
-        if scale > 1:
-            picture.draft(None, (picture.width // scale, picture.height // scale))
-        _check_pixels(picture.size, form)
-        picture.load()
+        # Pillow's object would hold the bytes until the picture is saved.
+        with io.BytesIO(form.bare(image.data)) as bare:
+            # Pillow guesses otherwise, and one of its guesses starts Ghostscript.
+            picture: Any = PIL.Image.open(bare, formats=(form.pillow,))
+            if scale > 1:
+                picture.draft(None, (picture.width // scale, picture.height // scale))
+            _check_pixels(picture.size, form)
+            picture.load()
         exif = picture.info.pop("exif", b"") or jpeg_exif(image.data)
         return _upright(_plain(picture), exif_orientation(exif))
     except (PIL.UnidentifiedImageError, KeyError):  # how it says that it cannot do it
