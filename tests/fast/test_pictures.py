@@ -7,6 +7,8 @@ import io
 import itertools
 import json
 import random
+import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +31,7 @@ from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
 from rows import check_rows
+from waiting import LIMIT_S, until
 
 import gemini_image_pipe as gip
 
@@ -753,14 +756,17 @@ def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
     assert ready_picture(SEEDS[form], "a").data == SEEDS[form]
 
 
+def data_uri(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
 def gathered(
     attached: list[bytes], earlier: list[bytes] | None = None
 ) -> tuple[list[gip.Image], list[gip.Note]]:
-    def uri(data: bytes) -> str:
-        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-    history = [m for data in earlier or [] for m in (user("x"), model(link(uri(data))))]
-    newest = user([words("edit"), *(picture(uri(data)) for data in attached)])
+    history = [
+        m for data in earlier or [] for m in (user("x"), model(link(data_uri(data))))
+    ]
+    newest = user([words("edit"), *(picture(data_uri(data)) for data in attached)])
     ask: Any = SimpleNamespace(
         conversation=gip.read_conversation([*history, newest]),
         valves=gip.Pipe.Valves(),
@@ -834,6 +840,74 @@ def test_the_newest_are_read_first_and_no_more_than_could_fit(
     assert read == [C, D]
     unread = gip.make_note("too_large", name=gip.make_note("a_picture"))
     assert notes[0] == unread
+
+
+# ── One decoding at a time ───────────────────────────────────────────────────────────
+
+
+def gif_of(number: int) -> bytes:
+    return encoded(plain(size=(8, 8 + number)), "GIF")
+
+
+def test_pictures_of_all_users_are_decoded_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each takes up to 300 MB while it is decoded."""
+    running, most = [0], [0]
+    convert = gip.converted_picture
+
+    def counted(image: gip.Image) -> gip.Image:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.01)
+        running[0] -= 1
+        return convert(image)
+
+    monkeypatch.setattr(gip, "converted_picture", counted)
+
+    async def read_all() -> list[gip.InputPicture | gip.Note]:
+        chat = gip.HostChat()
+        addresses = [data_uri(gif_of(number)) for number in range(5)]
+        work = (gip.read_picture(chat, address, True) for address in addresses)
+        return await asyncio.gather(*work)
+
+    found = asyncio.run(read_all())
+    assert all(isinstance(picture, gip.InputPicture) for picture in found)
+    assert most == [1]
+
+
+def test_what_nobody_waits_for_any_more_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stop takes a picture out of the line; the one that is decoded stays to its end."""
+    decoded: list[gip.Image] = []
+    gate, begun = threading.Event(), threading.Event()
+    convert = gip.converted_picture
+
+    def recorded(image: gip.Image) -> gip.Image:
+        decoded.append(image)
+        begun.set()
+        gate.wait(LIMIT_S)
+        return convert(image)
+
+    monkeypatch.setattr(gip, "converted_picture", recorded)
+
+    async def stop_the_second() -> None:
+        chat = gip.HostChat()
+        first, second, third = (
+            asyncio.create_task(gip.read_picture(chat, data_uri(gif_of(n)), True))
+            for n in range(3)
+        )
+        assert await until(begun.is_set)
+        await asyncio.sleep(0.05)  # the others stand in line now
+        second.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, third)
+        assert second.cancelled()
+
+    asyncio.run(stop_the_second())
+    assert len(decoded) == 2
 
 
 # ── Fitting into one request ─────────────────────────────────────────────────────────
