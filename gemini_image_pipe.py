@@ -2243,7 +2243,7 @@ def bmp_size(data: bytes) -> PixelSize:
 def check_bmp(data: bytes) -> None:
     width, height, bits, packing = _bmp_head(data)
     if packing not in (0, 3):  # Pillow reads run lengths in Python, byte by byte
-        raise UnusablePicture("odd_form", form="BMP")
+        raise UnusablePicture("odd_form")
     (start,) = struct.unpack_from("<I", data, 10)
     require_whole(start + (width * bits + 31) // 32 * 4 * height <= len(data))
 
@@ -2251,18 +2251,8 @@ def check_bmp(data: bytes) -> None:
 # ── Containers ────────────────────────────────────────────────────────────────────────
 # The same of formats that are tables of what lies anywhere in them.
 
-_TAG_BYTES = {
-    3: 2,
-    4: 4,
-    5: 8,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-}  # by type
+# Of a value, by the types of more than one byte (TIFF 6.0, page 15).
+_TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_PACKING, _ORIENTATION = 256, 257, 259, 274
 _TIFF_STRIP_ROWS, _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 278, 322, 323
 _TIFF_NUMBERS = (256, 257, 259, 278, 322, 323)
@@ -2287,7 +2277,7 @@ def _tiff_tags(data: bytes, order: str, place: int) -> dict[int, int]:
         # Readers differ on which of two tags counts, and on numbers of other types.
         unclear = tag in seen or (tag in _TIFF_NUMBERS and not whole)
         if room < 0 or count > MAX_TAGS or unclear:
-            raise UnusablePicture("odd_form", form="TIFF")
+            raise UnusablePicture("odd_form")
         if whole:
             how = "H" if kind == 3 else "I"
             (values[tag],) = struct.unpack_from(order + how, data, at + 8)
@@ -2321,9 +2311,9 @@ def check_tiff(data: bytes) -> None:
     strips = -(-width // across) * -(-height // down)
     packed = tags.get(_TIFF_PACKING, 1)
     if packed not in _TIFF_PACKINGS or strips > MAX_STRIPS:
-        raise UnusablePicture("odd_form", form="TIFF")
+        raise UnusablePicture("odd_form")
     if across * down > max(width * height, MAX_TILE_PIXELS):
-        raise UnusablePicture("odd_form", form="TIFF")
+        raise UnusablePicture("odd_form")
 
 
 def _check_tiff_directories(data: bytes, tags: dict[int, int]) -> None:
@@ -2333,7 +2323,7 @@ def _check_tiff_directories(data: bytes, tags: dict[int, int]) -> None:
         more = _tiff_tags(data, order, place)
         places += [more[tag] for tag in _TIFF_DIRECTORIES if tag in more]
         if len(places) > MAX_DIRECTORIES:
-            raise UnusablePicture("odd_form", form="TIFF")
+            raise UnusablePicture("odd_form")
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -2408,7 +2398,7 @@ def check_avif(data: bytes) -> None:
     for item, place, end in _heif_items(data):
         kind = kinds.get(item)
         if kind in (b"av01", b"Exif") and not place < end:
-            raise UnusablePicture("odd_form", form="AVIF")
+            raise UnusablePicture("odd_form")
         require_whole(end <= len(data))
         if kind == b"av01":
             coded += math.prod(_av1_size(data, place, end))
@@ -2416,7 +2406,7 @@ def check_avif(data: bytes) -> None:
             _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
     require_whole(coded > 0)
     if coded > MAX_CODED * math.prod(heif_size(data)):
-        raise UnusablePicture("odd_form", form="AVIF")
+        raise UnusablePicture("odd_form")
 
 
 def _heif_kinds(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -2466,7 +2456,7 @@ def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
         if not head & 2:
             break
         place += length
-    raise UnusablePicture("odd_form", form="AVIF")
+    raise UnusablePicture("odd_form")
 
 
 def _leb128(data: bytes, place: int) -> tuple[int, int]:
@@ -2485,7 +2475,7 @@ def _av1_sequence_size(head: bytes) -> PixelSize:
     place, is_reduced = 10, bits[4] == "1"
     if not is_reduced:
         if "1" in bits[5:12]:  # of films
-            raise UnusablePicture("odd_form", form="AVIF")
+            raise UnusablePicture("odd_form")
         place = 29 + (int(bits[24:29], 2) > 7)
     across = int(bits[place : place + 4], 2) + 1
     down = int(bits[place + 4 : place + 8], 2) + 1
@@ -2516,7 +2506,7 @@ class PictureFormat(NamedTuple):
     Google takes it as it is (ai.google.dev/gemini-api/docs/image-understanding). size,
     check: see above. For what has to be decoded: its name in Pillow, which is asked for
     no other; what of the bytes Pillow is given; and how many bytes of memory a pixel
-    takes at most until it is saved again.
+    takes at most until it is saved again (measured, and a bit more).
     """
 
     mime: str
@@ -2550,7 +2540,6 @@ _FORMATS = (
     PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 9),
 )
 # fmt: on
-_HEIF_NAMES = {"heic": "image/heic", "heif": "image/heif"}
 
 
 def picture_format(mime: str) -> PictureFormat:
@@ -2586,6 +2575,8 @@ def check_picture(data: bytes, mime: str) -> None:
         form.check(data)
     except (struct.error, IndexError, KeyError):
         raise UnusablePicture("broken") from None
+    except UnusablePicture as error:
+        raise UnusablePicture(error.kind, form=form.pillow) from None
     require_whole(size is not None or not form.pillow)
 
 
@@ -2686,7 +2677,7 @@ def _decoded(image: Image) -> Any:
     # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
     import PIL.Image
 
-    scale = _scale(image, form)
+    scale = _draft_scale(image, form)
     try:
         # Pillow's object would hold the bytes until the picture is saved.
         with io.BytesIO(form.bare(image.data)) as bare:
@@ -2708,7 +2699,7 @@ def _decoded(image: Image) -> Any:
         raise UnusablePicture("broken") from None
 
 
-def _scale(image: Image, form: PictureFormat) -> int:
+def _draft_scale(image: Image, form: PictureFormat) -> int:
     """To which part of its sides a picture is decoded: a JPEG can be decoded smaller.
     Raises UnusablePicture when there are too many pixels for that, too."""
     size = picture_pixels(image.data) or (0, 0)
