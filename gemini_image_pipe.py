@@ -12,6 +12,7 @@ import base64
 import binascii
 import concurrent.futures
 import contextlib
+import enum
 import fnmatch
 import hashlib
 import http.client
@@ -331,7 +332,20 @@ def is_page(raw: bytes | bytearray) -> bool:
 
 def page_text(raw: bytes) -> str:
     """What a web page or an unknown body says, without its markup."""
-    text = raw[:MAX_STRAY_BYTES].decode("utf-8", "replace")
+    return _without_tags(raw[:MAX_STRAY_BYTES].decode("utf-8", "replace"))
+
+
+_PAGE_BEGINS = re.compile(
+    r"<(?:!doctype|html|head|body|title|center|div|h[1-6]|p|pre)\b", re.IGNORECASE
+)
+
+
+def without_markup(text: str) -> str:
+    """A sentence as it is, or, where somebody has put a web page into it, its words."""
+    return _without_tags(text) if _PAGE_BEGINS.search(text) else text
+
+
+def _without_tags(text: str) -> str:
     text = re.sub(
         r"<(script|style|head)\b.*?(</\1>|\Z)",
         " ",
@@ -619,24 +633,24 @@ FAILURES: dict[str, str] = {
     "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
     "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
     "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
-    "key_refused": "Google does not accept the API key. | {key_advice}",
-    "key_expired": "The Gemini API key has expired. | {key_advice}",
-    "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
-    "key_type": "Google no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
+    "key_refused": "{who} does not accept the API key. | {key_advice}",
+    "key_expired": "The API key has expired. | {key_advice}",
+    "key_leaked": "{who} has blocked the API key because it was found in public. | {key_advice}",
+    "key_type": "{who} no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
     "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
     "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
-    "permission": "Google does not allow this API key to use {model}. | {keeper} can check the key and its project.",
+    "permission": "{who} does not allow this API key to use {model}. | {keeper} can check the key and its project.",
     "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
     "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
     "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
     "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
     "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
     "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
-    "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
+    "capacity": "{who} has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
     "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
     "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
-    "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
-    "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
+    "model_unknown": "{who} has no model {model} for this API key. | Please pick another image model.{available}",
+    "model_retired": "{who} no longer offers {model}. | Please pick another image model.{available}",
     "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
     "no_image_model": "{model} does not make pictures. | Please pick another image model.",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
@@ -644,23 +658,28 @@ FAILURES: dict[str, str] = {
     "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
     "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
     "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
-    "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
-    "prompt_blocked": "Google's filter blocked the prompt. | {rephrase}",
+    "too_large": "The request is too large for {who}: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
+    "too_large_on_the_way": "The request is too large for {who}, which did not pass it on to Google. | Please use fewer or smaller pictures, or start a new chat; an administrator can raise the limit ({limit}).",
+    "prompt_blocked": "{who}'s filter blocked the prompt. | {rephrase}",
     "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
     "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
     "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
     "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
-    "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
+    "account_limited": "{who} has suspended or limited the project of the API key. | {keeper} must look into the project.",
     "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
     "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
-    "google": "Google had an internal error. | {wait}",
+    "internal": "{who} had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
-    "gateway_gave_up": "A gateway on the way to Google stopped waiting for the answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
-    "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    "gateway_gave_up": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
+    "gateway_down": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
+    "gateway_setup": "{who} is not set up for this request. | An administrator can check its settings and log.",
+    "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
+    "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
+    "web_page": "{host} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
@@ -690,12 +709,14 @@ OWN_KEY_ADVICE = {
 # How a placeholder reads when its value is not known.
 UNKNOWN_VALUES = {
     "model": "The model",
+    "who": "Google",
     "host": "Google",
     "target": "another address",
     "seconds": "60",
     "elapsed": "many",
     "available": "",
     "status": "",
+    "limit": "in nginx, client_max_body_size",
 }
 
 # What may stand below an answer.
@@ -3251,6 +3272,14 @@ class GeminiError(Exception):
         self.values = values
 
 
+class Speaker(enum.Enum):
+    """Whose words an error is; only Google's own are Google's fault."""
+
+    GOOGLE = "google.rpc.Status"
+    GATEWAY = "JSON, but not Google's"
+    SERVER = "a page, a text, or nothing"
+
+
 @dataclass(frozen=True)
 class ApiError:
     """Google's error object, or what a gateway made of it.
@@ -3263,6 +3292,7 @@ class ApiError:
     message: str = ""
     reason: str = ""
     retry_after: float | None = None
+    speaker: Speaker = Speaker.SERVER
 
 
 # google.rpc.Code by name, as HTTP status (cloud.google.com/apis/design/errors).
@@ -3276,6 +3306,13 @@ _RPC_STATUS = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "DATA_LOSS": 500,
 }
 
 
@@ -3296,13 +3333,29 @@ def read_error(status: int, response: Any) -> ApiError:
         message=" ".join([message, *_field_violations(details, message)]).strip(),
         reason=" ".join(reasons),
         retry_after=_retry_delay(details, message),
+        speaker=_speaker(error, details, bool(message or reasons)),
     )
 
 
+def _speaker(error: Any, details: list[Any], says_something: bool) -> Speaker:
+    """Who speaks: a "status" of google.rpc.Code or a type of its details is Google's;
+    LiteLLM, which has such names on some routes, adds a "type" or "param"."""
+    if not says_something:
+        return Speaker.SERVER
+    types = (as_str(get_field(detail, "@type")) for detail in details)
+    is_named = as_str(get_field(error, "status")) in _RPC_STATUS
+    is_typed = any(name.startswith("type.googleapis.com/") for name in types)
+    is_gateways = isinstance(error, dict) and {"type", "param"} & {*error}
+    is_googles = (is_named or is_typed) and not is_gateways
+    return Speaker.GOOGLE if is_googles else Speaker.GATEWAY
+
+
 def _reasons(error: Any, details: list[Any]) -> list[str]:
-    """All names of what happened: Google's "status", those of gateways such as new-api,
-    who put them into "code", and the exact ones of ErrorInfo and QuotaFailure."""
-    reasons = [get_field(error, "status"), get_field(error, "code")]
+    """All names of what happened: Google's "status", those of gateways, which put them
+    into "code" (new-api), "type" (LiteLLM) or "reason", and the exact ones of ErrorInfo
+    and QuotaFailure."""
+    names = ("status", "code", "type", "reason")
+    reasons = [get_field(error, name) for name in names]
     reasons += [get_field(detail, "reason") for detail in details]
     reasons += [get_field(v, "quotaId") for v in _each(details, "violations")]
     return [reason[:200] for reason in map(as_str, reasons) if reason]
@@ -3426,8 +3479,10 @@ def _listed_error(response: Any) -> Any:
 
 
 def _fastapi_error(response: Any) -> Any:
-    """FastAPI's {"detail": "…"}, or {"detail": [{"loc": …, "msg": …}]}."""
-    return _first(get_field(response, "detail"))
+    """FastAPI's {"detail": "…"}, {"detail": [{"loc": …, "msg": …}]}, or LiteLLM's
+    {"detail": {"error": "…"}}."""
+    detail = _first(get_field(response, "detail"))
+    return get_field(detail, "error") or detail
 
 
 _GATEWAY_DIALECTS = (_bare_error, _listed_error, _fastapi_error)
@@ -3468,9 +3523,12 @@ def _python_bytes_in(text: str) -> Any:
 
 
 def _python_dict_in(text: str) -> Any:
-    """As Python writes a dict: LiteLLM's {'message': …}; the sentence is enough."""
+    """As Python writes a dict: LiteLLM's {'message': …, 'status': …}."""
     said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", text)
-    return {"message": said[2]} if said else None
+    if not said:
+        return None
+    status = re.search(r"'status': '([A-Z_]{1,40})'", text)
+    return {"message": said[2], **({"status": status[1]} if status else {})}
 
 
 _TEXT_DIALECTS = (_json_in, _python_bytes_in, _python_dict_in)
@@ -3490,20 +3548,23 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 class _Rule(NamedTuple):
+    """A kind of failure, told by words; by: only where they are this one's."""
+
     kind: str
     statuses: tuple[int, ...]
     words: str
+    by: Speaker | None = None
 
 
-_NO_MESSAGE = r"\A "  # only the blank that stands between message and reason
 # First match wins; no statuses = any. The texts are Google's, as gathered from its
-# pages and from bug reports of other projects; `words` are looked for in message and
-# reason together.
+# pages and from bug reports of other projects, and those of gateways; `words` are
+# looked for in message and reason together.
 _ERROR_RULES: tuple[_Rule, ...] = (
-    _Rule("address_unknown", (404,), _NO_MESSAGE),
-    # Google says more; its work may go on, and be billed.
-    _Rule("gateway_gave_up", (504,), _NO_MESSAGE),
-    _Rule("key_expired", (), r"(API key|token)( has|.is|_)? ?expired|令牌已过期"),
+    _Rule(
+        "key_expired",
+        (),
+        r"(API key|token)( has|.is|_)? ?expired|expired[ _]key|令牌已过期",
+    ),
     _Rule("key_leaked", (), r"(reported|identified) as leaked"),
     _Rule(
         "key_type",
@@ -3511,30 +3572,46 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are (not|no longer) (supported|accepted)",
     ),
     _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
+    _Rule("key_refused", (400,), r"invalid (proxy |virtual )?(api[ _-]?key|token)"),
     _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
-    _Rule(
-        "key_restricted",
-        (403,),
-        r"API_KEY_\w+_BLOCKED|are blocked|address restriction",
-    ),
+    _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|address restriction"),
+    _Rule("key_restricted", (403,), r"are blocked", Speaker.GOOGLE),
     # As gateways say it, such as LiteLLM and new-api.
     _Rule(
         "budget",
         (),
-        r"budget.{1,20}exceeded|insufficient.{1,20}(quota|credit|balance)|[额余]额不足|"
+        r"budget.{1,20}exceeded|ExceededBudget|over budget|crossed budget|"
+        r"insufficient.{1,20}(quota|credit|balance)|[额余]额不足|"
         r"额度已用尽|spend(ing)? (cap|limit)",
     ),
     _Rule("budget", (402,), r""),
+    # LiteLLM without its database; Portkey without its headers.
+    _Rule(
+        "gateway_setup",
+        (),
+        r"no_db_connection|no connected db|x-portkey-|cf-aig-",
+        Speaker.GATEWAY,
+    ),
+    _Rule(
+        "no_deployment",
+        (),
+        r"no (healthy )?deployments? available|no healthy deployments?",
+    ),
     _Rule(
         "model_unknown",
         (),
         r"model_not_found|invalid model name|no available channel for model|"
         r"not a valid model|unexpected model name",
     ),
-    _Rule("permission", (), r"not allowed to access model|has no access to model"),
+    _Rule(
+        "permission",
+        (),
+        r"not allowed to access model|has no access to model|model_access_denied",
+    ),
     _Rule("key_refused", (401,), r""),
     _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
-    _Rule("billing", (400, 403), r"billed users|billing|dunning|paid (tier|plan)"),
+    _Rule("billing", (400, 403), r"billed users|dunning|paid (tier|plan)"),
+    _Rule("billing", (400, 403), r"billing", Speaker.GOOGLE),
     _Rule(
         "region",
         (),
@@ -3545,29 +3622,25 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
     _Rule("prompt_blocked", (400,), r"prompt.{1,40}(blocked|flagged|filtered)"),
     _Rule("account_limited", (403,), r"has been (suspended|denied access)"),
-    _Rule("permission", (403,), r""),
     _Rule("quota_prepaid", (429,), r"prepa(y|id)"),
     _Rule("billing", (429,), r"billing account"),
     _Rule("quota_zero", (429,), r"limit: 0\b|-FreeTier"),
     _Rule("quota_day", (429,), r"per.?day"),
     _Rule("quota_minute", (429,), r"PerMinute"),
     _Rule("capacity", (429,), r"check quota|capacity|exhausted\. Please try"),
-    _Rule("overloaded", (503, 529), r""),
+    _Rule("overloaded", (500, 503, 529), r"model is overloaded|high demand"),
     _Rule(
         "address_unknown",
         (404, 405),
         r"^\s*(404 )?(page |method |resource )?not (found|allowed)|"
         r"^(invalid url|no route matched|cannot post)\b",
     ),
-    _Rule("address_unknown", (405,), r""),
     _Rule(
         "model_retired",
         (404, 410),
         r"no longer available|retired|shut ?down|discontinued|deprecated",
     ),
     _Rule("model_retired", (400,), r"model.{1,80}(no longer available|shut ?down)"),
-    _Rule("model_unknown", (404, 410), r""),
-    _Rule("too_large", (413,), r""),
     _Rule(
         "too_large",
         (400,),
@@ -3593,22 +3666,68 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         r"Unknown name|not supported|not enabled|aspect|image_?size|safety|threshold|"
         r"thinking",
     ),
-    _Rule("request", (400, 409, 416, 422), r""),
     _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
     _Rule("gateway_gave_up", (408, 500, 502, 504), r"timed out|litellm\.Timeout"),
-    _Rule("gateway_gave_up", (524,), r""),
-    _Rule("gateway_timeout", (408, 504), r""),
-    _Rule("proxy", (407,), r""),
-    _Rule("google", (500, 502), r""),
+)
+# What a status means that no rule has words for, by who says it. Behind a 502, 503 or
+# 504 of somebody else Google may be well, and its work go on and be billed.
+_GOOGLES_STATUSES: dict[int, str] = {
+    **dict.fromkeys((400, 409, 416, 422), "request"),
+    **{403: "permission", 404: "model_unknown", 405: "address_unknown"},
+    **{410: "model_unknown", 413: "too_large"},
+    **dict.fromkeys((408, 504), "gateway_timeout"),
+    **dict.fromkeys((500, 502), "internal"),
+    **dict.fromkeys((503, 529), "overloaded"),
+}
+_OTHERS_STATUSES: dict[int, str] = {
+    **dict.fromkeys((400, 409, 414, 416, 422, 431), "gateway_request"),
+    **{403: "permission", 404: "model_unknown", 405: "address_unknown"},
+    **{407: "proxy", 410: "model_unknown", 413: "too_large_on_the_way"},
+    **dict.fromkeys((500, 520), "internal"),
+    # Those from 521 on are Cloudflare's.
+    **dict.fromkeys((502, 503, 521, 522, 523, 525, 526, 529, 530), "gateway_down"),
+    **dict.fromkeys((408, 504, 524), "gateway_gave_up"),
+}
+_STATUSES = {
+    Speaker.GOOGLE: _GOOGLES_STATUSES,
+    Speaker.GATEWAY: _OTHERS_STATUSES,
+    Speaker.SERVER: {**_OTHERS_STATUSES, 404: "address_unknown"},
+}
+
+
+class _Server(NamedTuple):
+    """A web server: how its pages or its "Server" header tell it, and what it calls the
+    limit of a request."""
+
+    name: str
+    words: str
+    limit: str = ""
+
+
+_SERVERS: tuple[_Server, ...] = (
+    _Server("nginx", r"nginx|openresty", "client_max_body_size"),
+    _Server(
+        "HAProxy",
+        r"haproxy|No server is available to handle this request|"
+        r"server didn't respond in time|invalid or incomplete response",
+    ),
+    _Server("Caddy", r"caddy", "request_body max_size"),
+    _Server("Apache", r"apache", "LimitRequestBody"),
+    _Server("Cloudflare", r"cloudflare"),
+    _Server("Envoy", r"envoy|upstream connect error", "max_request_bytes"),
+    _Server("squid", r"squid", "request_body_max_size"),
+    _Server("IIS", r"microsoft-iis", "maxAllowedContentLength"),
 )
 
 
-def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiError:
+def explain_error(
+    error: ApiError, stray: bytes = b"", server: str = "", **values: Any
+) -> GeminiError:
     """The failure behind an error, for the caller to raise.
 
-    stray: the text of a response that is not JSON. values: what the message's
-    placeholders stand for (see FAILURES); "status", "details" and "seconds" are filled
-    in here.
+    stray: the text of a response that is not JSON. server: its header of that name.
+    values: what the message's placeholders stand for (see FAILURES); "status",
+    "details", "seconds", "who" and "limit" are filled in here.
     """
     kind = _error_kind(error, stray)
     delay = error.retry_after
@@ -3618,15 +3737,30 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
     status = f"HTTP {error.status}" if error.status >= 300 else ""
     values["status"] = status and f" ({status})"
     values["details"] = quote_sentence(f"{status} {error.reason}", 200)
-    quote_text = error.message or page_text(stray)
-    return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+    page = page_text(stray)
+    values |= _who_spoke(error, f"{server} {page}", values.get("host", ""))
+    said = without_markup(error.message) or page
+    return GeminiError(kind, quote_sentence(said), delay, **values)
+
+
+def _who_spoke(error: ApiError, words: str, host: str) -> dict[str, str]:
+    """Who answered, as a person would call them, and what they call their limit."""
+    if error.speaker is Speaker.GOOGLE or not host:
+        return {}
+    if error.speaker is Speaker.GATEWAY:
+        return {"who": host}
+    for server in _SERVERS:
+        if re.search(server.words, words, re.IGNORECASE):
+            limit = {"limit": server.limit} if server.limit else {}
+            return {"who": f"{host} ({server.name})", **limit}
+    return {"who": host}
 
 
 def _error_kind(error: ApiError, stray: bytes) -> str:
     """The key of FAILURES for an error: mostly as the rules have it."""
     if error.status in (401, 403) and not error.message and is_page(stray):
         return "web_page"  # a firewall's or a login's; it knows nothing of the key
-    kind = _kind_by_rules(error)
+    kind = _kind_by_words(error) or _STATUSES[error.speaker].get(error.status, "http")
     if error.status == 429 and kind == "http":
         # Which quota it is shows in the delay: a minute's is there again within one.
         is_long = error.retry_after and error.retry_after > 60
@@ -3634,13 +3768,14 @@ def _error_kind(error: ApiError, stray: bytes) -> str:
     return kind
 
 
-def _kind_by_rules(error: ApiError) -> str:
+def _kind_by_words(error: ApiError) -> str:
     said = f"{error.message} {error.reason}"
     for rule in _ERROR_RULES:
         is_status = not rule.statuses or error.status in rule.statuses
-        if is_status and re.search(rule.words, said, re.IGNORECASE):
+        is_speaker = rule.by in (None, error.speaker)
+        if is_status and is_speaker and re.search(rule.words, said, re.IGNORECASE):
             return rule.kind
-    return "http"
+    return ""
 
 
 # finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
@@ -4626,7 +4761,8 @@ class GeminiClient:
                 seconds = read_seconds(response.headers.get("Retry-After"))
                 found = replace(found, retry_after=seconds)
             stray = mask_key(reader.stray.decode("utf-8", "replace"), self.key)
-            return explain_error(found, stray.encode(), **values)
+            server = response.headers.get("Server", "")
+            return explain_error(found, stray.encode(), server, **values)
         if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
@@ -5485,7 +5621,8 @@ RETRYABLE = {
     "quota_minute",
     "capacity",
     "overloaded",
-    "google",
+    "internal",
+    "gateway_down",
     "gateway_timeout",
     "no_connection",
 }
