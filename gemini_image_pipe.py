@@ -659,7 +659,7 @@ FAILURES: dict[str, str] = {
     "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
     "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
     "too_large": "The request is too large for {who}: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
-    "too_large_on_the_way": "The request is too large for {who}, which did not pass it on to Google. | Please use fewer or smaller pictures, or start a new chat; an administrator can raise the limit ({limit}).",
+    "too_large_on_the_way": "The request is too large for {who}, which did not pass it on to Google. | Please use fewer or smaller pictures, or start a new chat; an administrator can raise the limit ({limit_name}).",
     "prompt_blocked": "{who}'s filter blocked the prompt. | {rephrase}",
     "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
     "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
@@ -716,7 +716,7 @@ UNKNOWN_VALUES = {
     "elapsed": "many",
     "available": "",
     "status": "",
-    "limit": "in nginx, client_max_body_size",
+    "limit_name": "in nginx, client_max_body_size",
 }
 
 # What may stand below an answer.
@@ -3727,7 +3727,7 @@ def explain_error(
 
     stray: the text of a response that is not JSON. server: its header of that name.
     values: what the message's placeholders stand for (see FAILURES); "status",
-    "details", "seconds", "who" and "limit" are filled in here.
+    "details", "seconds", "who" and "limit_name" are filled in here.
     """
     kind = _error_kind(error, stray)
     delay = error.retry_after
@@ -3751,7 +3751,7 @@ def _who_spoke(error: ApiError, words: str, host: str) -> dict[str, str]:
         return {"who": host}
     for server in _SERVERS:
         if re.search(server.words, words, re.IGNORECASE):
-            limit = {"limit": server.limit} if server.limit else {}
+            limit = {"limit_name": server.limit} if server.limit else {}
             return {"who": f"{host} ({server.name})", **limit}
     return {"who": host}
 

@@ -28,6 +28,7 @@ PLACEHOLDERS = {
     "height": "*number*",
     "host": "*the host of the base URL*",
     "limit": "*number*",
+    "limit_name": "*the name of that limit*",
     "model": "*the model*",
     "name": "*the picture's name*",
     "pages": "*links to pages*",
@@ -37,6 +38,7 @@ PLACEHOLDERS = {
     "status": "*number*",
     "target": "*another host*",
     "what": "*setting*",
+    "who": "*who answered*",
     "width": "*number*",
 }
 
