@@ -685,7 +685,10 @@ FAILURES: dict[str, str] = {
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
+    "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached. | An administrator can name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
+    "certificates": "The file of certificates that the server's environment names is not there, so {host} cannot be trusted. | An administrator can correct {variable}.",
     "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "no_answer": "{host} closed the connection without an answer. | Please press Regenerate; if it happens with large pictures only, an administrator can raise the limit of whatever stands in between (in nginx, client_max_body_size).",
     "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
     "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
     "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
@@ -716,6 +719,7 @@ UNKNOWN_VALUES = {
     "elapsed": "many",
     "available": "",
     "status": "",
+    "variable": "REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
     "limit_name": "in nginx, client_max_body_size",
 }
 
@@ -4413,6 +4417,26 @@ def checked_key(text: str) -> str:
     return key
 
 
+def environment_fault(kind: str, url: str) -> tuple[str, dict[str, str]]:
+    """What in the server's environment is behind a failure of that kind, and what its
+    message's placeholders stand for; else the kind itself.
+
+    An address of a proxy may hold a login, so it is not shown; a path is for
+    administrators.
+    """
+    if kind == "proxy":
+        proxies = requests.utils.get_environ_proxies(url)
+        proxy = requests.utils.select_proxy(url, proxies) or ""
+        return ("socks" if proxy.lower().startswith("socks") else kind), {}
+    if kind in ("tls", "no_connection") and url.startswith("https:"):
+        names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+        variable = next(filter(os.environ.get, names), "")
+        path = os.environ.get(variable, "")
+        if variable and not os.path.exists(path):
+            return "certificates", {"variable": variable, "details": path}
+    return kind, {}
+
+
 # ── Connections ───────────────────────────────────────────────────────────────────────
 # HTTP whose every request can be ended from another thread.
 
@@ -4617,11 +4641,17 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ConnectTimeout, "no_connection"),
     (requests.exceptions.Timeout, "timeout"),
     (requests.exceptions.ChunkedEncodingError, "broken_off"),
+    (requests.exceptions.ContentDecodingError, "unreadable"),
     (requests.exceptions.InvalidURL, "base_url"),
+    (requests.exceptions.InvalidSchema, "proxy"),  # of one, such as SOCKS
     (requests.RequestException, "no_connection"),
     (urllib3.exceptions.TimeoutError, "timeout"),
+    (urllib3.exceptions.DecodeError, "unreadable"),
     (urllib3.exceptions.HTTPError, "broken_off"),
+    (OSError, "no_connection"),  # such as requests' about a file of certificates
 )
+# What http.client cannot make sense of at the beginning of an answer.
+_NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
 
 
 @dataclass(frozen=True)
@@ -4714,7 +4744,7 @@ class GeminiClient:
         try:
             with exchange(method, url, headers, body, timeout, sockets) as response:
                 yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (OSError, urllib3.exceptions.HTTPError) as error:
             raise self._transport_failure(error, timeout) from None
         except UnicodeError:  # of a host's name that cannot be one
             raise GeminiError("base_url") from None
@@ -4726,8 +4756,10 @@ class GeminiClient:
         if kind == "no_connection" and "Read timed out" in str(error):
             kind = "timeout"  # in mid-body requests calls it a ConnectionError
         elif kind == "no_connection" and "Connection aborted" in str(error):
-            kind = "broken_off"
-        return GeminiError(kind, host=self.host, elapsed=round(timeout))
+            # Before the answer began; what it breaks off in is told otherwise.
+            kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
+        kind, about = environment_fault(kind, self.base_url)
+        return GeminiError(kind, host=self.host, elapsed=round(timeout), **about)
 
     def read_error(self, status: int, received: Any) -> ApiError:
         """The error of which a response tells, the key masked in it: what stands in its

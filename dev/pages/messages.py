@@ -37,6 +37,7 @@ PLACEHOLDERS = {
     "seconds": "*number*",
     "status": "*number*",
     "target": "*another host*",
+    "variable": "*an environment variable*",
     "what": "*setting*",
     "who": "*who answered*",
     "width": "*number*",
