@@ -921,7 +921,8 @@ class ModelFacts:
 
 
 # In the order in which the model list shows them. Prices: the pricing page in October
-# 2026, standard tier; where its readings differ, the higher figure.
+# 2026, standard tier; where its readings differ, the higher figure. `python3 dev prices`
+# compares them, and the successors, with what a gateway's makers know.
 CURRENT_MODELS: tuple[ModelFacts, ...] = (
     # "512" is documented as refused; one third party still lists it.
     ModelFacts(
@@ -963,8 +964,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2026-06-30",
         ratios=RATIOS_14,
         sizes=("1K",),
-        # Its prices of text were not found; they are taken to be Nano Banana 2's.
-        prices=Prices(0.50, 3.00, {"1K": 0.034}),
+        prices=Prices(0.25, 1.50, {"1K": 0.0336}),
         thinking_levels=("MINIMAL", "HIGH"),
     ),
     # Any imageSize is answered with 500 INTERNAL (new-api pull request 2330).
@@ -1031,6 +1031,27 @@ def clean_model_id(text: object) -> str:
     return model_id if _MODEL_ID.fullmatch(model_id) else ""
 
 
+def bare_id(model_id: str) -> str:
+    """Google's id in one that a gateway has put names before, as LiteLLM does in
+    "gemini/gemini-3-pro-image". What is known of a model goes by it; a call does not.
+    """
+    return model_id.rpartition("/")[2]
+
+
+def read_listed_model(row: Any) -> ListedModel | None:
+    """A model in a row of Google's list, or of a gateway's in the manner of OpenAI:
+    there "id" is what is called, and "name" a title, if it is there at all."""
+    own_id = as_str(get_field(row, "id"))
+    model_id = clean_model_id(own_id or get_field(row, "name"))
+    if not model_id:
+        return None
+    titles = [get_field(row, "displayName"), own_id and get_field(row, "name")]
+    title = next((t for t in map(as_str, titles) if t and t != own_id), "")
+    title = plain_line(title, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
+    methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
+    return ListedModel(model_id, title, tuple(m for m in methods if isinstance(m, str)))
+
+
 @lru_cache(maxsize=4 * MAX_LISTED_MODELS)
 def is_image_model(model: ListedModel) -> bool:
     """Whether a listed model makes images, judged by its names and methods.
@@ -1039,7 +1060,7 @@ def is_image_model(model: ListedModel) -> bool:
     out; then the names decide.
     """
     names = f"{model.id} {model.name}"
-    if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(model.id):
+    if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(bare_id(model.id)):
         return False
     return not model.methods or bool({"generateContent", "predict"} & {*model.methods})
 
@@ -1048,12 +1069,19 @@ def uses_generate(model: ListedModel) -> bool:
     """Whether the model is called with generateContent (else with predict)."""
     if "generateContent" in model.methods:
         return True
-    return "predict" not in model.methods and not model.id.startswith("imagen")
+    is_imagen = bare_id(model.id).startswith("imagen")
+    return "predict" not in model.methods and not is_imagen
 
 
 def model_facts(model_id: str) -> ModelFacts | None:
     """The row of a current model, or None for a model this file does not know."""
-    return next((facts for facts in CURRENT_MODELS if facts.id == model_id), None)
+    known = bare_id(model_id)
+    return next((facts for facts in CURRENT_MODELS if facts.id == known), None)
+
+
+def is_known_id(model_id: str) -> bool:
+    """Whether it is a current model's own id, without a gateway's names before it."""
+    return model_id == bare_id(model_id) and model_facts(model_id) is not None
 
 
 def facts_of(model_id: str, generate: bool = True) -> ModelFacts | None:
@@ -1123,26 +1151,29 @@ SUCCESSORS: tuple[tuple[str, Successor], ...] = (
     ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
     ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
     ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
-    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-image")),
+    # Its shutdown day is 2027-03-15; new projects get a 404 since 2026-09-18.
+    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-lite-image")),
     ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
     ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
     ("gemini-3.1-flash-image-preview", Successor("gemini-3.1-flash-image")),
     ("gemini-3.1-flash-image", Successor("gemini-nano-banana-2.1")),
     ("gemini-3.1-flash-lite-image-preview", Successor("gemini-3.1-flash-lite-image")),
+    # Nobody announced one; whoever may not use it has this one.
+    ("gemini-3.1-flash-lite-image", Successor("gemini-nano-banana-2.1")),
 )
 
 
 def successor_of(model_id: str) -> Successor | None:
     """The next model in place of that id, or None when it is not to be replaced."""
     for pattern, successor in SUCCESSORS:
-        if fnmatch.fnmatchcase(model_id, pattern):
+        if fnmatch.fnmatchcase(bare_id(model_id), pattern):
             return successor
     return None
 
 
 def successors(model_id: str) -> Iterator[Successor]:
     """All who may answer for an id, nearest first; ends, even if the table loops."""
-    seen = {model_id}
+    seen = {bare_id(model_id)}
     level = None
     while (step := successor_of(model_id)) and step.id not in seen:
         level = level or step.thinking_level
@@ -1155,7 +1186,7 @@ _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
 
 
 def _version(model_id: str) -> tuple[int, ...]:
-    found = _VERSION.search(model_id)
+    found = _VERSION.search(bare_id(model_id))
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
@@ -1167,14 +1198,17 @@ def newest_model(available: Iterable[str]) -> str:
     nothing else is left, since their price is unknown.
     """
     ids = list(available)
-    known = [facts for facts in CURRENT_MODELS if facts.id in ids]
+    known = [facts for model_id in ids if (facts := model_facts(model_id))]
     if not known:
         released = [model_id for model_id in ids if not is_preview(model_id)]
         return (released or ids or [CURRENT_MODELS[0].id])[0]
-    newest = max(known, key=lambda facts: facts.released).id
-    line = _VERSION.sub("*", newest, count=1)
-    same_line = [i for i in ids if _VERSION.sub("*", i, count=1) == line]
-    return max(same_line, key=_version)
+    line = _line_of(max(known, key=lambda facts: facts.released).id)
+    return max((i for i in ids if _line_of(i) == line), key=_version)
+
+
+def _line_of(model_id: str) -> str:
+    """What ids of one line of models have in common."""
+    return _VERSION.sub("*", bare_id(model_id), count=1)
 
 
 @dataclass(frozen=True)
@@ -1193,8 +1227,9 @@ class Route:
 
     @property
     def replaced(self) -> bool:
-        """Whether a successor answers; `auto` is a choice, not a replacement."""
-        return self.asked not in (self.model, AUTO)
+        """Whether a successor answers; `auto` is a choice, not a replacement, and a
+        gateway's names before an id make no other model of it."""
+        return self.asked != AUTO and bare_id(self.asked) != bare_id(self.model)
 
 
 @dataclass(frozen=True)
@@ -1228,7 +1263,8 @@ def candidates(
         tried.append(route.model)
         if not choice.follow:
             return
-        hint = next((i for i in hints if _may_follow(i, tried, available)), None)
+        ids = [_id_at(hint, choice.asked, available) for hint in hints]
+        hint = next((i for i in ids if _may_follow(i, tried, available)), None)
         if hint:
             route = _route(choice.asked, hint, available)
         elif available or not is_known:
@@ -1294,18 +1330,31 @@ def resolve_model(
             i for i in choose_models(available.values(), wanted) if i in available
         ]
         return _route(AUTO, newest_model(chosen or available), available)
+    asked_for, asked = asked, _id_at(asked, asked, available)
     known = _known_successors(asked, available)
     is_current = asked in available or (not available and model_facts(asked))
     if is_current or not follow or not known:
-        return _route(asked, asked, available)
-    return _first_successor(asked, known, available)
+        return _route(asked_for, asked, available)
+    return _first_successor(asked_for, known, available)
+
+
+def _id_at(model_id: str, asked: str, available: Iterable[str]) -> str:
+    """How a model is called where another one, or itself, was asked for: with the names
+    that a gateway puts before its id, best those of the one that was asked for."""
+    alike = asked.removesuffix(bare_id(asked)) + bare_id(model_id)
+    ids = [i for i in available if bare_id(i) == bare_id(model_id)]
+    return alike if alike in ids or not ids else ids[0]
 
 
 def _known_successors(
     model_id: str, available: dict[str, ListedModel]
 ) -> list[Successor]:
-    """The table's successors; for a preview it lacks, the released model, if listed."""
-    known = list(successors(model_id))
+    """The table's successors, by the ids that they have in the list; for a preview it
+    lacks, the released model, if listed."""
+    known = [
+        Successor(_id_at(step.id, model_id, available), step.thinking_level)
+        for step in successors(model_id)
+    ]
     released = released_id(model_id)
     if not known and released in available:
         return [Successor(released)]
@@ -1344,7 +1393,10 @@ def choose_models(
     by_id = {model.id: model for model in available}
     ids = _in_order(by_id)
     if patterns := _clean_patterns(wanted):
-        ids = _matching(ids, patterns)[:MAX_MODELS] + _without_wildcards(patterns)
+        matching = _matching(ids, patterns)
+        found = {*matching, *map(bare_id, matching)}
+        typed = [i for i in _without_wildcards(patterns) if i not in found]
+        ids = matching[:MAX_MODELS] + typed
     # An id that comes twice keeps its first place.
     offered = list(dict.fromkeys(i for i in ids if i != AUTO))[:MAX_MODELS]
     return {i: by_id.get(i) or ListedModel(i, display_name(i)) for i in offered}
@@ -1352,8 +1404,9 @@ def choose_models(
 
 def _in_order(available: dict[str, ListedModel]) -> list[str]:
     """Current models in the table's order, then all as Google lists them."""
-    current = [facts.id for facts in CURRENT_MODELS if facts.id in available]
-    return [*current, *available]
+    known = [facts.id for facts in CURRENT_MODELS]
+    current = [i for i in available if bare_id(i) in known]
+    return [*sorted(current, key=lambda i: known.index(bare_id(i))), *available]
 
 
 def _clean_patterns(wanted: Iterable[str]) -> list[str]:
@@ -1361,7 +1414,13 @@ def _clean_patterns(wanted: Iterable[str]) -> list[str]:
 
 
 def _matching(ids: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    return [i for i in ids if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
+    return [i for i in ids if any(_is_meant(i, pattern) for pattern in patterns)]
+
+
+def _is_meant(model_id: str, pattern: str) -> bool:
+    """Whether a pattern is that of an id, or of the bare one in it."""
+    ids = (model_id, bare_id(model_id))
+    return any(fnmatch.fnmatchcase(i, pattern) for i in ids)
 
 
 def _without_wildcards(patterns: Iterable[str]) -> list[str]:
@@ -1394,7 +1453,7 @@ def model_entries(
     entries = [ListEntry(AUTO, AUTO_NAME)]
     names = [model.name for model in shown.values()] + [AUTO_NAME]
     for model in shown.values():
-        twin = names.count(model.name) > 1 and not model_facts(model.id)
+        twin = names.count(model.name) > 1 and not is_known_id(model.id)
         name = f"{model.name} ({model.id})" if twin else model.name
         entries.append(ListEntry(model.id, name))
     others = (i for i in dict.fromkeys(retired) if i and i not in {AUTO, *shown})
@@ -1404,8 +1463,8 @@ def model_entries(
 def _retired_entry(
     model_id: str, available: dict[str, ListedModel], follow: bool
 ) -> ListEntry:
-    if model_id in available:
-        return ListEntry(model_id, available[model_id].name)
+    if listed := available.get(_id_at(model_id, model_id, available)):
+        return ListEntry(model_id, listed.name)
     route = resolve_model(model_id, available, follow)
     if route is None or not route.replaced:
         return ListEntry(model_id, "", retired=True)
@@ -4417,7 +4476,7 @@ def checked_key(text: str) -> str:
     return key
 
 
-def environment_fault(kind: str, url: str) -> tuple[str, dict[str, str]]:
+def environment_fault(kind: str, url: str) -> tuple[str, dict[str, Any]]:
     """What in the server's environment is behind a failure of that kind, and what its
     message's placeholders stand for; else the kind itself.
 
@@ -4703,7 +4762,7 @@ class GeminiClient:
             page = mask_strings(self._list_page(token, sockets), self.key)
             rows = as_list(page.get("models")) or as_list(page.get("data"))
             rows = rows[: MAX_LISTED_MODELS - len(found)]
-            found += [model for row in rows if (model := _listed_model(row))]
+            found += [model for row in rows if (model := read_listed_model(row))]
             token = as_str(get_field(page, "nextPageToken"))[:MAX_ADDRESS_CHARACTERS]
             if not token or len(found) >= MAX_LISTED_MODELS:
                 break
@@ -4798,17 +4857,6 @@ class GeminiClient:
         if reader.is_page:
             return GeminiError("web_page", **values)
         return GeminiError("unreadable", **values)
-
-
-def _listed_model(row: Any) -> ListedModel | None:
-    named = as_str(get_field(row, "name")) or as_str(get_field(row, "id"))
-    model_id = clean_model_id(named)
-    if not model_id:
-        return None
-    name = as_str(get_field(row, "displayName"))
-    name = plain_line(name, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
-    methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
-    return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
 
 
 @dataclass
