@@ -80,6 +80,8 @@ MAX_INPUT_IMAGES = 14  # of models that this file does not know
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_GATEWAY_HEADERS = 20  # more are no setting any more
+MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
@@ -416,6 +418,13 @@ def mask_key(text: str, key: str) -> str:
     return _without_spelled(_apart(text, key), key).replace("\0", "")
 
 
+def mask_keys(text: str, keys: Iterable[str]) -> str:
+    """The same for several secrets."""
+    for key in keys:
+        text = mask_key(text, key)
+    return text
+
+
 def _apart(text: str, key: str) -> str:
     """The text with a sign before each beginning of the key, so that none is taken as a
     part of a spelling before it, as in "%2AIza"."""
@@ -432,9 +441,9 @@ def _without_spelled(text: str, key: str) -> str:
     return "".join(kept) + text[at:]
 
 
-def mask_strings(value: Any, key: str) -> Any:
-    """A JSON value with the key masked in all its texts."""
-    return map_strings(value, lambda text: mask_key(text, key))
+def mask_strings(value: Any, *keys: str) -> Any:
+    """A JSON value with the keys masked in all its texts."""
+    return map_strings(value, lambda text: mask_keys(text, keys))
 
 
 class KeyMask:
@@ -649,9 +658,9 @@ FAILURES: dict[str, str] = {
     "capacity": "{who} has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
     "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
     "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
-    "model_unknown": "{who} has no model {model} for this API key. | Please pick another image model.{available}",
-    "model_retired": "{who} no longer offers {model}. | Please pick another image model.{available}",
-    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
+    "model_unknown": "{who} has no model {model} for this API key. | Please pick another image model.{available}{region}",
+    "model_retired": "{who} no longer offers {model}. | Please pick another image model.{available}{region}",
+    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.{region}",
     "no_image_model": "{model} does not make pictures. | Please pick another image model.",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
     "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
@@ -682,6 +691,7 @@ FAILURES: dict[str, str] = {
     "web_page": "{host} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
+    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: a JSON object of names and texts, or one `Name: text` a line.",
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
@@ -718,6 +728,8 @@ UNKNOWN_VALUES = {
     "seconds": "60",
     "elapsed": "many",
     "available": "",
+    "region": "",
+    "problem": "one of them is none",
     "status": "",
     "variable": "REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
     "limit_name": "in nginx, client_max_body_size",
@@ -778,6 +790,12 @@ PHRASES: dict[str, str] = {
     "only_some": "Only {made} of {count} pictures could be made. ",
     "given_up": " (Given up after {seconds:.0f} s.)",
     "available": " This key can use {ids}.",
+    "region": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
+    "headers_json": "they are no JSON object of texts",
+    "headers_many": "they are too many",
+    "header_line": "line {number} is no header",
+    "header_value": "what is set for `{name}` cannot be sent",
+    "header_name": "`{name}` is not theirs to set",
     "ratio_and_size": "{ratio} at {size}",
     "seconds": "{seconds:.0f} s",
     "tokens": "{count:,} tokens",
@@ -862,7 +880,8 @@ def option_description(option: str, of_user: bool = False) -> str:
 VALVES: dict[str, str] = {
     "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
     "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
-    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is. Empty: Google.",
+    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
+    "GATEWAY_HEADERS": "Headers that a gateway wants, as a JSON object, or one Name: text a line. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
     "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
     "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
     "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
@@ -1042,7 +1061,7 @@ def read_listed_model(row: Any) -> ListedModel | None:
     """A model in a row of Google's list, or of a gateway's in the manner of OpenAI:
     there "id" is what is called, and "name" a title, if it is there at all."""
     own_id = as_str(get_field(row, "id"))
-    model_id = clean_model_id(own_id or get_field(row, "name"))
+    model_id = clean_model_id(own_id or as_str(get_field(row, "name")))
     if not model_id:
         return None
     titles = [get_field(row, "displayName"), own_id and get_field(row, "name")]
@@ -1378,6 +1397,20 @@ def named_successor(sentence: str) -> str | None:
         sentence[:MAX_ERROR_CHARACTERS],
     )
     return found.group(1) if found else None
+
+
+def typed_ids(wanted: Iterable[str]) -> list[str]:
+    """The ids without wildcards among what an administrator typed."""
+    return _without_wildcards(_clean_patterns(wanted))
+
+
+def usable_models(
+    listed: Iterable[ListedModel], typed: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The models that can be asked, by id: the image models of a list, or, where a
+    gateway has none, the ids that the administrator typed for it."""
+    images = [model for model in listed if is_image_model(model)]
+    return choose_models(images or [ListedModel(i, display_name(i)) for i in typed], ())
 
 
 def choose_models(
@@ -4350,6 +4383,7 @@ class AdminValves(_Settings):
     GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
     REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
     GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
+    GATEWAY_HEADERS: str = _key(VALVES["GATEWAY_HEADERS"])
     MODELS: str = _setting("MODELS", "")
     RETIRED_MODELS: str = _setting(
         "RETIRED_MODELS", "imagen-3.0-generate-002, imagen-4.0-generate-001"
@@ -4422,35 +4456,188 @@ def settings_in_order(
 
 
 # ── Backend ───────────────────────────────────────────────────────────────────────────
-# Where requests go: address and key.
+# Where requests go: address, headers and key.
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 _VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
+# Of a pasted request of Google's; each request has its own, and the key is in no URL.
+_OWN_PARAMETERS = ("key", "alt", "pageSize", "pageToken")
 
 
-def api_base_url(text: str) -> str:
-    """The prefix of every request, from what an administrator typed.
+@dataclass(frozen=True)
+class Backend:
+    """Who is asked: Google, or a gateway that stands before it.
+
+    address: the prefix of every request. query: what goes behind each. headers: the
+    administrator's own, in whose texts "{key}" stands for the key. models: the ids that
+    are the list where a gateway has none.
+    """
+
+    address: str
+    query: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    models: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host's name, for messages."""
+        return urlsplit(self.address).hostname or "Google"
+
+    @property
+    def who(self) -> str:
+        """Who is asked, as a person would call them."""
+        return "Google" if self.is_google else self.host
+
+    @property
+    def is_google(self) -> bool:
+        """Whether the address is one of Google's own."""
+        return f".{self.host}".endswith(".googleapis.com")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown of the headers: all but words and numbers with signs
+        between them, as names of providers and models are."""
+        texts = [part for _, text in self.headers for part in text.split()]
+        return tuple(text for text in texts if not _HARMLESS.fullmatch(text))
+
+    def url(self, path: str) -> str:
+        """The whole address of a request."""
+        joint = "&" if "?" in path else "?"
+        return self.address + path + (joint + self.query if self.query else "")
+
+    def headers_with(self, key: str) -> dict[str, str]:
+        """The headers with the key: where the administrator put it, or else where
+        Google wants it (ai.google.dev/gemini-api/docs/api-key)."""
+        own = {name: text.replace("{key}", key) for name, text in self.headers}
+        if any("{key}" in text for _, text in self.headers):
+            return own
+        return {"x-goog-api-key": key, **own}
+
+    def nobody(
+        self,
+        asked: str,
+        available: Iterable[str],
+        quoted: str = "",
+        is_listed: bool = False,
+    ) -> GeminiError:
+        """The failure when nobody answers for a model here.
+
+        available: who else there is. quoted: the last refusal. is_listed: whether the
+        model is among those that were listed.
+        """
+        ids = ", ".join(f"`{model_id}`" for model_id in available)
+        kind = "model_retired" if successor_of(asked) else "model_unknown"
+        kind = "no_models" if is_listed and not ids else kind
+        error = GeminiError(kind, quoted, model=f"`{asked}`", who=self.who)
+        if ids:
+            error.values["available"] = make_note("available", ids=ids)
+        if is_listed and self.is_google:
+            error.values["region"] = make_note("region")
+        return error
+
+
+_HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9.]{1,8})(?:[-_/.:]|\Z))+")
+
+
+def backend_for(valves: AdminValves) -> Backend:
+    """Who is asked, as an administrator's settings say. Raises GeminiError."""
+    address, query = read_address(valves.GEMINI_API_BASE_URL)
+    backend = Backend(address, query)
+    if backend.is_google:
+        return backend
+    return replace(
+        backend,
+        headers=read_headers(valves.GATEWAY_HEADERS),
+        models=tuple(typed_ids(split_list(valves.MODELS))),
+    )
+
+
+def read_address(text: str) -> tuple[str, str]:
+    """The prefix of every request and what goes behind each, from what an administrator
+    typed.
 
     Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
     behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
     is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
-    url = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
-    exact = url.endswith("#")
+    typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
         url = url.removesuffix(suffix).rstrip("/")
+    if not _is_address(url) or not re.fullmatch(r"[\x21\x24-\x7e]*", query):
+        raise GeminiError("base_url")
+    is_whole = "#" in typed or _VERSION_SEGMENT.search(url)
+    kept = [p for p in query.split("&") if p.partition("=")[0] not in _OWN_PARAMETERS]
+    return (url if is_whole else f"{url}/v1beta"), "&".join(filter(None, kept))
+
+
+def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and parts.hostname
-        labels = (parts.hostname or "").split(".")
-        if not is_address or parts.port == 0 or parts.query or parts.fragment:
-            raise ValueError(url)
-        if max(map(len, labels)) > 63:  # longer ones no name server takes (RFC 1035)
-            raise ValueError(url)
+        port, labels = parts.port, (parts.hostname or "").split(".")
     except ValueError:  # as urlsplit has it for a port that is no number
-        raise GeminiError("base_url") from None
-    return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
+        return False
+    if parts.scheme not in ("http", "https") or port == 0 or parts.fragment:
+        return False
+    return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
+
+
+# Those that frame a request, and the key's, which `{key}` alone moves.
+_NOT_THEIRS = re.compile(
+    r"host|content-.*|accept-encoding|transfer-encoding|connection|keep-alive|te|"
+    r"trailer|upgrade|expect|proxy-.*|x-goog-api-key",
+    re.IGNORECASE,
+)
+
+
+def read_headers(text: str) -> tuple[tuple[str, str], ...]:
+    """The headers that an administrator typed: a JSON object, or `Name: text` lines.
+
+    Raises GeminiError("gateway_headers"), which names at most a name: what cannot be
+    read may be a secret.
+    """
+    text = text.strip()
+    pairs = _headers_in_json(text) if text[:1] == "{" else _headers_in_lines(text)
+    if len(pairs) > MAX_GATEWAY_HEADERS:
+        raise GeminiError("gateway_headers", problem=make_note("headers_many"))
+    for name, value in pairs:
+        if _NOT_THEIRS.fullmatch(name):
+            problem = make_note("header_name", name=name)
+            raise GeminiError("gateway_headers", problem=problem)
+        if not re.fullmatch(rf"[\x20-\x7e]{{1,{MAX_HEADER_CHARACTERS}}}", value):
+            problem = make_note("header_value", name=name)
+            raise GeminiError("gateway_headers", problem=problem)
+    return tuple({name.lower(): (name, value) for name, value in pairs}.values())
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def _headers_in_json(text: str) -> list[tuple[str, str]]:
+    try:
+        found = json.loads(text)
+        pairs = [(name.strip(), value.strip()) for name, value in found.items()]
+    except (ValueError, RecursionError, AttributeError):
+        problem = make_note("headers_json")
+        raise GeminiError("gateway_headers", problem=problem) from None
+    if not all(_HEADER_NAME.fullmatch(name) for name, _ in pairs):
+        raise GeminiError("gateway_headers", problem=make_note("headers_json"))
+    return pairs
+
+
+def _headers_in_lines(text: str) -> list[tuple[str, str]]:
+    """A page's field for secrets makes one line of several: then a text has a name in
+    it, and is refused."""
+    pairs = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, colon, value = map(str.strip, line.partition(":"))
+        is_header = _HEADER_NAME.fullmatch(name) and colon
+        if line.strip() and (not is_header or re.search(r"[\w-]: ", value)):
+            problem = make_note("header_line", number=number)
+            raise GeminiError("gateway_headers", problem=problem)
+        pairs += [(name, value)] if line.strip() else []
+    return pairs
 
 
 def host_name(address: str) -> str:
@@ -4715,25 +4902,30 @@ _NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException"
 
 @dataclass(frozen=True)
 class GeminiClient:
-    """Google's API behind one base URL and key; blocking calls run on own threads.
+    """Google's API at one backend and with one key; blocking calls run on own threads.
 
-    base_url: as `api_base_url` returns it. parallel: how many requests of this worker
-    may run at the same time.
+    parallel: how many requests of this worker may run at the same time.
     """
 
-    base_url: str
+    backend: Backend
     key: str = field(repr=False)
     parallel: int = 64
 
     @property
     def host(self) -> str:
         """The host's name, for messages."""
-        return urlsplit(self.base_url).hostname or "Google"
+        return self.backend.host
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no answer may show: the key, and what the headers hold."""
+        return (self.key, *self.backend.secrets)
 
     @property
     def identity(self) -> str:
-        """A digest of address and key: what caches are keyed by."""
-        secret = f"{self.base_url}\0{self.key}".encode()
+        """A digest of address, headers and key: what caches are keyed by."""
+        headers = json.dumps(self.backend.headers_with(self.key))
+        secret = f"{self.backend.url('')}\0{headers}".encode()
         return hashlib.sha256(secret).hexdigest()
 
     async def generate(
@@ -4759,7 +4951,7 @@ class GeminiClient:
         found: list[ListedModel] = []
         token = ""
         for _ in range(MAX_LIST_PAGES):
-            page = mask_strings(self._list_page(token, sockets), self.key)
+            page = mask_strings(self._list_page(token, sockets), *self.secrets)
             rows = as_list(page.get("models")) or as_list(page.get("data"))
             rows = rows[: MAX_LISTED_MODELS - len(found)]
             found += [model for row in rows if (model := read_listed_model(row))]
@@ -4793,13 +4985,13 @@ class GeminiClient:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
         headers = {
-            "x-goog-api-key": self.key,
-            "Accept-Encoding": "identity",
             "User-Agent": "gemini-image-pipe",
+            **self.backend.headers_with(self.key),
+            "Accept-Encoding": "identity",
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        url = self.base_url + path
+        url = self.backend.url(path)
         try:
             with exchange(method, url, headers, body, timeout, sockets) as response:
                 yield response
@@ -4817,14 +5009,16 @@ class GeminiClient:
         elif kind == "no_connection" and "Connection aborted" in str(error):
             # Before the answer began; what it breaks off in is told otherwise.
             kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
-        kind, about = environment_fault(kind, self.base_url)
+        kind, about = environment_fault(kind, self.backend.address)
         return GeminiError(kind, host=self.host, elapsed=round(timeout), **about)
 
     def read_error(self, status: int, received: Any) -> ApiError:
         """The error of which a response tells, the key masked in it: what stands in its
         message as JSON was not yet readable at the border."""
         found = read_error(status, received)
-        message, reason = (mask_key(t, self.key) for t in (found.message, found.reason))
+        message, reason = (
+            mask_keys(t, self.secrets) for t in (found.message, found.reason)
+        )
         return replace(found, message=message, reason=reason)
 
     def failure(
@@ -4841,7 +5035,7 @@ class GeminiClient:
             values["model"] = f"`{model}`"
         status = response.status_code
         if 300 <= status < 400:
-            location = mask_key(response.headers.get("Location", ""), self.key)
+            location = mask_keys(response.headers.get("Location", ""), self.secrets)
             if target := host_name(location):
                 values["target"] = target
             return GeminiError("redirect", **values)
@@ -4851,7 +5045,7 @@ class GeminiClient:
             if found.retry_after is None:
                 seconds = read_seconds(response.headers.get("Retry-After"))
                 found = replace(found, retry_after=seconds)
-            stray = mask_key(reader.stray.decode("utf-8", "replace"), self.key)
+            stray = mask_keys(reader.stray.decode("utf-8", "replace"), self.secrets)
             server = response.headers.get("Server", "")
             return explain_error(found, stray.encode(), server, **values)
         if reader.is_page:
@@ -4978,7 +5172,7 @@ class _Exchange:
         reader = ObjectReader()
         objects: list[Any] = []
         batch = EventBatch()
-        unpaused, usable = 0, False
+        unpaused, usable, secrets = 0, False, self.client.secrets
         for chunk in pieces_of(response):
             if self._sockets.ended:
                 raise Cancelled
@@ -4990,7 +5184,7 @@ class _Exchange:
             try:
                 with _PARSING:
                     for framed, blobs in reader.feed(chunk):
-                        received = mask_strings(unwrapped(framed), self.client.key)
+                        received = mask_strings(unwrapped(framed), *secrets)
                         objects = [*objects[-9:], received]
                         usable = usable or is_response(received)
                         for event in self._events(response, received, blobs):
@@ -5449,7 +5643,7 @@ class ImageRequest:
 def client_for(valves: AdminValves, key: str) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
     return GeminiClient(
-        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        backend=backend_for(valves),
         key=checked_key(key),
         parallel=valves.MAX_PARALLEL_REQUESTS,
     )
@@ -5567,18 +5761,20 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
-    available = choose_models(filter(is_image_model, listed), ())
+    available = usable_models(listed, client.backend.models)
     hints: list[str] = []
-    failure = _nobody(request.asked, available)
+    failure = client.backend.nobody(request.asked, available)
     for route in candidates(_choice_of(request), available, hints):
         try:
             return await _ask_model(work, route)
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
-            available.pop(route.model, None)
+            is_listed = available.pop(route.model, None) is not None and bool(listed)
             hints += filter(None, [named_successor(error.quote)])
-            failure = _nobody(route.model, available, error.quote, bool(listed))
+            failure = client.backend.nobody(
+                route.model, available, error.quote, is_listed
+            )
             if not work.budget.spend():
                 break
     raise failure
@@ -5600,20 +5796,6 @@ def _is_gone(error: GeminiError, model_id: str) -> bool:
     if error.kind == "address_unknown":
         return successor_of(model_id) is not None
     return error.kind in ("model_unknown", "model_retired")
-
-
-def _nobody(
-    asked: str, available: Iterable[str], quoted: str = "", listed: bool = False
-) -> GeminiError:
-    """The failure when nobody answers for a model; listed: whether Google listed any."""
-    ids = ", ".join(f"`{model_id}`" for model_id in available)
-    if listed and not ids:
-        return GeminiError("no_models", quoted)
-    kind = "model_retired" if successor_of(asked) else "model_unknown"
-    error = GeminiError(kind, quoted, model=f"`{asked}`")
-    if ids:
-        error.values["available"] = make_note("available", ids=ids)
-    return error
 
 
 async def _ask_model(work: _Making, route: Route) -> None:
@@ -6052,23 +6234,24 @@ class Pipe:
         """The models for the host's list, `{"id", "name"}` each. Never raises."""
         valves = self.valves
         listed: list[ListedModel] = []
+        typed: tuple[str, ...] = ()
         retired = split_list(valves.RETIRED_MODELS)
         try:
             client = client_for(valves, api_key(valves))
+            typed = client.backend.models
             listed = await MODEL_LISTS.get(client)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        models = [model for model in listed if is_image_model(model)] or [
-            ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS
-        ]
-        available = choose_models(models, ())
+        available = usable_models(listed, typed) or usable_models(
+            [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS], ()
+        )
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
         entries = model_entries(
-            choose_models(models, split_list(valves.MODELS)),
+            choose_models(available.values(), split_list(valves.MODELS)),
             map(clean_model_id, retired),
             available,
             valves.FOLLOW_SUCCESSORS,

@@ -19,6 +19,7 @@ PAGE = ROOT / "docs" / "messages.md"
 # How the page shows what the product fills in.
 PLACEHOLDERS = {
     "asked": "*what was chosen*",
+    "region": " *Where the model is listed, a word on regions.*",
     "available": " *The models that this key can use.*",
     "choices": "*what it can be*",
     "count": "*number*",
@@ -33,6 +34,7 @@ PLACEHOLDERS = {
     "name": "*the picture's name*",
     "pages": "*links to pages*",
     "queries": "*what it looked for*",
+    "problem": "*what is wrong with them*",
     "reason": "*what Open WebUI says*",
     "seconds": "*number*",
     "status": "*number*",

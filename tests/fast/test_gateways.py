@@ -5,13 +5,18 @@ Their answers are sent byte by byte over real sockets.
 
 import asyncio
 import contextlib
+import json
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import responses
+from hypothesis import given
+from hypothesis import strategies as st
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -22,7 +27,7 @@ MODEL = "gemini-nano-banana-2.1"
 
 
 def client_of(address: str) -> gip.GeminiClient:
-    return gip.GeminiClient(address, KEY)
+    return gip.GeminiClient(gip.Backend(address), KEY)
 
 
 def failure_of(client: gip.GeminiClient, prompt: str = "a fox") -> gip.GeminiError:
@@ -149,3 +154,194 @@ def test_a_file_of_certificates_that_is_not_there_is_named(
     assert variable in gip.failure_text(error)
     assert str(missing) not in gip.failure_text(error)
     assert str(missing) in gip.failure_text(error, for_admin=True)
+
+
+# ── Headers of a gateway ─────────────────────────────────────────────────────────────
+
+SECRET = "pk-9f8e7d6c5b4a"
+GATEWAY = "https://gw.example/gemini"
+
+
+def backend_of(headers: str, address: str = GATEWAY, **more: Any) -> gip.Backend:
+    settings = {"GEMINI_API_BASE_URL": address, "GATEWAY_HEADERS": headers}
+    return gip.backend_for(gip.AdminValves(**settings, **more))
+
+
+# As an administrator writes them, and as they are sent with the key.
+WRITTEN = [
+    ("", {"x-goog-api-key": KEY}),
+    ("  \n", {"x-goog-api-key": KEY}),
+    ("x-a: 1\r\n\n X-B :  two words ", {"x-a": "1", "X-B": "two words"}),
+    ('{"x-a": "1", "x-b": "{\\"a\\": 1}"}', {"x-a": "1", "x-b": '{"a": 1}'}),
+    ("Authorization: Bearer abc", {"Authorization": "Bearer abc"}),
+    ("x-a: 1\nX-A: 2", {"X-A": "2"}),
+    ("x-time: 12:30", {"x-time": "12:30"}),
+    ("User-Agent: mine", {"User-Agent": "mine"}),
+]
+# The key where a gateway wants it, and then nowhere else.
+MOVED = [
+    ("Authorization: Bearer {key}", {"Authorization": f"Bearer {KEY}"}),
+    ('{"api-key": "{key}", "x-a": "1"}', {"api-key": KEY, "x-a": "1"}),
+]
+
+
+def test_headers_are_sent_as_they_are_written_and_the_key_in_one_of_them() -> None:
+    def check(written: str, sent: dict[str, str]) -> None:
+        expected = sent if (written, sent) in MOVED else {"x-goog-api-key": KEY, **sent}
+        assert backend_of(written).headers_with(KEY) == expected
+
+    check_rows(WRITTEN + MOVED, check)
+
+
+# What cannot be sent, and what its message names.
+REFUSED = [
+    (SECRET, "line 1 is no header"),
+    (f"x-a: 1\n{SECRET}", "line 2 is no header"),
+    (f"x a: {SECRET}", "line 1"),
+    (f"x-a: {SECRET}x-b: 2", "line 1"),  # two lines, pasted into a field of one
+    (f'{{"x-a": "{SECRET}"', "no JSON object"),
+    (f'{{"x-a": ["{SECRET}"]}}', "no JSON object"),
+    (f'{{"x a": "{SECRET}"}}', "no JSON object"),
+    (f"x-a: {SECRET}\x00", "`x-a`"),
+    (f"x-a: {SECRET}\u20ac", "`x-a`"),
+    (json.dumps({"x-a": f"1\r\nHost: {SECRET}"}), "`x-a`"),
+    ("x-a:", "`x-a`"),
+    ("x-a: " + "a" * 9_000, "`x-a`"),
+    (f"x-goog-api-key: {SECRET}", "`x-goog-api-key`"),
+    (f"X-Goog-Api-Key: {SECRET}", "`X-Goog-Api-Key`"),
+    *((f"{name}: {SECRET}", f"`{name}`") for name in ("Host", "content-length", "TE")),
+    ("Transfer-Encoding: chunked", "`Transfer-Encoding`"),
+    ("\n".join(f"x-{n}: 1" for n in range(99)), "too many"),
+]
+
+
+def test_what_cannot_be_sent_is_named_and_not_shown() -> None:
+    def check(written: str, named: str) -> None:
+        with pytest.raises(gip.GeminiError) as failure:
+            backend_of(written)
+        assert failure.value.kind == "gateway_headers"
+        for for_admin in (False, True):
+            text = gip.failure_text(failure.value, for_admin=for_admin)
+            assert named in text and "GATEWAY_HEADERS" in text
+            assert SECRET not in text
+
+    check_rows(REFUSED, check)
+
+
+@given(st.text() | st.dictionaries(st.text(), st.text()).map(json.dumps))
+def test_no_setting_makes_a_header_of_two(written: str) -> None:
+    with contextlib.suppress(gip.GeminiError):
+        for name, text in backend_of(written).headers_with(KEY).items():
+            assert name.isascii() and text.isprintable() and text.isascii()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "https://GenerativeLanguage.googleapis.com",
+        "https://aiplatform.googleapis.com/v1/publishers/google",
+        "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/l",
+    ],
+)
+def test_google_itself_gets_no_header_of_a_gateway(address: str) -> None:
+    """Nor does what is wrong with them keep anybody from Google."""
+    for written in (f"x-a: {SECRET}", "Authorization: Bearer {key}", SECRET):
+        backend = backend_of(written, address, MODELS="gemini-x-image")
+        assert backend.headers_with(KEY) == {"x-goog-api-key": KEY}
+        assert backend.is_google and not backend.models
+
+
+@responses.activate
+def test_headers_and_query_go_along_with_every_request() -> None:
+    responses.get(f"{GATEWAY}/v1beta/models", json={"data": [{"id": MODEL}]})
+    answered = {"candidates": [{"finishReason": "STOP"}]}
+    responses.post(
+        f"{GATEWAY}/v1beta/models/{MODEL}:streamGenerateContent", json=answered
+    )
+    backend = backend_of(f"x-token: {SECRET}\nUser-Agent: mine", f"{GATEWAY}?tenant=1")
+    client = gip.GeminiClient(backend, KEY)
+    assert [model.id for model in client.list_models(gip.Sockets())] == [MODEL]
+    body = {"contents": []}
+
+    async def take(event: gip.Event) -> None:
+        assert event == gip.Finish()
+
+    asyncio.run(client.generate(gip.Route(MODEL, MODEL), body, 20.0, take))
+    for call in responses.calls:
+        assert call.request.headers["x-token"] == SECRET
+        assert call.request.headers["x-goog-api-key"] == KEY
+        assert call.request.headers["User-Agent"] == "mine"
+        assert call.request.headers["Accept-Encoding"] == "identity"
+        assert "tenant=1" in call.request.url.partition("?")[2].split("&")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"error": {{"message": "No such token: {SECRET}", "type": "{SECRET}"}}}}',
+        f"<h1>Who is {SECRET}?</h1>",
+        f"Who is {SECRET.replace('-', '%2D')}?",
+    ],
+)
+def test_what_headers_hold_is_masked_like_the_key(body: str) -> None:
+    backend = backend_of(f"Authorization: Bearer {SECRET}\nx-token: {SECRET}")
+    with answering(http("400 Bad Request", body.encode()), 65_536) as address:
+        here = gip.Backend(address, headers=backend.headers)
+        error = failure_of(gip.GeminiClient(here, KEY))
+    text = gip.failure_text(error, for_admin=True)
+    assert "9f8e7d6c5b4a" not in text and "[key]" in text
+    for shown in (repr(backend), str(gip.GeminiClient(backend, KEY))):
+        assert SECRET not in shown and KEY not in shown
+    assert SECRET not in repr(gip.AdminValves(GATEWAY_HEADERS=f"x-token: {SECRET}"))
+
+
+@pytest.mark.parametrize(
+    "harmless", ["google", "vertex-ai", MODEL, "application/json", "Bearer {key}"]
+)
+def test_names_in_headers_are_no_secrets(harmless: str) -> None:
+    """A list in which the model's id is masked would be no list."""
+    assert not backend_of(f"x-portkey-provider: {harmless}").secrets
+
+
+def test_who_has_other_headers_gets_no_list_of_theirs() -> None:
+    clients = [
+        gip.GeminiClient(backend_of(text), KEY) for text in ("", "x-a: 1", "x-a: 2")
+    ]
+    assert len({client.identity for client in clients}) == 3
+    assert SECRET not in gip.GeminiClient(backend_of(f"x-a: {SECRET}"), KEY).identity
+
+
+# ── A gateway without a list ─────────────────────────────────────────────────────────
+
+
+def test_the_ids_in_models_are_the_list_of_a_gateway_that_has_none() -> None:
+    """Else `auto` calls an id that nobody has."""
+    wanted = "gemini/gemini-3-pro-image, vertex*, gemini/gemini-2.5-flash-image"
+    backend = backend_of("", MODELS=wanted)
+    available = gip.usable_models([], backend.models)
+    assert {*available} == {*wanted.split(", ")} - {"vertex*"}
+    route = gip.resolve_model(gip.AUTO, available)
+    assert route and route.model == "gemini/gemini-3-pro-image"
+    retired = gip.resolve_model("gemini/imagen-4.0-ultra-generate-001", available)
+    assert retired and retired.model == "gemini/gemini-3-pro-image"
+
+
+def test_where_there_is_a_list_it_counts() -> None:
+    backend = backend_of("", MODELS="gemini/gemini-3-pro-image")
+    listed = [gip.ListedModel("gemini-x-image", "X"), gip.ListedModel("gpt", "G")]
+    assert [*gip.usable_models(listed, backend.models)] == ["gemini-x-image"]
+
+
+# ── Nobody ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_404_for_a_listed_model_says_that_it_may_be_the_region() -> None:
+    google, gateway = backend_of("", ""), backend_of("")
+    text = gip.failure_text(google.nobody(MODEL, ["x"], is_listed=True))
+    assert text.startswith("**Google") and "region" in text and "`x`" in text
+    assert "region" in gip.failure_text(google.nobody(MODEL, [], is_listed=True))
+    assert "region" not in gip.failure_text(google.nobody(MODEL, ["x"]))
+    text = gip.failure_text(gateway.nobody(MODEL, ["x"], is_listed=True))
+    assert text.startswith("**gw.example has no model") and "region" not in text
