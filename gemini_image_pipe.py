@@ -4518,20 +4518,20 @@ class Backend:
         asked: str,
         available: Iterable[str],
         quoted: str = "",
-        is_listed: bool = False,
+        listed: Sequence[ListedModel] = (),
     ) -> GeminiError:
         """The failure when nobody answers for a model here.
 
-        available: who else there is. quoted: the last refusal. is_listed: whether the
-        model is among those that were listed.
+        available: who else there is. quoted: the last refusal. listed: the list of
+        models before it turned out who is gone.
         """
         ids = ", ".join(f"`{model_id}`" for model_id in available)
         kind = "model_retired" if successor_of(asked) else "model_unknown"
-        kind = "no_models" if is_listed and not ids else kind
+        kind = "no_models" if listed and not ids else kind
         error = GeminiError(kind, quoted, model=f"`{asked}`", who=self.who)
         if ids:
             error.values["available"] = make_note("available", ids=ids)
-        if is_listed and self.is_google:
+        if self.is_google and asked in (model.id for model in listed):
             error.values["region"] = make_note("region")
         return error
 
@@ -5770,11 +5770,9 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
-            is_listed = available.pop(route.model, None) is not None and bool(listed)
+            available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
-            failure = client.backend.nobody(
-                route.model, available, error.quote, is_listed
-            )
+            failure = client.backend.nobody(route.model, available, error.quote, listed)
             if not work.budget.spend():
                 break
     raise failure

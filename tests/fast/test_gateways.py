@@ -339,9 +339,10 @@ def test_where_there_is_a_list_it_counts() -> None:
 
 def test_a_404_for_a_listed_model_says_that_it_may_be_the_region() -> None:
     google, gateway = backend_of("", ""), backend_of("")
-    text = gip.failure_text(google.nobody(MODEL, ["x"], is_listed=True))
+    listed = [gip.ListedModel(MODEL, "N")]
+    text = gip.failure_text(google.nobody(MODEL, ["x"], listed=listed))
     assert text.startswith("**Google") and "region" in text and "`x`" in text
-    assert "region" in gip.failure_text(google.nobody(MODEL, [], is_listed=True))
+    assert "region" in gip.failure_text(google.nobody(MODEL, [], listed=listed))
     assert "region" not in gip.failure_text(google.nobody(MODEL, ["x"]))
-    text = gip.failure_text(gateway.nobody(MODEL, ["x"], is_listed=True))
+    text = gip.failure_text(gateway.nobody(MODEL, ["x"], listed=listed))
     assert text.startswith("**gw.example has no model") and "region" not in text

@@ -38,7 +38,7 @@ USES: dict[str, str] = {
     "Threads": "Limits",
     "Host": "Limits Words Pictures Wire Threads",
     "Settings": "Limits Words Messages Options",
-    "Backend": "Limits Words Routes Settings Failures",
+    "Backend": "Limits Words Models Routes Settings Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
