@@ -101,6 +101,7 @@ MAX_GROUNDING_CHUNKS = 200  # that are looked at for pages
 MAX_INTERIM_RESPONSES = 16  # such as 103 Early Hints, before the response
 MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+MAX_CONTINUATIONS = 8  # requests for the rest of one answer, each billed
 MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
@@ -674,6 +675,9 @@ FAILURES: dict[str, str] = {
     "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
     "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
     "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
+    "too_many_searches": "{model} looked up too much and came to no picture. | Please rephrase the prompt, or switch Google Search off, and try again.",
+    "no_signature": "{model} misses something of its own earlier answer. | Please press Regenerate, or start a new chat with the picture attached.",
+    "picture_elsewhere": "{model} sent the address of a picture instead of the picture. | An administrator can let the gateway put pictures into its answers.",
     "account_limited": "{who} has suspended or limited the project of the API key. | {keeper} must look into the project.",
     "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
@@ -752,6 +756,8 @@ NOTES: dict[str, str] = {
     "searched": "Google searched for {queries}.",
     "sources": "Sources: {pages}.",
     "draft": "Google sent only a draft of this picture, no finished one.",
+    "elsewhere": "The address of a picture came instead of the picture, and nothing is downloaded from there{where}.",
+    "retires": "For administrators: Google shuts `{model}` down on {date}.",
     "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
     "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
     "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
@@ -1510,7 +1516,7 @@ def _retired_entry(
 # What one request asks for beyond its words.
 
 SIZES = ("512", "1K", "2K", "4K")
-THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
 # ai.google.dev/gemini-api/docs/safety-settings
 SAFETY_THRESHOLDS = (
     "BLOCK_LOW_AND_ABOVE",
@@ -1889,10 +1895,21 @@ def data_uri_bytes(address: str) -> bytes:
     """What a data URI holds, whatever type it names: browsers know no HEIC."""
     head, _, data = address.partition(",")
     if not "".join(head[:MAX_ADDRESS_CHARACTERS].split()).lower().endswith(";base64"):
-        raise UnusablePicture("no_picture", form=make_note("this_form"))
+        form = ending_of_uri(address).upper() or make_note("this_form")
+        raise UnusablePicture("no_picture", form=form)
     decoder = Base64Decoder()
     decoder.feed(data.encode("ascii", "replace").translate(None, b" \t\r\n\f\v"))
     return decoder.finish() or b""
+
+
+_NAMED_TYPE = re.compile(r"data:\s*\w{1,20}/(?:x-)?([A-Za-z0-9]{1,5})\b", re.IGNORECASE)
+
+
+def ending_of_uri(address: str) -> str:
+    """The type that a data URI names, as the ending of a file's name would: "svg" of
+    image/svg+xml. Nothing where there is none."""
+    named = _NAMED_TYPE.match(address)
+    return named[1].lower() if named else ""
 
 
 class UnusablePicture(Exception):
@@ -2994,6 +3011,27 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Continuation:
+    """The answer goes on when its request is sent again with this token."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class PictureElsewhere:
+    """A picture of which only the address came, if that is a web page's at all."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """The day on which Google shuts the model down, as in 2027-03-15."""
+
+    date: str
+
+
+@dataclass(frozen=True)
 class Usage:
     """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image";
     "words" are those of text among "out"."""
@@ -3026,7 +3064,9 @@ class Sources:
         )
 
 
-Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
+Event = (Text | Image | PictureElsewhere | BadPicture) | (
+    Refusal | Finish | Continuation | Usage | Sources | Retirement
+)
 _HARM_CATEGORIES = (
     "HARM_CATEGORY_HARASSMENT",
     "HARM_CATEGORY_HATE_SPEECH",
@@ -3171,15 +3211,65 @@ def read_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
         for part in as_list(get_field(get_field(candidate, "content"), "parts")):
             yield from _part_events(part, blobs)
         yield from _grounding_events(get_field(candidate, "groundingMetadata"))
-        if reason := get_field(candidate, "finishReason"):
-            message = as_str(get_field(candidate, "finishMessage"))
-            name = str(reason).upper()
-            fine = name in ("STOP", "CONTINUATION")
-            yield Finish() if fine else Refusal(name, message)
+        yield from _end_events(candidate)
     yield from _prediction_events(response, blobs)
+    status = get_field(response, "modelStatus")
+    day = re.match(r"\d{4}-\d\d-\d\d", as_str(get_field(status, "retirementTime")))
+    if day:
+        yield Retirement(day[0])
     usage = get_field(response, "usageMetadata")
     if isinstance(usage, dict):
         yield Usage(_token_counts(usage))
+
+
+def _end_events(candidate: Any) -> Iterator[Event]:
+    """How a candidate ends, if it does."""
+    if reason := get_field(candidate, "finishReason"):
+        name = str(reason).upper()
+        token = as_str(get_field(candidate, "continuationToken"))
+        if name == "CONTINUATION" and token:
+            yield Continuation(token)
+        elif name in ("STOP", "CONTINUATION"):
+            yield Finish()
+        else:
+            yield Refusal(name, as_str(get_field(candidate, "finishMessage")))
+
+
+class WholeAnswer:
+    """One answer, for which Google may want several requests.
+
+    Each but the first is the first with the token of the one before; each counts its
+    own tokens, which are added up (google-genai 3.6.1, `StreamContinuation`).
+    """
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self._body = body
+        self._tokens: list[str] = []
+        self._counted: Counter[str] = Counter()
+        self._counting: Counter[str] = Counter()
+
+    def bodies(self) -> Iterator[dict[str, Any]]:
+        """The body of each request, as long as the one before leaves something."""
+        yield self._body
+        answered = 0
+        while len(self._tokens) > answered:
+            answered = len(self._tokens)
+            self._counted += self._counting
+            self._counting.clear()
+            yield {**self._body, "continuationToken": self._tokens[-1]}
+
+    def take(self, event: Event) -> Event | None:
+        """The event as one of the whole answer, or None for a seam."""
+        if isinstance(event, Usage):
+            self._counting = Counter(event.tokens)
+            return Usage(dict(self._counted + self._counting))
+        if not isinstance(event, Continuation):
+            return event
+        # The same token again would bring the same again.
+        if event.token in self._tokens or len(self._tokens) >= MAX_CONTINUATIONS:
+            return Finish()
+        self._tokens.append(event.token)
+        return None
 
 
 class EventBatch:
@@ -3249,6 +3339,10 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     inline = get_field(part, "inlineData")
     if isinstance(inline, dict):
         yield _picture(inline.get("data"), blobs, draft=thought)
+    file = get_field(part, "fileData")
+    is_picture = as_str(get_field(file, "mimeType") or "image/").startswith("image/")
+    if isinstance(file, dict) and is_picture and not thought:
+        yield PictureElsewhere(_page_address(get_field(file, "fileUri")))
     if text := as_str(get_field(part, "text")):
         yield from _text_events(text, blobs, thought)
 
@@ -3889,6 +3983,9 @@ _REFUSALS = {
     "RECITATION": "picture_recitation",
     "IMAGE_RECITATION": "picture_recitation",
     "NO_IMAGE": "no_picture",
+    "ESCALATION": "picture_safety",
+    "TOO_MANY_TOOL_CALLS": "too_many_searches",
+    "MISSING_THOUGHT_SIGNATURE": "no_signature",
     "PUP_LIMITED_DISABLED": "account_limited",
 }
 
@@ -4936,7 +5033,7 @@ class GeminiClient:
         take: Callable[[Event], Awaitable[None]],
         attempt: int = 1,
     ) -> None:
-        """Hand `take` the events of one request, as they arrive.
+        """Hand `take` the events of one answer, as they arrive.
 
         body: as the route's method takes it. timeout: seconds for the whole request.
         attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
@@ -4944,7 +5041,16 @@ class GeminiClient:
         """
         method = "streamGenerateContent?alt=sse" if route.generate else "predict"
         path = f"/models/{quote(route.model, safe='')}:{method}"
-        await _Exchange(self, path, body, route.model, timeout, attempt).run(take)
+        answer, deadline = WholeAnswer(body), time.monotonic() + timeout
+
+        async def take_whole(event: Event) -> None:
+            if (whole := answer.take(event)) is not None:
+                await take(whole)
+
+        for part in answer.bodies():
+            left = max(deadline - time.monotonic(), 0.1)
+            exchange = _Exchange(self, path, part, route.model, left, attempt)
+            await exchange.run(take_whole)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
@@ -5415,6 +5521,7 @@ class Answer:
         self._seen: set[tuple[int, bytes]] = set()
         self._thinking = False
         self._damaged = False
+        self._elsewhere = False
         self._finished = False
         self._texts = 0
         self._refusals: list[Refusal] = []
@@ -5458,7 +5565,22 @@ class Answer:
             self._damaged = True
         elif isinstance(event, Finish):
             self._finished = True
+        else:
+            self._note(event)
         return ""
+
+    def _note(self, event: Event) -> None:
+        """Note what is only to be told, once, and no more than an answer may hold."""
+        if isinstance(event, PictureElsewhere):
+            self._elsewhere = True
+            where = f": <{event.address}>" if event.address else ""
+            note = make_note("elsewhere", where=where)
+        elif isinstance(event, Retirement) and self._chat.is_admin:
+            note = make_note("retires", model=self.tally.model, date=event.date)
+        else:
+            return
+        if note not in self.notes and len(self.notes) < MAX_PICTURES:
+            self.notes.append(note)
 
     async def end(self, model: str, errors: Sequence[GeminiError] = ()) -> str:
         """What is left to say and show when no more events come.
@@ -5492,6 +5614,8 @@ class Answer:
             return None
         if self._damaged:
             return GeminiError("bad_picture")
+        if self._elsewhere:
+            return GeminiError("picture_elsewhere", model=model)
         if self._texts or self.pictures:
             return GeminiError("no_picture", model=model)
         cut_off = self._thinking and not self._finished
@@ -6044,7 +6168,7 @@ def _is_result(event: Event) -> bool:
     """Whether an event is something that a second try must not bring again."""
     if isinstance(event, Text):
         return not event.thought and bool(event.text.strip())
-    return isinstance(event, Image)
+    return isinstance(event, Image | PictureElsewhere)
 
 
 async def gather_pictures(
@@ -6098,7 +6222,8 @@ async def _read_picture(
     try:
         data, file_name = await chat.read(address)
         name = _shown(file_name, address)
-        image = await SHORT_WORK.run(ready_picture, data, file_name)
+        typed = file_name or f".{ending_of_uri(address)}"
+        image = await SHORT_WORK.run(ready_picture, data, typed)
     except UnusablePicture as error:
         return make_note(error.kind, name=name, **error.values)
     except ImportError:

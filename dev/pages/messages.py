@@ -42,6 +42,8 @@ PLACEHOLDERS = {
     "variable": "*an environment variable*",
     "what": "*setting*",
     "who": "*who answered*",
+    "where": "*: the address*",
+    "date": "*day*",
     "width": "*number*",
 }
 
