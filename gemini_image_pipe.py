@@ -6218,7 +6218,7 @@ async def _read_picture(
     chat: HostChat, address: str, attached: bool
 ) -> InputPicture | Note:
     """The picture behind an address, as Google takes it, or why it cannot go along."""
-    name: str | Note = make_note("a_picture")
+    name = _shown("", address)
     try:
         data, file_name = await chat.read(address)
         name = _shown(file_name, address)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rows import check_rows
 
 import gemini_image_pipe as gip
+from dev.standin import DEFAULT_KEY, StandIn
 
 GOOGLE = "https://generativelanguage.googleapis.com/v1beta"
 KEY = "key-for-tests"
@@ -346,3 +347,70 @@ def test_a_404_for_a_listed_model_says_that_it_may_be_the_region() -> None:
     assert "region" not in gip.failure_text(google.nobody(MODEL, ["x"]))
     text = gip.failure_text(gateway.nobody(MODEL, ["x"], listed=listed))
     assert text.startswith("**gw.example has no model") and "region" not in text
+
+
+# ── In a chat ────────────────────────────────────────────────────────────────────────
+
+
+def answered(google: StandIn, prompt: Any, role: str = "user", **valves: Any) -> str:
+    """What a chat shows of a picture that is asked for."""
+    pipe = gip.Pipe()
+    settings = {"GEMINI_API_KEY": DEFAULT_KEY, "GEMINI_API_BASE_URL": google.url}
+    pipe.valves = pipe.Valves(**{**settings, "MAX_RETRIES": "0", **valves})
+    body = {"model": f"x.{MODEL}", "messages": [{"role": "user", "content": prompt}]}
+    result = asyncio.run(pipe.pipe(body, __user__={"id": "1", "role": role}))
+    assert isinstance(result, str)
+    return result
+
+
+def test_an_answer_that_goes_on_is_one_answer(google: StandIn) -> None:
+    """Google's library sends the request again; else the picture would never come."""
+    text = answered(google, "a fox [[continue 2]]")
+    assert text.startswith("Part 1. Part 2. Here is the picture")
+    assert text.count("data:image/") == 1 and gip.FAILURE_MARK not in text
+    bodies = [r.body for r in google.requests if r.method == "POST"]
+    tokens = [body.pop("continuationToken", None) for body in bodies]
+    assert tokens[0] is None and len(set(tokens)) == 3
+    assert bodies[0] == bodies[1] == bodies[2]
+
+
+def test_a_picture_elsewhere_is_named_and_not_fetched(google: StandIn) -> None:
+    text = answered(google, "a fox [[elsewhere]]")
+    assert "the address of a picture instead of the picture" in text
+    assert "<https://files.example/a%20picture.png>" in text
+    assert len([r for r in google.requests if r.method == "POST"]) == 1
+
+
+@pytest.mark.parametrize(("role", "told"), [("admin", True), ("user", False)])
+def test_administrators_are_told_of_a_models_end(
+    google: StandIn, role: str, told: bool
+) -> None:
+    text = answered(google, "a fox [[deprecated]]", role)
+    assert ("2027-01-31" in text) == told and "data:image/" in text
+
+
+def test_a_gateways_headers_get_the_key_in_a_chat(google: StandIn) -> None:
+    text = answered(google, "a fox", GATEWAY_HEADERS="x-tenant: one")
+    assert "data:image/" in text
+    assert {r.headers["x-tenant"] for r in google.requests} == {"one"}
+    text = answered(google, "a fox", GATEWAY_HEADERS="nonsense")
+    assert "GATEWAY_HEADERS" in text
+
+
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("data:image/svg+xml;base64,PHN2Zy8+PHN2Zy8+", "SVG is no picture"),
+        ("data:image/jxl;base64,/woAAAAAAAAAAAAAAAA=", "JXL is no picture"),
+        ("data:image/x-icon;base64,AAABAAEAEBAAAAAAAAA=", "ICON is no picture"),
+        ("data:image/svg+xml;utf8,<svg/>", "SVG is no picture"),
+        ("data:image/;base64,AAABAAEAEBAAAAAAAAA=", "this is no picture"),
+    ],
+)
+def test_of_a_pasted_picture_the_named_type_is_told(
+    google: StandIn, address: str, form: str
+) -> None:
+    """ "This is no picture" tells nobody what to attach instead."""
+    part = {"type": "image_url", "image_url": {"url": address}}
+    text = answered(google, [{"type": "text", "text": "a fox"}, part])
+    assert f"A pasted picture was left out: {form}" in text
