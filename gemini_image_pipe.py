@@ -925,7 +925,8 @@ class Prices(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What one current model takes; `released` is the day of general availability.
+    """What one current model takes; `released` is the day of general availability,
+    `ends` the one on which Google shuts it down, as far as that is announced.
 
     searches: the kinds of Google Search. thinks: whether there are thoughts to show;
     thinking_levels: those that can be chosen. thresholds: whether those of the safety
@@ -943,6 +944,7 @@ class ModelFacts:
     searches: tuple[str, ...] = ()
     thresholds: bool = True
     max_input_images: int = 14
+    ends: str = ""
 
 
 # In the order in which the model list shows them. Prices: the pricing page in October
@@ -1002,6 +1004,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         prices=Prices(0.30, 2.50, {"1K": 0.039}),
         thinks=False,
         max_input_images=3,
+        ends="2027-03-15",
     ),
 )
 # Imagen, as gateways still serve it; one row for all of its models. Sizes can be chosen
@@ -1176,7 +1179,7 @@ SUCCESSORS: tuple[tuple[str, Successor], ...] = (
     ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
     ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
     ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
-    # Its shutdown day is 2027-03-15; new projects get a 404 since 2026-09-18.
+    # New projects get a 404 since 2026-09-18.
     ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-lite-image")),
     ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
     ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
@@ -5915,7 +5918,7 @@ def _choice_of(request: ImageRequest) -> Choice:
 def _is_gone(error: GeminiError, model_id: str) -> bool:
     """Whether Google says so of the model; of an id with successors, a bare 404 will
     do."""
-    if error.kind == "address_unknown":
+    if error.kind in ("address_unknown", "no_deployment"):
         return successor_of(model_id) is not None
     return error.kind in ("model_unknown", "model_retired")
 
