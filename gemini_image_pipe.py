@@ -692,7 +692,7 @@ FAILURES: dict[str, str] = {
     "gateway_setup": "{who} is not set up for this request. | An administrator can check its settings and log.",
     "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
     "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
-    "web_page": "{host} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
     "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: a JSON object of names and texts, or one `Name: text` a line.",
@@ -828,7 +828,8 @@ def sentence(note: Note) -> str:
 
 def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
     """What happened, and what to do about it, for a kind of FAILURES."""
-    known = {**UNKNOWN_VALUES, **ADVICE, **_in_words(values)}
+    who = values.get("host", "Google")  # where nobody says who spoke
+    known = {**UNKNOWN_VALUES, **ADVICE, "who": who, **_in_words(values)}
     what, _, advice = FAILURES[kind].partition(" | ")
     return what.format_map(known), advice.format_map(known)
 
@@ -3938,7 +3939,9 @@ def explain_error(
 
 def _who_spoke(error: ApiError, words: str, host: str) -> dict[str, str]:
     """Who answered, as a person would call them, and what they call their limit."""
-    if error.speaker is Speaker.GOOGLE or not host:
+    if error.speaker is Speaker.GOOGLE:
+        return {"who": "Google"}
+    if not host:
         return {}
     if error.speaker is Speaker.GATEWAY:
         return {"who": host}
@@ -5918,7 +5921,7 @@ def _choice_of(request: ImageRequest) -> Choice:
 def _is_gone(error: GeminiError, model_id: str) -> bool:
     """Whether Google says so of the model; of an id with successors, a bare 404 will
     do."""
-    if error.kind in ("address_unknown", "no_deployment"):
+    if error.kind == "address_unknown":
         return successor_of(model_id) is not None
     return error.kind in ("model_unknown", "model_retired")
 

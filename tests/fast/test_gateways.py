@@ -86,6 +86,12 @@ ANSWERS = [
         "(nginx)",
     ),
     (http("401 Unauthorized", b"no"), "key_refused", "127.0.0.1 does not accept"),
+    (
+        http("401 Unauthorized", b"<h1>401</h1><hr>nginx/1.22.1"),
+        "web_page",
+        "127.0.0.1 (nginx) answered with a web page",
+    ),
+    (http("200 OK", b"<p>Sign in"), "web_page", "127.0.0.1 answered"),
     (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "unreadable", "127.0.0.1"),
     (b"220 mail.example ESMTP\r\n", "unreadable", "127.0.0.1"),
     (b"", "no_answer", "client_max_body_size"),
