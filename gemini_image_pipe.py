@@ -1,12 +1,13 @@
 """
 title: Gemini Image
 author: The gemini_image_pipe authors
-version: 0.1.0
+version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
 """
 
+import ast
 import asyncio
 import base64
 import binascii
@@ -36,6 +37,7 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
+    Collection,
     Coroutine,
     Iterable,
     Iterator,
@@ -44,7 +46,7 @@ from collections.abc import (
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import requests
 import urllib3
@@ -77,6 +79,9 @@ MAX_FLAG_CHARACTERS = (
 )
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
+MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many pictures
+FILE_HEAD = 32  # bytes, which tell what a picture is
+MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
@@ -221,10 +226,17 @@ _MAX_DATA_URI_HEAD = 400
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 # What stands for a data URI in a text while patterns look at that.
 _TOKEN = re.compile(r"\0([0-9]{1,6})\0")
-# A picture in a message: such a token, or the address in markdown.
+# A picture in a message: such a token, the address in markdown, or what may be one in
+# plain text. The last takes in all of an address, so that no sign is looked at twice.
 _PICTURE_ADDRESS = re.compile(
     r"\0[0-9]{1,6}\0|"
-    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)"
+    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)|"
+    r"(?<!\]\()(?<!\]\(<)(?:https?:/|(?<![\w/.:-]))(/[\w%/.~:@!$&*+,;=?#-]{1,2000})",
+    re.ASCII,
+)
+PICTURE_NAMES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
 _FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 FILE_ID = re.compile(_FILE_ID)
@@ -283,13 +295,28 @@ def cut_data_uris(text: str) -> tuple[str, list[str]]:
 
 
 def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
-    """The addresses of the pictures in a text from which the data URIs are cut."""
-    addresses = [found[1] or found[0] for found in _PICTURE_ADDRESS.finditer(text)]
-    tokens = [_TOKEN.search(address) for address in addresses]
-    return [
-        data_uris[int(token[1])] if token else address
-        for token, address in zip(tokens, addresses, strict=True)
-    ]
+    """The addresses of the pictures in a text from which the data URIs are cut.
+
+    One in plain text counts if it is a file's at the host, or ends as a picture's
+    does: whoever wrote it expects it to be looked at, or to be told why it is not.
+    """
+    addresses: list[str] = []
+    for found in _PICTURE_ADDRESS.finditer(text):
+        address = found[1] or found[0].rstrip(".,;:!?")
+        if token := _TOKEN.search(address):
+            addresses.append(data_uris[int(token[1])])
+        elif not found[2] or _is_picture_s(address):
+            addresses.append(address)
+    return addresses
+
+
+def _is_picture_s(address: str) -> bool:
+    path = re.split(r"[?#]", address, maxsplit=1)[0].lower()
+    # Old hosts kept their pictures there.
+    is_somewhere = path.startswith(("http", "/cache/image/"))
+    return bool(FILE_LINK.fullmatch(address)) or (
+        is_somewhere and path.endswith(PICTURE_NAMES)
+    )
 
 
 def without_pictures(text: str) -> str:
@@ -490,49 +517,6 @@ class KeyMask:
         return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
 
 
-class SafeText:
-    """A model's words as markdown that loads no foreign picture, opens no tag and
-    shows no key.
-
-    A picture from another website would tell its owner who looks at it; a tag such as
-    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
-    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. Words arrive in
-    pieces, so a sign that may begin any of them is held back until the next piece.
-    """
-
-    _TAG = re.compile(r"<(?![\s\d=<-])")
-    _BRACE = re.compile(r"\{(?=\{)")
-    _JOINER = "\u2060"  # keeps signs apart, and no page shows it
-    _MOST_HELD = 64
-
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """The next piece, made safe."""
-        return self._safe(self._mask.feed(text))
-
-    def _safe(self, text: str) -> str:
-        text = self._held + text
-        last = text[-1:]
-        kept = len(text.rstrip(last)) if last and last in "!<{" else len(text)
-        if len(text) - kept > self._MOST_HELD:  # so many begin nothing
-            text, kept = text + self._JOINER, len(text) + 1
-        text, self._held = text[:kept], text[kept:]
-        *before, end = text.split("[")
-        text = "".join(f"{words.rstrip('!')}[" for words in before) + end
-        text = self._TAG.sub("&lt;", text)
-        text = self._BRACE.sub("{" + self._JOINER, text)
-        return text.replace("◁", "‹")  # another model's sign for its thoughts
-
-    def rest(self) -> str:
-        """What was held back, when nothing follows that it could begin."""
-        text = self._safe(self._mask.rest())
-        held, self._held = self._held, ""
-        return text + self._BRACE.sub("{" + self._JOINER, held)
-
-
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
 _LEADING_TAGS = re.compile(
     r"<(?=/?(?:meta|link|base|script|i?frame|object|embed|form)\b)", re.I
@@ -546,6 +530,244 @@ _PAGE_POLICY = (
 def quiet_page(html: str) -> str:
     """Somebody else's HTML as a page that runs no script and fetches nothing."""
     return _PAGE_POLICY + _LEADING_TAGS.sub("&lt;", html) if html else ""
+
+
+# ── Markdown ──────────────────────────────────────────────────────────────────────────
+# A model's words as markdown that the host's page may show: what is code stays as it
+# is, and outside of it no sign is what it could be mistaken for.
+
+_JOINER = "\u2060"  # keeps signs apart, and no page shows it
+_KEPT_APART = rf"\g<0>{_JOINER}"
+# What could begin a tag, a picture or a token of the page; at the end of what is known
+# of a line, too, since any sign may follow.
+_ARMED = re.compile(r"<(?![\s\d=<-])|!(?=\[|\Z)|\{(?=\{|\Z)|◁")
+# The same within code: the host looks for its tags there, too (DEFAULT_REASONING_TAGS,
+# DEFAULT_SOLUTION_TAGS and DEFAULT_CODE_INTERPRETER_TAGS in its utils/middleware.py),
+# as its page does for blocks and for tokens that stand for files.
+_ARMED_IN_CODE = re.compile(
+    r"<(?=/?(?:think(?:ing)?|reason(?:ing)?|[tT]hought|code_interpreter)(?:[\s>]|\Z)"
+    r"|/?(?i:details)|\|(?:begin|end)_of_(?:thought|solution)\|)"
+    r"|\{(?=\{(?i:(?:HTML|VIDEO)_FILE_ID_))|◁(?=/?think▷)"
+)
+_LONGEST_ARMED = 24
+_MAY_BE_ARMED = re.compile(r"(?:[<◁]|\{+)[^<{◁]*\Z")
+_LONE_RETURN = re.compile(r"\r(?!\n|\Z)")  # the end of a line for every reader
+# Words that mean nothing but themselves, wherever they stand.
+_ORDINARY = re.compile("(?:[^`~!\\[\\]<{$\\\\:◁\r\n\u2028\u2029]|!(?=[^!\\[]))+")
+_FENCE = re.compile("( {0,3})(`{3,}(?=[^`]*\\Z)|~{3,})[^\n]*")
+# A list or a quotation, with whose end its code ends.
+_CONTAINER = re.compile(r"\s*(?:>|[-+*]\s|\d{1,9}[.)]\s)")
+# Languages whose code the page runs or draws as soon as it is there.
+_RUN_OR_DRAWN = re.compile(
+    r"(?:```|~~~).*(?:html|svg|xml|css|\bjs\b|javascript|mermaid|vega)", re.I
+)
+# What may swallow the fence of a later block: a fence in a list or a quotation, which
+# ends with that; mathematics; the title of an address; a box, also behind what only a
+# browser takes for the end of a line.
+_FAR_REACHING = re.compile(
+    "```|~~~|\\$\\$|\\\\[\\[(a-zA-Z]|\\A[\\s\ufeff]*(?:\\[|:::)|[\u2028\u2029]"
+)
+# What may swallow the beginning of code that stands later in the same paragraph.
+_REACHING = re.compile(r"[\\\[\]~$<]")
+_EMPHASIS = re.compile(r"[*_]")
+_SPAN = re.compile(r"`([^`\n]+)`(?!`)|``((?:[^`\n]|`(?!`))*[^`\n])``(?!`)")
+# Behind a longer word, or one of these signs, code could be the end of an address.
+_WORD_BEFORE = re.compile(r"(?:\A|\s)[^\s/.]{0,20}\Z")
+_MOST_HELD = 1_000  # signs of one line
+_MOST_BEFORE = 64  # that are known of what was passed on of it
+
+
+def _end_of_part(text: str, start: int) -> int:
+    """Where to cut a line that is too long to be held back, not within a tag; 0 if it
+    is not."""
+    end = start + _MOST_HELD
+    if len(text) < end:
+        return 0
+    armed = _MAY_BE_ARMED.search(text, end - _LONGEST_ARMED, end)
+    return armed.start() if armed else end
+
+
+def _without_known_language(line: str) -> str:
+    """A line that may begin code, whose language the page does not know by its name."""
+    return line + _JOINER if _RUN_OR_DRAWN.search(line) else line
+
+
+class SafeText:
+    """A model's words as markdown that loads no foreign picture, opens no tag and
+    shows no key.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
+    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. A sign that may
+    begin any of them gets one behind it that nobody sees.
+
+    Within code only what the host looks for there is kept apart, and code that its
+    page would run or draw is of no language that it knows. Code is what CommonMark and
+    the page's parser (marked, with its extensions) agree on under all circumstances:
+    a fence at the very beginning of a line, and a span within one line. Where anything
+    before it might be read otherwise, all that follows counts as words; they look the
+    same. Words arrive in pieces, so a line is held back from its first sign that may
+    mean something.
+
+    has_code: whether anything can be code. In thoughts nothing can: the host puts signs
+    before their lines.
+    """
+
+    def __init__(self, key: str = "", has_code: bool = True) -> None:
+        self._mask = KeyMask(key)
+        self._has_lines = self._has_code = has_code
+        self._has_lists = False
+        self._held = ""
+        self._before = ""  # the end of what was passed on of the same line
+        self._fence = ""  # the open one, as the page is likely to see it
+        self._begin_paragraph(behind_blank=True)
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        self._held += self._mask.feed(text)
+        return self._pass_on() if self._has_lines else self._pass_signs()
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin; and the end of
+        open code, lest it swallow what follows."""
+        self._held += self._mask.rest()
+        text = self._pass_on()
+        gap = "\n" * bool(self._held or self._before)
+        if self._held:
+            text += self._line(f"{self._held}\n")[:-1]
+        end = gap + self._fence if self._fence else ""
+        self._held = self._before = self._fence = ""
+        self._begin_paragraph(behind_blank=True)
+        return text + end
+
+    def follow(self, text: str) -> str:
+        """Take the text as known to which the words are added; what ends its code."""
+        self._held = f"{text.rstrip()}\n"
+        self._pass_on()
+        end = self.rest()
+        return f"\n{end}" if end else ""
+
+    def _begin_paragraph(self, behind_blank: bool) -> None:
+        self._behind_blank = behind_blank
+        self._is_clear = True
+        self._is_emphasized = False
+
+    def _pass_on(self) -> str:
+        """All of the held text whose meaning does not depend on what follows."""
+        text, at, kept = _LONE_RETURN.sub("\n", self._held), 0, list[str]()
+        while at < len(text):
+            if not self._fence and (ordinary := _ORDINARY.match(text, at)):
+                kept.append(ordinary[0])
+                self._pass_ordinary(ordinary[0])
+                at = ordinary.end()
+            if end := text.find("\n", at, at + _MOST_HELD) + 1:
+                kept.append(self._line(text[at:end]))
+            elif end := _end_of_part(text, at):
+                kept.append(self._part_of_line(text[at:end]))
+            else:
+                break
+            at = end
+        self._held = text[at:]
+        return "".join(kept)
+
+    def _pass_signs(self) -> str:
+        """All but the last signs, which what follows may arm."""
+        text = self._held
+        kept = max(len(text.rstrip("!<{")), len(text) - _LONGEST_ARMED)
+        self._held = text[kept:]
+        return _ARMED.sub(_KEPT_APART, text[:kept])
+
+    def _pass_ordinary(self, text: str) -> None:
+        self._before = (self._before + text)[-_MOST_BEFORE:]
+        self._is_emphasized |= bool(_EMPHASIS.search(text))
+
+    def _part_of_line(self, text: str) -> str:
+        """A part of a line that is too long to be known before it is passed on."""
+        if not self._fence or not text.strip("`~ \t"):
+            self._fence, self._has_code = "", False
+        self._before = text
+        return self._code(text)
+
+    def _code(self, text: str) -> str:
+        """What stands in code, if it is code for every reader."""
+        is_code = self._fence and self._has_code
+        return (_ARMED_IN_CODE if is_code else _ARMED).sub(_KEPT_APART, text)
+
+    def _line(self, line: str) -> str:
+        """What is left of a line, with its end."""
+        body = line.removesuffix("\n").removesuffix("\r")
+        end, whole = line[len(body) :], self._before + body
+        if self._fence:
+            text = self._line_of_code(body, end)
+        elif (opened := _FENCE.fullmatch(whole)) and self._is_open(opened[1]):
+            text = self._opened_fence(body, opened[1], opened[2]) + end
+        else:
+            text = self._line_of_words(body, end, whole)
+        self._before = ""
+        return text
+
+    def _is_open(self, indent: str) -> bool:
+        """Whether a fence begins code that ends only with another one."""
+        if indent:
+            self._has_code = False
+        return not (indent and self._has_lists)
+
+    def _opened_fence(self, body: str, indent: str, fence: str) -> str:
+        """The first line of a block of code, apart from a paragraph before it: some
+        paragraphs, such as those that an underline makes headings, would swallow it."""
+        gap = "" if self._behind_blank or indent else "\n"
+        self._fence = fence
+        return gap + _ARMED.sub(_KEPT_APART, _without_known_language(body))
+
+    def _line_of_code(self, body: str, end: str) -> str:
+        closing = body.strip()
+        if self._before or not closing.startswith(self._fence) or closing.strip("`~"):
+            return self._code(body + end)
+        is_clear = rf" {{0,3}}{self._fence}{self._fence[0]}* *"
+        self._has_code &= bool(re.fullmatch(is_clear, body))
+        self._fence = ""
+        self._begin_paragraph(behind_blank=False)
+        return body + end
+
+    def _line_of_words(self, body: str, end: str, whole: str) -> str:
+        if _FAR_REACHING.search(whole):
+            self._has_code = False
+        self._has_lists |= bool(_CONTAINER.match(whole))
+        line = _without_known_language(body) + end
+        kept, at = list[str](), 0
+        while span := self._next_span(line, at):
+            words, at = line[at : span.start()], span.end()
+            kept.append(_ARMED.sub(_KEPT_APART, f"{words}`")[:-1])
+            kept.append(_ARMED_IN_CODE.sub(_KEPT_APART, span[0]))
+        kept.append(_ARMED.sub(_KEPT_APART, line[at:]))
+        self._is_clear &= not _REACHING.search(line, at)
+        self._is_emphasized |= bool(_EMPHASIS.search(line, at))
+        if not whole.strip(" "):
+            self._begin_paragraph(behind_blank=True)
+        else:
+            self._behind_blank = False
+        return "".join(kept)
+
+    def _next_span(self, line: str, at: int) -> re.Match[str] | None:
+        """The next code within a line of words, if it is code for every reader."""
+        start = line.find("`", at)
+        if start < 0 or not (self._has_code and self._is_clear):
+            return None
+        words, span = line[at:start], _SPAN.match(line, start)
+        before = words if at else self._before + words
+        self._is_emphasized |= bool(_EMPHASIS.search(words))
+        if not span or _REACHING.search(words) or not _WORD_BEFORE.search(before):
+            self._is_clear = False
+            return None
+        content = span[1] or span[2]
+        # Columns of tables end within code. The parser of emphasis knows no escapes in
+        # code, takes brackets for an address, and two signs for empty code.
+        is_odd = bool(span[2]) or "[" in content or "]" in content
+        if "|" in content or "\\" in content or (is_odd and self._is_emphasized):
+            self._is_clear = False
+            return None
+        self._is_clear = not is_odd
+        return span
 
 
 # ── Base64 ────────────────────────────────────────────────────────────────────────────
@@ -765,7 +987,7 @@ NOTES: dict[str, str] = {
     "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
     "shrunk": "{name} was made smaller to fit into the request.",
     "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
+    "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
     "too_many_pixels": "{name} was left out: it has too many pixels.",
@@ -788,6 +1010,8 @@ PHRASES: dict[str, str] = {
     "pictures": "{count} pictures",
     "a_picture": "A picture",
     "pasted_picture": "A pasted picture",
+    "picture_number": "Picture {number}",
+    "numbered_picture": "Picture {number} ({name})",
     "generated": "Generated image",
     "this_form": "this",
     "page": "Page",
@@ -1757,18 +1981,35 @@ OPTION_BY_NAME = {
 }
 
 
+# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
+# copied from pages, bring them along.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANKS = _WHITE + _INVISIBLE
+# Full-width signs, which people write without a blank beside them.
+_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
+_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
+_BLANK = rf"[\s{_INVISIBLE}]"
+_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
+_BEHIND_NAME = re.compile(rf"{_BLANK}*={_BLANK}*|{_BLANK}+")
+
+
 def _flag_pattern(option: Option) -> str:
     # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = r"[^\s\"'`)\]}”’»]+"
+    value = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]+"
     if option.choices == ("on", "off"):
         value = "|".join(SWITCH)
     names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
+    return rf"(?:{names})(?:(?:{_BEHIND_NAME.pattern})(?!--|—)(?:{value}))?"
 
 
 # The last flag of a prompt. Phones make one long dash of two short ones.
 _LAST_FLAG = re.compile(
-    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
+    rf"(?:^|(?<={_SEPARATOR}))(?:--|—)"
+    rf"({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)}){_SEPARATOR}*\Z",
     re.IGNORECASE,
 )
 
@@ -1779,18 +2020,23 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     Only known names, only at the end; all else stays as it was written.
     """
     flags: list[tuple[str, str]] = []
-    end = len(text.rstrip())
+    start = end = len(text.rstrip(_SEPARATORS))
+    behind = text[end:]
     while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
-        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
+        name, value = [*_BEHIND_NAME.split(found[1], maxsplit=1), ""][:2]
         name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
         is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
         flags.append((name, value or ("on" if is_switch else "nothing")))
         if len(flags) > MAX_FLAGS:
             return text, ()
-        end = found.start()
-        while end and text[end - 1].isspace():
-            end -= 1
-    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
+        start = found.start()
+        end = len(text[:start].rstrip(_SEPARATORS))
+    words = text[:start].rstrip(_OPENING)
+    # As within quotes: "」" behind a flag, and no "「" right before the first.
+    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
+    if not flags or is_quoted:
+        return text, ()
+    return words.rstrip(_BLANKS), tuple(flags[::-1])
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
@@ -2029,18 +2275,35 @@ def smaller_picture(image: Image, limit: int) -> Image:
     raise UnusablePicture("too_large")
 
 
-class InputPicture(NamedTuple):
-    """A picture that may go along: its name for notes, and whether it is attached to
-    the newest message."""
+@dataclass(frozen=True)
+class InputPicture:
+    """A picture that may go along, and its name for notes.
+
+    numbers: its places among the pictures that are attached to the newest message,
+    counted from 1 as people do; an earlier one has none.
+    """
 
     image: Image
     name: str | Note
-    attached: bool
+    numbers: tuple[int, ...] = ()
+
+
+def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | Note:
+    """What a note calls a picture: by its file's name, which a stranger may have
+    chosen, and by its numbers, if it has some."""
+    name = plain_words(file_name, 80, default="")
+    number = ", ".join(map(str, numbers))
+    if number and name:
+        return make_note("numbered_picture", number=number, name=name)
+    if number:
+        return make_note("picture_number", number=number)
+    pasted = address[:5].lower() == "data:"
+    return name or make_note("pasted_picture" if pasted else "a_picture")
 
 
 def fit_pictures(
     pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     """The pictures, each once, within one request's limit in bytes, and notes for the
     user.
 
@@ -2048,7 +2311,7 @@ def fit_pictures(
     """
     kept, notes, left_out = _each_once(pictures), [], 0
     while _bytes_of(kept) > limit:
-        oldest = next((p for p in kept if not p.attached), None)
+        oldest = next((p for p in kept if not p.numbers), None)
         if oldest is None:
             break
         kept.remove(oldest)
@@ -2058,28 +2321,33 @@ def fit_pictures(
     fitted = []
     too_much = _bytes_of(kept) > limit
     share = limit // max(len(kept), 1)
-    for image, name, _ in kept:
-        if too_much and len(image.data) > share:
+    for picture in kept:
+        if too_much and len(picture.image.data) > share:
             try:
-                image = smaller_picture(image, share)
-                notes.append(make_note("shrunk", name=name))
+                image = smaller_picture(picture.image, share)
+                notes.append(make_note("shrunk", name=picture.name))
             except (UnusablePicture, ImportError):
-                notes.append(make_note("too_large", name=name))
+                notes.append(make_note("too_large", name=picture.name))
                 continue
-        fitted.append(image)
+            picture = replace(picture, image=image)
+        fitted.append(picture)
     return fitted, notes
 
 
 def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
-    """Without those that come twice; one that is attached, too, goes there."""
+    """Without those that come twice; one that is attached, too, goes there, and one
+    that is attached twice has both numbers."""
     kept: list[InputPicture] = []
     for picture in pictures:
-        twin = next((p for p in kept if p.image == picture.image), None)
-        if twin and picture.attached and not twin.attached:
-            kept.remove(twin)
-        elif twin:
-            continue
-        kept.append(picture)
+        at = next((i for i, p in enumerate(kept) if p.image == picture.image), None)
+        if at is None:
+            kept.append(picture)
+        elif picture.numbers and not kept[at].numbers:
+            kept.pop(at)
+            kept.append(picture)
+        else:
+            numbers = kept[at].numbers + picture.numbers
+            kept[at] = replace(kept[at], numbers=numbers)
     return kept
 
 
@@ -2097,37 +2365,185 @@ _OWN_LINES = re.compile(
 _PICTURE_TABLE = re.compile(
     r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
 )
-# The tags of the host's blocks. 0.8.12 hands the thoughts of earlier turns back as
-# <think>.
-_HOST_TAGS = ("details", "attached_files", "context", "think")
-_PICTURE_NAMES = (
-    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
-    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
+# The blocks that hosts store in answers, by how each begins, and the tag that ends it.
+# Hosts of 0.8.12 and later write the last three when they hand an answer back
+# (open_webui/utils/middleware.py, utils/misc.py).
+_ANSWER_BLOCKS: tuple[tuple[str, str], ...] = (
+    ('<details type="reasoning" done="', "details"),
+    ('<details type="tool_calls" done="', "details"),
+    ('<details type="code_interpreter" done="', "details"),
+    ("<think>", "think"),
+    ("<code_interpreter>\n", "code_interpreter"),
+    ("<code_interpreter_output>\n", "code_interpreter_output"),
 )
 
 
 class Frame(NamedTuple):
-    """How what the host puts before the user's words begins and ends."""
+    """How what the host writes around or beside words begins and ends, and its place:
+    "before" or "behind" the words of a user's message, or in the "system" message."""
 
+    place: str
     head: str
     tail: str
 
 
-# Of the host's own template for documents and web search.
-_DOCUMENTS = Frame("### Task:\nRespond to the user query", "</context>")
+_PYODIDE = (
+    "\n\n##### Pyodide Environment\n\n- This Python environment runs via Pyodide in the "
+    "browser.",
+    "- Use `import os; os.listdir('/mnt/uploads')` to discover available files.",
+)
+# What the supported hosts write beside documents, which come below; where, if not in
+# open_webui/utils/middleware.py; and since when.
+#
+# Taken off are instructions for tools that no image model is given, for speaking aloud
+# and for announcing a picture, and listings without a text. What is meant for whatever
+# model answers stays: the memory of a user ("User Context:", <memory_context>), a skill
+# that was chosen (<skill name=…>), the summary of a long chat. So does what has no
+# certain end, as the instructions of tool servers have none.
+_HOST_FRAMES: tuple[Frame, ...] = (
+    # The files of a message, in its turn and in every later one: a prefix, or the first
+    # text part. 0.8.12 and later.
+    Frame("before", '<attached_files>\n<file type="', '"/>\n</attached_files>\n\n'),
+    # What the code interpreter runs in, behind its instructions. Where models call
+    # functions natively it stands alone: in 0.8.12 behind the words, later in the
+    # system message. 0.8.12 and later (config.py).
+    Frame("behind", *_PYODIDE),
+    Frame("system", *_PYODIDE),
+    # The code interpreter: 0.8.12 and later, and before (config.py).
+    Frame(
+        "behind",
+        "\n#### Code Interpreter\n\nYou have access to a Python code interpreter via: "
+        "`<code_interpreter ",
+        "\n\nEnsure the code interpreter is effectively utilized to achieve the "
+        "highest-quality analysis for the user.",
+    ),
+    Frame(
+        "behind",
+        "\n#### Tools Available\n\n1. **Code Interpreter**: `<code_interpreter ",
+        "\n\nEnsure that the tools are effectively utilized to achieve the "
+        "highest-quality analysis for the user.",
+    ),
+    # Voice mode: 0.6.43 to 0.11.4, and 0.12.4 (config.py).
+    Frame(
+        "system",
+        "You are a friendly, concise voice assistant.\n\nEverything you say will be "
+        "spoken aloud.\n",
+        "\n\nStay consistent, helpful, and easy to listen to.",
+    ),
+    Frame(
+        "system",
+        "You are a friendly, concise voice assistant participating in a live voice call "
+        "with the user.\n\nEverything you say will be spoken aloud.\n",
+        "\n\nStay consistent, helpful, and easy to listen to.",
+    ),
+    # The image toggle, when the host has tried to draw before the model is asked: two
+    # of 0.6.5, three of 0.6.43 and later, one of 0.11.4 and later.
+    Frame(
+        "system",
+        "<context>User is shown the generated image, tell the user that ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>Unable to generate an image, tell the user that ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>The requested image has been edited and created and is now ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>The requested image has been created by the system successfully and ",
+        "</context>",
+    ),
+    Frame("system", "<context>Image generation was attempted but failed", "</context>"),
+    Frame(
+        "system",
+        "<context>Image generation was requested but the feature is currently disabled ",
+        "</context>",
+    ),
+    # The names of a model's knowledge: 0.11.4 and later. Of its skills: 0.8.12 and later.
+    Frame(
+        "system", '<attached_knowledge>\n<knowledge type="', "/>\n</attached_knowledge>"
+    ),
+    Frame("system", "<available_skills>\n<skill>\n", "</skill>\n</available_skills>"),
+    # Of tools: 0.12.4 (utils/tool_search.py).
+    Frame(
+        "system",
+        "<available_tools>\nThe following tools are available but their definitions ",
+        "</available_tools>",
+    ),
+)
+# The default template for documents and web search (config.py, DEFAULT_RAG_TEMPLATE):
+# before the words of a user's message, in each of its text parts; in a system message
+# where RAG_SYSTEM_CONTEXT is set, and always in 0.6.5, which repeats the words there.
+_DOCUMENTS = Frame(
+    "before",
+    "### Task:\nRespond to the user query using the provided context, incorporating "
+    "inline citations in the format [id] **only when the <source> tag includes an "
+    "explicit id attribute**",
+    "</source>\n</context>",
+)
+_DOCUMENTS_IN_SYSTEM = Frame("system", _DOCUMENTS.head, "\n</user_query>")
+_SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
+_MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
+# The memory of a user whose memory is empty (0.6.43 to 0.9.6).
+_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
+# What a tool of the host found out (0.6.5 and later, where models do not call functions
+# natively), behind the words.
+_TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
 
 
 def documents_frame(template: str) -> Frame:
-    """The frame that a template for documents makes; the host's own where nothing of
-    it stays as it is on both sides of what it is filled with."""
-    for placeholder in ("{{CONTEXT}}", "[context]"):
-        before, found, behind = template.partition(placeholder)
-        head = before.partition("{{")[0].strip()[:_MAX_FRAME_CHARACTERS]
-        tail = behind.replace("[query]", "}}").rpartition("}}")[2].strip()
-        if found and head and tail:
-            return Frame(head, tail[-_MAX_FRAME_CHARACTERS:])
-    return _DOCUMENTS
+    """The frame that a template for documents makes: its fixed text before and behind
+    what it is filled with. The default's where the template names no place for that.
+
+    Documents come as <source id=…>…</source>, so even a template without any fixed
+    text makes a frame.
+    """
+    template = template.replace("[context]", "{{CONTEXT}}").replace("[query]", "{{}}")
+    before, found, behind = template.partition("{{CONTEXT}}")
+    if not found:
+        return _DOCUMENTS
+    head, filled, _ = before.lstrip().partition("{{")
+    head = head.rstrip() if filled else head + _SOURCE_HEAD
+    head = head[:_MAX_FRAME_CHARACTERS]
+    if len(head) < _MIN_FRAME_CHARACTERS:
+        head = _SOURCE_HEAD
+    first, filled, _ = behind.partition("{{")
+    tail = behind.rpartition("}}")[2].strip() if filled else ""
+    if len(tail) < _MIN_FRAME_CHARACTERS:
+        tail = (_SOURCE_TAIL + first).rstrip()
+    return Frame("before", head, tail[-_MAX_FRAME_CHARACTERS:])
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """What the host may have written around the users' words.
+
+    documents: the frame of those before the words. frames: all others. unwrapped: the
+    first text of the newest message as it was before documents were put in front of
+    it, where the host tells (metadata "base_user_prompt", "user_prompt"). Its filters
+    may have changed the message since then, so it only helps to find the frame's end.
+    """
+
+    documents: Frame | None = None
+    frames: tuple[Frame, ...] = _HOST_FRAMES
+    unwrapped: str = ""
+
+
+def host_wrapping(
+    documents: str = "", code: str = "", voice: str = "", unwrapped: str = ""
+) -> Wrapping:
+    """The wrapping of a host with these templates: for documents, for the code
+    interpreter and for voice mode; empty where it has its own defaults."""
+    fixed = (("behind", code.strip()), ("system", voice.strip()))
+    own = tuple(Frame(place, text, text) for place, text in fixed if text)
+    frame = documents_frame(documents) if documents.strip() else None
+    return Wrapping(frame, _HOST_FRAMES + own, unwrapped)
 
 
 @dataclass(frozen=True)
@@ -2152,13 +2568,17 @@ class Conversation:
     history: the turns before the newest message; they alternate and begin with the
     user's. newest: that message, or None when it is empty. earlier: the addresses of
     all pictures before it, oldest first, those that only system messages name (as they
-    do in channels) among them.
+    do in channels) among them. before: the turns before it as they came, whose words
+    history joins and cuts. unfinished: the text of the answer that is to go on
+    ("Continue Response"), to which the host adds what it is given.
     """
 
     system: str = ""
     history: tuple[Turn, ...] = ()
     newest: Turn | None = None
     earlier: tuple[str, ...] = ()
+    before: tuple[Turn, ...] = ()
+    unfinished: str = ""
 
     @property
     def prompt(self) -> str:
@@ -2175,36 +2595,44 @@ class Conversation:
         """The addresses of the pictures in the user's newest message."""
         return self.newest.pictures if self.newest else ()
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Those of them that people count: not a website's that the words mention."""
+        words = self.prompt
+        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+
+    @property
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """The places of each address among those that are counted, from 1."""
+        places: dict[str, tuple[int, ...]] = {}
+        for number, address in enumerate(self.counted, 1):
+            places[address] = (*places.get(address, ()), number)
+        return places
+
 
 def read_conversation(
     messages: Any,
-    newest_prompt: str | None = None,
     files: Any = None,
     speaker: str = "",
     addressed: str = "",
-    documents: Frame = _DOCUMENTS,
+    wrapping: Wrapping = Wrapping(),
 ) -> Conversation:
     """The conversation in the host's messages, whatever their shape.
 
-    newest_prompt: the user's own words of the last turn, where the host hands them
-    over apart from what it wrapped around them (metadata "base_user_prompt").
     files: what is attached to the newest message, as the host lists it.
     speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words. documents: the frame of those before the user's words.
+    before the user's words. wrapping: what the host may have written around these.
     """
-    quoted, system = _system_messages(messages)
-    turns = read_turns(messages, documents)
+    quoted, system = _system_messages(messages, wrapping)
+    turns = read_turns(messages, wrapping)
     while turns and turns[-1].role == "model":
         turns.pop()
     if not turns:
         return Conversation(system)
     last = turns.pop()
-    own = _read_content(newest_prompt or "")
-    text, flags = split_flags(own.text)
-    newest = replace(last, text=text, flags=flags, is_cut=own.is_cut) if text else last
-    pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
-    text = _without_names(newest.text, speaker, addressed)
-    newest = replace(newest, text=text, pictures=pictures)
+    pictures = _with_files(last.pictures, files)
+    text = _without_names(last.text, speaker, addressed)
+    newest = replace(last, text=text, pictures=pictures)
     if not newest.text and not newest.pictures:
         return Conversation(system)
     # Elsewhere a system message may well show a logo that nobody wants changed.
@@ -2212,7 +2640,19 @@ def read_conversation(
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
     history = _bounded(alternating(turns), room)
-    return Conversation(system, tuple(history), newest, earlier)
+    unfinished = _unfinished_text(messages)
+    before = tuple(turns)
+    return Conversation(system, tuple(history), newest, earlier, before, unfinished)
+
+
+def _unfinished_text(messages: Any) -> str:
+    """The text of the last message, if it is the model's."""
+    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
+    parts = as_list(last[0]["content"]) or last[:1] if last else []
+    texts = (
+        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
+    )
+    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -2226,21 +2666,35 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
     return re.sub(r"^<?@\S+\s*", "", text)
 
 
-def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
-    """The pictures among the host's file entries, by link or id.
+def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
+    """A message's pictures, and those that only its files name, in the files' order.
 
-    Where the host has inlined the message's pictures, only those it never inlines.
+    Where the host has inlined the message's pictures, these are the last of them, and
+    only what it never inlines is added, each in its place: people count from it on.
     """
+    found = list(picture_files(files))
+    if not pictures:
+        return tuple(address for address, _ in found)
+    shown = list(pictures)
+    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
+    for address, is_drawing in found:
+        if is_drawing and address not in pictures:
+            shown.insert(at, address)
+        at += 1
+    return tuple(shown)
+
+
+def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
+    """The pictures among the host's file entries, by link or id, and whether each is a
+    drawing, which the host never inlines."""
     for entry in as_list(files):
         if not isinstance(entry, dict):
             continue
-        kinds = [str(entry.get("type")), _file_type(entry)]
-        if inlined:
-            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        kinds = (str(entry.get("type")), _file_type(entry))
         if any(kind.startswith("image") for kind in kinds):
             address = entry.get("url") or entry.get("id")
             if isinstance(address, str) and address:
-                yield address
+                yield address, any(kind.startswith("image/svg") for kind in kinds)
 
 
 def _file_type(entry: dict[str, Any]) -> str:
@@ -2248,11 +2702,11 @@ def _file_type(entry: dict[str, Any]) -> str:
     noted = (entry, get_field(entry.get("file"), "meta"))
     types = (as_str(get_field(place, "content_type")) for place in noted)
     name = as_str(entry.get("name"))[-8:].lower()
-    by_name = "image" if name.endswith(_PICTURE_NAMES) else ""
+    by_name = "image" if name.endswith(PICTURE_NAMES) else ""
     return next(filter(None, types), by_name)
 
 
-def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
+def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
     """The user's and the model's messages as they stand, cleaned; some may be empty.
 
     Only so many of the newest are read as patterns may look at.
@@ -2263,25 +2717,25 @@ def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
     for message in reversed(said):
         if room <= 0:
             break
-        content = _read_content(message["content"], documents)
+        content = _read_content(message, wrapping)
         room -= content.characters + 100 * (1 + len(content.pictures))
         turns.append(_turn_of(message, content))
     return turns[::-1]
 
 
 def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
-    pictures = content.pictures
-    pictures += tuple(_file_addresses(message.get("files"), pictures))
+    pictures = _with_files(content.pictures, message.get("files"))
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
+    text = joined_words(text, content.results)
     return Turn("user", text, pictures, flags, content.is_cut)
 
 
-def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
+def _system_messages(messages: Any, wrapping: Wrapping) -> tuple[tuple[str, ...], str]:
     """The pictures that system messages name, and all their texts as one."""
     said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message["content"]) for message in said]
+    contents = [_read_content(message, wrapping) for message in said]
     pictures = tuple(p for content in contents for p in content.pictures)
     texts = dict.fromkeys(content.text for content in contents if content.text)
     return pictures, cut_middle("\n\n".join(texts))
@@ -2330,21 +2784,25 @@ def _bounded(turns: list[Turn], room: int) -> list[Turn]:
 class _Content(NamedTuple):
     """What a message holds: its words, and the addresses of its pictures in order.
 
-    characters: how many patterns have looked at. is_cut: whether there were more.
+    results: what the host's tools found out. characters: how many patterns have looked
+    at. is_cut: whether there were more.
     """
 
     text: str
     pictures: tuple[str, ...]
+    results: str
     characters: int
     is_cut: bool
 
 
-def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
-    """A message's words without what the host, this plugin or a picture put into them,
-    and its pictures."""
+def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
+    """A message's words, those of all its parts, without what the host, this plugin or
+    a picture put into them; and its pictures."""
     texts: list[str] = []
     pictures: list[str] = []
+    results: list[str] = []
     seen = 0
+    content = message["content"]
     parts = content if isinstance(content, list) else [content]
     is_cut = len(parts) > MAX_PARTS
     for part in parts[:MAX_PARTS]:
@@ -2353,16 +2811,59 @@ def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
         is_cut = is_cut or room <= 0
         if isinstance(text, str) and text and room > 0:
             short, data_uris = cut_data_uris(text)
-            framed = _without_blocks(_without_documents(short, documents))
-            kept = cut_middle(framed)[:room]
-            is_cut = is_cut or len(kept) < len(framed)
+            said, result = _unwrapped(short, message["role"], wrapping)
+            kept = cut_middle(said)[:room]
+            is_cut = is_cut or len(kept) < len(said)
             seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
             pictures += picture_addresses(kept, data_uris)
             texts.append(_own_words(kept))
+            results.append(cut_middle(without_pictures(result)).strip())
         pictures += _image_url(part)
-    words = "\n".join(texts).strip()
+    words = "\n".join(text for text in texts if text.strip()).strip()
     is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
-    return _Content(cut_middle(words), tuple(pictures), seen, is_cut)
+    result = joined_words(*dict.fromkeys(results))  # it stands in every text part
+    return _Content(cut_middle(words), tuple(pictures), result, seen, is_cut)
+
+
+def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
+    """What a message says without what the host wrote into it, and what the host's
+    tools found out.
+
+    What looks like the host's in any other place or form is somebody's own words.
+    """
+    if role == "assistant":
+        return _without_blocks(text), ""
+    if role != "user":
+        text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
+        text = _without_frames(text, wrapping.frames, "system")
+        return _EMPTY_MEMORY.sub("", text), ""
+    text = _without_documents(text, wrapping)
+    text = _without_frames(text, wrapping.frames, "before")
+    found = _TOOL_RESULT.search(text)
+    at = found.start() if found else len(text)
+    said = _without_endings(text[:at], wrapping.frames)
+    return said if said == text else _of_written_parts(said), text[at:]
+
+
+def _of_written_parts(text: str) -> str:
+    """A message of several parts as one text; 0.6.5 writes a list of them down as
+    Python does when it puts something behind it."""
+    if not text.startswith("[{'type': 'text', 'text': "):
+        return text
+    try:
+        # A token's sign must not stand in what Python reads. Python would have written
+        # the one in its place in another way.
+        parts = ast.literal_eval(cut_middle(text).replace("\0", "\1"))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
+    return "\n".join(map(_written_part, as_list(parts)))
+
+
+def _written_part(part: Any) -> str:
+    for url in _image_url(part):
+        token = re.fullmatch("\1([0-9]{1,6})\1", url)
+        return f"\0{token[1]}\0" if token else f"![]({url})"
+    return as_str(get_field(part, "text")).replace("\1", " ")
 
 
 def _image_url(part: Any) -> list[str]:
@@ -2380,13 +2881,17 @@ def _may_be_read(address: str) -> bool:
 
 
 def pick_pictures(
-    conversation: Conversation, history_images: int, max_images: int
+    conversation: Conversation,
+    history_images: int,
+    max_images: int,
+    lost: Collection[str] = (),
 ) -> tuple[list[str], list[Note]]:
     """The addresses of the pictures to send, in the chat's order, and notes for the
     user on what is left out.
 
     The newest message's own go first, then earlier ones, newest first, as many as
-    `history_images` and the model's limit allow; each picture once.
+    `history_images` and the model's limit allow; each picture once. lost: those that
+    were looked for in vain; like those from elsewhere they take no other's place.
     """
     notes = []
     attached = list(dict.fromkeys(conversation.attached))
@@ -2394,7 +2899,10 @@ def pick_pictures(
         notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
         attached = attached[:max_images]
     newest_first = dict.fromkeys(conversation.earlier[::-1])
-    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
+    others = [p for p in newest_first if p not in attached and p not in lost]
+    earlier = [p for p in others if _may_be_read(p)]
+    if len(earlier) < len(others) and history_images > 0:
+        notes.append(make_note("remote", name=make_note("a_picture")))
     room = max(min(history_images, max_images - len(attached)), 0)
     if len(earlier) > room and history_images > 0:
         kind = "earlier_cut" if room else "earlier_none"
@@ -2408,23 +2916,78 @@ def _own_words(text: str) -> str:
     return without_pictures(_PICTURE_TABLE.sub("", text))
 
 
-def _without_documents(text: str, frame: Frame) -> str:
-    """The user's words behind the documents that the host put in front of them."""
-    begins = text[: len(frame.head) + 100].lstrip().startswith(frame.head)
-    end = text.rfind(frame.tail) if begins else -1
-    if end < 0:
-        return text
-    words = text[end + len(frame.tail) :]
-    return words.replace("<user_query>", "").replace("</user_query>", "")
+def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> str:
+    """The text without the documents that the host put into it; whatever its filters
+    wrote before them stays."""
+    frames = (wrapping.documents, *more, _DOCUMENTS)
+    for frame in filter(None, frames):
+        if span := _documents_span(text, frame, wrapping.unwrapped):
+            start, end = span
+            return text[:start] + text[end:].removeprefix("\n").removeprefix("\n")
+    return text
+
+
+def _documents_span(text: str, frame: Frame, unwrapped: str) -> tuple[int, int] | None:
+    """Where the host's frame of documents begins and ends, if it is there.
+
+    Documents and words may both hold what looks like the frame's end. Where the text
+    ends with the words as the host had them, directly behind a frame's end, these are
+    the user's. Else the last such end counts: rather lose words of a user who writes
+    the host's own end than take those of a document for a prompt, or for flags.
+    """
+    start = text.find(frame.head)
+    if start < 0:
+        return None
+    words = len(text) - len(unwrapped)
+    is_end = unwrapped.strip() and text.endswith(unwrapped)
+    if is_end and text[start:words].rstrip().endswith(frame.tail):
+        return start, words
+    end = text.rfind(frame.tail, start + len(frame.head))
+    return (start, end + len(frame.tail)) if end >= 0 else None
+
+
+def _without_frames(text: str, frames: Iterable[Frame], place: str) -> str:
+    """The text without the host's frames of that place, each of which is there once.
+
+    The host joins what it writes to other texts with one line break.
+    """
+    for frame in frames:
+        start = text.find(frame.head) if frame.place == place else -1
+        end = text.find(frame.tail, start) if start >= 0 else -1
+        if end >= 0 and (place == "before" or _begins_a_line(text, start)):
+            before, behind = text[:start], text[end + len(frame.tail) :]
+            before = before if behind else before.removesuffix("\n")
+            text = before + (behind.removeprefix("\n") if place == "system" else behind)
+    return text
+
+
+def _begins_a_line(text: str, start: int) -> bool:
+    # The line break before it, or its own first sign.
+    return start == 0 or "\n" in text[start - 1 : start + 1]
+
+
+def _without_endings(text: str, frames: Iterable[Frame]) -> str:
+    """The text without what the host wrote behind it: the frames' order is theirs from
+    the end on."""
+    for frame in frames:
+        if frame.place != "behind" or not text.rstrip().endswith(frame.tail):
+            continue
+        start = text.rfind(frame.head)
+        if start >= 0 and _begins_a_line(text, start):
+            text = text[:start].removesuffix("\n")
+    return text
 
 
 def _without_blocks(text: str) -> str:
-    """The text without the host's blocks and what stands in them."""
-    spans = sorted(span for tag in _HOST_TAGS for span in _blocks(text, tag))
+    """An answer without the host's blocks and what stands in them."""
+    tags = dict.fromkeys(tag for _, tag in _ANSWER_BLOCKS)
+    beginnings = tuple(beginning for beginning, _ in _ANSWER_BLOCKS)
+    spans = sorted(span for tag in tags for span in _blocks(text, tag))
     kept, at = [], 0
     for start, end in spans:
-        kept.append(text[at:start] if start > at else "")
-        at = max(at, end)
+        if start >= at and text.startswith(beginnings, start):
+            kept.append(text[at:start])
+            at = end
     return "".join(kept) + text[at:]
 
 
@@ -2456,6 +3019,129 @@ def _find_tag(text: str, beginning: str, start: int) -> int:
             return start
         start = end
     return -1
+
+
+# ── Saved ─────────────────────────────────────────────────────────────────────────────
+# What the page shows of a chat and the host leaves out of its requests: the pictures
+# that stand in a message's "files" alone, such as those of the host's own image tool.
+
+
+def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
+    """The turns before the newest message in the branch that is answered, oldest first,
+    without words: only what pictures their files are.
+
+    chat: as the host keeps it, whatever its shape. metadata: the request's, which names
+    the newest message or the answer to it. No more than MAX_PARTS pictures are looked
+    for, the newest.
+    """
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if not isinstance(messages, dict):
+        return []
+    turns: list[Turn] = []
+    room = MAX_PARTS
+    for message in _upwards(messages, _last_before(history, messages, metadata)):
+        role = "user" if message.get("role") == "user" else "model"
+        files = as_list(message.get("files"))[:room]
+        # A drawing cannot go along, and was told of when it was attached.
+        shown = tuple(a for a, is_drawing in picture_files(files) if not is_drawing)
+        turns.append(Turn(role, "", shown))
+        room -= len(files)
+        if room <= 0:
+            break
+    return turns[::-1]
+
+
+def _last_before(
+    history: dict[str, Any], messages: dict[str, Any], metadata: dict[str, Any]
+) -> Any:
+    """The id of the message that the newest one follows."""
+    again = metadata.get("regeneration_message_id")
+    if _message(messages, again):
+        return again  # the newest is a wish for another answer, which is not saved
+    answer = _message(messages, metadata.get("message_id"))
+    # Hosts since 0.9 name the newest message, before them since 0.6.43 its answer's
+    # parent; on all it is the parent of the answer, which is saved beforehand.
+    names = ("user_message_id", "parent_message_id")
+    for asked in (*map(metadata.get, names), answer.get("parentId")):
+        if newest := _message(messages, asked):
+            return newest.get("parentId")
+    # API clients may say no more than which chat it is.
+    current = _message(messages, history.get("currentId"))
+    is_newest = current.get("role") == "user"
+    return current.get("parentId") if is_newest else history.get("currentId")
+
+
+def _message(messages: dict[str, Any], message_id: Any) -> dict[str, Any]:
+    """The message of that id; an empty one where there is none."""
+    message = messages.get(message_id) if isinstance(message_id, str) else None
+    return message if isinstance(message, dict) else {}
+
+
+def _upwards(messages: dict[str, Any], start: Any) -> Iterator[dict[str, Any]]:
+    """The message and those that it follows, newest first, each once."""
+    seen: set[str] = set()
+    while len(seen) < MAX_MESSAGES and (message := _message(messages, start)):
+        if start in seen:
+            return
+        seen.add(start)
+        yield message
+        start = message.get("parentId")
+
+
+class _Round(NamedTuple):
+    """The pictures of a user's message, and those of what was answered to it."""
+
+    asked: tuple[str, ...]
+    answered: tuple[str, ...]
+
+
+def _rounds(turns: Iterable[Turn]) -> list[_Round]:
+    rounds: list[_Round] = []
+    for turn in turns:
+        if turn.role == "user":
+            rounds.append(_Round(turn.pictures, ()))
+        elif rounds:
+            asked, answered = rounds.pop()
+            rounds.append(_Round(asked, answered + turn.pictures))
+        else:
+            rounds.append(_Round((), turn.pictures))
+    return rounds
+
+
+def with_saved_pictures(
+    conversation: Conversation, saved: Sequence[Turn]
+) -> Conversation:
+    """The conversation with the pictures of its saved turns among the earlier ones, in
+    the page's order: there a message's files stand above its words.
+
+    The user's turns are paired from the newest on. Answers between them may be left
+    out, since newer hosts do not send those without words. What filters have taken
+    away has no partner and counts as older.
+    """
+    if not any(turn.pictures for turn in saved):
+        return conversation
+    sent, kept = _rounds(conversation.before), _rounds(saved)
+    pairs = min(len(sent), len(kept))
+    alone = [*kept[: len(kept) - pairs], *sent[: len(sent) - pairs]]
+    shown = [picture for one in alone for picture in (*one.asked, *one.answered)]
+    newest = zip(sent[len(sent) - pairs :], kept[len(kept) - pairs :], strict=True)
+    for sent_round, kept_round in newest:
+        # What the host has put into the message is the bytes of the same files.
+        if not any(address.startswith("data:") for address in sent_round.asked):
+            shown += kept_round.asked
+        shown += [*sent_round.asked, *kept_round.answered, *sent_round.answered]
+    newest_first: dict[str, str] = {}
+    for address in reversed(shown):
+        newest_first.setdefault(_file_of(address), address)
+    return replace(conversation, earlier=tuple(newest_first.values())[::-1])
+
+
+def _file_of(address: str) -> str:
+    """What tells whether two addresses are of one file: its id, or the address."""
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    found = FILE_LINK.fullmatch(address) if is_short else None
+    return found[2] if found and not found[1] else address
 
 
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
@@ -3080,7 +3766,9 @@ _HARM_CATEGORIES = (
 
 
 def generate_body(
-    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+    conversation: Conversation,
+    options: ImageOptions,
+    pictures: Sequence[InputPicture] = (),
 ) -> dict[str, Any]:
     """The body of generateContent; pictures stand in it as Image objects.
 
@@ -3120,18 +3808,30 @@ def _search_types(searches: Sequence[str]) -> dict[str, Any]:
 
 
 def _contents(
-    conversation: Conversation, pictures: Sequence[Image]
+    conversation: Conversation, pictures: Sequence[InputPicture]
 ) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words."""
+    """The turns in words, and at the end the pictures before the newest words; each
+    under a label where the user may mean one of several by its number."""
+    are_counted = len(conversation.counted) > 1
     turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
     parts: list[dict[str, Any]] = []
     if turns and turns[-1].role == "user":
         parts.append({"text": turns.pop().text})
-    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    for picture in pictures:
+        if are_counted:
+            parts.append({"text": _picture_label(picture.numbers)})
+        mime = picture.image.mime
+        parts.append({"inlineData": {"mimeType": mime, "data": picture.image}})
     if conversation.prompt:
         parts.append({"text": conversation.prompt})
     contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
     return [*contents, {"role": "user", "parts": parts}]
+
+
+def _picture_label(numbers: Sequence[int]) -> str:
+    """A picture's label for the model. An earlier one has no number: "the second" is
+    then one of those that the user sees attached."""
+    return ", ".join(f"Picture {number}" for number in numbers) or "Earlier picture"
 
 
 def with_system_in_words(conversation: Conversation) -> Conversation:
@@ -4198,7 +4898,8 @@ class HostChat:
     @property
     def is_saved(self) -> bool:
         """Whether the host keeps the chat under its id."""
-        return bool(self.chat_id) and ":" not in self.chat_id
+        # "local" is a temporary chat of 0.6; those of later hosts have a colon.
+        return self.chat_id not in ("", "local") and ":" not in self.chat_id
 
     @property
     def is_admin(self) -> bool:
@@ -4308,6 +5009,45 @@ class HostChat:
             log.debug("picture not read", exc_info=True)
             raise UnusablePicture("no_file") from None
 
+    async def saved_chat(self) -> Any:
+        """The chat as the host keeps it, as JSON; None where there is none, or it is
+        not this user's. Never raises."""
+        if not self.is_saved or not self.user.get("id"):
+            return None
+        try:
+            from open_webui.models.chats import Chats
+
+            read = Chats.get_chat_by_id_and_user_id
+            row = await call_host(read, id=self.chat_id, user_id=self.user["id"])
+            return row.chat if row else None
+        except Exception as error:
+            log.warning("saved chat not read: %s", type(error).__name__)
+            log.debug("saved chat not read", exc_info=True)
+            return None
+
+    async def with_records(self, files: Any) -> Any:
+        """The host's file entries; to those that are a bare id, as API clients send
+        them, the type is added where the file is a picture that may be read."""
+        if not any(map(_is_bare, as_list(files)[:MAX_FILE_RECORDS])):
+            return files
+        known = [
+            {**entry, **await self._record(entry["id"])} if _is_bare(entry) else entry
+            for entry in files[:MAX_FILE_RECORDS]
+        ]
+        return known + files[MAX_FILE_RECORDS:]
+
+    async def _record(self, file_id: str) -> dict[str, str]:
+        """What an entry says of a file that is a picture; nothing of any other."""
+        try:
+            file = await self._file(file_id)
+            mime = as_str((file.meta or {}).get("content_type"))
+            if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
+                mime = image_type(await _stored(file, FILE_HEAD)) or ""
+            return {"content_type": mime} if mime.startswith("image/") else {}
+        except Exception as error:  # no file, none that may be read, or lost
+            log.debug("no record of a file: %s", type(error).__name__)
+            return {}
+
     async def _is_own(self, origin: str) -> bool:
         own = (str(getattr(self.request, "base_url", "")), await _public_address())
         try:
@@ -4316,16 +5056,19 @@ class HostChat:
             return False
 
     async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+        file = await self._file(file_id)
+        data = await _stored(file)
+        return data, str((file.meta or {}).get("name") or file.filename)
+
+    async def _file(self, file_id: str) -> Any:
+        """The record of a file that may be read. Raises UnusablePicture."""
         from open_webui.models.files import Files
-        from open_webui.storage.provider import Storage
 
         file = await call_host(Files.get_file_by_id, id=file_id)
         user = await self._user() if self.user.get("id") else None
         if file is None or user is None or not await _may_read(file, user):
             raise UnusablePicture("no_file")
-        path = await SHORT_WORK.run(Storage.get_file, file.path)
-        data = await SHORT_WORK.run(_file_bytes, path)
-        return data, str((file.meta or {}).get("name") or file.filename)
+        return file
 
     async def _user(self) -> Any:
         """The host's user; it hands over all of it, or (old hosts) not enough."""
@@ -4358,11 +5101,28 @@ async def _may_read(file: Any, user: Any) -> bool:
     )
 
 
-def _file_bytes(path: str) -> bytes:
-    if os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+def _is_bare(entry: Any) -> bool:
+    """Whether a file entry says nothing but which file it is."""
+    if not isinstance(entry, dict) or entry.get("type", "file") != "file":
+        return False
+    says = any(entry.get(name) for name in ("name", "content_type", "file"))
+    return not says and bool(FILE_ID.fullmatch(as_str(entry.get("id"))))
+
+
+async def _stored(file: Any, size: int = -1) -> bytes:
+    """The first bytes of a file in the host's storage, or all. Raises
+    UnusablePicture."""
+    from open_webui.storage.provider import Storage
+
+    path = await SHORT_WORK.run(Storage.get_file, file.path)
+    return bytes(await SHORT_WORK.run(_file_bytes, path, size))
+
+
+def _file_bytes(path: str, size: int) -> bytes:
+    if size < 0 and os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
         raise UnusablePicture("too_large")
     with open(path, "rb") as file:
-        return file.read()
+        return file.read(size)
 
 
 async def _public_address() -> str:
@@ -4370,10 +5130,18 @@ async def _public_address() -> str:
     return await _host_setting("webui.url", "WEBUI_URL")
 
 
-async def documents_template() -> str:
-    """The template around documents that the administrator set (Settings → Documents),
-    or nothing."""
-    return await _host_setting("rag.template", "RAG_TEMPLATE")
+# Of what the host writes around users' words: its key, and its name before 0.10.
+_TEMPLATES = {
+    "documents": ("rag.template", "RAG_TEMPLATE"),
+    "code": ("code_interpreter.prompt_template", "CODE_INTERPRETER_PROMPT_TEMPLATE"),
+    "voice": ("task.voice.prompt_template", "VOICE_MODE_PROMPT_TEMPLATE"),
+}
+
+
+async def host_template(kind: str) -> str:
+    """A template that the administrator set (Settings → Documents, Code Execution,
+    Interface), or nothing. kind: "documents", "code" or "voice"."""
+    return await _host_setting(*_TEMPLATES[kind])
 
 
 async def _host_setting(key: str, old_name: str) -> str:
@@ -4544,13 +5312,19 @@ def settings_in_order(
     own: dict[str, Any],
     body: dict[str, Any],
     flags: Iterable[tuple[str, str]],
+    features: Any = None,
 ) -> Iterator[tuple[str, Any]]:
     """All that says something about OPTIONS, by name, what counts most last: the
-    administrator, the user, the request, the prompt."""
+    administrator, the user, the message box, the request, the prompt.
+
+    features: what is switched on in the message box, as the host's metadata name it.
+    """
     yield from ((option.valve, getattr(valves, option.valve)) for option in OPTIONS)
     yield from (
         (option.valve, own.get(option.valve)) for option in OPTIONS if option.of_users
     )
+    if get_field(features, "web_search") is True:
+        yield "google_search", "on"
     yield from (
         (name, body.get(name)) for option in OPTIONS for name in option.parameters
     )
@@ -4807,37 +5581,95 @@ class Sockets:
         self.ended = False
 
     def add(self, opened: socket.socket) -> None:
-        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
+        """Note a socket before it connects. Raises Cancelled after `shutdown`.
+
+        A duplicate, which is the same connection below any TLS: that takes the socket's
+        descriptor away, hides it during a handshake, and sends unencrypted what is sent
+        after its own shutdown has begun.
+        """
         with self._lock:
             if self.ended:
                 raise Cancelled
-            self._open.append(opened)
+            self._open.append(opened.dup())
 
     def shutdown(self) -> None:
         """End what is under way, at once; what comes later is not sent."""
         with self._lock:
             self.ended = True
             for opened in self._open:
-                with contextlib.suppress(
-                    Exception
-                ):  # the next one is shut all the same
+                with contextlib.suppress(OSError):  # the next one is shut all the same
                     opened.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of them: until then the peer would not see that they are closed."""
+        with self._lock:
+            while self._open:
+                self._open.pop().close()
 
 
 _THIS_THREAD = threading.local()  # .sockets: those of the request that it works on
 
 
 class _Noting:
-    """A connection that notes its socket.
+    """A connection whose socket is noted before it connects, and whose failures before
+    the request is sent are told apart.
 
-    Not itself: it drops its socket before the answer is read when the server wants to
-    close it. Within a proxy's TLS the socket is that below both.
+    urllib3 shows a socket only once it is connected, and takes silence in a handshake
+    for a slow answer.
     """
 
+    def _new_conn(self) -> socket.socket:
+        connection: Any = self
+        host = self._dns_host.strip("[]")  # type: ignore[attr-defined]
+        problem = "no address"
+        try:
+            found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:  # UnicodeError: no host is called so
+            found, problem = [], str(error)
+        for family, kind, protocol, _, address in found:
+            try:
+                opened = socket.socket(family, kind, protocol)
+                return _connected(opened, address, connection)
+            except OSError as error:
+                problem = str(error)
+        raise urllib3.exceptions.NewConnectionError(connection, problem)
+
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()  # type: ignore[misc]
+        except (OSError, http.client.HTTPException) as error:
+            raise urllib3.exceptions.ProxyError("no tunnel", error) from error
+
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        opened: Any = self.sock  # type: ignore[attr-defined]
-        _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
+        connection: Any = self
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError as error:
+            problem = "no end of the handshake"
+            raise urllib3.exceptions.ConnectTimeoutError(self, problem) from error
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError as error:
+            if not connection.proxy:
+                raise
+            # Such as a page where there should be a tunnel.
+            raise urllib3.exceptions.ProxyError("no TLS", error) from error
+
+
+def _connected(
+    opened: socket.socket, address: Any, connection: HTTPConnection
+) -> socket.socket:
+    """The socket, noted and connected as the connection has it; closed if it fails."""
+    try:
+        _THIS_THREAD.sockets.add(opened)
+        for option in connection.socket_options or ():
+            opened.setsockopt(*option)
+        opened.settimeout(connection.timeout)
+        opened.connect(address)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 class _PatientResponse(http.client.HTTPResponse):
@@ -4860,30 +5692,55 @@ class _NotedConnection(_Noting, HTTPConnection):
 
 
 class _NotedTlsConnection(_Noting, HTTPSConnection):
-    """One with TLS, whose certificates are not read anew for each request."""
+    """One with TLS: to the proxy, to the target behind it, or to both.
+
+    Either is trusted as the environment has it. requests would not look at a proxy's
+    certificate when the target is without TLS, although the proxy gets a login.
+    """
 
     response_class = _PatientResponse
 
     def connect(self) -> None:
-        trusted = self.ca_certs or self.ca_cert_dir
-        # An https proxy has a context of its own, which takes the same files.
-        if trusted and not (self.proxy and self.proxy.scheme == "https"):
-            try:
-                changed = os.stat(trusted).st_mtime_ns
-                self.ssl_context = _tls_context(
-                    self.ca_certs, self.ca_cert_dir, changed
-                )
-            except OSError as error:
-                raise urllib3.exceptions.SSLError(error) from None
-            self.ca_certs = self.ca_cert_dir = None
+        trusting = _trusting(create_urllib3_context)
+        self.ssl_context, self.cert_reqs = trusting, ssl.CERT_REQUIRED
+        self.ca_certs = self.ca_cert_dir = None
         super().connect()
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> ssl.SSLSocket:
+        # Not urllib3's context: in 1.26 it leaves the host's name to others.
+        trusting, name = _trusting(_strict_context), hostname.strip("[]")
+        try:
+            secured = trusting.wrap_socket(sock, server_hostname=name)
+        except OSError as error:
+            raise urllib3.exceptions.ProxyError("no TLS with it", error) from error
+        self.proxy_is_verified = True
+        return secured
+
+
+def _strict_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _trusting(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """A context with the certificates that the environment names, or else those of
+    requests. Raises requests' SSLError when they cannot be read."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    usual = requests.utils.DEFAULT_CA_BUNDLE_PATH
+    named = next(filter(None, map(os.environ.get, names)), usual)
+    try:
+        return _tls_context(make, named, os.stat(named).st_mtime_ns)
+    except OSError as error:
+        raise requests.exceptions.SSLError(error) from None
 
 
 @lru_cache(maxsize=8)
-def _tls_context(file: str | None, folder: str | None, changed: int) -> ssl.SSLContext:
+def _tls_context(
+    make: Callable[[], ssl.SSLContext], named: str, changed: int
+) -> ssl.SSLContext:
     """A context that trusts the certificates there; reading them takes 20 ms."""
-    context = create_urllib3_context()
-    context.load_verify_locations(file, folder)
+    context = make()
+    is_folder = os.path.isdir(named)
+    context.load_verify_locations(*((None, named) if is_folder else (named,)))
     return context
 
 
@@ -4910,6 +5767,15 @@ class _NotingAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _NOTED_POOLS
         return manager
 
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """The login that stands in the proxy's address, byte by byte: requests takes
+        its signs for Latin-1, and fails on others."""
+        parts = urlsplit(proxy)
+        if not parts.username:
+            return {}
+        login = unquote_to_bytes(f"{parts.username}:{parts.password or ''}")
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(login).decode()}"}
+
 
 class _Session(requests.Session):
     """A session that does not even look where a redirect leads: requests would parse
@@ -4919,9 +5785,25 @@ class _Session(requests.Session):
         return None
 
 
-def _certificates() -> str | bool:
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return next(filter(None, map(os.environ.get, names)), True)
+def _proxies(url: str) -> dict[str, str]:
+    """The proxy that the environment names for an address, as requests wants it.
+
+    Raises ProxyError where what is named can be none, such as SOCKS: hosts have no
+    PySocks. Its text does not show what that is, for a login may stand in it.
+    """
+    named = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if not named:
+        return {}
+    proxy = named.strip()
+    if "://" not in proxy:
+        proxy = f"http://{proxy.removeprefix('//')}"
+    try:
+        parts = urllib3.util.parse_url(proxy)
+        if parts.scheme in _NOTED_POOLS and parts.host and parts.port != 0:
+            return {"all": parts.url}
+    except urllib3.exceptions.LocationParseError:
+        pass
+    raise requests.exceptions.ProxyError("no address of a proxy")
 
 
 @contextlib.contextmanager
@@ -4942,12 +5824,15 @@ def exchange(
     an Authorization header. Redirects are not followed: requests would send the key to
     the other host.
     """
-    with _Session() as session:
+    with _Session() as session, contextlib.closing(sockets):
         session.trust_env = False
         adapter = _NotingAdapter(max_retries=0)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         _THIS_THREAD.sockets = sockets
+        if urlsplit(url).scheme == "https":
+            # Later a proxy would be blamed when there are no certificates.
+            _trusting(create_urllib3_context)
         with session.request(
             method,
             url,
@@ -4956,8 +5841,7 @@ def exchange(
             timeout=(CONNECT_TIMEOUT, timeout),
             allow_redirects=False,
             stream=True,
-            proxies=requests.utils.get_environ_proxies(url),
-            verify=_certificates(),
+            proxies=_proxies(url),
         ) as response:
             yield response
 
@@ -5500,7 +6384,7 @@ class Answer:
 
     prompt: becomes the pictures' alternative text. notes: what is to be said whoever
     answers. inline: whether pictures are kept in the message itself. own_key: whether
-    the key is the user's own.
+    the key is the user's own. unfinished: the text to which the host adds the answer.
     """
 
     def __init__(
@@ -5511,14 +6395,18 @@ class Answer:
         notes: Sequence[Note] = (),
         inline: bool = False,
         own_key: bool = False,
+        unfinished: str = "",
     ) -> None:
         self._chat, self._inline, self._own_key = chat, inline, own_key
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
-        self._words, self._thoughts = SafeText(chat.secret), SafeText(chat.secret)
+        self._words = SafeText(chat.secret)
+        self._thoughts = SafeText(chat.secret, has_code=False)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
+        # The host has stripped the text, and adds to it without a line break.
+        self._lead = f"{self._words.follow(unfinished)}\n\n" if unfinished else ""
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, list[str]] = {}
@@ -5731,6 +6619,8 @@ class Answer:
         return self._block(FAILURE_MARK + before + self._chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
+        if text:
+            text, self._lead = self._lead + text, ""
         self._tail = (self._tail + text)[-2:]
         return text
 
@@ -5813,6 +6703,7 @@ def _empty_answer(request: ImageRequest) -> Answer:
         request.notes,
         inline=request.valves.STORAGE.strip().lower() == "inline",
         own_key=request.own_key,
+        unfinished=request.conversation.unfinished,
     )
 
 
@@ -5976,7 +6867,7 @@ BodyOf = Callable[[ImageOptions], dict[str, Any]]
 def _body(
     route: Route,
     conversation: Conversation,
-    pictures: Sequence[Image],
+    pictures: Sequence[InputPicture],
     options: ImageOptions,
 ) -> dict[str, Any]:
     if route.generate:
@@ -6179,69 +7070,75 @@ def _is_result(event: Event) -> bool:
 
 async def gather_pictures(
     request: ImageRequest, route: Route
-) -> tuple[list[Image], list[Note]]:
+) -> tuple[list[InputPicture], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user."""
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
     earlier = request.valves.HISTORY_IMAGES
-    addresses, notes = pick_pictures(conversation, earlier, limit)
+    pick = partial(pick_pictures, conversation, earlier, limit)
+    addresses, notes = pick()
     if not addresses:
         return [], notes
     if not route.generate:
         return [], [make_note("no_editor", model=route.model)]
-    found = await _read_pictures(request, addresses)
-    usable: list[InputPicture] = []
-    for picture in map(found.__getitem__, addresses):
-        if isinstance(picture, Note):
-            notes.append(picture)
-        else:
-            usable.append(picture)
+    found: dict[str, InputPicture | Note] = {}
+    while new := [address for address in addresses if address not in found]:
+        await _read_pictures(request, new, found)
+        lost = [a for a in found if _is_lost(found[a])]
+        if len(lost) > MAX_LOST_PICTURES:
+            break
+        addresses, notes = pick(lost)
+    notes += (picture for picture in found.values() if isinstance(picture, Note))
+    usable = [p for a in addresses if isinstance(p := found.get(a), InputPicture)]
     fitted, more = await SHORT_WORK.run(fit_pictures, usable)
     return fitted, list(dict.fromkeys(notes + more))
 
 
+def _is_lost(picture: InputPicture | Note) -> bool:
+    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
+
+
 async def _read_pictures(
-    request: ImageRequest, addresses: Sequence[str]
-) -> dict[str, InputPicture | Note]:
-    """What stands behind the addresses, or why it cannot go along; the newest are read
-    first, and no more than could be made to fit."""
-    attached = [a for a in addresses if a in request.conversation.attached]
-    earlier = [a for a in addresses if a not in attached]
-    room = 2 * MAX_PICTURE_BYTES
-    found: dict[str, InputPicture | Note] = {}
+    request: ImageRequest,
+    addresses: Sequence[str],
+    found: dict[str, InputPicture | Note],
+) -> None:
+    """Note down what stands behind the addresses, or why it cannot go along; the newest
+    are read first, and no more than could be made to fit."""
+    numbers = request.conversation.numbers
+    attached = [a for a in addresses if a in numbers]
+    earlier = [a for a in addresses if a not in numbers]
+    shown_numbers = numbers if len(request.conversation.counted) > 1 else {}
+    read = (p for p in found.values() if isinstance(p, InputPicture))
+    room = 2 * MAX_PICTURE_BYTES - sum(len(p.image.data) for p in read)
     for address in [*attached, *reversed(earlier)]:
+        shown = partial(picture_name, address, shown_numbers.get(address, ()))
         if room <= 0:
-            found[address] = make_note("too_large", name=make_note("a_picture"))
+            found[address] = make_note("too_large", name=shown(""))
             continue
-        picture = await _read_picture(request.chat, address, address in attached)
+        picture = await _read_picture(request.chat, address, shown)
         if isinstance(picture, InputPicture):
             room -= len(picture.image.data)
+            picture = replace(picture, numbers=numbers.get(address, ()))
         found[address] = picture
-    return found
 
 
 async def _read_picture(
-    chat: HostChat, address: str, attached: bool
+    chat: HostChat, address: str, shown: Callable[[str], str | Note]
 ) -> InputPicture | Note:
-    """The picture behind an address, as Google takes it, or why it cannot go along."""
-    name = _shown("", address)
+    """The picture behind an address, as Google takes it, or why it cannot go along;
+    `shown` makes what notes call it of its file's name."""
+    name = shown("")
     try:
         data, file_name = await chat.read(address)
-        name = _shown(file_name, address)
+        name = shown(file_name)
         typed = file_name or f".{ending_of_uri(address)}"
         image = await SHORT_WORK.run(ready_picture, data, typed)
     except UnusablePicture as error:
         return make_note(error.kind, name=name, **error.values)
     except ImportError:
         return make_note("no_pillow", name=name)
-    return InputPicture(image, name, attached)
-
-
-def _shown(name: str, address: str) -> str | Note:
-    """A file's name for a note: a stranger may have chosen it."""
-    pasted = not name and address[:5].lower() == "data:"
-    default = make_note("pasted_picture" if pasted else "a_picture")
-    return plain_words(name, 80, default="") or default
+    return InputPicture(image, name)
 
 
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
@@ -6416,7 +7313,11 @@ class Pipe:
         conversation = await _conversation(body, metadata, __files__, chat)
         if task := __task__ or unnamed_task(conversation):
             return reply_to_task(str(task), __task_body__, body.get("messages"))
-        work = partial(compose, _image_request(body, conversation, chat, valves, own))
+        if valves.HISTORY_IMAGES and conversation.before:
+            saved = saved_turns(await chat.saved_chat(), metadata)
+            conversation = with_saved_pictures(conversation, saved)
+        request = _image_request(body, metadata, conversation, chat, valves, own)
+        work = partial(compose, request)
         if body.get("stream"):
             return as_chunks(work, as_str(body.get("model")))
         return await as_text(work)
@@ -6424,12 +7325,14 @@ class Pipe:
 
 def _image_request(
     body: dict[str, Any],
+    metadata: dict[str, Any],
     conversation: Conversation,
     chat: HostChat,
     valves: AdminValves,
     own: dict[str, Any],
 ) -> ImageRequest:
-    settings = settings_in_order(valves, own, body, conversation.flags)
+    features = metadata.get("features")
+    settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
@@ -6464,16 +7367,27 @@ def _label(entry: ListEntry) -> str:
 async def _conversation(
     body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
 ) -> Conversation:
-    # Only with files is there a frame around them.
-    template = await documents_template() if files or metadata.get("files") else ""
     return read_conversation(
         body.get("messages"),
-        newest_prompt=as_str(metadata.get("base_user_prompt")),
-        files=_attached_files(metadata, files),
+        files=await chat.with_records(_attached_files(metadata, files)),
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
-        documents=documents_frame(template),
+        wrapping=await _wrapping(metadata, files),
     )
+
+
+async def _wrapping(metadata: dict[str, Any], files: Any) -> Wrapping:
+    """What the host may have written around the words; only the templates that it has
+    used are asked for. Tools can give it documents, too."""
+    features = metadata.get("features")
+    used = {
+        "documents": files or any(map(metadata.get, ("files", "sources", "tool_ids"))),
+        "code": get_field(features, "code_interpreter"),
+        "voice": get_field(features, "voice"),
+    }
+    templates = {kind: await host_template(kind) for kind in used if used[kind]}
+    unwrapped = metadata.get("base_user_prompt") or metadata.get("user_prompt")
+    return host_wrapping(**templates, unwrapped=as_str(unwrapped))
 
 
 def _attached_files(metadata: dict[str, Any], files: Any) -> Any:

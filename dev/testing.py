@@ -1,7 +1,8 @@
 """``python3 dev test``: every check there is, on whatever machine this is.
 
     python3 dev test                  what every change needs: linters, the fast tests,
-                                      and those on the newest host and in its browser
+                                      those through a proxy, and those on the newest
+                                      host and in its browser
     python3 dev test all              also old hosts, two hosts at once, load and speed,
                                       and many requests in a row
     python3 dev test fast -k ratios   what pytest is told; the first word may be the
@@ -26,6 +27,7 @@ from dev import environment
 from dev.console import Failure, say
 from dev.host.browser import ensure_chromium
 from dev.host.install import VERSIONS, ensure_host
+from dev.host.proxies import ensure_squid
 from dev.host.services import ensure_services
 
 ALL = "all"
@@ -87,6 +89,7 @@ def of_a_change() -> list[Part]:
     return [
         *LINTERS,
         tests_in("tests/fast", *SPREAD),
+        tests_in("tests/network"),
         tests_in("tests/host", *IN_TWO),
     ]
 
@@ -97,6 +100,7 @@ def everything() -> list[Part]:
         *LINTERS,
         tests_in("tests/versions", beside=True),
         tests_in("tests/fast", *SPREAD),
+        tests_in("tests/network"),
         tests_in("tests/scale"),
         tests_in("tests/host", *IN_TWO),
         tests_in("tests/hostile"),
@@ -122,6 +126,7 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     if not arguments:
         install(VERSIONS[-1])
+        ensure_squid()
         parts = of_a_change()
     elif arguments[0] == ALL:
         if arguments[1:]:
@@ -129,6 +134,7 @@ def main(arguments: Sequence[str]) -> int:
         os.environ.setdefault(FUZZ, FUZZ_OF_ALL)
         install(*VERSIONS)
         ensure_services()
+        ensure_squid()
         parts = everything()
     else:
         if FAST not in arguments[0]:

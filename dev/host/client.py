@@ -267,6 +267,24 @@ class Client:
         """A chat as the page has it; the host hears of it with the first message."""
         return Chat(self, model)
 
+    def import_chat(self, model: str, *messages: Json) -> Chat:
+        """A chat that holds these messages, each an answer to the one before it."""
+        ids = [str(uuid.uuid4()) for _ in messages]
+        parents = [None, *ids]
+        children = [[child] for child in ids[1:]] + [[]]
+        history = {
+            message_id: {"id": message_id, "parentId": parent, "childrenIds": below}
+            | {"timestamp": int(time.time()), "model": model, "done": True}
+            | message
+            for message, message_id, parent, below in zip(
+                messages, ids, parents, children, strict=False
+            )
+        }
+        chat: Json = {"title": "Imported", "models": [model], "messages": []}
+        chat["history"] = {"messages": history, "currentId": ids[-1]}
+        saved = self.post("/api/v1/chats/new", {"chat": chat})
+        return self.open_chat(saved["id"], model)
+
     def open_chat(self, chat_id: str, model: str) -> Chat:
         """A saved chat, to be continued where it stands."""
         return Chat(self, model, chat_id)

@@ -11,10 +11,7 @@ store is moto, which speaks S3.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,8 +19,7 @@ from typing import TYPE_CHECKING, Self
 from dev.console import Failure
 from dev.host import debian
 from dev.host.ports import LOOPBACK, free_port
-from dev.host.processes import Guard, signal_group
-from dev.waiting import wait_until
+from dev.host.serving import Server
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
@@ -33,8 +29,6 @@ POSTGRESQL_PROGRAMS = "/usr/lib/postgresql/*/bin"
 REDIS_PROGRAMS = Path("/usr/bin")
 # PostgreSQL refuses to run as root; Debian's package makes this user for it.
 POSTGRESQL_USER = "postgres"
-STOP_PATIENCE_S = 5.0
-LOG_TAIL_LINES = 20
 
 
 def ensure_services() -> None:
@@ -50,97 +44,7 @@ def _postgresql_programs() -> Path | None:
     return max(found, key=lambda path: float(path.parent.name), default=None)
 
 
-class _Server:
-    """A program that serves until the block ends, as another user if need be."""
-
-    name = ""
-    end_signal = signal.SIGTERM
-
-    def __init__(self, user: str | None = None) -> None:
-        self.port = free_port()
-        self.user = user
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name.lower()}-"))
-        if user:
-            shutil.chown(self.folder, user)
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._remove_data()
-            raise
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stop()
-        self._remove_data()
-
-    def prepare(self) -> None:
-        """Make what the program needs before it starts."""
-
-    def command(self) -> Sequence[str]:
-        """The program and its arguments."""
-        raise NotImplementedError
-
-    def is_up(self) -> bool:
-        """Whether it serves."""
-        raise NotImplementedError
-
-    def run(self, *command: str) -> str:
-        """What a program of the same user prints; raises Failure when it fails."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            user=self.user,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        if done.returncode:
-            raise Failure(f"{done.stdout}\n`{' '.join(command)}` failed; see above.")
-        return done.stdout.strip()
-
-    def _start(self) -> None:
-        self.prepare()
-        log_file = self.folder / "log"
-        with open(log_file, "ab") as log:
-            self._process = subprocess.Popen(
-                self.command(),
-                cwd=self.folder,
-                user=self.user,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._guard = Guard(self._process.pid, self.end_signal)
-        try:
-            wait_until(self.is_up, self.name)
-        except BaseException as error:
-            self._stop()
-            if isinstance(error, Failure):
-                raise Failure(self._complaint(log_file)) from None
-            raise
-
-    def _complaint(self, log_file: Path) -> str:
-        tail = log_file.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return "\n".join(tail) + f"\n\n{self.name} did not start; its log is above."
-
-    def _stop(self) -> None:
-        signal_group(self._process, self.end_signal)
-        try:
-            self._process.wait(STOP_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            signal_group(self._process, signal.SIGKILL)
-            self._process.wait()
-        self._guard.dismiss()
-
-    def _remove_data(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class PostgreSQL(_Server):
+class PostgreSQL(Server):
     """An empty database server."""
 
     name = "PostgreSQL"
@@ -189,7 +93,7 @@ class PostgreSQL(_Server):
         return [str(self._programs / name)]
 
 
-class Redis(_Server):
+class Redis(Server):
     """An empty Redis that saves nothing."""
 
     name = "Redis"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ PIXELS = {
 A_LITTLE = 0.005
 # Beyond 5,000 prompts a month a search query costs 14 USD per thousand.
 A_SEARCH = A_LITTLE + 0.014
+# How far apart the levels of a plain picture may be: a model paints no flat colour, but
+# words that can be read stand out by more.
+PLAIN = 60
 # Failures that say nothing about what was asked.
 _BESIDE_THE_POINT = re.compile(
     r"key_|quota_|api_disabled|billing|region|permission|overloaded|capacity|internal$|"
@@ -121,10 +125,14 @@ def _body(
 
 
 def _picture_part() -> dict[str, Any]:
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 64), "red").save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(_plain_png("red")).decode()
     return {"inlineData": {"mimeType": "image/png", "data": data}}
+
+
+def _plain_png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _editing_body(role: str) -> dict[str, Any]:
@@ -398,6 +406,34 @@ def _is_well_formed(reply: Reply, model: str) -> tuple[bool, str]:
 def _names_itself(reply: Reply, model: str) -> tuple[bool, str]:
     version = gip.get_field(reply.chunks[-1], "modelVersion")
     return version == model, f"modelVersion {version}"
+
+
+def _draws_no_label(model: str) -> Probe:
+    """Two plain pictures, numbered, of which the second is to come back: whatever is
+    written on it is no longer plain."""
+    pictures = [
+        gip.InputPicture(gip.Image(_plain_png(colour), "image/png"), colour, (number,))
+        for number, colour in enumerate(("white", "blue"), 1)
+    ]
+    addresses = tuple(f"data:,{picture.name}" for picture in pictures)
+    wish = "Show Picture 2 alone and unchanged, over the whole area."
+    conversation = gip.Conversation(newest=gip.Turn("user", wish, addresses))
+    body = gip.generate_body(conversation, gip.ImageOptions(), pictures)
+    # As it goes over the line, so that it can be sent by any client.
+    body = json.loads(gip.encode_body(body))
+
+    def probe(google: Google) -> Finding:
+        reply = _decisive(google.generate(model, body))
+        if not reply.pictures:
+            raise Odd(reply)
+        with Image.open(io.BytesIO(picture_data(reply.pictures[-1]))) as picture:
+            bands = [band.tobytes() for band in picture.convert("RGB").split()]
+        spread = max(max(band) - min(band) for band in bands)
+        middle = [(max(band) + min(band)) // 2 for band in bands]
+        said = f"levels {spread} apart around {middle} (blue is the second picture)"
+        return _finding(spread <= PLAIN, reply, said)
+
+    return probe
 
 
 # -- the table ------------------------------------------------------------------------
@@ -697,6 +733,14 @@ def _sample_facts() -> Iterable[Fact]:
                 price_of(facts.id).smallest,
                 sample=facts.id,
             )
+    for facts in gip.CURRENT_MODELS:
+        yield Fact(
+            f"{facts.id}: labels of pictures",
+            "not drawn into the picture",
+            "several attached pictures are numbered, so that people can name them",
+            _draws_no_label(facts.id),
+            price_of(facts.id).smallest,
+        )
     yield Fact(
         f"{NB}: any image size",
         "500",

@@ -293,9 +293,3 @@ def test_the_flags_of_a_message_that_is_too_long_count() -> None:
     assert conversation.flags == (("--ar", "16:9"), ("--n", "2"))
     assert conversation.newest and conversation.newest.is_cut
     assert len(conversation.prompt) <= gip.MAX_MESSAGE_CHARACTERS
-    # Hosts hand the same words over apart from what they wrapped around them.
-    wrapped = gip.read_conversation(
-        [{"role": "user", "content": "a"}], newest_prompt=said
-    )
-    assert wrapped.flags == conversation.flags
-    assert wrapped.newest and wrapped.newest.is_cut

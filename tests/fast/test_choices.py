@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from rows import check_rows
+from traffic import posts
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, RecordedRequest, StandIn, announced, catalogue
@@ -79,7 +80,7 @@ class Chat:
                 piece = self._delta(chunk, "content")
                 watch(piece)
                 self.text += piece
-        self.requests = [r for r in google.requests if r.method == "POST"]
+        self.requests = posts(google)
         return self
 
     async def _emit(self, event: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 """From the host's messages to the turns that a model is sent."""
 
 import itertools
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,53 +8,12 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import check_rows
+from messages import message, model, picture, user, words, words_of
 
 import gemini_image_pipe as gip
 
 PNG_URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
 LINK = "![a fox](/api/v1/files/3f1c/content)"
-# The host's template for documents and web search (open_webui/config.py), shortened;
-# the user's words follow it.
-RAG = """### Task:
-Respond to the user query using the provided context, incorporating citations.
-
-### Guidelines:
-- If you don't know the answer, clearly state that.
-
-### Output:
-Provide a clear and direct response to the user's query.
-
-<context>
-<source id="1" name="foxes.txt">Foxes are "red": mostly.</source>
-</context>
-"""
-
-
-def words_of(text: str) -> str:
-    """What is left of a text that stood in an answer."""
-    [turn] = gip.read_turns([{"role": "assistant", "content": text}])
-    return turn.text
-
-
-def message(role: Any, content: Any) -> dict[str, Any]:
-    return {"role": role, "content": content}
-
-
-def user(content: Any) -> dict[str, Any]:
-    return message("user", content)
-
-
-def model(content: Any) -> dict[str, Any]:
-    return message("assistant", content)
-
-
-def picture(url: Any) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-def words(text: Any) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def turns_of(conversation: gip.Conversation) -> list[gip.Turn]:
@@ -185,18 +143,40 @@ def test_the_prompt_is_the_newest_words(reply: str) -> None:
             id="thoughts",
         ),
         pytest.param(
-            "<details>x</details>A <details>y</details>B", "A B", id="two-blocks"
+            '<details type="reasoning" done="true">x</details>A '
+            '<details type="tool_calls" done="false" id="1">y</details>B',
+            "A B",
+            id="two-blocks",
         ),
         pytest.param(
-            '<attached_files>\n<file id="1"/>\n</attached_files>\n\nblue',
-            "blue",
-            id="attachments",
+            '<details type="code_interpreter" done="true" output="">x</details>A',
+            "A",
+            id="code",
         ),
-        pytest.param("<context>Tuesday</context>\na fox", "a fox", id="context"),
+        pytest.param("<think>hm</think>A", "A", id="thoughts-handed-back"),
         pytest.param(
-            "<details>hm <context>x</context> so</details>B", "B", id="block-in-a-block"
+            "<code_interpreter>\n1\n</code_interpreter>\n<code_interpreter_output>\n1\n"
+            "</code_interpreter_output>\nA",
+            "A",
+            id="code-handed-back",
         ),
-        pytest.param("<context> is a tag", "<context> is a tag", id="open-tag"),
+        pytest.param(
+            '<details type="reasoning" done="true">hm <details>x</details> so</details>'
+            "B",
+            "B",
+            id="block-in-a-block",
+        ),
+        pytest.param(
+            "<details>\n<summary>More</summary>x</details>A",
+            "<details>\n<summary>More</summary>x</details>A",
+            id="details-of-the-model",
+        ),
+        pytest.param(
+            "<context>Tuesday</context>\na fox",
+            "<context>Tuesday</context>\na fox",
+            id="context",
+        ),
+        pytest.param("<think> is a tag", "<think> is a tag", id="open-tag"),
         pytest.param("1 < 2 and <b>bold</b>", "1 < 2 and <b>bold</b>", id="other-tags"),
         pytest.param("![] (x) [a](b)", "![] (x) [a](b)", id="no-picture"),
     ],
@@ -248,32 +228,6 @@ def test_an_answer_that_was_only_a_picture_leaves_no_empty_turn() -> None:
 def test_every_data_uri_is_cut_out(uri: str) -> None:
     """One left in the text is a million tokens: the chat can never go on."""
     assert words_of(f"x {uri} y").split() == ["x", "y"]
-
-
-# ── The last turn's own words ────────────────────────────────────────────────────────
-
-
-def test_the_users_own_words_replace_what_the_host_wrapped_around_them() -> None:
-    messages = [user("old"), model("ok"), user([words(f"{RAG}fox"), picture(PNG_URI)])]
-    conversation = gip.read_conversation(messages, " a red fox ")
-    assert conversation.newest == gip.Turn("user", "a red fox", (PNG_URI,))
-    assert conversation.history[0].text == "old"
-
-
-@pytest.mark.parametrize("own", [None, "", "  "])
-def test_without_own_words_the_message_stands(own: str | None) -> None:
-    assert gip.read_conversation([user("fox")], own).prompt == "fox"
-
-
-def test_own_words_are_cleaned_of_pictures_too() -> None:
-    """A pasted data URI is the user's own, and still no text for the model."""
-    assert PNG_URI not in gip.read_conversation([user("x")], f"hat {PNG_URI}").prompt
-
-
-def test_the_document_template_is_not_drawn() -> None:
-    """Hosts that do not hand over the user's own words wrap them in this."""
-    prompt = gip.read_conversation([user(f"{RAG}\na red fox")]).prompt
-    assert prompt == "a red fox"
 
 
 # ── System prompts ───────────────────────────────────────────────────────────────────
@@ -442,7 +396,8 @@ def test_any_messages_give_a_conversation_that_google_takes(
         assert conversation.history == ()
         return
     assert conversation.newest.role == "user"
-    found = [gip.Image(b"", "image/png") for _ in conversation.attached]
+    image = gip.Image(b"", "image/png")
+    found = [gip.InputPicture(image, "a", (1,)) for _ in conversation.attached]
     contents = gip.generate_body(conversation, gip.ImageOptions(), found)["contents"]
     assert alternates(content["role"] for content in contents)
     assert contents[-1]["role"] == "user"
@@ -504,83 +459,3 @@ def test_plain_words_cannot_break_out_of_markdown(text: str) -> None:
 def test_half_an_emoji_does_not_reach_the_hosts_database(lone: str) -> None:
     """JSON can carry it, UTF-8 cannot: storing the title or the answer would fail."""
     gip.plain_words(f"fox {lone} red", 80, default="x").encode()
-
-
-# ── A model's words in the chat ──────────────────────────────────────────────────────
-
-
-def shown(*pieces: str) -> str:
-    words = gip.SafeText()
-    return "".join([words.feed(piece) for piece in pieces]) + words.rest()
-
-
-@pytest.mark.parametrize(
-    ("said", "seen"),
-    [
-        pytest.param(
-            "Enjoy! 1 < 2, a <- b, <3", "Enjoy! 1 < 2, a <- b, <3", id="plain"
-        ),
-        pytest.param(
-            "![x](https://a.example/p)", "[x](https://a.example/p)", id="image"
-        ),
-        pytest.param("![x][ref]", "[x][ref]", id="image-by-reference"),
-        pytest.param("!![x](y)", "[x](y)", id="two-marks"),
-        pytest.param('<img src="//a.example">', '&lt;img src="//a.example">', id="tag"),
-        pytest.param(
-            '<details type="reasoning">x</details>',
-            '&lt;details type="reasoning">x&lt;/details>',
-            id="thoughts",
-        ),
-        pytest.param("<code_interpreter>", "&lt;code_interpreter>", id="code"),
-        pytest.param("<|begin_of_thought|>", "&lt;|begin_of_thought|>", id="pipe"),
-        pytest.param("<!-- x -->", "&lt;!-- x -->", id="comment"),
-        pytest.param("\u25c1think\u25b7", "\u2039think\u25b7", id="triangle"),
-    ],
-)
-def test_a_model_s_words_load_nothing_and_open_no_tag(said: str, seen: str) -> None:
-    """Foreign pictures tell their owner who looks; the host's tags hide or run text."""
-    assert shown(said) == seen
-    assert shown(*said) == seen
-
-
-@given(st.lists(st.text("![]<>/a 1◁", max_size=6), max_size=8))
-def test_words_are_safe_however_they_are_cut(pieces: list[str]) -> None:
-    seen = shown(*pieces)
-    assert "![" not in seen and "◁" not in seen
-    assert not re.search(r"<[a-zA-Z/!]", seen)
-
-
-DEFAULT_TEMPLATE = """### Task:
-Respond to the user query using the provided context.
-
-<context>
-{{CONTEXT}}
-</context>
-"""
-
-
-def test_documents_are_taken_off_by_the_template_that_is_set() -> None:
-    def check(template: str, filled: str, expected: str) -> None:
-        frame = gip.documents_frame(template)
-        said = user(filled)
-        assert gip.read_conversation([said], documents=frame).prompt == expected
-
-    words = "Draw it. </p>"
-    of_own = (
-        "Papers of {{USER_NAME}}:\n[context]\nEnd of papers. Asked: [query] Answer!"
-    )
-    filled = "Papers of Ann:\nA </context> fox\nEnd of papers. Asked: x Answer!"
-    check_rows(
-        (
-            ("", DEFAULT_TEMPLATE.replace("{{CONTEXT}}", "a fox") + words, words),
-            (
-                DEFAULT_TEMPLATE,
-                DEFAULT_TEMPLATE.replace("{{CONTEXT}}", "<a>") + words,
-                words,
-            ),
-            (of_own, f"{filled}\n{words}", words),
-            (of_own, words, words),
-            ("{{CONTEXT}}", f"a fox\n{words}", f"a fox\n{words}"),
-        ),
-        check,
-    )

@@ -20,7 +20,7 @@ def titles(parts: list[Part]) -> list[str]:
 
 def test_a_change_is_checked_without_load_and_old_hosts() -> None:
     tests = [title.split()[0] for title in titles(testing.of_a_change())[3:]]
-    assert tests == ["tests/fast", "tests/host"]
+    assert tests == ["tests/fast", "tests/network", "tests/host"]
 
 
 def test_everything_is_in_all() -> None:

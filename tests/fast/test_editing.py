@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import itertools
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,9 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import model, system, user
+from rows import check_rows
+from traffic import posts
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -25,18 +29,6 @@ def pipe_for(google: StandIn, place: str = "", **valves: Any) -> gip.Pipe:
         GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url + place, **valves
     )
     return pipe
-
-
-def user(content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": content}
-
-
-def model(content: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": content}
-
-
-def system(content: Any) -> dict[str, Any]:
-    return {"role": "system", "content": content}
 
 
 def uri(data: bytes) -> str:
@@ -100,10 +92,6 @@ def notes(markdown: str) -> list[str]:
 
 def failures(markdown: str) -> list[str]:
     return [s for s in markdown.splitlines() if s.startswith(gip.FAILURE_MARK)]
-
-
-def posts(google: StandIn) -> list[Any]:
-    return [request for request in google.requests if request.method == "POST"]
 
 
 def sent(google: StandIn) -> Any:
@@ -201,7 +189,103 @@ def test_all_attached_pictures_arrive_equal_and_in_order(
     """ "The dog of the first on the sofa of the second" needs a first and a second."""
     ask(google, attached("the first on the second", *map(address, PHOTOS)))
     assert sent(google).images == PHOTOS
-    assert sent(google).texts == ["the first on the second"]
+    labels = [f"Picture {number}" for number in range(1, 5)]
+    assert sent(google).texts == [*labels, "the first on the second"]
+
+
+def labelled(google: StandIn) -> list[tuple[str, bytes]]:
+    """The pictures of the only request, each with the text that stands before it."""
+    parts = sent(google).body["contents"][-1]["parts"]
+    pairs = itertools.pairwise([{"text": ""}, *parts])
+    return [
+        (before.get("text", ""), base64.b64decode(part["inlineData"]["data"]))
+        for before, part in pairs
+        if "inlineData" in part
+    ]
+
+
+def test_several_attached_pictures_are_numbered_as_the_user_counts_them(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    """What is left out keeps its number, and its note names it."""
+    drawn = [user("a fox"), model(f"![]({LINKS[3]})")]
+    broken = uri(TWO)[:-30]
+
+    def check(
+        history: list[Any],
+        addresses: list[str],
+        expected: list[tuple[str, bytes]],
+        note: str,
+    ) -> None:
+        google.requests.clear()
+        markdown = ask(google, *history, attached("the first", *addresses))
+        assert labelled(google) == expected
+        assert sent(google).texts[-1] == "the first"
+        assert [said.partition(" was")[0] for said in notes(markdown)] == [note][
+            : bool(note)
+        ]
+
+    one, two, three = ("Picture 1", ONE), ("Picture 2", TWO), ("Picture 3", THREE)
+    earlier = ("Earlier picture", FOUR)
+    check_rows(
+        [
+            ([], [uri(ONE)], [("", ONE)], ""),
+            (drawn, [uri(ONE)], [("a fox", FOUR), ("", ONE)], ""),
+            ([], [uri(ONE), uri(TWO)], [one, two], ""),
+            (drawn, [uri(ONE), uri(TWO)], [earlier, one, two], ""),
+            ([], [uri(ONE), broken, uri(THREE)], [one, three], "Picture 2"),
+            ([], [uri(ONE), LINKS[2]], [one, ("Picture 2", THREE)], ""),
+            ([], [uri(ONE), LINKS[0]], [("Picture 1, Picture 2", ONE)], ""),
+            (
+                [],
+                [uri(ONE), uri(TWO), uri(ONE), uri(THREE)],
+                [("Picture 1, Picture 3", ONE), two, ("Picture 4", THREE)],
+                "",
+            ),
+            (drawn, [uri(ONE), uri(FOUR)], [one, ("Picture 2", FOUR)], ""),
+        ],
+        check,
+    )
+
+
+def test_a_note_names_one_of_several_pictures_by_number_and_name(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        return b"<svg/>", "logo.svg"
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    [note] = notes(ask(google, attached("blue", uri(ONE), IDS[0])))
+    assert note.startswith("Picture 2 (logo.svg) was left out")
+
+
+def test_a_drawing_counts_where_the_user_attached_it(google: StandIn) -> None:
+    """The host puts the others into the message, and leaves it in the files."""
+    entries = [
+        {"type": "file", "url": f"{n}", "content_type": f"image/{form}"}
+        for n, form in enumerate(("png", "svg+xml", "png"))
+    ]
+    message = attached("the first", uri(ONE), uri(TWO))
+    markdown = ask(google, message, __files__=entries)
+    assert labelled(google) == [("Picture 1", ONE), ("Picture 3", TWO)]
+    assert len(notes(markdown)) == 1
+
+
+def test_an_address_in_the_words_is_no_attached_picture(google: StandIn) -> None:
+    words = "like https://web.example/a.png"
+    markdown = ask(google, attached(words, uri(ONE)))
+    assert labelled(google) == [("", ONE)]
+    assert len(notes(markdown)) == 1
+    google.requests.clear()
+    ask(google, attached(words, uri(ONE), uri(TWO)))
+    assert labelled(google) == [("Picture 1", ONE), ("Picture 2", TWO)]
+
+
+def test_numbers_stay_where_a_system_prompt_is_refused(google: StandIn) -> None:
+    message = attached("the first", uri(ONE), uri(TWO))
+    ask(google, system("Blue."), message, of=NO_SYSTEM)
+    texts = posts(google)[-1].texts
+    assert texts == ["Picture 1", "Picture 2", "Blue.\n\nthe first"]
 
 
 def test_earlier_results_stand_before_the_attached_pictures(
@@ -268,7 +352,133 @@ def test_earlier_pictures_make_room_for_attached_ones(
     assert len(notes(markdown)) == 1
 
 
+# ── What the page shows and the host does not send ───────────────────────────────────
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A saved chat whose first answer holds a picture in its files; the ids of the
+    chats that are looked up."""
+    looked_up: list[str] = []
+    files = [{"type": "image", "url": LINKS[0]}]
+    messages = {
+        "q1": {"role": "user", "content": "a fox", "parentId": None},
+        "a1": {"role": "assistant", "content": "x", "parentId": "q1", "files": files},
+        "q2": {"role": "user", "content": "blue", "parentId": "a1"},
+        "a2": {"role": "assistant", "content": "", "parentId": "q2"},
+    }
+
+    async def saved_chat(self: gip.HostChat) -> Any:
+        looked_up.append(self.chat_id)
+        return {"history": {"messages": messages, "currentId": "a2"}}
+
+    monkeypatch.setattr(gip.HostChat, "saved_chat", saved_chat)
+    return looked_up
+
+
+def test_a_picture_that_stands_in_files_alone_is_changed(
+    google: StandIn, files: dict[str, bytes], saved: list[str]
+) -> None:
+    metadata = {"chat_id": "c", "message_id": "a2"}
+    turns = [user("a fox"), model("x"), user("make it blue")]
+    ask(google, *turns, __metadata__=metadata)
+    assert sent(google).images == [ONE]
+    # So does a model that cannot: another one changes it.
+    google.requests.clear()
+    pipe = pipe_for(google, "/legacy")
+    ask(google, *turns, __metadata__=metadata, of="imagen-4.0-generate-001", pipe=pipe)
+    assert sent(google).images == [ONE]
+    assert saved == ["c", "c"]
+
+
+def test_a_chat_is_looked_up_only_where_it_can_matter(
+    google: StandIn, files: dict[str, bytes], saved: list[str]
+) -> None:
+    place = {"__metadata__": {"chat_id": "c", "message_id": "a2"}}
+    turns = [user("a fox"), model("x"), user("make it blue")]
+    ask(google, user("a fox"), **place)
+    ask(google, *turns, **place, __task__="title_generation")
+    ask(google, *turns, **place, pipe=pipe_for(google, HISTORY_IMAGES=0))
+    assert saved == []
+    assert all(request.images == [] for request in posts(google))
+
+
 # ── What cannot be sent ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![]({})",
+        "{}",
+        "As in {}.",
+    ],
+)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://cdn.example.org/a.png",
+        "/cache/image/generations/a.png",
+        "https://other.example/api/v1/files/3f1c0000-0000-4000-8000-000000000001/content",
+    ],
+)
+def test_a_picture_elsewhere_gives_the_same_note_wherever_it_stands(
+    google: StandIn, files: dict[str, bytes], text: str, address: str
+) -> None:
+    """Once, and in no other picture's place."""
+    said = text.format(address)
+    request = SimpleNamespace(base_url="http://h.example/")
+    answered = [user("a fox"), model(f"![]({LINKS[0]})")]
+    note = [gip.sentence(gip.make_note("remote"))]
+    for history in (
+        [*answered, user(f"Blue. {said}")],
+        [*answered, user(said), model("Here."), user("Blue.")],
+        [*answered, user("again"), model(said), user("Blue.")],
+        [*answered, user(said), model(f"{said}\n{said}"), user(f"Blue. {said}")],
+    ):
+        google.requests.clear()
+        pipe = pipe_for(google, HISTORY_IMAGES=1)
+        markdown = ask(google, *history, pipe=pipe, __request__=request)
+        assert sent(google).images == [ONE]
+        assert notes(markdown) == note
+
+
+def test_lost_pictures_take_no_other_s_place(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    del files[IDS[2]], files[IDS[1]]
+    turns = [m for each in LINKS for m in (user("x"), model(f"![]({each})"))]
+    pipe = pipe_for(google, HISTORY_IMAGES=2)
+    markdown = ask(google, *turns, user("blue"), pipe=pipe)
+    no_file = gip.make_note("no_file", name=gip.make_note("a_picture"))
+    assert sent(google).images == [ONE, FOUR]
+    assert notes(markdown) == [gip.sentence(no_file)]
+
+
+def test_lost_pictures_are_not_looked_for_without_end(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+        looked.append(file_id)
+        raise gip.UnusablePicture("no_file")
+
+    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    links = " ".join(
+        f"![](/api/v1/files/{IDS[0][:-4]}{n:04}/content)" for n in range(999)
+    )
+    markdown = ask(google, user("x"), model(links), user("blue"))
+    assert len(looked) <= gip.MAX_LOST_PICTURES + 4
+    assert not sent(google).images and notes(markdown)
+
+
+def test_an_address_in_plain_words_is_read_and_stays(
+    google: StandIn, files: dict[str, bytes]
+) -> None:
+    ask(google, user(f"Make {LINKS[1]} blue"))
+    assert sent(google).images == [TWO]
+    assert sent(google).texts == [f"Make {LINKS[1]} blue"]
 
 
 def test_a_remote_picture_is_noted_and_nobody_is_asked_for_it(google: StandIn) -> None:
@@ -362,18 +572,19 @@ def test_notes_and_failures_do_not_come_back_as_words(
     assert said.endswith("again blue")
 
 
-def test_the_host_s_wrapping_is_not_sent(google: StandIn) -> None:
-    """Neither its words nor the pictures of the pages that it found."""
-    wrapped = (
-        "### Task:\nRespond to the user query using the provided context.\n\n"
-        "<context>\n<source>![logo](https://web.example/l.png)</source>\n</context>\n"
-        "a blue fox"
-    )
-    metadata = {"base_user_prompt": "a blue fox"}
-    markdown = ask(google, attached(wrapped, uri(ONE)), __metadata__=metadata)
-    assert sent(google).texts == ["a blue fox"]
-    assert sent(google).images == [ONE]
-    assert not notes(markdown)
+def test_what_the_host_remembers_of_a_message_does_not_replace_it(
+    google: StandIn,
+) -> None:
+    """A filter took something out of it, or the wish of another try stands last."""
+    told = {
+        "base_user_prompt": "a badge for SECRET",
+        "user_prompt": "a badge for SECRET",
+        "user_message": {"content": "a badge for SECRET"},
+    }
+    parts = [{"type": "text", "text": text} for text in ("a badge", "for [gone] --n 2")]
+    markdown = ask(google, user(parts), __metadata__=told)
+    assert [request.texts for request in posts(google)] == [["a badge\nfor [gone]"]] * 2
+    assert "SECRET" not in markdown
 
 
 # ── System prompts ───────────────────────────────────────────────────────────────────

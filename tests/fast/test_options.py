@@ -324,6 +324,20 @@ def test_off_says_something() -> None:
 # ── Flags ────────────────────────────────────────────────────────────────────────────
 
 
+# Signs that nobody sees, by their numbers in Unicode.
+UNSEEN = "".join(
+    map(
+        chr,
+        [
+            *(0xAD, 0x61C, 0x180E, 0xFEFF),
+            *range(0x200B, 0x2010),
+            *range(0x202A, 0x202F),
+            *range(0x2060, 0x2065),
+            *range(0x2066, 0x206A),
+        ],
+    )
+)
+TWO = [("--ar", "16:9"), ("--n", "2")]
 FLAGS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("a fox --ar 16:9", "a fox", [("--ar", "16:9")]),
     ("a fox —ar 16:9", "a fox", [("--ar", "16:9")]),
@@ -367,6 +381,17 @@ FLAGS: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("a fox --N 2 --AR 16:9", "a fox", [("--n", "2"), ("--ar", "16:9")]),
     ("a fox --ar 16:9.", "a fox", [("--ar", "16:9")]),
     ("a fox --ar 16:9, --n 2;", "a fox", [("--ar", "16:9"), ("--n", "2")]),
+    # beside signs that nobody sees
+    ("a fox\u200f --ar 16:9\u200f", "a fox", [("--ar", "16:9")]),
+    ("a fox \u200b--ar\u2060 16:9\ufeff --n\u200e=\u200f2", "a fox", TWO),
+    ("\u2067a fox --ar 16:9\u2069", "\u2067a fox", [("--ar", "16:9")]),
+    ("\u200f--ar 16:9", "", [("--ar", "16:9")]),
+    ("a heart \u2764\ufe0f --n 2", "a heart \u2764\ufe0f", [("--n", "2")]),
+    # with full-width marks, and no blanks
+    ("狐狸 --ar 16:9。", "狐狸", [("--ar", "16:9")]),
+    ("狐狸。--ar 16：9、--n 2！", "狐狸。", [("--ar", "16：9"), ("--n", "2")]),
+    ("狐狸（--ar 16:9，--n 2）。", "狐狸", TWO),
+    ("狐狸「--ar 16:9」", "狐狸", [("--ar", "16:9")]),
 ]
 
 
@@ -375,6 +400,14 @@ def test_flags_at_the_end_are_taken_out() -> None:
         assert gip.split_flags(prompt) == (words, tuple(flags))
 
     check_rows(FLAGS, check)
+
+
+def test_signs_that_nobody_sees_are_as_blanks() -> None:
+    def check(sign: str) -> None:
+        prompt = f"a fox{sign} {sign}--ar{sign}16:9{sign}--n={sign}2 {sign}"
+        assert gip.split_flags(prompt) == ("a fox", tuple(TWO))
+
+    check_rows(zip(UNSEEN, strict=True), check)
 
 
 NO_FLAGS = [
@@ -409,6 +442,10 @@ NO_FLAGS = [
     'a shirt that says "push --n 3"',
     "a shirt that says “push —n 3”",
     "a pun (on --size 4K)",
+    "写着「push --n 3」",
+    "写着（git log --n 3）。",
+    "狐狸。",
+    "a fox\u200f",
     "a fox\u2014\u2014n 3",
 ]
 
@@ -424,7 +461,9 @@ _OTHER_WORDS = '-- — = == on off 16:9 2K 3 a fox ` " --ar=1:1 --n= --amend'
 _FLAG_WORDS = st.sampled_from(
     [*_FLAG_NAMES, *(f"—{name[2:]}" for name in _FLAG_NAMES), *_OTHER_WORDS.split()]
 )
-_BLANKS = st.sampled_from([" ", "  ", "\n", "\t", "", "\u00a0", "\u2003"])
+_BLANKS = st.sampled_from(
+    [" ", "  ", "\n", "\t", "", "\u00a0", "\u2003", "\u200b", "。", "（", "」"]
+)
 
 
 @st.composite
@@ -474,7 +513,7 @@ def test_what_was_written_behind_any_text_is_read_back(
     written = " ".join(f"{dash}{name} {value}" for name, value in flags)
     words, found = gip.split_flags(f"{text} {written}")
     assert found == tuple((f"--{name}", value) for name, value in flags)
-    assert words == text.rstrip()
+    assert words == re.sub(rf"[\s{UNSEEN}]+\Z", "", text)
 
 
 # What a prompt may be made of → the prompt with n signs or more.
@@ -494,6 +533,8 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "equals": lambda n: "= " * (n // 2),
     "one word": lambda n: "x" * n,
     "flags before a word": lambda n: "--n 3 " * (n // 6) + "x",
+    "signs nobody sees": lambda n: "a fox --n 3" + "\u200b" * n,
+    "marks": lambda n: "狐狸--n 3" + "。）" * (n // 2),
 }
 
 
@@ -550,22 +591,6 @@ def test_edited_and_regenerated_messages_act_as_they_now_read() -> None:
     assert gip.read_conversation(first).flags == (("--n", "3"),)
     assert gip.read_conversation(said("a fox --n 2")).flags == (("--n", "2"),)
     assert gip.read_conversation(said("a fox")).flags == ()
-
-
-def test_the_user_s_own_words_have_the_flags_where_the_host_wraps_them() -> None:
-    wrapped = (
-        "### Task:\nRespond to the user query using the provided context.\n"
-        "<context>\nman convert --size 4K\n</context>\n\n"
-        "<user_query>\na fox --ar 16:9\n</user_query>"
-    )
-    talk = gip.read_conversation(said(wrapped), newest_prompt="a fox --ar 16:9")
-    assert (talk.prompt, talk.flags) == ("a fox", (("--ar", "16:9"),))
-    talk = gip.read_conversation(said(wrapped))
-    assert (talk.prompt, talk.flags) == ("a fox", (("--ar", "16:9"),))
-    talk = gip.read_conversation(said(wrapped, "Here.", "now red"))
-    assert talk.flags == ()
-    assert [turn.text for turn in talk.history] == ["a fox", "Here."]
-    assert talk.prompt == "now red"
 
 
 def test_a_message_of_flags_alone() -> None:

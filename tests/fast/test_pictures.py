@@ -10,6 +10,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import model, picture, system, user, words, words_of
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -26,32 +28,7 @@ import gemini_image_pipe as gip
 ID = "3f1c0000-0000-4000-8000-00000000000"
 A, B, C, D, E = (f"/api/v1/files/{ID}{n}/content" for n in range(1, 6))
 URI = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA"
-
-
-def words_of(text: str) -> str:
-    """What is left of a text that stood in an answer."""
-    [turn] = gip.read_turns([{"role": "assistant", "content": text}])
-    return turn.text
-
-
-def user(content: Any) -> dict[str, Any]:
-    return {"role": "user", "content": content}
-
-
-def model(content: Any) -> dict[str, Any]:
-    return {"role": "assistant", "content": content}
-
-
-def system(content: Any) -> dict[str, Any]:
-    return {"role": "system", "content": content}
-
-
-def picture(url: Any) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": url}}
-
-
-def words(text: Any) -> dict[str, Any]:
-    return {"type": "text", "text": text}
+HERE = "https://h.example"
 
 
 def link(address: str) -> str:
@@ -85,7 +62,28 @@ def link(address: str) -> str:
         pytest.param(f"{link(A)} {URI} {link(B)}", [A, URI, B], id="kinds-mixed"),
         pytest.param(f"[a fox]({A})", [], id="link-only"),
         pytest.param(f"! [a]({A})", [], id="not-markdown"),
-        pytest.param(f"![a]\n({A})", [], id="broken-over-lines"),
+        pytest.param(f"[a fox](<{A}>)", [], id="link-in-angle-brackets"),
+        pytest.param(f"![a]\n({A})", [A], id="broken-over-lines"),
+        pytest.param(f"like {A}.", [A], id="bare-link"),
+        pytest.param(
+            f"({HERE}{A}), {HERE}{B}?", [f"{HERE}{A}", f"{HERE}{B}"], id="bare-absolute"
+        ),
+        pytest.param(f"像{HERE}{A}，", [f"{HERE}{A}"], id="bare-in-chinese"),
+        pytest.param(
+            "as https://cdn.example.org/A.PNG?w=2 is",
+            ["https://cdn.example.org/A.PNG?w=2"],
+            id="bare-picture-elsewhere",
+        ),
+        pytest.param(
+            "/cache/image/generations/1.png",
+            ["/cache/image/generations/1.png"],
+            id="bare-of-an-old-host",
+        ),
+        pytest.param(
+            "see https://web.example/a.png/about or www.web.example/a.png or /a.png",
+            [],
+            id="no-picture-s-address",
+        ),
         pytest.param("![a]()", [], id="no-address"),
         pytest.param("data:text/plain;base64,AAAA", [], id="no-picture-type"),
     ],
@@ -228,37 +226,9 @@ def test_a_logo_in_a_preset_s_system_prompt_is_no_picture_of_the_chat() -> None:
 
 # ── What is no picture of the chat ───────────────────────────────────────────────────
 
-DOCUMENTS = (
-    "### Task:\nRespond to the user query using the provided context.\n\n<context>\n"
-    '<source id="1">![logo](https://web.example/logo.png) ![x](https://web.example/x.png)'
-    " ![y](https://web.example/y.png)</source>\n</context>\n\nblue"
-)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param(DOCUMENTS, id="documents"),
-        pytest.param(f"<context>{link(A)}</context>\nblue", id="context"),
-        pytest.param(
-            f'<details type="reasoning">{link(A)}</details>\nblue', id="thoughts"
-        ),
-        pytest.param(
-            f"<attached_files><file>{link(A)}</file></attached_files>\nblue",
-            id="attached-files",
-        ),
-    ],
-)
-def test_pictures_in_what_the_host_wrapped_around_are_not_the_user_s(text: str) -> None:
-    """The logos of a found web page would push the attached photo out of the limit."""
-    asked = [words(text), picture(URI)]
-    conversation = gip.read_conversation([user(asked)], newest_prompt="blue")
-    assert conversation.attached == (URI,)
-    assert gip.pick_pictures(conversation, 4, 3) == ([URI], [])
-
 
 def test_a_draft_within_the_thoughts_is_no_earlier_result() -> None:
-    answer = f'<details type="reasoning">{link(A)}</details>\n{link(B)}'
+    answer = f'<details type="reasoning" done="true">{link(A)}</details>\n{link(B)}'
     conversation = gip.read_conversation([user("a fox"), model(answer), user("blue")])
     assert conversation.earlier == (B,)
 
@@ -784,9 +754,13 @@ def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
     assert gip.ready_picture(SEEDS[form], "a").data == SEEDS[form]
 
 
+def datas(pictures: list[gip.InputPicture]) -> list[bytes]:
+    return [picture.image.data for picture in pictures]
+
+
 def gathered(
     attached: list[bytes], earlier: list[bytes] | None = None
-) -> tuple[list[gip.Image], list[gip.Note]]:
+) -> tuple[list[gip.InputPicture], list[gip.Note]]:
     def uri(data: bytes) -> str:
         return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
@@ -802,15 +776,16 @@ def gathered(
 
 
 def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -> None:
-    images, notes = gathered([SEEDS["GIF"], SEEDS["PNG"]])
-    assert [image.data for image in images] == [SEEDS["PNG"]]
-    assert notes == [gip.make_note("no_pillow", name=gip.make_note("pasted_picture"))]
+    pictures, notes = gathered([SEEDS["GIF"], SEEDS["PNG"]])
+    assert datas(pictures) == [SEEDS["PNG"]]
+    name = gip.make_note("picture_number", number="1")
+    assert notes == [gip.make_note("no_pillow", name=name)]
     assert "Pillow" in gip.sentence(notes[0])
 
 
 def test_one_unusable_picture_does_not_hold_back_the_others() -> None:
-    images, notes = gathered([b"<svg/>", SEEDS["PNG"], b"", SEEDS["JPEG"]])
-    assert [image.data for image in images] == [SEEDS["PNG"], SEEDS["JPEG"]]
+    pictures, notes = gathered([b"<svg/>", SEEDS["PNG"], b"", SEEDS["JPEG"]])
+    assert datas(pictures) == [SEEDS["PNG"], SEEDS["JPEG"]]
     assert len(notes) == 2
 
 
@@ -820,8 +795,9 @@ def test_a_result_that_is_attached_again_goes_once_and_where_the_user_put_it(
 ) -> None:
     """ "The first" and "the second" picture of the message are counted by people."""
     attached = [SEEDS["PNG"], SEEDS["JPEG"]]
-    images, _ = gathered(attached, earlier=[SEEDS[again]])
-    assert [image.data for image in images] == attached
+    pictures, _ = gathered(attached, earlier=[SEEDS[again]])
+    assert datas(pictures) == attached
+    assert [picture.numbers for picture in pictures] == [(1,), (2,)]
 
 
 def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
@@ -839,8 +815,8 @@ def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
         conversation=conversation, valves=gip.Pipe.Valves(), chat=gip.HostChat()
     )
     route = gip.Route("auto", "gemini-nano-banana-2.1")
-    images, _ = asyncio.run(gip.gather_pictures(ask, route))
-    assert [image.data for image in images] == [SEEDS["PNG"], SEEDS["JPEG"]]
+    pictures, _ = asyncio.run(gip.gather_pictures(ask, route))
+    assert datas(pictures) == [SEEDS["PNG"], SEEDS["JPEG"]]
 
 
 def test_the_newest_are_read_first_and_no_more_than_could_fit(
@@ -931,9 +907,10 @@ def test_very_long_pictures_are_made_smaller_too(
     """Screenshots of whole pages: longer than WebP and JPEG can be."""
     image = as_image(encoded(noise(mode, size), "PNG"))
     [made], notes = gip.fit_pictures(
-        [gip.InputPicture(image, "page.png", True)], 500_000
+        [gip.InputPicture(image, "page.png", (1,))], 500_000
     )
-    assert len(made.data) <= 500_000 and max(opened(made).size) > 5_000
+    assert len(made.image.data) <= 500_000
+    assert max(opened(made.image).size) > 5_000
     assert len(notes) == 1
 
 
@@ -945,13 +922,13 @@ def test_a_heic_that_is_too_large_is_said_to_be() -> None:
 
 def sized(count: int, name: str, attached: bool) -> gip.InputPicture:
     image = gip.Image(name.encode().ljust(count, b"."), "image/png")
-    return gip.InputPicture(image, name, attached)
+    return gip.InputPicture(image, name, (1,) if attached else ())
 
 
 def test_pictures_that_fit_stay_as_they_are() -> None:
     pictures = [sized(30, "a", False), sized(30, "b", True), sized(40, "c", True)]
     fitted, notes = gip.fit_pictures(pictures, 100)
-    assert (fitted, notes) == ([image for image, _, _ in pictures], [])
+    assert (fitted, notes) == (pictures, [])
 
 
 def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
@@ -962,32 +939,41 @@ def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
         sized(20, "two", True),
     ]
     fitted, [note] = gip.fit_pictures(pictures, 100)
-    assert fitted == [image for image, _, _ in pictures[1:]]
+    assert fitted == pictures[1:]
     assert note == gip.make_note("earlier_large", count=1)
 
 
 def test_equal_pictures_are_not_mixed_up() -> None:
     pictures = [sized(60, "a", True), sized(60, "a", False), sized(40, "b", True)]
     fitted, _ = gip.fit_pictures(pictures, 100)
-    assert fitted == [pictures[0][0], pictures[2][0]]
+    assert fitted == [pictures[0], pictures[2]]
 
 
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
-        pytest.param(["a", "A", "B"], ["A", "B"], id="earlier-and-attached"),
-        pytest.param(["a", "b", "a"], ["a", "b"], id="earlier-twice"),
-        pytest.param(["A", "B", "A"], ["A", "B"], id="attached-twice"),
-        pytest.param(["b", "a", "B", "A"], ["B", "A"], id="all-again"),
+        pytest.param("a A1 B2", "A1 B2", id="earlier-and-attached"),
+        pytest.param("a b a", "a b", id="earlier-twice"),
+        pytest.param("A1 B2 A3", "A13 B2", id="attached-twice"),
+        pytest.param("b a B1 A2", "B1 A2", id="all-again"),
+        pytest.param("a A1 A2", "A12", id="earlier-and-attached-twice"),
     ],
 )
 def test_each_picture_goes_once_and_where_the_user_put_it(
-    given: list[str], sent: list[str]
+    given: str, sent: str
 ) -> None:
-    """Small letters are earlier pictures; nothing is said of twins."""
-    pictures = [sized(30, name.lower(), name.isupper()) for name in given]
-    expected = [sized(30, name.lower(), True).image for name in sent]
-    assert gip.fit_pictures(pictures, 1000) == (expected, [])
+    """Small letters are earlier pictures, digits the places of attached ones; nothing
+    is said of twins."""
+
+    def read(names: str) -> list[gip.InputPicture]:
+        return [
+            replace(
+                sized(30, name[0].lower(), False), numbers=tuple(map(int, name[1:]))
+            )
+            for name in names.split()
+        ]
+
+    assert gip.fit_pictures(read(given), 1000) == (read(sent), [])
 
 
 def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
@@ -995,8 +981,9 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
     small = encoded(plain(), "PNG")
     tall = encoded(noise(size=(200, 300)), "PNG")
     given = (("one.png", large), ("two.png", small), ("three.png", tall))
-    pictures = [gip.InputPicture(as_image(data), name, True) for name, data in given]
-    fitted, notes = gip.fit_pictures(pictures, 60_000)
+    pictures = [gip.InputPicture(as_image(data), name, (1,)) for name, data in given]
+    made, notes = gip.fit_pictures(pictures, 60_000)
+    fitted = [picture.image for picture in made]
     assert sum(len(image.data) for image in fitted) <= 60_000
     assert fitted[1].data == small
     first, last = opened(fitted[0]), opened(fitted[2])
@@ -1009,7 +996,7 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
 def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
     pictures = [sized(90, "one", True), sized(20, "two", True)]
     fitted, [note] = gip.fit_pictures(pictures, 100)
-    assert fitted == [pictures[1].image]
+    assert fitted == [pictures[1]]
     assert note == gip.make_note("too_large", name="one")
     assert gip.sentence(note).startswith("one ")
 
@@ -1026,9 +1013,10 @@ def test_what_fits_is_within_the_limit(
         for number, (size, attached) in enumerate(sizes)
     ]
     fitted, notes = gip.fit_pictures(pictures, limit)
-    assert sum(len(image.data) for image in fitted) <= limit
-    order = [image for image, _, _ in pictures if image in fitted]
-    assert fitted == order
+    assert sum(map(len, datas(fitted))) <= limit
+    order = [picture.name for picture in pictures]
+    places = [order.index(picture.name) for picture in fitted]
+    assert places == sorted(places)
     assert bool(notes) == (len(fitted) < len(pictures))
 
 
@@ -1045,7 +1033,7 @@ def test_what_fits_is_within_the_limit(
 def test_a_body_holds_exactly_these_pictures_and_words(
     pictures: list[bytes], text: str
 ) -> None:
-    images = [gip.Image(data, "image/png") for data in pictures]
+    images = [gip.InputPicture(gip.Image(data, "image/png"), "a") for data in pictures]
     asked = gip.Conversation(text, newest=gip.Turn("user", text or "x"))
     body = gip.generate_body(asked, gip.ImageOptions(), images)
     sent = json.loads(gip.encode_body(body))
@@ -1067,12 +1055,15 @@ def test_slices_join_without_padding_between_them(size: int) -> None:
 def test_a_full_request_is_encoded_in_linear_time() -> None:
     """Fourteen pictures of 5 MB: the thread holds the interpreter while it works."""
 
-    def make(size: int) -> tuple[gip.Conversation, list[gip.Image]]:
-        images = [gip.Image(bytes([n]) * size, "image/png") for n in range(14)]
+    def make(size: int) -> tuple[gip.Conversation, list[gip.InputPicture]]:
+        images = [
+            gip.InputPicture(gip.Image(bytes([n]) * size, "image/png"), "a")
+            for n in range(14)
+        ]
         newest = gip.Turn("user", '"data": "picture 0" ' * (size // 2_000))
         return gip.Conversation(newest=newest), images
 
-    def work(given: tuple[gip.Conversation, list[gip.Image]]) -> bytes:
+    def work(given: tuple[gip.Conversation, list[gip.InputPicture]]) -> bytes:
         conversation, images = given
         body = gip.generate_body(conversation, gip.ImageOptions(), images)
         return gip.encode_body(body)

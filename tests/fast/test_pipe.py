@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from growth import growth
 from rows import check_rows
+from traffic import posts
 from waiting import until
 
 import gemini_image_pipe as gip
-from dev.standin import DEFAULT_KEY, RecordedRequest, StandIn
+from dev.standin import DEFAULT_KEY, StandIn
 
 DATA_URI = re.compile(r"!\[([^\]\n]*)\]\(data:(image/\w+);base64,([A-Za-z0-9+/=]+)\)")
 NEWEST = max(gip.CURRENT_MODELS, key=lambda facts: facts.released).id
@@ -67,10 +68,6 @@ async def chunks_of(pipe: gip.Pipe, body: Any, **host: Any) -> list[dict[str, An
 
 def shown(markdown: str) -> list[bytes]:
     return [base64.b64decode(found[2]) for found in DATA_URI.findall(markdown)]
-
-
-def posts(google: StandIn) -> list[RecordedRequest]:
-    return [request for request in google.requests if request.method == "POST"]
 
 
 def generated(google: StandIn) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from rows import check_rows
+from traffic import posts
 from waiting import own_threads, until
 
 import gemini_image_pipe as gip
@@ -39,7 +40,7 @@ class Chat:
             self._answer(pipe.pipe(body, __event_emitter__=self._emit))
         )
         self.pictures = self.text.count("](data:image/")
-        self.requests = [r for r in google.requests if r.method == "POST"]
+        self.requests = posts(google)
 
     async def _answer(self, pipe: Coroutine[Any, Any, Any]) -> str:
         answer = await pipe
@@ -650,7 +651,7 @@ def test_stop_in_a_pause_sends_nothing_more(google: StandIn) -> None:
 
     asyncio.run(stop_in_the_pause())
     assert said[-1] == "Stopped"
-    assert len([r for r in google.requests if r.method == "POST"]) == 1
+    assert len(posts(google)) == 1
 
 
 def test_what_nobody_expected_is_said_to_be_so(

@@ -23,6 +23,7 @@ PRODUCT = Path(__file__).parents[2] / "gemini_image_pipe.py"
 USES: dict[str, str] = {
     "Limits": "",
     "Words": "Limits",
+    "Markdown": "Words",
     "Base64": "Limits",
     "Messages": "Words",
     "Models": "Limits Words",
@@ -30,6 +31,7 @@ USES: dict[str, str] = {
     "Options": "Limits Words Models",
     "Pictures": "Limits Words Base64",
     "Conversation": "Limits Words Options",
+    "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Pictures Conversation Reader",
@@ -42,13 +44,13 @@ USES: dict[str, str] = {
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
-    "Answer": "Limits Words Messages Models Options Pictures Wire Failures Threads "
+    "Answer": "Limits Words Markdown Messages Models Options Pictures Wire Failures Threads "
     "Host",
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
     "Failures Threads Host Settings Backend Client Answer",
     "Chunks": "Limits Answer",
-    "Pipe": "Words Messages Models Routes Options Conversation Tasks Failures Host "
-    "Settings Client Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
+    "Host Settings Client Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

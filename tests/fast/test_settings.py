@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from rows import check_rows
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -368,3 +369,60 @@ def test_a_chat_as_text_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     [ask] = asked
     assert (ask.key, ask.own_key, ask.chat.secret) == (KEY, True, KEY)
     assert KEY not in repr(ask)
+
+
+# ── The message box ──────────────────────────────────────────────────────────────────
+
+
+def test_the_search_toggle_beats_settings_and_yields_to_the_request() -> None:
+    """Whoever switches it on for a message wants a search; words and parameters of that
+    very request say more."""
+    on, off = ("web", "image"), ()
+
+    def check(
+        features: Any, valve: str, own: str, body: Any, flag: str, expected: Any
+    ) -> None:
+        valves = gip.AdminValves(GOOGLE_SEARCH=valve)
+        flags = [("--search", flag)] if flag else []
+        settings = gip.settings_in_order(
+            valves, {"GOOGLE_SEARCH": own}, body, flags, features
+        )
+        options, notes = gip.read_options(settings)
+        assert options.searches == expected
+        assert notes == []
+
+    toggled = {"web_search": True, "memory": True}
+    check_rows(
+        [
+            (toggled, "auto", "auto", {}, "", on),
+            (toggled, "off", "auto", {}, "", on),
+            (toggled, "off", "off", {}, "", on),
+            (toggled, "off", "off", {"google_search": "auto"}, "", on),
+            (toggled, "on", "on", {"google_search": False}, "", off),
+            (toggled, "on", "on", {}, "off", off),
+            (toggled, "on", "on", {"google_search": True}, "off", off),
+            ({"web_search": False}, "auto", "auto", {}, "", off),
+            ({"web_search": False}, "on", "auto", {}, "", on),
+            ({"web_search": "yes"}, "auto", "auto", {}, "", off),
+            ({}, "auto", "auto", {}, "", off),
+            (None, "auto", "auto", {}, "", off),
+            ([True], "auto", "auto", {}, "", off),
+        ],
+        check,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "notes"),
+    [("gemini-nano-banana-2.1", 0), ("gemini-2.5-flash-image", 1)],
+)
+def test_the_search_toggle_searches_or_is_answered_with_a_note(
+    google: StandIn, model: str, notes: int
+) -> None:
+    body = {"model": f"x.{model}", "messages": [{"role": "user", "content": "a fox"}]}
+    metadata = {"features": {"web_search": True}}
+    markdown = asyncio.run(pipe_for(google).pipe(body, __metadata__=metadata))
+    assert isinstance(markdown, str)
+    [request] = [r for r in google.requests if r.method == "POST"]
+    assert ("googleSearch" in str(request.body.get("tools"))) is (notes == 0)
+    assert markdown.count("offers no such setting, so it was left out: Google") == notes

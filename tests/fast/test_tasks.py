@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from growth import growth
 from rows import check_rows
+from traffic import posts
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -292,7 +293,7 @@ def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
         messages = [{"role": "user", "content": prompt}]
         answer = asyncio.run(pipe.pipe({"model": "f.auto", "messages": messages}))
         assert isinstance(answer, str)
-        return len([r for r in google.requests if r.method == "POST"]), answer
+        return len(posts(google)), answer
 
     for prompt, task in UNNAMED.items():
         requests, answer = asked_for(prompt)

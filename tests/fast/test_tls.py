@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 import trustme
+from traffic import posts
 from waiting import own_threads, until, wait_until
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
-from dev.standin.records import RecordedRequest
 
 HOST = "127.0.0.1"
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
@@ -91,10 +91,6 @@ def chat(url: str, prompt: str) -> str:
         return "".join([text async for text in chunks(url, prompt)])
 
     return asyncio.run(all_of_it())
-
-
-def posts(google: StandIn) -> list[RecordedRequest]:
-    return [request for request in google.requests if request.method == "POST"]
 
 
 # ── Stop ─────────────────────────────────────────────────────────────────────────────

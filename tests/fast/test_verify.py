@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 from rows import check_rows
+from traffic import posts
 
 import gemini_image_pipe as gip
 from dev import environment, verify
 from dev.console import Failure
 from dev.environment import ROOT
-from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin import DEFAULT_KEY, StandIn, pictures
 from dev.verify import facts
 from dev.verify.facts import FACTS, FAILED, HELD, NOT_TRIED, OPEN, Fact, Finding
 from dev.verify.google import Google, Reply, shortened
@@ -109,6 +111,22 @@ def test_a_disagreement_is_shown_and_counts(
     assert f"{FAILED} image models in the list" in capsys.readouterr().out
 
 
+def test_a_label_that_is_drawn_is_seen(
+    google: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lettered(prompt: str, source: bytes, size: tuple[int, int], mime: str) -> bytes:
+        with Image.open(io.BytesIO(source)) as opened:
+            image = opened.convert("RGB").resize(size)
+        ImageDraw.Draw(image).text((20, 20), "Picture 2", "white")
+        return pictures.encode(image, mime)
+
+    monkeypatch.setattr(pictures, "edit_picture", lettered)
+    [label, *_] = [f for f in FACTS if f.name.endswith("labels of pictures")]
+    table = [FACTS[0], label]  # the first shows that the key works
+    code, rows = run(google.url, tmp_path / "a.json", table=table, yes=True)
+    assert code == 1 and rows[label.name]["verdict"] == FAILED
+
+
 # -- money ----------------------------------------------------------------------------
 
 
@@ -134,9 +152,8 @@ def test_the_free_run_sends_nothing_that_is_billed(
 ) -> None:
     asked = answering(monkeypatch, "y")
     code, rows = run(google.url, tmp_path / "a.json", free=True)
-    posts = [record for record in google.requests if record.method == "POST"]
-    assert code == 0 and not asked and posts
-    assert all(record.status != 200 for record in posts)
+    assert code == 0 and not asked and posts(google)
+    assert all(record.status != 200 for record in posts(google))
     assert not google.sent_images
     assert verdicts(rows) == {HELD, NOT_TRIED}
     paid = [fact.name for fact in FACTS if not fact.is_free]
@@ -155,8 +172,7 @@ def test_without_a_yes_nothing_is_spent(
     assert code == 0
     assert len(asked) == 1
     assert re.search(r"About \$0\.\d\d at most; go on\? \[y/N\]", asked[0])
-    posts = [record for record in google.requests if record.method == "POST"]
-    assert all(record.status != 200 for record in posts)
+    assert all(record.status != 200 for record in posts(google))
     assert NOT_TRIED in verdicts(rows)
 
 
@@ -166,7 +182,8 @@ def test_a_yes_makes_each_picture_once(
     answering(monkeypatch, "y")
     code, rows = run(google.url, tmp_path / "a.json")
     assert code == 0 and verdicts(rows) == {HELD}
-    assert len(google.sent_images) == len(gip.CURRENT_MODELS)
+    # One of each model for all that is looked at, and one beside its labels.
+    assert len(google.sent_images) == 2 * len(gip.CURRENT_MODELS)
     dollars = json.loads((tmp_path / "a.json").read_text())["dollars"]
     paid = [fact for fact in FACTS if not fact.is_free]
     assert 0.2 < dollars < verify.estimate_of(paid)

@@ -897,7 +897,8 @@ def test_options_become_googles_fields(
 
 def test_pictures_stand_before_the_newest_words_and_earlier_turns_in_words() -> None:
     """In a model's turn Google would want a signature; here it wants none."""
-    fox, hat = gip.Image(PNG, "image/png"), gip.Image(JPEG, "image/jpeg")
+    fox = gip.InputPicture(gip.Image(PNG, "image/png"), "fox")
+    hat = gip.InputPicture(gip.Image(JPEG, "image/jpeg"), "hat")
     body = gip.generate_body(
         conversation(
             gip.Turn("user", "a fox"),
@@ -932,7 +933,7 @@ def test_words_that_look_like_the_place_of_a_picture_stay_words(words: str) -> N
     body = gip.generate_body(
         conversation(gip.Turn("user", words)),
         gip.ImageOptions(),
-        [gip.Image(PNG, "image/png")],
+        [gip.InputPicture(gip.Image(PNG, "image/png"), "fox")],
     )
     [content] = json.loads(gip.encode_body(body))["contents"]
     assert content["parts"] == [inline(PNG_64), {"text": words}]

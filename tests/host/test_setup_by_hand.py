@@ -1,4 +1,4 @@
-"""An administrator at a browser: import, switch on, set the key, choose, see."""
+"""An administrator at a browser: import, switch on, set the key, choose, see; update."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,15 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from dev import environment
-from dev.host import people
+from dev.host import people, plugin
 from dev.host.browser import RELEASE_NOTES_BUTTON, ChatPage
 from dev.host.client import Client
 from dev.host.pictures import fetch_picture
 from dev.host.server import Host
+from dev.pages.manifest import PRODUCT
 from dev.standin import DEFAULT_KEY, StandInProcess
 
+RELEASE = environment.ROOT / "tests/versions/releases/gemini_image_pipe_0_1_0.py"
 PROMPT = "a red fox in the snow at sunset"
 
 
@@ -48,6 +50,37 @@ def test_from_the_import_file_to_a_picture_that_stays(
     assert chat.wait_for_pictures() == [link]
     picture = fetch_picture(admin, link)
     assert (picture.width, picture.height) == (1024, 1024)
+
+
+def test_todays_file_is_pasted_over_a_release(
+    admin: Client, browser: Browser, google_process: StandInProcess
+) -> None:
+    plugin.add_function(admin, "old_pictures", RELEASE.read_text())
+    settings = {"GEMINI_API_BASE_URL": google_process.url, "HISTORY_IMAGES": 2}
+    admin.set_valves("old_pictures", GEMINI_API_KEY=DEFAULT_KEY, **settings)
+    saved = admin.valves("old_pictures")
+    page = ChatPage(browser, admin).page
+    greeting = page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
+    page.add_locator_handler(greeting, lambda button: button.click())
+    page.goto(f"{admin.url}/admin/functions")
+    page.get_by_text("old_pictures").first.click()
+    paste(page, PRODUCT.read_text())
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Function updated successfully").wait_for()
+    function = admin.get("/api/v1/functions/id/old_pictures")
+    assert function["content"] == PRODUCT.read_text()
+    assert function["is_active"] is True
+    assert admin.valves("old_pictures") == saved
+    admin.delete_function("old_pictures")
+
+
+def paste(page: Page, text: str) -> None:
+    """Select all that the editor holds, and put the clipboard's text in its place."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Control+v")
 
 
 def import_manifest(page: Page) -> None:

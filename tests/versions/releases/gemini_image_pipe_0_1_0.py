@@ -1,0 +1,5955 @@
+"""
+title: Gemini Image
+author: The gemini_image_pipe authors
+version: 0.1.0
+license: MIT
+description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
+required_open_webui_version: 0.6.5
+"""
+
+import asyncio
+import base64
+import binascii
+import concurrent.futures
+import contextlib
+import fnmatch
+import hashlib
+import http.client
+import inspect
+import io
+import itertools
+import json
+import logging
+import math
+import os
+import random
+import re
+import socket
+import ssl
+import threading
+import time
+import uuid
+import warnings
+from collections import Counter, deque
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import requests
+import urllib3
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
+
+log = logging.getLogger("gemini_image_pipe")
+
+# ── Limits ────────────────────────────────────────────────────────────────────────────
+# Every bound in one place, with its reason. Seconds, bytes, pixels and characters.
+
+# Of a request.
+MAX_MESSAGE_CHARACTERS = 65_536  # of one message: more than a prompt of any model takes
+MESSAGE_END_CHARACTERS = 4_096  # of them those at its end, where wishes and flags stand
+MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
+MAX_MESSAGES = 2_000  # that are looked at, the newest ones
+MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
+MAX_DATA_URIS = 1_000  # that are looked for in a text; what follows is words
+MAX_PARTS = 1_000  # of one message
+MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of files
+MAX_TAG_CHARACTERS = 400  # in which the end of such a block's tag is looked for
+MAX_ADDRESS_CHARACTERS = 2_000  # of a picture that is not part of the message
+MAX_NAME_CHARACTERS = 2_000  # of a name or title before it is cleaned
+MAX_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
+MAX_FLAG_CHARACTERS = (
+    200  # of the end of a prompt, in which its last flag is looked for
+)
+MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
+MAX_INPUT_IMAGES = 14  # of models that this file does not know
+MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
+MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
+MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
+MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
+# For one prompt, beyond each request and its retries: for successors, dropped settings,
+# the second chance after "no image", and the try without a system prompt.
+MAX_EXTRA_REQUESTS = 4
+
+# Of an answer.
+MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
+MAX_OBJECT_BYTES = 2_000_000  # of JSON without its pictures; it is parsed in one go
+MAX_WORDS_CHARACTERS = 1_000_000  # of one answer, and as many of its thoughts
+MAX_PICTURES_PER_REQUEST = 32  # that are kept; Google makes one, a gateway any number
+MAX_PICTURES = 64  # of one answer
+MAX_ERROR_CHARACTERS = 4_096  # of a message or a detail, before any pattern sees it
+MAX_ERROR_DETAILS = 32
+MAX_NESTED_ERRORS = 6  # so many gateways in a row do happen; deeper is no honest one
+MAX_GROUNDING_CHUNKS = 200  # that are looked at for pages
+MAX_INTERIM_RESPONSES = 16  # such as 103 Early Hints, before the response
+MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
+MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
+MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
+MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
+MAX_ALT_CHARACTERS = 80
+MAX_TITLE_CHARACTERS = 50
+
+# Of time, in seconds.
+CONNECT_TIMEOUT = 10.0
+MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
+MAX_SETTING = 86_400  # a day; sockets take no time limit of centuries
+STORE_PAUSE = 1.0  # before the second attempt to store a picture
+IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
+CLEANING_UP = 2.0  # for what is under way when an answer is stopped
+KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
+# At these the status says that the work goes on; the host saves each.
+HEARTBEATS = (15, 30, 60, 120)
+# After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
+# to 0.11 learn it from the answer to their request, which a slow line or phone brings
+# late, and drop for good whatever reaches them before.
+NEW_CHAT_KNOWN = 1.5
+# Between two pieces of an answer, in which the event loop gets its turn: it would else
+# wait for the interpreter's switch interval of 5 ms each time.
+PAUSE = 0.0003
+SLICE = 65_536  # bytes; the interpreter lock is held for about 0.2 ms for one
+
+# Of the list of models.
+LIST_TIMEOUT = 20.0
+LIST_WAIT = 2.5  # the host's own list waits no longer than this
+LIST_LIFETIME = 600.0
+LIST_RETRY = 30.0  # after a failure
+MAX_LIST_PAGES = 50
+MAX_LIST_BYTES = 4_000_000  # of one page, with a thousand models as Google lists them
+MAX_LISTED_MODELS = 2_000  # of all kinds
+MAX_MODELS = 500  # that are offered
+MAX_MODEL_NAME_CHARACTERS = 80
+MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+
+# ── Words ─────────────────────────────────────────────────────────────────────────────
+# Texts: fields of JSON, cleaning, cutting, masking; and notes, which are data here and
+# become sentences in Messages.
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to tell the reader; `Messages` has the sentence for its kind.
+
+    values: what the sentence's placeholders stand for, by name; one that is a note
+    itself becomes words with it.
+    """
+
+    kind: str
+    values: tuple[tuple[str, Any], ...] = ()
+
+
+def make_note(kind: str, **values: Any) -> Note:
+    """A note of that kind."""
+    return Note(kind, tuple(values.items()))
+
+
+def get_field(value: Any, name: str) -> Any:
+    """A field of a JSON object by its camelCase name, or by its snake_case twin.
+
+    Google answers in camelCase; some gateways in snake_case.
+    """
+    if not isinstance(value, dict):
+        return None
+    if name in value:
+        return value[name]
+    return value.get(re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name))
+
+
+def as_list(value: Any) -> list[Any]:
+    """The list, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def as_str(value: Any) -> str:
+    """The text, or an empty one for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def as_word(value: Any) -> str:
+    """A setting as text: it may have come as text or as any JSON value."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int):
+        return str(value) if 0 <= value < 1_000_000 else ""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def as_whole(text: str) -> int | None:
+    """The whole number of at most six digits that a text is, or None."""
+    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
+
+
+# Every sentence of ours in an answer starts with one of these, so that it can be told
+# from the model's words when the chat comes back as history.
+NOTE_MARK = "> ℹ️ "
+FAILURE_MARK = "> ⚠️ "
+
+NOT_PRINTED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
+# What no text needs: controls but tab and line breaks, and what turns the direction.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff]+"
+)
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MARKDOWN_SIGNS = re.compile(r"[\[\]()<>`*_~|\\!#&$\"{}]+")
+_MARKDOWN_PICTURE = re.compile(
+    r"!\[[^\[\]\n]{0,300}\]\([^()\s]{0,2000}(?:\s[^()\n]{0,300})?\)"
+)
+_DATA_URI_HEAD = re.compile(r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4}")
+_MAX_DATA_URI_HEAD = 400
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
+# What stands for a data URI in a text while patterns look at that.
+_TOKEN = re.compile(r"\0([0-9]{1,6})\0")
+# A picture in a message: such a token, or the address in markdown.
+_PICTURE_ADDRESS = re.compile(
+    r"\0[0-9]{1,6}\0|"
+    r"!\[[^\[\]\n]{0,300}\]\(<?([^()\s<>]{1,2000})>?(?:\s[^()\n]{0,300})?\)"
+)
+_FILE_ID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+FILE_ID = re.compile(_FILE_ID)
+# A file's address at the host: its origin, if it is absolute, and the file's id.
+FILE_LINK = re.compile(
+    rf"(https?://[^/]+)?(?:/[\w.-]+)*/api/v1/files/({_FILE_ID})(?:/content)?.*"
+)
+
+
+def without_surrogates(text: str) -> str:
+    """The text without halves of characters, which no page can be sent."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with each of its texts as `change` returns it. Raises
+    RecursionError."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [map_strings(item, change) for item in value]
+    if isinstance(value, dict):
+        return {name: map_strings(item, change) for name, item in value.items()}
+    return value
+
+
+def clean_strings(value: Any) -> Any:
+    """A JSON value whose texts hold nothing that no page can be sent or show: halves
+    of characters, controls, signs that turn the direction. Raises RecursionError."""
+    return map_strings(value, lambda t: _CONTROLS.sub("", without_surrogates(t)))
+
+
+def cut_data_uris(text: str) -> tuple[str, list[str]]:
+    """The text with a short token in place of each picture that is part of it, and
+    these in their order. Nothing but `str.find` sees the whole text."""
+    if "data:image/" not in text:
+        return text.replace("\0", " "), []
+    text = text.replace("\0", " ")
+    kept: list[str] = []
+    found: list[str] = []
+    at = 0
+    for _ in range(MAX_DATA_URIS):
+        if (start := text.find("data:image/", at)) < 0:
+            break
+        comma = text.find(";base64,", start, start + _MAX_DATA_URI_HEAD)
+        kept.append(text[at:start])
+        if comma >= 0 and _DATA_URI_HEAD.fullmatch(text, start, comma):
+            run = _BASE64.match(text, comma + len(";base64,"))
+            at = run.end() if run else comma
+            kept.append(f"\0{len(found)}\0")
+            found.append(text[start:at])
+        else:
+            at = start + len("data:image/")
+            kept.append(text[start:at])
+    return "".join(kept) + text[at:], found
+
+
+def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
+    """The addresses of the pictures in a text from which the data URIs are cut."""
+    addresses = [found[1] or found[0] for found in _PICTURE_ADDRESS.finditer(text)]
+    tokens = [_TOKEN.search(address) for address in addresses]
+    return [
+        data_uris[int(token[1])] if token else address
+        for token, address in zip(tokens, addresses, strict=True)
+    ]
+
+
+def without_pictures(text: str) -> str:
+    """The text without the pictures that stand in it, as markdown or as tokens."""
+    return _TOKEN.sub("", _MARKDOWN_PICTURE.sub("", text))
+
+
+def cut_middle(text: str) -> str:
+    """A message of at most MAX_MESSAGE_CHARACTERS: its beginning and its end."""
+    if len(text) <= MAX_MESSAGE_CHARACTERS:
+        return text
+    kept = MAX_MESSAGE_CHARACTERS - MESSAGE_END_CHARACTERS
+    return f"{text[:kept]}\n…\n{text[-MESSAGE_END_CHARACTERS:]}"
+
+
+def plain_words(text: str, limit: int, default: str) -> str:
+    """One short line without control, direction or markdown signs, cut at a word."""
+    text = without_pictures(cut_data_uris(text[:MAX_NAME_CHARACTERS])[0])
+    text = NOT_PRINTED.sub(" ", text)
+    text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
+    if len(text) > limit:
+        text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
+    return text or default
+
+
+def plain_line(text: str, limit: int) -> str:
+    """One line without control and direction signs, cut at `limit` signs."""
+    return " ".join(NOT_PRINTED.sub(" ", text[:MAX_NAME_CHARACTERS]).split())[:limit]
+
+
+def quote_sentence(text: str, limit: int = 300) -> str:
+    """Google's sentence as one safe line of a chat message, cut at `limit` signs."""
+    text = " ".join(NOT_PRINTED.sub(" ", text[:MAX_ERROR_CHARACTERS]).split())
+    text = re.sub(r" ?(?:\* Quota exceeded for metric:|To monitor your ).*", "", text)
+    text = re.sub(r"[<>`*{}|\\]+|\[(?!key\])|(?<!\[key)\]", "", text)
+    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+
+
+def is_page(raw: bytes | bytearray) -> bool:
+    """Whether bytes begin like a web page."""
+    return raw.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+def page_text(raw: bytes) -> str:
+    """What a web page or an unknown body says, without its markup."""
+    text = raw[:MAX_STRAY_BYTES].decode("utf-8", "replace")
+    text = re.sub(
+        r"<(script|style|head)\b.*?(</\1>|\Z)",
+        " ",
+        text,
+        flags=re.DOTALL | re.IGNORECASE,
+    )
+    text = re.sub(r"<[^>]*(>|\Z)", " ", text)
+    return " ".join(text.split())
+
+
+_KEYS = re.compile(
+    r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
+    r"|(?<=[?&]key=)[^&\s]+"
+)
+
+
+def redact(text: str, *secrets: str) -> str:
+    """The text with everything that looks like a key, and the given secrets, masked."""
+    for secret in secrets:
+        if len(secret) >= 4:
+            text = text.replace(secret, "[key]")
+    return _KEYS.sub("[key]", text)
+
+
+# A key that is shorter, such as "none", may be a word like others.
+_SHORTEST_KEY = 8
+_HTML_NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+# A sign as addresses, pages and JSON write it, and what may become that at the end of a
+# piece of text.
+_SPELLED = re.compile(
+    r"%([0-9A-Fa-f]{2})|&#[xX]0{0,4}([0-9A-Fa-f]{2});?|\\{1,8}u00([0-9A-Fa-f]{2})"
+    r"|&#0{0,4}([0-9]{2,3});?|&(amp|lt|gt|quot|apos);|\\{1,8}([^\w\s\\])"
+)
+_OPEN_SPELLING = re.compile(
+    r"(?:%[0-9A-Fa-f]?|&(?:#(?:[xX]?0{0,4}[0-9A-Fa-f]{0,3})?|[a-z]{0,4})?"
+    r"|\\{1,8}(?:u0{0,2}[0-9A-Fa-f]?)?)\Z"
+)
+_LONGEST_SPELLING = 16
+
+
+def _unspelled(text: str) -> tuple[str, list[int]]:
+    """The text with every spelled sign as it is, and where in the text each stood; the
+    last place is the text's end."""
+    signs: list[str] = []
+    places: list[int] = []
+    at = 0
+    for found in _SPELLED.finditer(text):
+        signs.append(text[at : found.start()])
+        places += range(at, found.start())
+        code = found[1] or found[2] or found[3]
+        named = _HTML_NAMES.get(found[5] or "", found[6])
+        signs.append(named or chr(int(code, 16) if code else int(found[4])))
+        places.append(found.start())
+        at = found.end()
+    places += range(at, len(text) + 1)
+    return "".join(signs) + text[at:], places
+
+
+def mask_key(text: str, key: str) -> str:
+    """Somebody else's words without the key, which a gateway may repeat: as it is, or
+    percent-encoded, or escaped as in HTML or JSON."""
+    if len(key) < _SHORTEST_KEY:
+        return text
+    text = text.replace(key, "[key]")
+    if not ("%" in text or "&" in text or "\\" in text):
+        return text
+    text = _without_spelled(text, key)
+    return _without_spelled(_apart(text, key), key).replace("\0", "")
+
+
+def _apart(text: str, key: str) -> str:
+    """The text with a sign before each beginning of the key, so that none is taken as a
+    part of a spelling before it, as in "%2AIza"."""
+    return text.replace(key[:2], f"\0{key[:2]}")
+
+
+def _without_spelled(text: str, key: str) -> str:
+    plain, places = _unspelled(text)
+    kept, at, start = [], 0, plain.find(key)
+    while start >= 0:
+        kept += [text[at : places[start]], "[key]"]
+        at = places[start + len(key)]
+        start = plain.find(key, start + len(key))
+    return "".join(kept) + text[at:]
+
+
+def mask_strings(value: Any, key: str) -> Any:
+    """A JSON value with the key masked in all its texts."""
+    return map_strings(value, lambda text: mask_key(text, key))
+
+
+class KeyMask:
+    """Masks the key in a text that arrives in pieces, over their seams: the longest end
+    that could begin it is held back."""
+
+    def __init__(self, key: str) -> None:
+        is_key = _SHORTEST_KEY <= len(key) <= MAX_KEY_CHARACTERS
+        self._key = key if is_key else ""
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The next piece, masked."""
+        if not self._key:
+            return text
+        text = mask_key(self._held + text, self._key)
+        kept = len(text) - self._beginning_at_end(text)
+        text, self._held = text[:kept], text[kept:]
+        return text
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        held, self._held = self._held, ""
+        return held
+
+    def _beginning_at_end(self, text: str) -> int:
+        """How many signs at the text's end could begin the key."""
+        end = text[-len(self._key) * _LONGEST_SPELLING :]
+        spelled = (self._spelled_at_end(e) for e in (end, _apart(end, self._key)))
+        return max(self._begun(end), *spelled)
+
+    def _spelled_at_end(self, end: str) -> int:
+        spelling = _OPEN_SPELLING.search(end, max(len(end) - _LONGEST_SPELLING, 0))
+        stop = spelling.start() if spelling else len(end)
+        plain, places = _unspelled(end[:stop])
+        begun = self._begun(plain)
+        start = places[len(plain) - begun] if begun else stop
+        return len(end[start:].replace("\0", ""))
+
+    def _begun(self, text: str) -> int:
+        """How many signs of the key the text ends with."""
+        most = min(len(self._key) - 1, len(text))
+        return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
+
+
+class SafeText:
+    """A model's words as markdown that loads no foreign picture, opens no tag and
+    shows no key.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
+    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. Words arrive in
+    pieces, so a sign that may begin any of them is held back until the next piece.
+    """
+
+    _TAG = re.compile(r"<(?![\s\d=<-])")
+    _BRACE = re.compile(r"\{(?=\{)")
+    _JOINER = "\u2060"  # keeps signs apart, and no page shows it
+    _MOST_HELD = 64
+
+    def __init__(self, key: str = "") -> None:
+        self._mask = KeyMask(key)
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        return self._safe(self._mask.feed(text))
+
+    def _safe(self, text: str) -> str:
+        text = self._held + text
+        last = text[-1:]
+        kept = len(text.rstrip(last)) if last and last in "!<{" else len(text)
+        if len(text) - kept > self._MOST_HELD:  # so many begin nothing
+            text, kept = text + self._JOINER, len(text) + 1
+        text, self._held = text[:kept], text[kept:]
+        *before, end = text.split("[")
+        text = "".join(f"{words.rstrip('!')}[" for words in before) + end
+        text = self._TAG.sub("&lt;", text)
+        text = self._BRACE.sub("{" + self._JOINER, text)
+        return text.replace("◁", "‹")  # another model's sign for its thoughts
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        text = self._safe(self._mask.rest())
+        held, self._held = self._held, ""
+        return text + self._BRACE.sub("{" + self._JOINER, held)
+
+
+# Tags that could fetch something or lead elsewhere in spite of the policy below.
+_LEADING_TAGS = re.compile(
+    r"<(?=/?(?:meta|link|base|script|i?frame|object|embed|form)\b)", re.I
+)
+_PAGE_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'\">"
+)
+
+
+def quiet_page(html: str) -> str:
+    """Somebody else's HTML as a page that runs no script and fetches nothing."""
+    return _PAGE_POLICY + _LEADING_TAGS.sub("&lt;", html) if html else ""
+
+
+# ── Base64 ────────────────────────────────────────────────────────────────────────────
+# Decoding and encoding in slices, between which others get the interpreter.
+
+
+class Base64Decoder:
+    """Decodes base64 that arrives in pieces, a slice at a time.
+
+    Takes both alphabets and JSON's escapes (`\\/`, `\\u003d`); a leading data URI
+    header is passed over. After the first sign that is not base64 nothing is kept.
+    """
+
+    _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+    _ESCAPE = re.compile(rb"\\(?:u00([0-9A-Fa-f]{2})|(.))")
+    _OPEN_ESCAPE = re.compile(rb"\\(?:u[0-9A-Fa-f]{0,3})?\Z")
+
+    def __init__(self) -> None:
+        self._out = io.BytesIO()
+        self._rest = b""
+        self._held = b""
+        self._header = b""
+        self._started = False
+        self._padded = False
+        self.valid = True
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of the JSON string."""
+        if self._held or b"\\" in piece:
+            piece = self._unescape(self._held + piece)
+        if not self._started:
+            piece = self._without_header(piece)
+        if b"-" in piece or b"_" in piece:
+            piece = piece.translate(self._URL_SAFE)
+        piece = self._rest + piece
+        whole = len(piece) - len(piece) % 4
+        self._rest = piece[whole:]
+        for start in range(0, whole, SLICE):
+            self._decode(piece[start : min(start + SLICE, whole)])
+
+    def finish(self) -> bytes | None:
+        """All bytes, or None when the text was not base64."""
+        rest = self._header + self._rest + self._held
+        if rest:
+            self._decode(rest + b"=" * (-len(rest) % 4))
+        return self._out.getvalue() if self.valid else None
+
+    def _decode(self, piece: bytes) -> None:
+        if not self.valid:
+            return
+        try:
+            if self._padded:
+                raise binascii.Error("data behind the padding")
+            self._out.write(binascii.a2b_base64(piece, strict_mode=True))
+            self._padded = piece.endswith(b"=")
+        except binascii.Error:
+            self.valid = False
+            self._out = io.BytesIO()
+
+    def _unescape(self, piece: bytes) -> bytes:
+        open_end = self._OPEN_ESCAPE.search(piece)
+        self._held = piece[open_end.start() :] if open_end else b""
+        piece = piece[: open_end.start()] if open_end else piece
+        return self._ESCAPE.sub(self._unescaped, piece)
+
+    @staticmethod
+    def _unescaped(match: re.Match[bytes]) -> bytes:
+        code, sign = match.groups()
+        if code:
+            return bytes.fromhex(code.decode()).strip()
+        return b"" if sign in b"nrt" else sign
+
+    def _without_header(self, piece: bytes) -> bytes:
+        piece = self._header + piece
+        self._header = b""
+        if b"data:".startswith(piece[:5]) and b"," not in piece and len(piece) < 200:
+            self._header = piece
+            return b""
+        self._started = True
+        return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
+
+
+def base64_slices(data: bytes) -> Iterator[bytes]:
+    size = SLICE * 3
+    for start in range(0, len(data), size):
+        yield base64.b64encode(data[start : start + size])
+
+
+# ── Messages ──────────────────────────────────────────────────────────────────────────
+# Every sentence to a person, by kind. The names in braces are filled in.
+
+# One line for each kind of failure: what happened | what to do. Names of ADVICE stand
+# for sentences that several kinds share.
+FAILURES: dict[str, str] = {
+    "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
+    "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
+    "key_refused": "Google does not accept the API key. | {key_advice}",
+    "key_expired": "The Gemini API key has expired. | {key_advice}",
+    "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
+    "key_type": "Google no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
+    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
+    "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
+    "permission": "Google does not allow this API key to use {model}. | {keeper} can check the key and its project.",
+    "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
+    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
+    "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
+    "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
+    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
+    "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
+    "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
+    "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
+    "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
+    "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
+    "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
+    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
+    "no_image_model": "{model} does not make pictures. | Please pick another image model.",
+    "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
+    "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
+    "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
+    "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
+    "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
+    "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
+    "prompt_blocked": "Google's filter blocked the prompt. | {rephrase}",
+    "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
+    "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
+    "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
+    "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
+    "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
+    "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
+    "empty": "{model} answered nothing at all. | Please press Regenerate.",
+    "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
+    "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
+    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "overloaded": "{model} is overloaded at the moment. | {wait}",
+    "google": "Google had an internal error. | {wait}",
+    "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
+    "gateway_gave_up": "A gateway on the way to Google stopped waiting for the answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
+    "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
+    "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
+    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
+    "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
+    "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
+    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
+    "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
+    "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
+    "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
+    "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
+    "http": "{host} answered with an error{status}. | Please try again later.",
+    "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
+}
+ADVICE = {
+    "keeper": "An administrator",
+    "own_valves": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
+    "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "wait": "Please try again in a few minutes, or pick another image model.",
+    "rephrase": "Please rephrase the prompt and try again.",
+}
+# The same where the key is the user's own.
+OWN_KEY_ADVICE = {
+    "keeper": "You",
+    "key_advice": f"You can set another one under {ADVICE['own_valves']}.",
+}
+# How a placeholder reads when its value is not known.
+UNKNOWN_VALUES = {
+    "model": "The model",
+    "host": "Google",
+    "target": "another address",
+    "seconds": "60",
+    "elapsed": "many",
+    "available": "",
+    "status": "",
+}
+
+# What may stand below an answer.
+NOTES: dict[str, str] = {
+    "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
+    "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
+    "editor": "`{asked}` cannot change pictures; `{model}` made this.",
+    "bad_option": "`{name}` was left out: it can be {choices}.",
+    "prompt_cut": "The message was too long: only its beginning and its end were sent.",
+    "words_cut": "The model wrote too much; the rest was left out.",
+    "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
+    "count_cut": "At most {limit} pictures are made for one prompt.",
+    "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
+    "not_offered": "`{model}` offers no such setting, so it was left out: {what}.",
+    "dropped": "`{model}` refused a setting, so it was left out: {what}.",
+    "other_pixels": "Asked for was {asked}; Google made {width} × {height} pixels.",
+    "searched": "Google searched for {queries}.",
+    "sources": "Sources: {pages}.",
+    "draft": "Google sent only a draft of this picture, no finished one.",
+    "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
+    "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
+    "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
+    "earlier_cut": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
+    "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
+    "shrunk": "{name} was made smaller to fit into the request.",
+    "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
+    "no_file": "A picture was left out: it has been deleted, or is not yours to use.",
+    "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
+    "broken": "{name} was left out: it is damaged or empty.",
+    "too_many_pixels": "{name} was left out: it has too many pixels.",
+    "too_large": "{name} was left out: it is too large for one request.",
+    "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+}
+
+STATUSES: dict[str, str] = {
+    "making": "{name} is making {what} …",
+    "still_working": "Still working, {seconds} s …",
+    "made_none": "{model} made no picture",
+    "next_try": "{why}; next try in {seconds:.0f} s …",
+    "trying_again": "{why}; trying again …",
+    "stopped": "Stopped",
+    "failed": "Failed",
+}
+# Parts of sentences, names and labels.
+PHRASES: dict[str, str] = {
+    "the_picture": "the picture",
+    "pictures": "{count} pictures",
+    "a_picture": "A picture",
+    "pasted_picture": "A pasted picture",
+    "generated": "Generated image",
+    "this_form": "this",
+    "page": "Page",
+    "no_user": "there is no user to keep it for",
+    "storage_failed": "its storage failed",
+    "only_some": "Only {made} of {count} pictures could be made. ",
+    "given_up": " (Given up after {seconds:.0f} s.)",
+    "available": " This key can use {ids}.",
+    "ratio_and_size": "{ratio} at {size}",
+    "seconds": "{seconds:.0f} s",
+    "tokens": "{count:,} tokens",
+    "price": "≈ ${price:.3f}",
+    "price_unknown": "price unknown",
+    "retired": "{model} (retired)",
+    "answers_as": "{model} (retired, answers as {name})",
+    # What can be chosen, by the fields of ImageOptions.
+    "image_size": "picture size",
+    "aspect_ratio": "aspect ratio",
+    "count": "number of pictures",
+    "thinking_level": "thinking level",
+    "searches": "Google Search",
+    "thoughts": "thoughts",
+    "safety": "safety threshold",
+}
+_SENTENCES = NOTES | STATUSES | PHRASES
+
+
+def sentence(note: Note) -> str:
+    """A note in words, and those within it."""
+    return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+
+
+def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
+    """What happened, and what to do about it, for a kind of FAILURES."""
+    known = {**UNKNOWN_VALUES, **ADVICE, **_in_words(values)}
+    what, _, advice = FAILURES[kind].partition(" | ")
+    return what.format_map(known), advice.format_map(known)
+
+
+def _in_words(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: sentence(v) if isinstance(v, Note) else v for k, v in values.items()}
+
+
+class OptionWords(NamedTuple):
+    """What an option is for, and what holds where nobody chooses ("auto")."""
+
+    description: str
+    auto: str
+
+
+# By the fields of ImageOptions.
+OPTION_WORDS: dict[str, OptionWords] = {
+    "image_size": OptionWords(
+        "1K is about 1024 × 1024 pixels; 4K has sixteen times as many and costs more.",
+        "1K",
+    ),
+    "aspect_ratio": OptionWords(
+        "Width to height.", "that of the picture to be changed, or 1:1"
+    ),
+    "count": OptionWords(
+        "How many pictures one prompt makes, side by side. Each is billed.", "one"
+    ),
+    "thinking_level": OptionWords(
+        "How long the model thinks before it draws; thoughts cost tokens.",
+        "as the model does by itself",
+    ),
+    "searches": OptionWords(
+        "Let the model look things up with Google Search before it draws; Google bills many searches extra.",
+        "off",
+    ),
+    "thoughts": OptionWords(
+        "Show the model's thoughts, folded up, above its answer.", "off"
+    ),
+    "safety": OptionWords(
+        "From which probability of harm on Google blocks prompts and answers. What no setting lifts stays blocked.",
+        "Google's default",
+    ),
+}
+_OF_USER = "what the administrator chose, else "
+
+
+def option_description(option: str, of_user: bool = False) -> str:
+    """What a settings dialogue says of an option; a user's own has one more before it
+    that may choose."""
+    words = OPTION_WORDS[option]
+    return f"{words.description} auto: {_OF_USER if of_user else ''}{words.auto}."
+
+
+# What the administrator's dialogue says of each setting that is no option.
+VALVES: dict[str, str] = {
+    "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
+    "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
+    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is. Empty: Google.",
+    "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
+    "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
+    "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
+    "HISTORY_IMAGES": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
+    "STORAGE": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
+    "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
+    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
+    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
+}
+# What a user's own dialogue says of it.
+OWN_KEY = "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's."
+
+
+# ── Models ────────────────────────────────────────────────────────────────────────────
+# What is known of Google's image models. The list of models comes from Google; these
+# rows only add what that list does not say. Source, unless a line names another:
+# ai.google.dev/gemini-api/docs (models, image-generation, deprecations, changelog),
+# as read in October 2026.
+
+RATIOS_10 = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+RATIOS_14 = (*RATIOS_10, "1:4", "4:1", "1:8", "8:1")
+IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
+AUTO = "auto"
+AUTO_NAME = "Gemini Image"
+
+
+class Prices(NamedTuple):
+    """USD: per million tokens in, per million tokens of text and thoughts out, and per
+    picture of each size."""
+
+    input: float
+    output: float
+    pictures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What one current model takes; `released` is the day of general availability.
+
+    searches: the kinds of Google Search. thinks: whether there are thoughts to show;
+    thinking_levels: those that can be chosen. thresholds: whether those of the safety
+    filter can be.
+    """
+
+    id: str
+    name: str
+    released: str
+    ratios: tuple[str, ...]
+    sizes: tuple[str, ...]
+    prices: Prices
+    thinking_levels: tuple[str, ...] = ()
+    thinks: bool = True
+    searches: tuple[str, ...] = ()
+    thresholds: bool = True
+    max_input_images: int = 14
+
+
+# In the order in which the model list shows them. Prices: the pricing page in October
+# 2026, standard tier; where its readings differ, the higher figure.
+CURRENT_MODELS: tuple[ModelFacts, ...] = (
+    # "512" is documented as refused; one third party still lists it.
+    ModelFacts(
+        id="gemini-nano-banana-2.1",
+        name="Nano Banana 2.1",
+        released="2026-10-06",
+        ratios=RATIOS_14,
+        sizes=("1K", "2K", "4K"),
+        prices=Prices(1.50, 7.50, {"1K": 0.0336, "2K": 0.0504, "4K": 0.1134}),
+        thinking_levels=("MINIMAL", "MEDIUM", "HIGH"),
+        searches=("web", "image"),
+    ),
+    # Deprecated on 2026-10-06 without a shutdown day.
+    ModelFacts(
+        id="gemini-3.1-flash-image",
+        name="Nano Banana 2",
+        released="2026-05-28",
+        ratios=RATIOS_14,
+        sizes=("512", "1K", "2K", "4K"),
+        prices=Prices(
+            0.50, 3.00, {"512": 0.045, "1K": 0.067, "2K": 0.101, "4K": 0.151}
+        ),
+        thinking_levels=("MINIMAL", "HIGH"),
+        searches=("web", "image"),
+    ),
+    # Thinking cannot be switched off, and no page documents a level for it.
+    ModelFacts(
+        id="gemini-3-pro-image",
+        name="Nano Banana Pro",
+        released="2026-05-28",
+        ratios=RATIOS_10,
+        sizes=("1K", "2K", "4K"),
+        prices=Prices(2.00, 12.00, {"1K": 0.134, "2K": 0.134, "4K": 0.24}),
+        searches=("web",),
+    ),
+    ModelFacts(
+        id="gemini-3.1-flash-lite-image",
+        name="Nano Banana 2 Lite",
+        released="2026-06-30",
+        ratios=RATIOS_14,
+        sizes=("1K",),
+        # Its prices of text were not found; they are taken to be Nano Banana 2's.
+        prices=Prices(0.50, 3.00, {"1K": 0.034}),
+        thinking_levels=("MINIMAL", "HIGH"),
+    ),
+    # Any imageSize is answered with 500 INTERNAL (new-api pull request 2330).
+    ModelFacts(
+        id="gemini-2.5-flash-image",
+        name="Nano Banana",
+        released="2025-10-02",
+        ratios=RATIOS_10,
+        sizes=(),
+        prices=Prices(0.30, 2.50, {"1K": 0.039}),
+        thinks=False,
+        max_input_images=3,
+    ),
+)
+# Imagen, as gateways still serve it; one row for all of its models. Sizes can be chosen
+# for the released models of version 4 that are not "fast".
+_IMAGEN_WITHOUT_SIZES = re.compile(r"imagen-3|imagegeneration|fast|preview")
+IMAGEN = ModelFacts(
+    id="imagen",
+    name="Imagen",
+    released="",
+    ratios=IMAGEN_RATIOS,
+    sizes=("1K", "2K"),
+    prices=Prices(0, 0, {}),
+    thinks=False,
+    thresholds=False,
+    max_input_images=0,
+)
+_IMAGE_WORDS = re.compile(
+    r"(^|[-_/ ])(image|imagen|(nano[-_ ]?)?banana)", re.IGNORECASE
+)
+_OTHER_WORDS = re.compile(
+    r"(^|[-_/ .])(lyria|veo|tts|omni|embedding|live|audio|video|robotics|"
+    r"deep-research|antigravity)\d*([-_/ .]|$)",
+    re.IGNORECASE,
+)
+_PREVIEW = re.compile(r"[-_.](preview|exp|experimental)([-_.]|$)")
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """One model as Google's ListModels describes it."""
+
+    id: str
+    name: str
+    methods: tuple[str, ...] = ()
+
+
+# What ids of Google and of gateways are made of, and the wildcards of patterns.
+_MODEL_ID = re.compile(r"[A-Za-z0-9._\-/@*?\[\]!]{1,128}")
+
+
+def clean_model_id(text: object) -> str:
+    """The bare model id in what an administrator typed, a client sent or a gateway
+    lists, or nothing where it cannot be one.
+
+    Blanks, a leading `models/` and a trailing `:method` go: people paste them.
+    """
+    typed = as_str(text) or as_word(text)
+    if len(typed) > MAX_ADDRESS_CHARACTERS:
+        return ""
+    model_id = typed.strip().strip("/").rsplit("models/", 1)[-1]
+    model_id = model_id.split(":", 1)[0].strip()
+    return model_id if _MODEL_ID.fullmatch(model_id) else ""
+
+
+@lru_cache(maxsize=4 * MAX_LISTED_MODELS)
+def is_image_model(model: ListedModel) -> bool:
+    """Whether a listed model makes images, judged by its names and methods.
+
+    ListModels has no field for what a model puts out. Gateways may leave the methods
+    out; then the names decide.
+    """
+    names = f"{model.id} {model.name}"
+    if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(model.id):
+        return False
+    return not model.methods or bool({"generateContent", "predict"} & {*model.methods})
+
+
+def uses_generate(model: ListedModel) -> bool:
+    """Whether the model is called with generateContent (else with predict)."""
+    if "generateContent" in model.methods:
+        return True
+    return "predict" not in model.methods and not model.id.startswith("imagen")
+
+
+def model_facts(model_id: str) -> ModelFacts | None:
+    """The row of a current model, or None for a model this file does not know."""
+    return next((facts for facts in CURRENT_MODELS if facts.id == model_id), None)
+
+
+def facts_of(model_id: str, generate: bool = True) -> ModelFacts | None:
+    """What is known of a model that is called with generateContent, or else predict;
+    None for one that this file does not know."""
+    if facts := model_facts(model_id):
+        return facts
+    if generate:
+        return None
+    without_sizes = _IMAGEN_WITHOUT_SIZES.search(model_id)
+    return replace(IMAGEN, sizes=()) if without_sizes else IMAGEN
+
+
+def display_name(model_id: str) -> str:
+    """Google's name for a known model, else the id."""
+    facts = model_facts(model_id)
+    return facts.name if facts else model_id
+
+
+def estimate_price(
+    model_id: str, sizes: Iterable[str], tokens_in: int, tokens_out: int
+) -> float | None:
+    """About what an answer costs in USD, or None for a model whose prices are unknown.
+
+    sizes: those of its pictures; tokens_out: of text and thoughts. A gateway may charge
+    otherwise, and Google Search costs extra beyond 5,000 prompts a month.
+    """
+    facts = model_facts(model_id)
+    if facts is None:
+        return None
+    prices = facts.prices
+    dearest = max(prices.pictures.values())
+    pictures = sum(prices.pictures.get(size, dearest) for size in sizes)
+    return pictures + (prices.input * tokens_in + prices.output * tokens_out) / 1e6
+
+
+def released_id(model_id: str) -> str:
+    """The id that a preview is a preview of."""
+    return _PREVIEW.split(model_id)[0]
+
+
+def is_preview(model_id: str) -> bool:
+    """Whether the id names a preview or experiment rather than a released model."""
+    return bool(_PREVIEW.search(model_id))
+
+
+# ── Routes ────────────────────────────────────────────────────────────────────────────
+# Who answers for the model that was asked for.
+
+
+class Successor(NamedTuple):
+    """Who answers for a retired model, and the thinking level that Google names."""
+
+    id: str
+    thinking_level: str | None = None
+
+
+# First match wins; `*` as in file names. Imagen rows: Google's migration table
+# (firebase.google.com/docs/ai-logic/imagen-models-migration). The others: the
+# deprecations page and the changelog of 2026-10-06.
+SUCCESSORS: tuple[tuple[str, Successor], ...] = (
+    ("imagen-*ultra*", Successor("gemini-3-pro-image")),
+    ("imagen-*fast*", Successor("gemini-nano-banana-2.1", "MINIMAL")),
+    ("imagen-*capability*", Successor("gemini-nano-banana-2.1")),
+    ("imagen-*", Successor("gemini-nano-banana-2.1", "HIGH")),
+    ("imagegeneration*", Successor("gemini-nano-banana-2.1", "HIGH")),
+    ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
+    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-image")),
+    ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
+    ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
+    ("gemini-3.1-flash-image-preview", Successor("gemini-3.1-flash-image")),
+    ("gemini-3.1-flash-image", Successor("gemini-nano-banana-2.1")),
+    ("gemini-3.1-flash-lite-image-preview", Successor("gemini-3.1-flash-lite-image")),
+)
+
+
+def successor_of(model_id: str) -> Successor | None:
+    """The next model in place of that id, or None when it is not to be replaced."""
+    for pattern, successor in SUCCESSORS:
+        if fnmatch.fnmatchcase(model_id, pattern):
+            return successor
+    return None
+
+
+def successors(model_id: str) -> Iterator[Successor]:
+    """All who may answer for an id, nearest first; ends, even if the table loops."""
+    seen = {model_id}
+    level = None
+    while (step := successor_of(model_id)) and step.id not in seen:
+        level = level or step.thinking_level
+        yield Successor(step.id, level)
+        seen.add(step.id)
+        model_id = step.id
+
+
+_VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
+
+
+def _version(model_id: str) -> tuple[int, ...]:
+    found = _VERSION.search(model_id)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
+def newest_model(available: Iterable[str]) -> str:
+    """The id that `auto` stands for: the newest released model of those available.
+
+    A newer version of the newest known model ("…-banana-3" after "…-banana-2.1")
+    counts as newer; other ids that this file does not know are taken only when
+    nothing else is left, since their price is unknown.
+    """
+    ids = list(available)
+    known = [facts for facts in CURRENT_MODELS if facts.id in ids]
+    if not known:
+        released = [model_id for model_id in ids if not is_preview(model_id)]
+        return (released or ids or [CURRENT_MODELS[0].id])[0]
+    newest = max(known, key=lambda facts: facts.released).id
+    line = _VERSION.sub("*", newest, count=1)
+    same_line = [i for i in ids if _VERSION.sub("*", i, count=1) == line]
+    return max(same_line, key=_version)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Which model is called for the one that was asked for.
+
+    generate: with generateContent, else with predict. thinking_level: the one that
+    Google names for a successor. why: the note that explains a replacement.
+    """
+
+    asked: str
+    model: str
+    generate: bool = True
+    thinking_level: str | None = None
+    why: str = "successor"
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a successor answers; `auto` is a choice, not a replacement."""
+        return self.asked not in (self.model, AUTO)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for, and who may answer.
+
+    wanted: the administrator's patterns, among which `auto` chooses. follow: whether
+    successors may answer. edits: whether there are pictures to change.
+    """
+
+    asked: str
+    wanted: tuple[str, ...] = ()
+    follow: bool = True
+    edits: bool = False
+
+
+def candidates(
+    choice: Choice, available: dict[str, ListedModel], hints: Sequence[str] = ()
+) -> Iterator[Route]:
+    """Who may answer, in the order in which to ask; MAX_MODELS_ASKED at most.
+
+    available: the models that the key can use, by id; empty when they are not known.
+    Before the next one the caller takes out of it who is gone, and adds the ids that
+    Google named instead to `hints`.
+    """
+    is_known = bool(available)
+    tried: list[str] = []
+    route = _first_route(choice, available)
+    while route and len(tried) < MAX_MODELS_ASKED:
+        yield route
+        tried.append(route.model)
+        if not choice.follow:
+            return
+        hint = next((i for i in hints if _may_follow(i, tried, available)), None)
+        if hint:
+            route = _route(choice.asked, hint, available)
+        elif available or not is_known:
+            route = _next_route(choice, tried, available)
+        else:
+            return
+
+
+def _first_route(choice: Choice, available: dict[str, ListedModel]) -> Route | None:
+    """Who is asked first: where there are pictures, a model that can change them."""
+    route = resolve_model(choice.asked, available, choice.follow, choice.wanted)
+    if not route or route.generate or not choice.edits or not choice.follow:
+        return route
+    others = {i: model for i, model in available.items() if i != route.model}
+    editor = None
+    if others or not available:
+        editor = _next_route(choice, [route.model], others)
+    editor = editor or resolve_model(AUTO, others, wanted=choice.wanted)
+    if editor and editor.generate:
+        return replace(editor, asked=route.asked, why="editor")
+    return route
+
+
+def _next_route(
+    choice: Choice, tried: Sequence[str], available: dict[str, ListedModel]
+) -> Route | None:
+    """Who answers after those that turned out gone, the last of them just now."""
+    if choice.asked == AUTO and available:
+        return resolve_model(AUTO, available, wanted=choice.wanted)
+    known = _known_successors(tried[-1], available)
+    known = [successor for successor in known if successor.id not in tried]
+    return _first_successor(choice.asked, known, available)
+
+
+def _may_follow(
+    model_id: str, tried: Sequence[str], available: dict[str, ListedModel]
+) -> bool:
+    """Whether an id that an answer names is one to ask: any could stand there."""
+    is_known = model_id in available or model_facts(model_id) is not None
+    return is_known and model_id not in tried
+
+
+def _route(asked: str, model_id: str, available: dict[str, ListedModel]) -> Route:
+    listed = available.get(model_id) or ListedModel(model_id, model_id)
+    return Route(asked, model_id, uses_generate(listed))
+
+
+def resolve_model(
+    asked: str,
+    available: dict[str, ListedModel],
+    follow: bool = True,
+    wanted: Iterable[str] = (),
+) -> Route | None:
+    """The route for an id, given the models that the key can use (by id).
+
+    Listed: called as it is. Not listed, and a successor is known: the nearest
+    successor that is listed (the nearest at all, when nothing could be listed).
+    None when the id has successors but the key can use none of them. `auto` chooses
+    among the wanted models.
+    """
+    if asked == AUTO:
+        chosen = [
+            i for i in choose_models(available.values(), wanted) if i in available
+        ]
+        return _route(AUTO, newest_model(chosen or available), available)
+    known = _known_successors(asked, available)
+    is_current = asked in available or (not available and model_facts(asked))
+    if is_current or not follow or not known:
+        return _route(asked, asked, available)
+    return _first_successor(asked, known, available)
+
+
+def _known_successors(
+    model_id: str, available: dict[str, ListedModel]
+) -> list[Successor]:
+    """The table's successors; for a preview it lacks, the released model, if listed."""
+    known = list(successors(model_id))
+    released = released_id(model_id)
+    if not known and released in available:
+        return [Successor(released)]
+    return known
+
+
+def _first_successor(
+    asked: str, known: list[Successor], available: dict[str, ListedModel]
+) -> Route | None:
+    for successor in known:
+        if successor.id in available or not available:
+            route = _route(asked, successor.id, available)
+            return replace(route, thinking_level=successor.thinking_level)
+    return None
+
+
+def named_successor(sentence: str) -> str | None:
+    """The id of the model that a sentence of Google's tells to use instead, if any."""
+    found = re.search(
+        r"\buse (?:the )?(?:newer )?(?:models/|(?=gemini-|imagen-))([\w.-]*\w)",
+        sentence[:MAX_ERROR_CHARACTERS],
+    )
+    return found.group(1) if found else None
+
+
+def choose_models(
+    available: Iterable[ListedModel], wanted: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The models to offer, by id, in the order of the list.
+
+    available: those that the key can use. wanted: the administrator's ids and patterns
+    (`*` as in file names), by which the list is narrowed; without any it stays whole.
+    A wanted id that is not available is offered, too: the administrator may know
+    better than the list.
+    """
+    by_id = {model.id: model for model in available}
+    ids = _in_order(by_id)
+    if patterns := _clean_patterns(wanted):
+        ids = _matching(ids, patterns)[:MAX_MODELS] + _without_wildcards(patterns)
+    # An id that comes twice keeps its first place.
+    offered = list(dict.fromkeys(i for i in ids if i != AUTO))[:MAX_MODELS]
+    return {i: by_id.get(i) or ListedModel(i, display_name(i)) for i in offered}
+
+
+def _in_order(available: dict[str, ListedModel]) -> list[str]:
+    """Current models in the table's order, then all as Google lists them."""
+    current = [facts.id for facts in CURRENT_MODELS if facts.id in available]
+    return [*current, *available]
+
+
+def _clean_patterns(wanted: Iterable[str]) -> list[str]:
+    return [name for pattern in wanted if (name := clean_model_id(pattern))]
+
+
+def _matching(ids: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    return [i for i in ids if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
+
+
+def _without_wildcards(patterns: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if not set(pattern) & {*"*?["}]
+
+
+class ListEntry(NamedTuple):
+    """A line of the host's model list.
+
+    name: of the model that answers. retired: whether that is a successor, or (without
+    a name) nobody.
+    """
+
+    id: str
+    name: str
+    retired: bool = False
+
+
+def model_entries(
+    shown: dict[str, ListedModel],
+    retired: Iterable[str],
+    available: dict[str, ListedModel],
+    follow: bool = True,
+) -> list[ListEntry]:
+    """What the host's list shows, `auto` first, retired models last.
+
+    shown: the models to offer; available: all that the key can use, among them those
+    who answer for the retired ones. One of those that still lives is called as it is.
+    """
+    entries = [ListEntry(AUTO, AUTO_NAME)]
+    names = [model.name for model in shown.values()] + [AUTO_NAME]
+    for model in shown.values():
+        twin = names.count(model.name) > 1 and not model_facts(model.id)
+        name = f"{model.name} ({model.id})" if twin else model.name
+        entries.append(ListEntry(model.id, name))
+    others = (i for i in dict.fromkeys(retired) if i and i not in {AUTO, *shown})
+    return entries + [_retired_entry(i, available, follow) for i in others]
+
+
+def _retired_entry(
+    model_id: str, available: dict[str, ListedModel], follow: bool
+) -> ListEntry:
+    if model_id in available:
+        return ListEntry(model_id, available[model_id].name)
+    route = resolve_model(model_id, available, follow)
+    if route is None or not route.replaced:
+        return ListEntry(model_id, "", retired=True)
+    successor = available.get(route.model)
+    name = successor.name if successor else display_name(route.model)
+    return ListEntry(model_id, name, retired=True)
+
+
+# ── Options ───────────────────────────────────────────────────────────────────────────
+# What one request asks for beyond its words.
+
+SIZES = ("512", "1K", "2K", "4K")
+THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+# ai.google.dev/gemini-api/docs/safety-settings
+SAFETY_THRESHOLDS = (
+    "BLOCK_LOW_AND_ABOVE",
+    "BLOCK_MEDIUM_AND_ABOVE",
+    "BLOCK_ONLY_HIGH",
+    "BLOCK_NONE",
+    "OFF",
+)
+_RATIO = re.compile(
+    r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
+)
+_PIXELS = re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})")
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What to ask Google for; None or nothing leaves a field out, and Google's default
+    holds.
+
+    searches: the kinds of Google Search to ground the picture with.
+    """
+
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    count: int = 1
+    thinking_level: str | None = None
+    searches: tuple[str, ...] = ()
+    thoughts: bool = False
+    safety: str | None = None
+
+
+def ratio_value(ratio: str) -> float:
+    """Width over height of a ratio such as "16:9"."""
+    width, height = ratio.split(":")
+    return float(width) / float(height)
+
+
+def nearest_ratio(value: float, allowed: Iterable[str] = RATIOS_14) -> str:
+    """The allowed ratio whose shape is nearest to `value` (width over height)."""
+    return min(allowed, key=lambda ratio: abs(math.log(ratio_value(ratio) / value)))
+
+
+def size_of(width: int, height: int) -> str:
+    """The size that so many pixels belong to: 1K has about as many as 1024 × 1024."""
+    doublings = round(math.log2(max(width * height, 1)) / 2 - 9)
+    return SIZES[min(max(doublings, 0), len(SIZES) - 1)]
+
+
+def _nearest(asked: str, allowed: Sequence[str], scale: Sequence[str]) -> str | None:
+    if not allowed:
+        return None
+    return min(allowed, key=lambda one: abs(scale.index(one) - scale.index(asked)))
+
+
+def _read_ratio(text: str) -> dict[str, Any] | None:
+    found = _RATIO.fullmatch(text)
+    if not found or not float(found[1]) or not float(found[2]):
+        return None
+    return {"aspect_ratio": f"{found[1]}:{found[2]}"}
+
+
+def _read_size(text: str) -> dict[str, Any] | None:
+    """A size by its name, or the shape (and the size, if large) of WxH pixels."""
+    size = text.upper().removesuffix("PX")
+    size = {"1024": "1K", "2048": "2K", "4096": "4K", "0.5K": "512"}.get(size, size)
+    pixels = _PIXELS.fullmatch(text)
+    if not pixels:
+        return {"image_size": size} if size in SIZES else None
+    width, height = int(pixels[1]), int(pixels[2])
+    if not width or not height:
+        return None
+    fields: dict[str, Any] = {"aspect_ratio": nearest_ratio(width / height)}
+    if (size := size_of(width, height)) in ("2K", "4K"):
+        fields["image_size"] = size
+    return fields
+
+
+def _read_count(text: str) -> dict[str, Any] | None:
+    count = as_whole(text)
+    return {"count": count} if count else None
+
+
+def _read_level(text: str) -> dict[str, Any] | None:
+    return {"thinking_level": text.upper()} if text.upper() in THINKING_LEVELS else None
+
+
+def _read_safety(text: str) -> dict[str, Any] | None:
+    return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
+
+
+SWITCH = {"on": True, "true": True, "yes": True, "1": True}
+SWITCH |= {"off": False, "false": False, "no": False, "0": False}
+
+
+def _read_search(text: str) -> dict[str, Any] | None:
+    on = SWITCH.get(text.lower())
+    return None if on is None else {"searches": ("web", "image") if on else ()}
+
+
+def _read_thoughts(text: str) -> dict[str, Any] | None:
+    on = SWITCH.get(text.lower())
+    return None if on is None else {"thoughts": on}
+
+
+def _fit_ratio(asked: str, facts: ModelFacts) -> str:
+    return nearest_ratio(ratio_value(asked), facts.ratios)
+
+
+def _fit_size(asked: str, facts: ModelFacts) -> str | None:
+    return _nearest(asked, facts.sizes, SIZES)
+
+
+def _fit_level(asked: str, facts: ModelFacts) -> str | None:
+    return _nearest(asked, facts.thinking_levels, THINKING_LEVELS)
+
+
+def _fit_searches(asked: tuple[str, ...], facts: ModelFacts) -> tuple[str, ...]:
+    return tuple(kind for kind in asked if kind in facts.searches)
+
+
+def _fit_thoughts(asked: bool, facts: ModelFacts) -> bool:
+    return asked and facts.thinks
+
+
+def _fit_safety(asked: str, facts: ModelFacts) -> str | None:
+    return asked if facts.thresholds else None
+
+
+def _fit_any(asked: Any, facts: ModelFacts) -> Any:
+    return asked
+
+
+def without_options(options: ImageOptions, fields: Iterable[str]) -> ImageOptions:
+    """The options with some of them left to the model."""
+    default = ImageOptions()
+    return replace(options, **{name: getattr(default, name) for name in fields})
+
+
+class Option(NamedTuple):
+    """One thing that can be chosen: where, among what, how a value is read, and what a
+    model makes of it.
+
+    field: of ImageOptions, by which Messages knows it too. valve: its name among the
+    settings; a user's own ones too, if of_users. refused: the words by which Google's
+    refusals name it.
+    """
+
+    field: str
+    read: Callable[[str], dict[str, Any] | None]
+    fit: Callable[[Any, ModelFacts], Any]
+    choices: tuple[str, ...]
+    valve: str
+    flags: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    of_users: bool = True
+    refused: str = ""
+
+
+OPTIONS: tuple[Option, ...] = (
+    # Before the aspect ratio, which counts more than the shape in `size`.
+    Option(
+        field="image_size",
+        read=_read_size,
+        fit=_fit_size,
+        choices=SIZES,
+        flags=("size", "image-size"),
+        parameters=("size", "image_size"),
+        valve="IMAGE_SIZE",
+        refused=r"image.?size|image.?config(?!.*aspect)",
+    ),
+    Option(
+        field="aspect_ratio",
+        read=_read_ratio,
+        fit=_fit_ratio,
+        choices=RATIOS_14,
+        flags=("ar", "aspect", "aspect-ratio"),
+        parameters=("aspect_ratio",),
+        valve="ASPECT_RATIO",
+        refused=r"aspect.?ratio|image.?config(?!.*size)",
+    ),
+    Option(
+        field="count",
+        read=_read_count,
+        fit=_fit_any,
+        choices=tuple(str(count + 1) for count in range(MAX_PICTURES_PER_PROMPT)),
+        flags=("n", "count"),
+        parameters=("n",),
+        valve="IMAGES_PER_PROMPT",
+    ),
+    Option(
+        field="thinking_level",
+        read=_read_level,
+        fit=_fit_level,
+        choices=tuple(level.lower() for level in THINKING_LEVELS),
+        flags=("think", "thinking", "thinking-level"),
+        parameters=("thinking_level",),
+        valve="THINKING_LEVEL",
+        refused=r"^(?!.*thoughts).*thinking",
+    ),
+    Option(
+        field="searches",
+        read=_read_search,
+        fit=_fit_searches,
+        choices=("on", "off"),
+        flags=("search", "google-search"),
+        parameters=("google_search",),
+        valve="GOOGLE_SEARCH",
+        refused=r"search|\btools?\b",
+    ),
+    Option(
+        field="thoughts",
+        read=_read_thoughts,
+        fit=_fit_thoughts,
+        choices=("on", "off"),
+        flags=("thoughts", "show-thoughts"),
+        parameters=("show_thoughts",),
+        valve="SHOW_THOUGHTS",
+        refused=r"thought|thinking",
+    ),
+    Option(
+        field="safety",
+        read=_read_safety,
+        fit=_fit_safety,
+        choices=SAFETY_THRESHOLDS,
+        valve="SAFETY_THRESHOLD",
+        of_users=False,
+        refused=r"safety|threshold",
+    ),
+)
+OPTION_BY_NAME = {
+    name: option
+    for option in OPTIONS
+    for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
+}
+
+
+def _flag_pattern(option: Option) -> str:
+    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
+    value = r"[^\s\"'`)\]}”’»]+"
+    if option.choices == ("on", "off"):
+        value = "|".join(SWITCH)
+    names = "|".join(sorted(option.flags, key=len, reverse=True))
+    return rf"(?:{names})(?:(?:\s*=\s*|\s+)(?!--|—)(?:{value}))?"
+
+
+# The last flag of a prompt. Phones make one long dash of two short ones.
+_LAST_FLAG = re.compile(
+    rf"(?:^|\s)(?:--|—)({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)})\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The prompt without the flags at its very end, and these as (name, value).
+
+    Only known names, only at the end; all else stays as it was written.
+    """
+    flags: list[tuple[str, str]] = []
+    end = len(text.rstrip())
+    while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
+        name, value = [*re.split(r"\s*=\s*|\s+", found[1], maxsplit=1), ""][:2]
+        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
+        is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
+        flags.append((name, value or ("on" if is_switch else "nothing")))
+        if len(flags) > MAX_FLAGS:
+            return text, ()
+        end = found.start()
+        while end and text[end - 1].isspace():
+            end -= 1
+    return (text[:end], tuple(flags[::-1])) if flags else (text, ())
+
+
+def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
+    """The options in named values, of which the last that says something wins, and
+    notes for the user on those that cannot be.
+
+    The names are those of valves, of parameters and of flags (`--ar`); others are
+    passed over. Empty values, "auto" and "default" say nothing.
+    """
+    fields: dict[str, Any] = {}
+    notes = []
+    for name, value in named:
+        option, text = OPTION_BY_NAME.get(name), as_word(value)
+        if option is None or text.lower() in ("", "auto", "default"):
+            continue
+        found = option.read(text)
+        if found is None:
+            choices = ", ".join(option.choices)
+            notes.append(make_note("bad_option", name=name, choices=choices))
+        fields |= found or {}
+    if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
+        fields["count"] = MAX_PICTURES_PER_PROMPT
+        notes.append(make_note("count_cut", limit=MAX_PICTURES_PER_PROMPT))
+    return ImageOptions(**fields), notes
+
+
+def fit_options(
+    options: ImageOptions,
+    model_id: str,
+    facts: ModelFacts | None,
+    level: str | None = None,
+) -> tuple[ImageOptions, list[Note]]:
+    """The options as far as a model takes them, and notes for the user.
+
+    What the model lacks becomes its nearest value, or is left out. A model without
+    facts gets what was asked for. level: how long it thinks where nobody chooses.
+    """
+    if facts is None:
+        level = options.thinking_level or level
+        searches = options.searches[:1]  # which kinds there are is not known
+        return replace(options, thinking_level=level, searches=searches), []
+    taken: dict[str, Any] = {}
+    notes = []
+    for option in OPTIONS:
+        asked = getattr(options, option.field)
+        got = taken[option.field] = option.fit(asked, facts) if asked else asked
+        what = make_note(option.field)
+        if asked and not got and asked != "1K":  # who has no sizes makes 1K anyway
+            notes.append(make_note("not_offered", model=model_id, what=what))
+        elif got != asked and isinstance(got, str):
+            values = {"model": model_id, "what": what, "asked": asked, "got": got}
+            notes.append(make_note("nearest", **values))
+    if not options.thinking_level and level in facts.thinking_levels:
+        taken["thinking_level"] = level
+    return replace(options, **taken), notes
+
+
+# ── Pictures ──────────────────────────────────────────────────────────────────────────
+# What a picture is, told by its bytes, and what has to be done to it before Google
+# takes it.
+
+_IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
+    (b"\xff\xd8\xff", 0, "image/jpeg"),
+    (b"WEBP", 8, "image/webp"),
+    (b"GIF8", 0, "image/gif"),
+    (b"ftypavi", 4, "image/avif"),
+    (b"ftyphei", 4, "image/heic"),
+    (b"ftyphev", 4, "image/heic"),
+    (b"ftypmif1", 4, "image/heif"),
+    (b"ftypmsf1", 4, "image/heif"),
+    (b"II*\0", 0, "image/tiff"),
+    (b"MM\0*", 0, "image/tiff"),
+    (b"BM", 0, "image/bmp"),
+)
+# What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
+# the others into PNG.
+_HEIF_TYPES = ("image/heic", "image/heif")  # Pillow reads neither
+_SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+
+
+def image_type(data: bytes) -> str | None:
+    """The MIME type that the first bytes tell, or None when they are no picture's."""
+    for magic, offset, mime in _IMAGE_TYPES:
+        if data[offset : offset + len(magic)] == magic:
+            return mime
+    return None
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture's bytes; a draft is an interim picture, not a result."""
+
+    data: bytes
+    mime: str
+    draft: bool = False
+
+
+def data_uri(image: Image) -> str:
+    """The picture as a data URI."""
+    encoded = b"".join(base64_slices(image.data)).decode()
+    return f"data:{image.mime};base64,{encoded}"
+
+
+def data_uri_bytes(address: str) -> bytes:
+    """What a data URI holds, whatever type it names: browsers know no HEIC."""
+    head, _, data = address.partition(",")
+    if not "".join(head[:MAX_ADDRESS_CHARACTERS].split()).lower().endswith(";base64"):
+        raise UnusablePicture("no_picture", form=make_note("this_form"))
+    decoder = Base64Decoder()
+    decoder.feed(data.encode("ascii", "replace").translate(None, b" \t\r\n\f\v"))
+    return decoder.finish() or b""
+
+
+class UnusablePicture(Exception):
+    """A picture that cannot be sent; `kind` is a key of NOTES."""
+
+    def __init__(self, kind: str, **values: Any) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.values = values
+
+
+def ready_picture(data: bytes, name: str) -> Image:
+    """A picture as Google takes it: unchanged, or the first frame as PNG.
+
+    Its type is told by its bytes, then by its name. Raises UnusablePicture. Decodes
+    the picture once, since Google refuses the whole request for one damaged one.
+    """
+    if not data:
+        raise UnusablePicture("broken")
+    ending = name.lower().rpartition(".")[2] if "." in name else ""
+    ending = ending if ending.isalnum() and len(ending) <= 5 else ""
+    mime = image_type(data)
+    if mime is None and ending in ("heic", "heif") and data[4:8] == b"ftyp":
+        mime = f"image/{ending}"
+    if mime is None:
+        form = ending.upper() or make_note("this_form")
+        raise UnusablePicture("no_picture", form=form)
+    if mime in _HEIF_TYPES:
+        return Image(data, mime)  # Pillow reads neither
+    if mime in _SENT_TYPES:
+        with contextlib.suppress(ImportError):
+            _decoded(data, reduced=True)
+        return Image(data, mime)
+    return _saved(_decoded(data), "PNG")
+
+
+def _decoded(data: bytes, reduced: bool = False) -> Any:
+    """The picture as Pillow reads it, upright. Raises UnusablePicture, ImportError.
+
+    reduced: only to see whether it can be read; a JPEG then takes an eighth of the
+    time and memory.
+    """
+    # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+            picture: Any = PIL.Image.open(io.BytesIO(data))
+            if picture.width * picture.height > MAX_PIXELS:
+                raise UnusablePicture("too_many_pixels")
+            if reduced:
+                picture.draft("RGB", (picture.width // 8, picture.height // 8))
+            picture.load()
+    except PIL.Image.DecompressionBombError:
+        raise UnusablePicture("too_many_pixels") from None
+    except UnusablePicture:
+        raise
+    except Exception:  # its decoders fail in ways of their own
+        raise UnusablePicture("broken") from None
+    if not reduced:
+        with contextlib.suppress(Exception):  # a damaged EXIF block is no damage
+            picture = PIL.ImageOps.exif_transpose(picture)
+    return picture
+
+
+def picture_pixels(data: bytes) -> tuple[int, int] | None:
+    """Width and height, as the head of the picture says; None where it cannot be read
+    (or Pillow is missing)."""
+    with contextlib.suppress(Exception):  # its readers fail in ways of their own
+        import PIL.Image
+
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            return picture.width, picture.height
+    return None
+
+
+def _has_alpha(picture: Any) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
+
+
+def _saved(picture: Any, form: str) -> Image:
+    """The picture in another format. Raises UnusablePicture."""
+    out = io.BytesIO()
+    try:
+        if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
+            picture = picture.convert("I").point(lambda grey: grey * (1 / 257))
+            picture = picture.convert("L")
+        picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+        picture.save(out, form, quality=90)
+    except Exception:  # as above
+        raise UnusablePicture("broken") from None
+    return Image(out.getvalue(), f"image/{form.lower()}")
+
+
+def smaller_picture(image: Image, limit: int) -> Image:
+    """The picture in at most `limit` bytes, with fewer pixels if need be.
+
+    Transparency and orientation stay. Raises UnusablePicture, ImportError.
+    """
+    if image.mime in _HEIF_TYPES:
+        raise UnusablePicture("too_large")
+    picture = _decoded(image.data)
+    form = "WEBP" if _has_alpha(picture) else "JPEG"
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    for _ in range(12):
+        made = _saved(picture, form)
+        if len(made.data) <= limit:
+            return made
+        factor = min(0.9, (limit / len(made.data)) ** 0.5)
+        picture = picture.resize([max(1, int(side * factor)) for side in picture.size])
+    raise UnusablePicture("too_large")
+
+
+class InputPicture(NamedTuple):
+    """A picture that may go along: its name for notes, and whether it is attached to
+    the newest message."""
+
+    image: Image
+    name: str | Note
+    attached: bool
+
+
+def fit_pictures(
+    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
+) -> tuple[list[Image], list[Note]]:
+    """The pictures, each once, within one request's limit in bytes, and notes for the
+    user.
+
+    Earlier ones are left out first, oldest first; then the largest are made smaller.
+    """
+    kept, notes, left_out = _each_once(pictures), [], 0
+    while _bytes_of(kept) > limit:
+        oldest = next((p for p in kept if not p.attached), None)
+        if oldest is None:
+            break
+        kept.remove(oldest)
+        left_out += 1
+    if left_out:
+        notes.append(make_note("earlier_large", count=left_out))
+    fitted = []
+    too_much = _bytes_of(kept) > limit
+    share = limit // max(len(kept), 1)
+    for image, name, _ in kept:
+        if too_much and len(image.data) > share:
+            try:
+                image = smaller_picture(image, share)
+                notes.append(make_note("shrunk", name=name))
+            except (UnusablePicture, ImportError):
+                notes.append(make_note("too_large", name=name))
+                continue
+        fitted.append(image)
+    return fitted, notes
+
+
+def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
+    """Without those that come twice; one that is attached, too, goes there."""
+    kept: list[InputPicture] = []
+    for picture in pictures:
+        twin = next((p for p in kept if p.image == picture.image), None)
+        if twin and picture.attached and not twin.attached:
+            kept.remove(twin)
+        elif twin:
+            continue
+        kept.append(picture)
+    return kept
+
+
+def _bytes_of(pictures: Iterable[InputPicture]) -> int:
+    return sum(len(picture.image.data) for picture in pictures)
+
+
+# ── Conversation ──────────────────────────────────────────────────────────────────────
+# From the host's chat messages to what the model is sent.
+
+_OWN_LINES = re.compile(
+    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+)
+# Several pictures side by side, as an answer shows them.
+_PICTURE_TABLE = re.compile(
+    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+)
+# The tags of the host's blocks. 0.8.12 hands the thoughts of earlier turns back as
+# <think>.
+_HOST_TAGS = ("details", "attached_files", "context", "think")
+_PICTURE_NAMES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
+    *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
+)
+
+
+class Frame(NamedTuple):
+    """How what the host puts before the user's words begins and ends."""
+
+    head: str
+    tail: str
+
+
+# Of the host's own template for documents and web search.
+_DOCUMENTS = Frame("### Task:\nRespond to the user query", "</context>")
+_MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
+
+
+def documents_frame(template: str) -> Frame:
+    """The frame that a template for documents makes; the host's own where nothing of
+    it stays as it is on both sides of what it is filled with."""
+    for placeholder in ("{{CONTEXT}}", "[context]"):
+        before, found, behind = template.partition(placeholder)
+        head = before.partition("{{")[0].strip()[:_MAX_FRAME_CHARACTERS]
+        tail = behind.replace("[query]", "}}").rpartition("}}")[2].strip()
+        if found and head and tail:
+            return Frame(head, tail[-_MAX_FRAME_CHARACTERS:])
+    return _DOCUMENTS
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One side's words and pictures; a picture is an address: data URI, link or id.
+
+    flags: those at the end of a user's words, as `split_flags` returns them. is_cut:
+    whether the words were more than a message may hold.
+    """
+
+    role: str  # "user" or "model"
+    text: str
+    pictures: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What was said so far, and what the user says now.
+
+    history: the turns before the newest message; they alternate and begin with the
+    user's. newest: that message, or None when it is empty. earlier: the addresses of
+    all pictures before it, oldest first, those that only system messages name (as they
+    do in channels) among them.
+    """
+
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    newest: Turn | None = None
+    earlier: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        """The user's newest words."""
+        return self.newest.text if self.newest else ""
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """The flags behind the user's newest words."""
+        return self.newest.flags if self.newest else ()
+
+    @property
+    def attached(self) -> tuple[str, ...]:
+        """The addresses of the pictures in the user's newest message."""
+        return self.newest.pictures if self.newest else ()
+
+
+def read_conversation(
+    messages: Any,
+    newest_prompt: str | None = None,
+    files: Any = None,
+    speaker: str = "",
+    addressed: str = "",
+    documents: Frame = _DOCUMENTS,
+) -> Conversation:
+    """The conversation in the host's messages, whatever their shape.
+
+    newest_prompt: the user's own words of the last turn, where the host hands them
+    over apart from what it wrapped around them (metadata "base_user_prompt").
+    files: what is attached to the newest message, as the host lists it.
+    speaker, addressed: in channels the names of the user and of the model, which stand
+    before the user's words. documents: the frame of those before the user's words.
+    """
+    quoted, system = _system_messages(messages)
+    turns = read_turns(messages, documents)
+    while turns and turns[-1].role == "model":
+        turns.pop()
+    if not turns:
+        return Conversation(system)
+    last = turns.pop()
+    own = _read_content(newest_prompt or "")
+    text, flags = split_flags(own.text)
+    newest = replace(last, text=text, flags=flags, is_cut=own.is_cut) if text else last
+    pictures = last.pictures + tuple(_file_addresses(files, last.pictures))
+    text = _without_names(newest.text, speaker, addressed)
+    newest = replace(newest, text=text, pictures=pictures)
+    if not newest.text and not newest.pictures:
+        return Conversation(system)
+    # Elsewhere a system message may well show a logo that nobody wants changed.
+    quoted = quoted if speaker else ()
+    earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
+    room = MAX_HISTORY_CHARACTERS - len(newest.text)
+    history = _bounded(alternating(turns), room)
+    return Conversation(system, tuple(history), newest, earlier)
+
+
+def _without_names(text: str, speaker: str, addressed: str) -> str:
+    """The words behind "Name: @model ", as a channel writes its turns."""
+    if not speaker or not text.startswith(f"{speaker}:"):
+        return text
+    text = text.removeprefix(f"{speaker}:").strip()
+    if addressed and addressed in text:
+        before, _, behind = text.partition(addressed)
+        return f"{before.removesuffix('@').rstrip()} {behind.lstrip()}".strip()
+    return re.sub(r"^<?@\S+\s*", "", text)
+
+
+def _file_addresses(files: Any, inlined: tuple[str, ...]) -> Iterator[str]:
+    """The pictures among the host's file entries, by link or id.
+
+    Where the host has inlined the message's pictures, only those it never inlines.
+    """
+    for entry in as_list(files):
+        if not isinstance(entry, dict):
+            continue
+        kinds = [str(entry.get("type")), _file_type(entry)]
+        if inlined:
+            kinds = [kind for kind in kinds if kind.startswith("image/svg")]
+        if any(kind.startswith("image") for kind in kinds):
+            address = entry.get("url") or entry.get("id")
+            if isinstance(address, str) and address:
+                yield address
+
+
+def _file_type(entry: dict[str, Any]) -> str:
+    """An entry's type, told by its name where nobody knew it at the upload."""
+    noted = (entry, get_field(entry.get("file"), "meta"))
+    types = (as_str(get_field(place, "content_type")) for place in noted)
+    name = as_str(entry.get("name"))[-8:].lower()
+    by_name = "image" if name.endswith(_PICTURE_NAMES) else ""
+    return next(filter(None, types), by_name)
+
+
+def read_turns(messages: Any, documents: Frame = _DOCUMENTS) -> list[Turn]:
+    """The user's and the model's messages as they stand, cleaned; some may be empty.
+
+    Only so many of the newest are read as patterns may look at.
+    """
+    said = list(_messages_of(messages, "user", "assistant"))[-MAX_MESSAGES:]
+    room = MAX_PATTERN_CHARACTERS
+    turns: list[Turn] = []
+    for message in reversed(said):
+        if room <= 0:
+            break
+        content = _read_content(message["content"], documents)
+        room -= content.characters + 100 * (1 + len(content.pictures))
+        turns.append(_turn_of(message, content))
+    return turns[::-1]
+
+
+def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
+    pictures = content.pictures
+    pictures += tuple(_file_addresses(message.get("files"), pictures))
+    if message["role"] != "user":
+        return Turn("model", content.text, pictures)
+    text, flags = split_flags(content.text)
+    return Turn("user", text, pictures, flags, content.is_cut)
+
+
+def _system_messages(messages: Any) -> tuple[tuple[str, ...], str]:
+    """The pictures that system messages name, and all their texts as one."""
+    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
+    contents = [_read_content(message["content"]) for message in said]
+    pictures = tuple(p for content in contents for p in content.pictures)
+    texts = dict.fromkeys(content.text for content in contents if content.text)
+    return pictures, cut_middle("\n\n".join(texts))
+
+
+def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
+    for message in as_list(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role in roles and "content" in message:
+            yield message
+
+
+def alternating(turns: Iterable[Turn]) -> list[Turn]:
+    """Without empty turns and a leading model turn; neighbours of one role joined."""
+    joined: list[Turn] = []
+    for turn in turns:
+        if not turn.text and not turn.pictures:
+            continue
+        if joined and joined[-1].role == turn.role:
+            before = joined.pop()
+            text = joined_words(before.text, turn.text)
+            turn = Turn(turn.role, text, before.pictures + turn.pictures)
+        if joined or turn.role == "user":
+            joined.append(turn)
+    return joined
+
+
+def joined_words(*texts: str) -> str:
+    """The texts that say something, as paragraphs of one."""
+    return "\n\n".join(filter(None, texts))
+
+
+def _bounded(turns: list[Turn], room: int) -> list[Turn]:
+    """The newest turns, as many as the room in characters takes."""
+    kept = len(turns)
+    for turn in reversed(turns):
+        room -= len(turn.text)
+        if room < 0:
+            break
+        kept -= 1
+    while kept < len(turns) and turns[kept].role == "model":
+        kept += 1
+    return turns[kept:]
+
+
+class _Content(NamedTuple):
+    """What a message holds: its words, and the addresses of its pictures in order.
+
+    characters: how many patterns have looked at. is_cut: whether there were more.
+    """
+
+    text: str
+    pictures: tuple[str, ...]
+    characters: int
+    is_cut: bool
+
+
+def _read_content(content: Any, documents: Frame = _DOCUMENTS) -> _Content:
+    """A message's words without what the host, this plugin or a picture put into them,
+    and its pictures."""
+    texts: list[str] = []
+    pictures: list[str] = []
+    seen = 0
+    parts = content if isinstance(content, list) else [content]
+    is_cut = len(parts) > MAX_PARTS
+    for part in parts[:MAX_PARTS]:
+        text = part.get("text") if isinstance(part, dict) else part
+        room = 2 * MAX_MESSAGE_CHARACTERS - seen
+        is_cut = is_cut or room <= 0
+        if isinstance(text, str) and text and room > 0:
+            short, data_uris = cut_data_uris(text)
+            framed = _without_blocks(_without_documents(short, documents))
+            kept = cut_middle(framed)[:room]
+            is_cut = is_cut or len(kept) < len(framed)
+            seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
+            pictures += picture_addresses(kept, data_uris)
+            texts.append(_own_words(kept))
+        pictures += _image_url(part)
+    words = "\n".join(texts).strip()
+    is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
+    return _Content(cut_middle(words), tuple(pictures), seen, is_cut)
+
+
+def _image_url(part: Any) -> list[str]:
+    image = part.get("image_url") if isinstance(part, dict) else None
+    url = image.get("url") if isinstance(image, dict) else image
+    return [url.strip()] if isinstance(url, str) and url.strip() else []
+
+
+def _may_be_read(address: str) -> bool:
+    """Whether an address can be one of this host's; others are never fetched."""
+    if address[:5].lower() == "data:":
+        return True
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))
+
+
+def pick_pictures(
+    conversation: Conversation, history_images: int, max_images: int
+) -> tuple[list[str], list[Note]]:
+    """The addresses of the pictures to send, in the chat's order, and notes for the
+    user on what is left out.
+
+    The newest message's own go first, then earlier ones, newest first, as many as
+    `history_images` and the model's limit allow; each picture once.
+    """
+    notes = []
+    attached = list(dict.fromkeys(conversation.attached))
+    if len(attached) > max_images:
+        notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
+        attached = attached[:max_images]
+    newest_first = dict.fromkeys(conversation.earlier[::-1])
+    earlier = [p for p in newest_first if p not in attached and _may_be_read(p)]
+    room = max(min(history_images, max_images - len(attached)), 0)
+    if len(earlier) > room and history_images > 0:
+        kind = "earlier_cut" if room else "earlier_none"
+        notes.append(make_note(kind, limit=room, count=len(earlier)))
+    return earlier[:room][::-1] + attached, notes
+
+
+def _own_words(text: str) -> str:
+    """A text without this plugin's sentences, and without pictures."""
+    text = _OWN_LINES.sub("", without_surrogates(text))
+    return without_pictures(_PICTURE_TABLE.sub("", text))
+
+
+def _without_documents(text: str, frame: Frame) -> str:
+    """The user's words behind the documents that the host put in front of them."""
+    begins = text[: len(frame.head) + 100].lstrip().startswith(frame.head)
+    end = text.rfind(frame.tail) if begins else -1
+    if end < 0:
+        return text
+    words = text[end + len(frame.tail) :]
+    return words.replace("<user_query>", "").replace("</user_query>", "")
+
+
+def _without_blocks(text: str) -> str:
+    """The text without the host's blocks and what stands in them."""
+    spans = sorted(span for tag in _HOST_TAGS for span in _blocks(text, tag))
+    kept, at = [], 0
+    for start, end in spans:
+        kept.append(text[at:start] if start > at else "")
+        at = max(at, end)
+    return "".join(kept) + text[at:]
+
+
+def _blocks(text: str, tag: str) -> Iterator[tuple[int, int]]:
+    """Where the first MAX_BLOCKS blocks of a tag begin and end."""
+    opened: list[int] = []
+    opening, closing = _find_tag(text, f"<{tag}", 0), _find_tag(text, f"</{tag}", 0)
+    for _ in range(2 * MAX_BLOCKS):
+        if closing < 0:
+            return
+        if 0 <= opening < closing:
+            opened.append(opening)
+            opening = _find_tag(text, f"<{tag}", opening + 1)
+            continue
+        if opened:
+            end = text.find(">", closing, closing + MAX_TAG_CHARACTERS)
+            yield opened.pop(), end + 1 or len(text)
+        closing = _find_tag(text, f"</{tag}", closing + 1)
+
+
+def _find_tag(text: str, beginning: str, start: int) -> int:
+    """Where a tag stands, not another one whose name only begins so; or -1."""
+    for _ in range(MAX_BLOCKS):
+        start = text.find(beginning, start)
+        end = start + len(beginning)
+        if start < 0 or not (
+            text[end : end + 1].isalnum() or text[end : end + 1] == "_"
+        ):
+            return start
+        start = end
+    return -1
+
+
+# ── Tasks ─────────────────────────────────────────────────────────────────────────────
+# Answers to the host's background tasks, which need no model at all.
+
+# How the default prompts of the supported hosts begin (open_webui/config.py). A second
+# Open WebUI that uses the first as a provider sends its tasks without their names, and
+# each would be billed as a picture.
+_TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
+    (
+        "### Task:\nGenerate a concise title summarizing the chat history.",
+        "title_generation",
+    ),
+    (
+        "### Task:\nGenerate a concise, 3-5 word title with an emoji summarizing the "
+        "chat history.",
+        "title_generation",
+    ),
+    (
+        "### Task:\nGenerate 1-3 broad tags categorizing the main themes of the chat "
+        "history,",
+        "tags_generation",
+    ),
+    (
+        "### Task:\nSuggest 3-5 relevant follow-up questions or prompts that the user "
+        "might naturally ask next",
+        "follow_up_generation",
+    ),
+    (
+        "### Task:\nPredict 3-5 useful messages this user might naturally send next",
+        "follow_up_generation",
+    ),
+    (
+        "### Task:\nAnalyze the chat history to determine the necessity of generating "
+        "search queries,",
+        "query_generation",
+    ),
+    (
+        "### Task:\nGenerate a detailed prompt for am image generation task based on "
+        "the given language and context.",
+        "image_prompt_generation",
+    ),
+    (
+        "### Task:\nYou are an autocompletion system. Continue the text in `<text>`",
+        "autocomplete_generation",
+    ),
+    (
+        "Your task is to reflect the speaker's likely facial expression through a "
+        "fitting emoji.",
+        "emoji_generation",
+    ),
+)
+
+
+def unnamed_task(conversation: Conversation) -> str | None:
+    """The name of the task whose default prompt begins as the newest words do, if one
+    does: a key that `reply_to_task` takes."""
+    prompt = conversation.prompt
+    return next(
+        (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
+    )
+
+
+def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
+    """The answer to a background task, in the form that the host parses; costs nothing.
+
+    task: the host's name for it. task_body: what the host made the task's prompt of,
+    or anything else where an old host sends nothing. messages: the request's, with the
+    finished prompt. An unknown task is answered with nothing.
+    """
+    reply = _TASK_REPLIES.get(task, "")
+    if isinstance(reply, str):
+        return reply
+    return reply(task_body if isinstance(task_body, dict) else {}, messages)
+
+
+def _merge_replies(body: dict[str, Any], messages: Any) -> str:
+    """Several models' replies, which nobody here can merge, one below the other."""
+    replies = as_list(body.get("responses"))
+    return "\n\n".join(reply for reply in replies if isinstance(reply, str))
+
+
+def _make_title(body: dict[str, Any], messages: Any) -> str:
+    """The chat's first words."""
+    first = "".join(_users_words(body, messages)[:1])
+    title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
+    return json.dumps({"title": title}, ensure_ascii=False)
+
+
+def _make_image_prompt(body: dict[str, Any], messages: Any) -> str:
+    """The user's newest words, which are a prompt for an image model as they stand."""
+    words = _users_words(body, messages)
+    return json.dumps({"prompt": words[-1] if words else ""}, ensure_ascii=False)
+
+
+def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
+    """What the user said in the chat that the task is about, turn by turn."""
+    turns = read_turns(body.get("messages") or _quoted_chat(messages))
+    return [turn.text for turn in turns if turn.role == "user" and turn.text]
+
+
+def _quoted_chat(messages: Any) -> list[dict[str, str]]:
+    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
+    prompt = read_conversation(messages).prompt
+    chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
+    said = re.findall(
+        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
+    )
+    return [{"role": "user", "content": text} for text in said]
+
+
+# By task: its reply, or what makes one of the task's body and the request's messages.
+# The forms are those that the host parses (open_webui/routers/tasks.py,
+# utils/middleware.py, utils/memory.py).
+_TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
+    "title_generation": _make_title,
+    "tags_generation": '{"tags": ["Images"]}',
+    "follow_up_generation": '{"follow_ups": []}',
+    "query_generation": '{"queries": []}',
+    "autocomplete_generation": '{"text": ""}',
+    "image_prompt_generation": _make_image_prompt,
+    "emoji_generation": "🎨",
+    "moa_response_generation": _merge_replies,
+    "function_calling": '{"tool_calls": []}',
+    "memory_review": '{"operations": []}',
+    # The host then keeps a listing of the old turns, picture links included; any text
+    # would replace them.
+    "context_compaction": "",
+}
+
+
+# ── Reader ────────────────────────────────────────────────────────────────────────────
+# The bytes of a response, whatever frames them, as JSON objects.
+
+
+class ResponseTooLarge(Exception):
+    """A response is larger than any that Google sends."""
+
+
+class ObjectReader:
+    """Takes the frame off a response, and gives the JSON objects that stand in it.
+
+    Server-sent events, one object, an array that arrives piecewise, objects on bare
+    lines: the reader looks for objects and passes over all else. Lines end at the
+    bytes \\n and \\r only (html.spec.whatwg.org, "Server-sent events"). What stands
+    within an object is read by `_PartialObject`.
+
+    stray: what belongs to no object (its first 64 KiB), for the case that the response
+    is a web page or plain text. broken: how many objects were cut off or are no JSON.
+    """
+
+    _FRAME = re.compile(rb"(?:data:|[\s,\[\]\x1e\xef\xbb\xbf])*\Z")
+    _OBJECT_OR_LINE_END = re.compile(rb"[{\r\n]")
+
+    def __init__(
+        self, limit: int | None = None, object_limit: int | None = None
+    ) -> None:
+        """limit: bytes of the whole response; object_limit: of an object without its
+        blobs; both where they are not those of an answer."""
+        self._limit = limit or MAX_RESPONSE_BYTES
+        self._object_limit = object_limit or MAX_OBJECT_BYTES
+        self.stray = bytearray()
+        self.broken = 0
+        self._received = 0
+        self._found: list[tuple[Any, list[bytes | None]]] = []
+        self._line = bytearray()  # outside objects: the current line
+        self._object = _PartialObject()
+        self._in_event = False  # whether the object began on a line `data:`
+        self._prefix = b""  # within an object: what may become another `data:`
+        self._state: Callable[[bytes, int], int] = self._outside
+
+    def feed(self, data: bytes) -> Iterator[tuple[Any, list[bytes | None]]]:
+        """Take the next piece of the response, of any size, while it is iterated.
+
+        Yields the objects that it completes, each with its blobs: the JSON says
+        {"$blob": n} where the n-th was cut out, and a blob that is no base64 is None.
+        One after the other, since thousands at once would have the garbage collector
+        go through all that the host holds. Raises ResponseTooLarge when the response
+        or an object exceeds its limit.
+        """
+        self._received += len(data)
+        is_large = len(self._object.text) > self._object_limit
+        if is_large or self._received > self._limit:
+            raise ResponseTooLarge
+        position = 0
+        while position < len(data):
+            position = self._state(data, position)
+            if self._found:
+                yield self._found.pop()
+
+    def end(self) -> bool:
+        """Whether the response ended between objects, none of them broken."""
+        if self._state not in (self._outside, self._rest_of_line):
+            self._abandon()
+        self._keep_stray(self._line)
+        return not self.broken
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the response begins like a web page."""
+        return is_page(self.stray[:512] or self._line[:512])
+
+    # Each state takes the data and a position in it, and returns the next position.
+
+    def _outside(self, data: bytes, start: int) -> int:
+        """Between objects: up to the next object or the end of the line."""
+        found = self._OBJECT_OR_LINE_END.search(data, start)
+        stop = found.start() if found else len(data)
+        if len(self._line) < MAX_STRAY_BYTES:
+            self._line += data[start:stop]
+        if not found:
+            return stop
+        if found.group() != b"{":
+            self._end_stray_line()
+        elif self.is_page or self._line.startswith(b":"):
+            self._line += b"{"
+            self._state = self._rest_of_line
+        else:
+            self._in_event = b"data:" in self._line
+            self._end_stray_line()
+            self._state = self._inside
+        return stop + 1
+
+    def _rest_of_line(self, data: bytes, start: int) -> int:
+        """In a comment or a page: up to the end of the line, braces and all."""
+        end = _line_break(data, start, len(data))
+        stop = len(data) if end < 0 else end
+        if len(self._line) < MAX_STRAY_BYTES:
+            self._line += data[start:stop]
+        if end >= 0:
+            self._state = self._outside
+        return stop
+
+    def _inside(self, data: bytes, start: int) -> int:
+        """In an object: on in it, until it is complete or its line ends."""
+        stop = self._object.take(data, start)
+        if not self._object.depth:
+            self._finish_object()
+        elif stop < len(data) and data[stop] in b"\r\n":
+            return self._end_line_inside(data, stop)
+        return stop
+
+    def _end_line_inside(self, data: bytes, start: int) -> int:
+        """At the end of an object's line: no string of JSON goes on behind it."""
+        if self._object.in_string:
+            self._abandon()
+            return start
+        self._object.text += data[start : start + 1]
+        self._prefix = b""
+        self._state = self._line_start
+        return start + 1
+
+    def _line_start(self, data: bytes, start: int) -> int:
+        """At the start of a line inside an object: passes over another `data:`."""
+        sign = data[start : start + 1]
+        if sign == b"\n" and self._object.text.endswith(b"\r"):
+            self._object.text += sign
+            return start + 1
+        if sign in b"\r\n" and self._in_event:
+            self._abandon()
+            return start
+        if sign == b":" and self._in_event and not self._prefix:
+            self._state = self._comment
+            return start
+        prefix = self._prefix + sign
+        if prefix == b"data:":
+            self._state = self._inside
+            return start + 1
+        if b"data:".startswith(prefix):
+            self._prefix = prefix
+            return start + 1
+        self._object.text += self._prefix
+        self._state = self._inside
+        return start
+
+    def _comment(self, data: bytes, start: int) -> int:
+        """A comment line between the lines of an event, as proxies keep alive with."""
+        end = _line_break(data, start, len(data))
+        if end >= 0:
+            self._state = self._line_start
+        return end + 1 if end >= 0 else len(data)
+
+    # What becomes of an object, or of a line without one.
+
+    def _finish_object(self) -> None:
+        try:
+            found = clean_strings(json.loads(self._object.text))
+            self._found.append((found, self._object.blobs))
+        except (ValueError, RecursionError):
+            self._abandon()
+        else:
+            self._leave_object()
+
+    def _abandon(self) -> None:
+        """Give up an object that was cut off or is no JSON."""
+        self.broken += 1
+        self._keep_stray(self._object.text)
+        self._leave_object()
+
+    def _leave_object(self) -> None:
+        self._object = _PartialObject()
+        self._state = self._outside
+
+    def _end_stray_line(self) -> None:
+        self._keep_stray(self._line)
+        self._line.clear()
+
+    def _keep_stray(self, line: bytes | bytearray) -> None:
+        room = MAX_STRAY_BYTES - len(self.stray)
+        if room > 0 and not self._FRAME.match(line) and not line.startswith(b":"):
+            self.stray += line[:room] + b"\n"
+
+
+def _line_break(data: bytes, start: int, stop: int) -> int:
+    """Where the first line ends, or -1."""
+    feed = data.find(b"\n", start, stop)
+    back = data.find(b"\r", start, stop if feed < 0 else feed)
+    return feed if back < 0 else back
+
+
+BLOB_SIGNS = ("\ue000", "\ue001")  # for private use: no words need them
+
+
+class _PartialObject:
+    """A JSON object of which the text still arrives, base64 cut out of it.
+
+    The parser never sees base64: the values of `_CUT_KEYS` are decoded as they arrive
+    and stand in the text as {"$blob": n}. So are the data URIs that gateways write into
+    a model's words; of them n is left, between BLOB_SIGNS.
+
+    text: as far as it came. blobs: what was cut out. depth: how many braces are open;
+    none when the object is complete. in_string: whether the text ends in a string.
+    """
+
+    _CUT_KEYS = frozenset(
+        (
+            b"data",
+            b"bytesBase64Encoded",
+            b"bytes_base64_encoded",
+            b"thoughtSignature",
+            b"thought_signature",
+        )
+    )
+    _SIGN_OR_LINE_END = re.compile(rb"[\"{}\r\n]")
+    _DATA_URI_HEAD = re.compile(
+        rb"data:image\\?/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,\Z"
+    )
+    _MAX_HEAD = 400
+    _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/=_-]+|\\/|\\u00[0-9A-Fa-f]{2})*")
+    _OPEN_ESCAPE = re.compile(rb"\\(?:u0{0,2}|u00[0-9A-Fa-f])?\Z")
+
+    def __init__(self) -> None:
+        self.text = bytearray(b"{")
+        self.blobs: list[bytes | None] = []
+        self.depth = 1
+        self.in_string = False
+        self._string_start = self._string_end = 0  # of the last string in the text
+        self._slashes = 0  # backslashes at the end of what came of a string
+        self._value: _CutValue | None = None  # the string's, if it is cut out
+        self._inline: _CutValue | None = None  # of a data URI within the string
+        self._escape = b""  # what may become one within that
+
+    def take(self, data: bytes, start: int) -> int:
+        """Take the data from `start` on, up to a brace, a quote or the line's end.
+
+        Returns the position behind what was taken. The line's end is none of it: what
+        that means is a matter of the frame.
+        """
+        if self.in_string:
+            return self._take_string(data, start)
+        found = self._SIGN_OR_LINE_END.search(data, start)
+        stop = found.start() if found else len(data)
+        sign = found.group() if found else b""
+        if not sign or sign in b"\r\n":
+            self.text += data[start:stop]
+            return stop
+        self.text += data[start : stop + 1]
+        if sign == b'"':
+            self._open_string()
+        else:
+            self.depth += 1 if sign == b"{" else -1
+        return stop + 1
+
+    def _open_string(self) -> None:
+        between = self.text[self._string_end : -1].strip()
+        if between == b":" and self._last_string() in self._CUT_KEYS:
+            self._value = _CutValue()
+        self._string_start = len(self.text)
+        self._slashes = 0
+        self.in_string = True
+
+    def _last_string(self) -> bytes:
+        return bytes(self.text[self._string_start : self._string_end - 1])
+
+    def _take_string(self, data: bytes, start: int) -> int:
+        """Up to the next quote, which ends the string unless an escape disarms it.
+
+        Of a string that the line's end cuts off, no more is taken.
+        """
+        quote_at = data.find(b'"', start)
+        stop = len(data) if quote_at < 0 else quote_at
+        line_end = _line_break(data, start, stop)
+        if line_end >= 0:
+            return line_end
+        self._count_slashes(data, start, stop)
+        if quote_at < 0:
+            self._take_content(data, start, stop)
+            return stop
+        if self._slashes % 2:  # a text: this quote is its own
+            self._slashes = 0
+            self._take_content(data, start, stop + 1)
+        else:
+            self._take_content(data, start, stop)
+            self._close_string()
+        return stop + 1
+
+    def _count_slashes(self, data: bytes, start: int, stop: int) -> None:
+        """Count the backslashes before `stop`, over the edges of the pieces."""
+        at = stop
+        while at > start and data[at - 1] == 0x5C:
+            at -= 1
+        self._slashes = stop - at + (self._slashes if at == start else 0)
+
+    def _take_content(self, data: bytes, start: int, stop: int) -> None:
+        if self._value:
+            self._value.feed(data, start, stop)
+            return
+        while start < stop:
+            take = self._take_inline if self._inline else self._take_words
+            start = take(data, start, stop)
+
+    def _take_words(self, data: bytes, start: int, stop: int) -> int:
+        """Up to the base64 of a data URI, if there is one."""
+        before = len(self.text)
+        self.text += data[start:stop]
+        at = max(self._string_start, before - len(b";base64,"))
+        while (at := self.text.find(b";base64,", at) + len(b";base64,")) >= 8:
+            head = self.text[max(self._string_start, at - self._MAX_HEAD) : at]
+            if self._DATA_URI_HEAD.search(head):
+                stop -= len(self.text) - at
+                del self.text[at:]
+                self._inline = _CutValue()
+                break
+        return stop
+
+    def _take_inline(self, data: bytes, start: int, stop: int) -> int:
+        """Up to the first sign that is no base64, in JSON's escapes or without."""
+        assert self._inline
+        held, self._escape = self._escape, b""
+        piece = held + data[start:stop]
+        found = self._BASE64.match(piece)
+        end = found.end() if found else 0
+        self._inline.feed(piece, 0, end)
+        if end < len(piece) and self._OPEN_ESCAPE.match(piece, end):
+            self._escape = piece[end:]
+            return stop
+        if end < len(piece):
+            self._end_inline()
+            self.text += held[end:]
+        return start + max(end - len(held), 0)
+
+    def _end_inline(self) -> None:
+        assert self._inline
+        self._put_blob(self._inline, b"\\ue000%d\\ue001")
+        self._inline = None
+
+    def _close_string(self) -> None:
+        if self._inline:
+            self._end_inline()
+            self.text += self._escape
+            self._escape = b""
+        if self._value:
+            self._put_value(self._value)
+            self._value = None
+        else:
+            self.text += b'"'
+        self._string_end = len(self.text)
+        self.in_string = False
+
+    def _put_value(self, value: "_CutValue") -> None:
+        """In place of the quote that opened it: its number, or the text it is."""
+        quoted = len(self.text)
+        self._put_blob(value, b'{"$blob":%d}')
+        if value.is_text:
+            self.text += b'"'
+        else:
+            del self.text[quoted - 1]
+
+    def _put_blob(self, value: "_CutValue", form: bytes) -> None:
+        blob = value.finish()
+        if blob is None and value.is_short:
+            value.is_text = True
+            self.text += value.beginning
+        else:
+            self.text += form % len(self.blobs)
+            self.blobs.append(blob)
+
+
+class _CutValue:
+    """A value kept from the parser: base64, or the ordinary text that it turns out.
+
+    beginning: of what came, as it stands in the JSON; all of it while `is_short`.
+    is_text: whether it has turned out to be a text.
+    """
+
+    _SHORT = 256  # a longer one that is no base64 is a damaged picture
+
+    def __init__(self) -> None:
+        self._decoder = Base64Decoder()
+        self.beginning = bytearray()
+        self.is_text = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it may be a text, with which a gateway filled the field."""
+        return len(self.beginning) <= self._SHORT
+
+    def feed(self, data: bytes, start: int, stop: int) -> None:
+        """Take data[start:stop], in slices: none is copied as a whole."""
+        for at in range(start, stop, SLICE):
+            self._decoder.feed(data[at : min(at + SLICE, stop)])
+        if self.is_short:
+            self.beginning += data[start : min(stop, start + self._SHORT + 1)]
+
+    def finish(self) -> bytes | None:
+        """The bytes, or None when the value is no base64."""
+        return self._decoder.finish()
+
+
+# ── Wire ──────────────────────────────────────────────────────────────────────────────
+# Google's protocol: request bodies out, events in. Transport is somebody else's.
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of the model; `thought` ones are not part of the answer."""
+
+    text: str
+    thought: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Google's reason to stop or to make nothing, with its own sentence, if any.
+
+    `about` says what was refused: "prompt", "answer" or "picture" (one of several).
+    """
+
+    reason: str
+    message: str = ""
+    about: str = "answer"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The model came to its regular end."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image";
+    "words" are those of text among "out"."""
+
+    tokens: dict[str, int]
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """Picture data that could not be decoded or is no picture."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What Google Search was asked and brought.
+
+    pages: (address, title) each. suggestions: Google's HTML, to be shown as it is.
+    """
+
+    queries: tuple[str, ...] = ()
+    pages: tuple[tuple[str, str], ...] = ()
+    suggestions: str = ""
+
+    def joined(self, other: "Sources") -> "Sources":
+        """Both, each query and page once, and no more than MAX_SOURCES."""
+        return Sources(
+            tuple(dict.fromkeys(self.queries + other.queries))[:MAX_SOURCES],
+            tuple(dict.fromkeys(self.pages + other.pages))[:MAX_SOURCES],
+            self.suggestions or other.suggestions,
+        )
+
+
+Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
+_HARM_CATEGORIES = (
+    "HARM_CATEGORY_HARASSMENT",
+    "HARM_CATEGORY_HATE_SPEECH",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT",
+    "HARM_CATEGORY_DANGEROUS_CONTENT",
+)
+
+
+def generate_body(
+    conversation: Conversation, options: ImageOptions, pictures: Sequence[Image] = ()
+) -> dict[str, Any]:
+    """The body of generateContent; pictures stand in it as Image objects.
+
+    All pictures go into the user's newest turn: there they need no thought signature,
+    whoever made them (ai.google.dev/gemini-api/docs/thought-signatures). Sampling
+    parameters and candidateCount stay out: the 2.1 model refuses them.
+    """
+    ratio, size = options.aspect_ratio, options.image_size
+    level, thoughts = options.thinking_level, options.thoughts
+    search = {"googleSearch": _search_types(options.searches)}
+    threshold = options.safety
+    return _filled(
+        contents=_contents(conversation, pictures),
+        generationConfig=_filled(
+            responseModalities=["TEXT", "IMAGE"],
+            imageConfig=_filled(aspectRatio=ratio, imageSize=size),
+            thinkingConfig=_filled(thinkingLevel=level, includeThoughts=thoughts),
+        ),
+        tools=options.searches and [search],
+        safetySettings=threshold
+        and [{"category": c, "threshold": threshold} for c in _HARM_CATEGORIES],
+        systemInstruction=conversation.system
+        and {"parts": [{"text": conversation.system}]},
+    )
+
+
+def _filled(**fields: Any) -> dict[str, Any]:
+    """The fields that say something; without the others Google's defaults hold."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def _search_types(searches: Sequence[str]) -> dict[str, Any]:
+    """A search of the web alone is Google's default and needs no types."""
+    if searches == ("web",):
+        return {}
+    return {"searchTypes": {f"{kind}Search": {} for kind in searches}}
+
+
+def _contents(
+    conversation: Conversation, pictures: Sequence[Image]
+) -> list[dict[str, Any]]:
+    """The turns in words, and at the end the pictures before the newest words."""
+    turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
+    parts: list[dict[str, Any]] = []
+    if turns and turns[-1].role == "user":
+        parts.append({"text": turns.pop().text})
+    parts += [{"inlineData": {"mimeType": p.mime, "data": p}} for p in pictures]
+    if conversation.prompt:
+        parts.append({"text": conversation.prompt})
+    contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
+    return [*contents, {"role": "user", "parts": parts}]
+
+
+def with_system_in_words(conversation: Conversation) -> Conversation:
+    """The same for a model that takes no systemInstruction: its text comes before the
+    user's newest words."""
+    if conversation.newest is None:
+        return conversation
+    words = joined_words(conversation.system, conversation.prompt)
+    newest = replace(conversation.newest, text=words)
+    return replace(conversation, system="", newest=newest)
+
+
+def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
+    """The body of Imagen's predict, which knows one prompt and no conversation."""
+    unanswered = [t.text for t in conversation.history[-1:] if t.role == "user"]
+    prompt = joined_words(conversation.system, *unanswered, conversation.prompt)
+    parameters = _filled(
+        sampleCount=options.count,
+        includeRaiReason=True,
+        aspectRatio=options.aspect_ratio,
+        sampleImageSize=options.image_size,
+    )
+    return {"instances": [{"prompt": prompt}], "parameters": parameters}
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """The JSON of a body, its Image objects as base64, encoded in slices."""
+    pictures: list[Image] = []
+
+    def mark(value: Any) -> str:
+        if not isinstance(value, Image):
+            raise TypeError(f"no JSON: {type(value).__name__}")
+        pictures.append(value)
+        return f"picture {len(pictures) - 1}"
+
+    text = json.dumps(body, default=mark).encode()
+    # Only a field of ours can hold this: within a text the quotes are escaped.
+    pieces = re.split(rb'"data": "picture \d+"', text)
+    joined = [pieces[0]]
+    for picture, piece in zip(pictures, pieces[1:], strict=True):
+        joined += [b'"data": "', *base64_slices(picture.data), b'"', piece]
+    return b"".join(joined)
+
+
+_RESPONSE_KEYS = (
+    "candidates",
+    "promptFeedback",
+    "predictions",
+    "usageMetadata",
+    "modelVersion",
+)
+
+
+def is_response(response: Any) -> bool:
+    """Whether an object is Google's; Imagen answers {} when it filtered all."""
+    return response == {} or any(
+        get_field(response, k) is not None for k in _RESPONSE_KEYS
+    )
+
+
+def unwrapped(response: Any) -> Any:
+    """Google's object within what a gateway put around it."""
+    if not is_response(response):
+        for name in ("response", "data", "result"):
+            inside = get_field(response, name)
+            if inside and is_response(inside):
+                return inside
+    return response
+
+
+def read_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    """The events in one object of an answer, in Google's order.
+
+    Errors are not events: `get_field(response, "error")` is for the caller to look at.
+    """
+    feedback = get_field(response, "promptFeedback")
+    if reason := get_field(feedback, "blockReason"):
+        message = as_str(get_field(feedback, "blockReasonMessage"))
+        yield Refusal(str(reason), message, about="prompt")
+    for candidate in as_list(get_field(response, "candidates")):
+        for part in as_list(get_field(get_field(candidate, "content"), "parts")):
+            yield from _part_events(part, blobs)
+        yield from _grounding_events(get_field(candidate, "groundingMetadata"))
+        if reason := get_field(candidate, "finishReason"):
+            message = as_str(get_field(candidate, "finishMessage"))
+            name = str(reason).upper()
+            fine = name in ("STOP", "CONTINUATION")
+            yield Finish() if fine else Refusal(name, message)
+    yield from _prediction_events(response, blobs)
+    usage = get_field(response, "usageMetadata")
+    if isinstance(usage, dict):
+        yield Usage(_token_counts(usage))
+
+
+class EventBatch:
+    """Gathers events as fewer: neighbouring words as one, of the token counts the last,
+    since each counts what came before, and once what says the same again."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._words: list[str] = []
+        self._thought = False
+        self._usage: Usage | None = None
+
+    def add(self, event: Event) -> None:
+        """Take the next event."""
+        if isinstance(event, Usage):
+            self._usage = event
+        elif isinstance(event, Text):
+            if event.thought != self._thought:
+                self._end_words()
+            self._thought = event.thought
+            self._words.append(event.text)
+        else:
+            self._end_words()
+            is_news = isinstance(event, Image) or event not in self._events[-8:]
+            self._events += [event] if is_news else []
+
+    def take(self) -> list[Event]:
+        """All that was gathered; begins anew."""
+        self._end_words()
+        events = [*self._events, *([self._usage] if self._usage else [])]
+        self._events, self._usage = [], None
+        return events
+
+    def _end_words(self) -> None:
+        if self._words:
+            self._events.append(Text("".join(self._words), self._thought))
+            self._words = []
+
+
+def _token_counts(usage: dict[str, Any]) -> dict[str, int]:
+    def number(value: Any) -> int:
+        return value if isinstance(value, int) and 0 <= value < 10**9 else 0
+
+    def of_images(name: str) -> int:
+        rows = as_list(get_field(usage, name))
+        images = [row for row in rows if get_field(row, "modality") == "IMAGE"]
+        return sum(number(get_field(row, "tokenCount")) for row in images)
+
+    # A gateway may count less in all than of pictures alone; no price is negative.
+    in_image = of_images("promptTokensDetails")
+    out_image = of_images("candidatesTokensDetails")
+    asked = max(number(get_field(usage, "promptTokenCount")), in_image)
+    out = max(number(get_field(usage, "candidatesTokenCount")), out_image)
+    return {
+        "in": asked + number(get_field(usage, "toolUsePromptTokenCount")),
+        "in_image": in_image,
+        "out": out,
+        "out_image": out_image,
+        # Without a count of their own those of the pictures are among all.
+        "words": out - out_image if out_image else 0,
+        "thoughts": number(get_field(usage, "thoughtsTokenCount")),
+    }
+
+
+def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    thought = get_field(part, "thought") is True
+    inline = get_field(part, "inlineData")
+    if isinstance(inline, dict):
+        yield _picture(inline.get("data"), blobs, draft=thought)
+    if text := as_str(get_field(part, "text")):
+        yield from _text_events(text, blobs, thought)
+
+
+def _grounding_events(found: Any) -> Iterator[Event]:
+    """The field names of pictures are documented in two ways; what is linked is the
+    page that holds a picture (ai.google.dev/gemini-api/docs/google-search)."""
+    if not isinstance(found, dict):
+        return
+    queries: dict[str, None] = {}
+    for name in ("webSearchQueries", "imageSearchQueries"):
+        for query in as_list(get_field(found, name))[:MAX_SOURCES]:
+            queries[plain_words(as_str(query), 200, default="")] = None
+    queries.pop("", None)
+    pages: dict[str, str] = {}
+    chunks = as_list(get_field(found, "groundingChunks"))[:MAX_GROUNDING_CHUNKS]
+    for chunk, kind in itertools.product(chunks, ("web", "image")):
+        page = get_field(chunk, kind)
+        address = get_field(page, "sourceUri") or get_field(page, "uri")
+        if len(pages) < MAX_SOURCES and (address := _page_address(address)):
+            title = as_str(get_field(page, "title")) or as_str(
+                get_field(page, "domain")
+            )
+            pages[address] = plain_words(title, 80, default="")
+    entry = get_field(found, "searchEntryPoint")
+    suggestions = as_str(get_field(entry, "renderedContent"))[:MAX_STRAY_BYTES]
+    yield Sources(tuple(queries), tuple(pages.items()), suggestions)
+
+
+def _page_address(value: Any) -> str:
+    """A web address that can stand in markdown, or nothing.
+
+    What would end it there is escaped: many pages of pictures have (1) in theirs.
+    """
+    address = as_str(value)[: MAX_ADDRESS_CHARACTERS + 100]
+    if not re.fullmatch(r"https?://\S{3,2000}", address):
+        return ""
+    address = re.sub(r"[()<>\"'`\\]", lambda sign: quote(sign[0]), address)
+    return "" if NOT_PRINTED.search(address) else address
+
+
+_PICTURE_IN_WORDS = re.compile(
+    r"data:image/[\w.+-]{1,40}(?:;[\w.=+-]{1,80}){0,4};base64,"
+    rf"{BLOB_SIGNS[0]}([0-9]{{1,6}}){BLOB_SIGNS[1]}"
+)
+_MAX_BEFORE_PICTURE = 304  # "![", the words that stand for it, "]("
+
+
+def _text_events(
+    text: str, blobs: list[bytes | None], thought: bool
+) -> Iterator[Event]:
+    """Text, with the pictures that some gateways write into it as data URIs."""
+    at = 0
+    for found in _PICTURE_IN_WORDS.finditer(text):
+        start = max(at, found.start() - _MAX_BEFORE_PICTURE)
+        opened = text.rfind("![", start, found.start())
+        in_markdown = opened >= 0 and text[opened : found.start()].endswith("](")
+        if words := text[at : opened if in_markdown else found.start()]:
+            yield Text(words, thought)
+        yield _blob_picture(int(found[1]), blobs, thought)
+        at = found.end() + (in_markdown and text[found.end() :][:1] == ")")
+    if text[at:]:
+        yield Text(text[at:], thought)
+
+
+def _prediction_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
+    predictions = get_field(response, "predictions")
+    for prediction in as_list(predictions):
+        data = get_field(prediction, "bytesBase64Encoded")
+        if data is not None:
+            yield _picture(data, blobs)
+        elif reason := get_field(prediction, "raiFilteredReason"):
+            yield Refusal("IMAGE_SAFETY", as_str(reason), about="picture")
+    if isinstance(predictions, list) or response == {}:
+        yield Finish()
+
+
+def _picture(value: Any, blobs: list[bytes | None], draft: bool = False) -> Event:
+    number = value.get("$blob") if isinstance(value, dict) else None
+    return _blob_picture(number, blobs, draft)
+
+
+def _blob_picture(number: Any, blobs: list[bytes | None], draft: bool) -> Event:
+    if isinstance(number, int) and 0 <= number < len(blobs):
+        return _as_picture(blobs[number], draft)
+    return BadPicture()
+
+
+def _as_picture(data: bytes | None, draft: bool = False) -> Event:
+    mime = image_type(data) if data else None
+    return Image(data, mime, draft) if data and mime else BadPicture()
+
+
+# ── Failures ──────────────────────────────────────────────────────────────────────────
+# What went wrong, told by errors and refusals.
+
+
+class GeminiError(Exception):
+    """A failure that ends in a message in the chat.
+
+    kind: a key of FAILURES. quote: Google's own sentence, if it says more than ours.
+    values: what the message's placeholders stand for; "details" is for administrators
+    only. retry_after: seconds.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        quote: str = "",
+        retry_after: float | None = None,
+        **values: Any,
+    ) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.quote = quote
+        self.retry_after = retry_after
+        self.values = values
+
+
+@dataclass(frozen=True)
+class ApiError:
+    """Google's error object, or what a gateway made of it.
+
+    status: of HTTP. message: the sentences. reason: names, with blanks between them.
+    retry_after: seconds, if said.
+    """
+
+    status: int
+    message: str = ""
+    reason: str = ""
+    retry_after: float | None = None
+
+
+# google.rpc.Code by name, as HTTP status (cloud.google.com/apis/design/errors).
+_RPC_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+
+def read_error(status: int, response: Any) -> ApiError:
+    """The error of which a response tells, in Google's shape or in a gateway's.
+
+    status: of HTTP. response: its JSON, whatever that is; what tells of no error gives
+    one without words. Raises nothing. Google's shape is google.rpc.Status, its details
+    are ErrorInfo, QuotaFailure, RetryInfo and BadRequest
+    (cloud.google.com/apis/design/errors).
+    """
+    error = _innermost_error(response)
+    message = as_str(_said(error))[:MAX_ERROR_CHARACTERS]
+    details = as_list(get_field(error, "details"))[:MAX_ERROR_DETAILS]
+    reasons = _reasons(error, details)
+    return ApiError(
+        status=_error_status(status, get_field(error, "code"), reasons),
+        message=" ".join([message, *_field_violations(details, message)]).strip(),
+        reason=" ".join(reasons),
+        retry_after=_retry_delay(details, message),
+    )
+
+
+def _reasons(error: Any, details: list[Any]) -> list[str]:
+    """All names of what happened: Google's "status", those of gateways such as new-api,
+    who put them into "code", and the exact ones of ErrorInfo and QuotaFailure."""
+    reasons = [get_field(error, "status"), get_field(error, "code")]
+    reasons += [get_field(detail, "reason") for detail in details]
+    reasons += [get_field(v, "quotaId") for v in _each(details, "violations")]
+    return [reason[:200] for reason in map(as_str, reasons) if reason]
+
+
+def _retry_delay(details: list[Any], message: str) -> float | None:
+    """The seconds of RetryInfo; gateways often leave the details out, and the sentence
+    is all that names them."""
+    delays = [read_seconds(get_field(detail, "retryDelay")) for detail in details]
+    said = re.search(r"retry in ((?:[\d.]+[hms]){1,3})", message)
+    delays.append(read_seconds(said[1].rstrip(".")) if said else None)
+    return next((delay for delay in delays if delay is not None), None)
+
+
+def _field_violations(details: list[Any], message: str) -> list[str]:
+    """What BadRequest says of single fields, unless the message says so, too."""
+    violations = _each(details, "fieldViolations")
+    described = [as_str(get_field(v, "description"))[:500] for v in violations]
+    return [description for description in described if description not in message]
+
+
+def _each(details: list[Any], name: str) -> list[Any]:
+    """What all details together list under a name."""
+    items = (item for detail in details for item in as_list(get_field(detail, name)))
+    return list(itertools.islice(items, MAX_ERROR_DETAILS))
+
+
+def _error_status(status: int, code: Any, reasons: list[str]) -> int:
+    """The HTTP status an error stands for: its own code, if that is an HTTP status;
+    in a response that began well, what its name says; else that of the response."""
+    number = as_whole(as_word(code))
+    if number and 400 <= number <= 599:
+        return number
+    named = (_RPC_STATUS.get(reason.upper()) for reason in reasons)
+    return next(filter(None, named), status) if status < 300 else status
+
+
+def read_seconds(text: Any) -> float | None:
+    """The seconds in Google's "34.4s", or in words its "5h48m6.2s".
+
+    text: any JSON value; None for what is no such text. The first is how JSON writes a
+    google.protobuf.Duration, the second stands in Google's sentences on quotas.
+    """
+    found = re.fullmatch(
+        r"(?:([0-9]{1,4})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,7}(?:\.[0-9]{1,9})?)s?)?",
+        as_str(text),
+    )
+    if not found or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def is_error(response: Any) -> bool:
+    """Whether a JSON value tells of an error; gateways may do so in a response that
+    began well (200), and without the word."""
+    if get_field(response, "error"):
+        return True
+    return not is_response(response) and isinstance(
+        _said(_innermost_error(response)), str
+    )
+
+
+def _innermost_error(response: Any) -> Any:
+    """The error's object or text. Each gateway on the way puts what it got into an
+    error of its own; the innermost one that says something is the cause."""
+    outermost, *inner = _errors_within(response)
+    telling = [error for error in inner if isinstance(_said(error), str)]
+    return telling[-1] if telling else outermost
+
+
+def _errors_within(response: Any) -> Iterator[Any]:
+    """The error of a response, the one within that, and so on."""
+    for _ in range(MAX_NESTED_ERRORS):
+        error = _error_of(response)
+        yield error
+        response = _first_read(_NESTED_DIALECTS, error)
+        if not response:
+            return
+
+
+def _error_of(response: Any) -> Any:
+    """The error's object or text in a response, or None: Google's {"error": {…}}, or
+    an array of it; else as a gateway puts it."""
+    response = _first(response)
+    if not isinstance(response, dict):
+        return None
+    googles = _first(get_field(response, "error"))
+    return googles or _first_read(_GATEWAY_DIALECTS, response)
+
+
+def _said(error: Any) -> Any:
+    """What should be the error's sentence; "msg" is FastAPI's name for it."""
+    if isinstance(error, str):
+        return error
+    return get_field(error, "message") or get_field(error, "msg")
+
+
+def _first(value: Any) -> Any:
+    """The first of a list; anything else as it is."""
+    return next(iter(value), None) if isinstance(value, list) else value
+
+
+def _first_read(readers: Iterable[Callable[[Any], Any]], value: Any) -> Any:
+    """What the first of the readers finds that finds something, or None."""
+    return next(filter(None, (read(value) for read in readers)), None)
+
+
+# Gateways' dialects. Each reader knows one, and finds nothing in the others.
+
+
+def _bare_error(response: Any) -> Any:
+    """Kong's {"message": …}, new-api's {"success": false, "message": …}."""
+    is_bare = get_field(response, "error") is None and _said(response)
+    return response if is_bare else None
+
+
+def _listed_error(response: Any) -> Any:
+    """Cloudflare's {"success": false, "errors": [{"code": …, "message": …}]}."""
+    return _first(get_field(response, "errors"))
+
+
+def _fastapi_error(response: Any) -> Any:
+    """FastAPI's {"detail": "…"}, or {"detail": [{"loc": …, "msg": …}]}."""
+    return _first(get_field(response, "detail"))
+
+
+_GATEWAY_DIALECTS = (_bare_error, _listed_error, _fastapi_error)
+
+
+def _openrouter_raw(error: Any) -> Any:
+    """OpenRouter's {"message": …, "metadata": {"raw": "…"}}: beside a sentence of its
+    own the text that it got (openrouter.ai/docs/api/reference/errors-and-debugging)."""
+    raw = as_str(get_field(get_field(error, "metadata"), "raw"))
+    return _first_read(_TEXT_DIALECTS, raw[:_MAX_NESTED_CHARACTERS])
+
+
+def _nested_object(error: Any) -> Any:
+    """A relay that puts the object it got where the sentence should stand."""
+    said = _said(error)
+    return None if isinstance(said, str) else said
+
+
+def _nested_text(error: Any) -> Any:
+    """A sentence that has a document in it: LiteLLM's, new-api's, any relay's."""
+    said = as_str(_said(error))[:_MAX_NESTED_CHARACTERS]
+    return _first_read(_TEXT_DIALECTS, said)
+
+
+_NESTED_DIALECTS = (_openrouter_raw, _nested_object, _nested_text)
+
+
+def _json_in(text: str) -> Any:
+    """JSON among words, as LiteLLM and new-api pass on what they got."""
+    return _decoded_in(text) if '"message"' in text else None
+
+
+def _python_bytes_in(text: str) -> Any:
+    """JSON as Python writes bytes: LiteLLM's b'{\\n …}'."""
+    if '"message"' not in text:
+        return None
+    return _decoded_in(re.sub(r"\\([\\nrt'\"])", _unescaped, text))
+
+
+def _python_dict_in(text: str) -> Any:
+    """As Python writes a dict: LiteLLM's {'message': …}; the sentence is enough."""
+    said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", text)
+    return {"message": said[2]} if said else None
+
+
+_TEXT_DIALECTS = (_json_in, _python_bytes_in, _python_dict_in)
+_MAX_NESTED_CHARACTERS = 4 * MAX_ERROR_CHARACTERS  # of a sentence with a document in it
+
+
+def _decoded_in(text: str) -> Any:
+    """The JSON document that begins somewhere in a text, or None."""
+    if found := re.search(r"[\[{]\s*[\[{\"]", text):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.JSONDecoder().raw_decode(text[found.start() :])[0]
+    return None
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return " " if escape[1] in "nrt" else escape[1]
+
+
+class _Rule(NamedTuple):
+    kind: str
+    statuses: tuple[int, ...]
+    words: str
+
+
+_NO_MESSAGE = r"\A "  # only the blank that stands between message and reason
+# First match wins; no statuses = any. The texts are Google's, as gathered from its
+# pages and from bug reports of other projects; `words` are looked for in message and
+# reason together.
+_ERROR_RULES: tuple[_Rule, ...] = (
+    _Rule("address_unknown", (404,), _NO_MESSAGE),
+    # Google says more; its work may go on, and be billed.
+    _Rule("gateway_gave_up", (504,), _NO_MESSAGE),
+    _Rule("key_expired", (), r"(API key|token)( has|.is|_)? ?expired|令牌已过期"),
+    _Rule("key_leaked", (), r"(reported|identified) as leaked"),
+    _Rule(
+        "key_type",
+        (),
+        r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are (not|no longer) (supported|accepted)",
+    ),
+    _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
+    _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
+    _Rule(
+        "key_restricted",
+        (403,),
+        r"API_KEY_\w+_BLOCKED|are blocked|address restriction",
+    ),
+    # As gateways say it, such as LiteLLM and new-api.
+    _Rule(
+        "budget",
+        (),
+        r"budget.{1,20}exceeded|insufficient.{1,20}(quota|credit|balance)|[额余]额不足|"
+        r"额度已用尽|spend(ing)? (cap|limit)",
+    ),
+    _Rule("budget", (402,), r""),
+    _Rule(
+        "model_unknown",
+        (),
+        r"model_not_found|invalid model name|no available channel for model|"
+        r"not a valid model|unexpected model name",
+    ),
+    _Rule("permission", (), r"not allowed to access model|has no access to model"),
+    _Rule("key_refused", (401,), r""),
+    _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
+    _Rule("billing", (400, 403), r"billed users|billing|dunning|paid (tier|plan)"),
+    _Rule(
+        "region",
+        (),
+        r"location is not supported|"
+        r"not (available|supported) in your (current )?(country|region|location)",
+    ),
+    _Rule("prompt_blocked", (400, 403), r"content.?filter|moderation|safety filter"),
+    _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
+    _Rule("prompt_blocked", (400,), r"prompt.{1,40}(blocked|flagged|filtered)"),
+    _Rule("account_limited", (403,), r"has been (suspended|denied access)"),
+    _Rule("permission", (403,), r""),
+    _Rule("quota_prepaid", (429,), r"prepa(y|id)"),
+    _Rule("billing", (429,), r"billing account"),
+    _Rule("quota_zero", (429,), r"limit: 0\b|-FreeTier"),
+    _Rule("quota_day", (429,), r"per.?day"),
+    _Rule("quota_minute", (429,), r"PerMinute"),
+    _Rule("capacity", (429,), r"check quota|capacity|exhausted\. Please try"),
+    _Rule("overloaded", (503, 529), r""),
+    _Rule(
+        "address_unknown",
+        (404, 405),
+        r"^\s*(404 )?(page |method |resource )?not (found|allowed)|"
+        r"^(invalid url|no route matched|cannot post)\b",
+    ),
+    _Rule("address_unknown", (405,), r""),
+    _Rule(
+        "model_retired",
+        (404, 410),
+        r"no longer available|retired|shut ?down|discontinued|deprecated",
+    ),
+    _Rule("model_retired", (400,), r"model.{1,80}(no longer available|shut ?down)"),
+    _Rule("model_unknown", (404, 410), r""),
+    _Rule("too_large", (413,), r""),
+    _Rule(
+        "too_large",
+        (400,),
+        r"payload size exceeds|token count|too (large|long)|number of pixels|"
+        r"(fewer than \d+|too many|\d+) images",
+    ),
+    _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
+    _Rule(
+        "input_picture",
+        (400,),
+        r"input image|image is not valid|MIME type|image format|process image",
+    ),
+    _Rule("system_refused", (400,), r"(developer|system).?instruction"),
+    _Rule(
+        "no_image_model",
+        (400,),
+        r"response.modalities|support image generation|multi-modal output",
+    ),
+    _Rule("request", (400,), r"multi-?turn|input modality"),
+    _Rule(
+        "parameter",
+        (400,),
+        r"Unknown name|not supported|not enabled|aspect|image_?size|safety|threshold|"
+        r"thinking",
+    ),
+    _Rule("request", (400, 409, 416, 422), r""),
+    _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
+    _Rule("gateway_gave_up", (408, 500, 502, 504), r"timed out|litellm\.Timeout"),
+    _Rule("gateway_gave_up", (524,), r""),
+    _Rule("gateway_timeout", (408, 504), r""),
+    _Rule("proxy", (407,), r""),
+    _Rule("google", (500, 502), r""),
+)
+
+
+def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiError:
+    """The failure behind an error, for the caller to raise.
+
+    stray: the text of a response that is not JSON. values: what the message's
+    placeholders stand for (see FAILURES); "status", "details" and "seconds" are filled
+    in here.
+    """
+    kind = _error_kind(error, stray)
+    delay = error.retry_after
+    if kind == "quota_minute" and delay:
+        values["seconds"] = round(delay) or 1
+    # An error in a response that began well (200) may name no status of its own.
+    status = f"HTTP {error.status}" if error.status >= 300 else ""
+    values["status"] = status and f" ({status})"
+    values["details"] = quote_sentence(f"{status} {error.reason}", 200)
+    quote_text = error.message or page_text(stray)
+    return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+
+
+def _error_kind(error: ApiError, stray: bytes) -> str:
+    """The key of FAILURES for an error: mostly as the rules have it."""
+    if error.status in (401, 403) and not error.message and is_page(stray):
+        return "web_page"  # a firewall's or a login's; it knows nothing of the key
+    kind = _kind_by_rules(error)
+    if error.status == 429 and kind == "http":
+        # Which quota it is shows in the delay: a minute's is there again within one.
+        is_long = error.retry_after and error.retry_after > 60
+        return "quota_day" if is_long else "quota_minute"
+    return kind
+
+
+def _kind_by_rules(error: ApiError) -> str:
+    said = f"{error.message} {error.reason}"
+    for rule in _ERROR_RULES:
+        is_status = not rule.statuses or error.status in rule.statuses
+        if is_status and re.search(rule.words, said, re.IGNORECASE):
+            return rule.kind
+    return "http"
+
+
+# finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
+# read as "could not make a picture" and quoted.
+_REFUSALS = {
+    "MAX_TOKENS": "cut_off",
+    "SAFETY": "picture_safety",
+    "IMAGE_SAFETY": "picture_safety",
+    "BLOCKLIST": "picture_safety",
+    "SPII": "picture_safety",
+    "MODEL_ARMOR": "picture_safety",
+    "JAILBREAK": "picture_safety",
+    "PROHIBITED_CONTENT": "picture_prohibited",
+    "IMAGE_PROHIBITED_CONTENT": "picture_prohibited",
+    "RECITATION": "picture_recitation",
+    "IMAGE_RECITATION": "picture_recitation",
+    "NO_IMAGE": "no_picture",
+    "PUP_LIMITED_DISABLED": "account_limited",
+}
+
+
+def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
+    """The failure behind a finishReason, blockReason or filter reason.
+
+    values: what the message's placeholders stand for (see FAILURES). Google's sentence
+    is quoted; without one, its name for the reason.
+    """
+    kind = _REFUSALS.get(refusal.reason, "picture_failed")
+    if refusal.about == "prompt":
+        kind = "prompt_blocked"
+    said = quote_sentence(refusal.message) or quote_sentence(refusal.reason)
+    return GeminiError(kind, said, **values)
+
+
+# ── Threads ───────────────────────────────────────────────────────────────────────────
+# Work beside the event loop, and when it may begin.
+
+
+class DaemonThreads:
+    """Runs jobs on daemon threads, so many at a time; the others wait in line.
+
+    The loop's default executor is the host's: long waits there would starve it. The
+    threads of concurrent.futures would keep the host from ending. A thread stays for a
+    while when it has nothing to do: starting one holds the event loop until it runs.
+    """
+
+    def __init__(self, limit: int, name: str) -> None:
+        self._limit = limit
+        self._name = name
+        self._threads = 0
+        self._free = 0  # threads without a job, those among them that only just start
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+
+    def start(self, job: Callable[[], None], limit: int | None = None) -> None:
+        """Run a job that raises nothing, after those that wait already.
+
+        limit: how many may run from now on. Raises RuntimeError when the system has no
+        thread for it.
+        """
+        with self._changed:
+            self._limit = limit or self._limit
+            self._waiting.append(job)
+            try:
+                while len(self._waiting) > self._free and self._threads < self._limit:
+                    self._add_thread()
+            except RuntimeError:
+                if not self._threads:  # nobody would ever take it
+                    self._waiting.remove(job)
+                    raise
+            self._changed.notify(len(self._waiting))
+
+    def _add_thread(self) -> None:
+        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        self._threads += 1
+        self._free += 1
+
+    def _work(self) -> None:
+        while job := self._next_job():
+            job()
+            del job  # what it holds may be large
+            with self._changed:
+                self._free += 1
+
+    def _next_job(self) -> Callable[[], None] | None:
+        """The next job, or None when the thread is not needed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._waiting or self._threads > self._limit, IDLE_THREAD
+            )
+            self._free -= 1
+            if self._waiting and self._threads <= self._limit:
+                return self._waiting.popleft()
+            self._threads -= 1
+            self._changed.notify()  # another one, if it was woken for a job
+            return None
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The function's result, computed on a thread while the loop goes on."""
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function(*arguments))
+            except BaseException as error:  # goes to the waiter, whatever it is
+                future.set_exception(error)
+
+        self.start(job)
+        return await asyncio.wrap_future(future)
+
+
+class Pace:
+    """Lets what comes in one moment begin one after the other.
+
+    Forty requests that began together would hold the event loop for a tenth of a
+    second, since all of their threads compete for the interpreter lock.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        """Return when it is the caller's turn: at once, if nobody began just now."""
+        now = time.monotonic()
+        begin = max(self._next, now)
+        self._next = begin + self._seconds
+        if begin > now:
+            await asyncio.sleep(begin - now)
+
+
+BEGINNINGS = Pace(0.002)
+REQUESTS = DaemonThreads(64, "gemini-image-request")
+LISTS = DaemonThreads(4, "gemini-image-list")
+SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+
+
+async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
+    """What a function makes of some bytes; few of them are not worth a thread."""
+    if len(data) <= SLICE:
+        return function(data)
+    try:
+        return await SHORT_WORK.run(function, data)
+    except RuntimeError:  # no thread can be had: a picture is worth a short delay
+        return function(data)
+
+
+# ── Host ──────────────────────────────────────────────────────────────────────────────
+# All that is known of Open WebUI, and the only place that imports it: inside
+# functions, so that the file loads without a host. Its functions differ from version
+# to version; they are called by the names in their own signatures.
+
+
+class StorageRefused(Exception):
+    """The host cannot or will not store a picture.
+
+    why: the host's own words, or a note.
+    """
+
+    def __init__(self, why: str | Note) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+_UNDER_WAY: set[asyncio.Task[Any]] = set()
+
+
+async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of work that a Stop must not break off in the middle.
+
+    A cancelled database call of the host can leave its transaction open, and with it
+    a SQLite database locked. The caller still ends at once.
+    """
+    task = asyncio.create_task(work)
+    _UNDER_WAY.add(task)
+    task.add_done_callback(_UNDER_WAY.discard)
+    # Nobody else looks at its exception when the caller is gone.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        this = asyncio.current_task()
+        if task.cancelled() and not (this and this.cancelling()):
+            raise RuntimeError("the host broke it off by itself") from None
+        raise
+
+
+@lru_cache(maxsize=64)
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
+
+
+async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
+    """A host function's result: given what it takes, awaited or run on a thread."""
+    takes = _parameters(function)
+    arguments = {name: arguments[name] for name in arguments if name in takes}
+    if inspect.iscoroutinefunction(function):
+        return await to_its_end(function(**arguments))
+    result = await SHORT_WORK.run(lambda: function(**arguments))
+    return await result if inspect.isawaitable(result) else result
+
+
+@dataclass(frozen=True)
+class HostChat:
+    """The place an answer goes to; any field may be missing (API calls, old hosts)."""
+
+    request: Any = None
+    user: dict[str, Any] = field(default_factory=dict)
+    chat_id: str = ""
+    message_id: str = ""
+    emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
+    secret: str = field(default="", repr=False)
+    event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    def scrub(self, text: str) -> str:
+        """A sentence of ours as it may be shown: without anything like a key."""
+        return redact(mask_key(text, self.secret), self.secret)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the host keeps the chat under its id."""
+        return bool(self.chat_id) and ":" not in self.chat_id
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the one who asks may see what concerns administrators."""
+        return self.user.get("role") == "admin" and not self.is_channel
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether the answer goes to a channel."""
+        return self.chat_id.startswith("channel:")
+
+    async def status(self, description: str, done: bool) -> None:
+        """Show a line of progress."""
+        await self.show("status", description=self.scrub(description), done=done)
+
+    async def show_sources(self, sources: Sources) -> None:
+        """Show pages as the host's citations, and Google's suggestions in a frame."""
+        for address, title in sources.pages:
+            await self.show(
+                "source",
+                source={"name": title, "url": address},
+                document=[title],
+                metadata=[{"source": address, "name": title}],
+            )
+        if sources.suggestions:
+            await self.show("embeds", embeds=[quiet_page(sources.suggestions)])
+
+    async def show(self, kind: str, **data: Any) -> None:
+        """Send the page an event; a failing emitter must not end the answer."""
+        if self.emitter is not None:
+            await to_its_end(self._emit({"type": kind, "data": data}))
+
+    async def _emit(self, event: dict[str, Any]) -> None:
+        try:
+            async with self.event_lock:  # the last one said is the last one shown
+                if self.emitter is not None:
+                    await self.emitter(event)
+        except Exception as error:
+            log.debug("event not shown: %s", type(error).__name__)
+
+    async def store(self, image: Image) -> str:
+        """Keep the picture in the host's storage. Returns its link.
+
+        The link is absolute where there is no chat to resolve a relative one: API
+        clients know the host under their own address only. Raises StorageRefused.
+        """
+        if self.request is None or not self.user.get("id"):
+            raise StorageRefused(make_note("no_user"))
+        for is_last in (False, True):
+            try:
+                link = await self._upload(image)
+                break
+            except Exception as error:
+                log.warning("picture not stored: %s", type(error).__name__)
+                log.debug("picture not stored", exc_info=True)
+                # A busy database or storage may take it a moment later.
+                if is_last or getattr(error, "status_code", 0) == 413:
+                    detail = getattr(error, "detail", None)
+                    said = quote_sentence(as_str(detail), 120)
+                    raise StorageRefused(said or make_note("storage_failed")) from None
+                await asyncio.sleep(STORE_PAUSE)
+        return link if self.chat_id else await self._absolute(link)
+
+    async def _upload(self, image: Image) -> str:
+        from open_webui.routers.images import upload_image
+
+        metadata: dict[str, str] = {}
+        if self.is_channel:
+            metadata["channel_id"] = self.chat_id.removeprefix("channel:")
+        elif self.is_saved:
+            metadata = {"chat_id": self.chat_id, "message_id": self.message_id}
+        result = await call_host(
+            upload_image,
+            request=self.request,
+            image_data=image.data,
+            content_type=image.mime,
+            metadata=metadata,
+            image_metadata=metadata,  # its name in 0.6.5
+            user=await self._user(),
+        )
+        # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
+        link = result[-1] if isinstance(result, tuple) else result
+        return str(link["url"] if isinstance(link, dict) else link)
+
+    async def read(self, address: str) -> tuple[bytes, str]:
+        """The bytes and the name of a picture that a chat names; pasted ones have none.
+
+        A file is read for its owner, an administrator, or whoever the host lets read
+        it; nothing is downloaded from elsewhere. Raises UnusablePicture.
+        """
+        if address[:5].lower() == "data:":
+            return await SHORT_WORK.run(data_uri_bytes, address), ""
+        if len(address) > MAX_ADDRESS_CHARACTERS:
+            raise UnusablePicture("remote")
+        found = FILE_LINK.fullmatch(address)
+        if found and found[1] and not await self._is_own(found[1]):
+            raise UnusablePicture("remote")
+        file_id = found[2] if found else address
+        if not FILE_ID.fullmatch(file_id):
+            raise UnusablePicture("remote")
+        try:
+            return await self._read_file(file_id)
+        except UnusablePicture:
+            raise
+        except Exception as error:
+            log.warning("picture not read: %s", type(error).__name__)
+            log.debug("picture not read", exc_info=True)
+            raise UnusablePicture("no_file") from None
+
+    async def _is_own(self, origin: str) -> bool:
+        own = (str(getattr(self.request, "base_url", "")), await _public_address())
+        try:
+            return urlsplit(origin).netloc in {urlsplit(base).netloc for base in own}
+        except ValueError:
+            return False
+
+    async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+        from open_webui.models.files import Files
+        from open_webui.storage.provider import Storage
+
+        file = await call_host(Files.get_file_by_id, id=file_id)
+        user = await self._user() if self.user.get("id") else None
+        if file is None or user is None or not await _may_read(file, user):
+            raise UnusablePicture("no_file")
+        path = await SHORT_WORK.run(Storage.get_file, file.path)
+        data = await SHORT_WORK.run(_file_bytes, path)
+        return data, str((file.meta or {}).get("name") or file.filename)
+
+    async def _user(self) -> Any:
+        """The host's user; it hands over all of it, or (old hosts) not enough."""
+        from open_webui.models.users import UserModel, Users
+
+        try:
+            return UserModel(**self.user)
+        except ValueError:
+            return await call_host(Users.get_user_by_id, id=self.user["id"])
+
+    async def _absolute(self, link: str) -> str:
+        base = await _public_address()
+        if not base or urlsplit(base).hostname == "localhost":  # a default of old hosts
+            base = str(getattr(self.request, "base_url", ""))
+        return base.rstrip("/") + link
+
+
+async def _may_read(file: Any, user: Any) -> bool:
+    """The host's own rule for files (routers/files.py)."""
+    if file.user_id == user.id or user.role == "admin":
+        return True
+    try:
+        from open_webui.utils.access_control.files import has_access_to_file
+    except ImportError:  # where old hosts have it
+        from open_webui.routers.files import has_access_to_file
+    return bool(
+        await call_host(
+            has_access_to_file, file_id=file.id, access_type="read", user=user
+        )
+    )
+
+
+def _file_bytes(path: str) -> bytes:
+    if os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+        raise UnusablePicture("too_large")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+async def _public_address() -> str:
+    """The address that the administrator set (Settings → General), or nothing."""
+    return await _host_setting("webui.url", "WEBUI_URL")
+
+
+async def documents_template() -> str:
+    """The template around documents that the administrator set (Settings → Documents),
+    or nothing."""
+    return await _host_setting("rag.template", "RAG_TEMPLATE")
+
+
+async def _host_setting(key: str, old_name: str) -> str:
+    """A text among the host's settings: by its key, or by its name before 0.10."""
+    try:
+        try:
+            from open_webui.models.config import Config
+
+            value = await call_host(Config.get, key=key)
+        except ImportError:
+            import open_webui.config as old
+
+            value = getattr(old, old_name)
+            value = getattr(value, "value", value)
+    except Exception:
+        log.debug("no setting %s", key, exc_info=True)
+        return ""
+    return value if isinstance(value, str) else ""
+
+
+async def referenced_ids() -> set[str]:
+    """This function's model ids that the host's model settings and presets name.
+
+    Empty outside a host. Every model row of the host is looked at: its own id (a
+    setting of one of our models) and the id it is based on (a preset).
+    """
+    function_id = re.sub(r"^function_|_[0-9a-f]{32}$", "", __name__)
+    try:
+        from open_webui.models.models import Models
+
+        rows = await call_host(Models.get_all_models)
+    except Exception:
+        log.debug("no model settings", exc_info=True)
+        return set()
+    ids = {str(i) for row in rows for i in (row.id, row.base_model_id) if i}
+    prefix = f"{function_id}."
+    return {i.removeprefix(prefix) for i in ids if i.startswith(prefix)}
+
+
+# ── Settings ──────────────────────────────────────────────────────────────────────────
+# What administrators and users can set in the host's own dialogues.
+
+
+def split_list(text: str) -> list[str]:
+    """The entries of a list that somebody typed."""
+    parts = (part.strip("\"'") for part in re.split(r"[,;\s]+", text))
+    return [part for part in parts if part]
+
+
+_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
+
+
+def _accept(value: Any, default: Any, minimum: int) -> Any:
+    """A saved value as the type of its default, or the default where it cannot be.
+
+    A value that fails validation would take the whole model list down with it, and
+    hosts keep what older releases or a hand have saved.
+    """
+    if isinstance(default, bool):
+        return SWITCH.get(as_word(value).lower(), default)
+    if isinstance(default, int):
+        try:
+            number = int(float(str(value)))
+        except (ValueError, OverflowError):
+            return default
+        return min(number, MAX_SETTING) if number >= minimum else default
+    text = value if isinstance(value, str) else as_word(value) or default
+    return without_surrogates(text)
+
+
+def _setting(name: str, default: Any, **extra: Any) -> Any:
+    return Field(default, description=VALVES[name], json_schema_extra=extra)
+
+
+def _choice(name: str, of_user: bool = False) -> Any:
+    """One of OPTIONS with a drop-down: every version of the host shows an enum as one.
+    "auto" leaves the choice to whoever stands behind it in the order of settings.
+    """
+    option = OPTION_BY_NAME[name]
+    description = option_description(option.field, of_user)
+    extra: Any = {"enum": ["auto", *option.choices]}
+    return Field("auto", description=description, json_schema_extra=extra)
+
+
+def _key(description: str) -> Any:
+    """A key, which neither the page nor the settings as text show."""
+    extra: Any = {"input": {"type": "password"}}
+    return Field("", description=description, repr=False, json_schema_extra=extra)
+
+
+class _Settings(BaseModel):
+    """Settings that accept whatever was once saved."""
+
+    # The page shows the names that messages and README use.
+    model_config = ConfigDict(field_title_generator=lambda name, _: name)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _accept_saved(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        minimum = 0 if name in _MAY_BE_ZERO else 1
+        return _accept(value, cls.model_fields[name].default, minimum)
+
+
+class AdminValves(_Settings):
+    """The administrator's settings; each accepts whatever was once saved."""
+
+    model_config = ConfigDict(title="Valves")
+
+    GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
+    REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
+    GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
+    MODELS: str = _setting("MODELS", "")
+    RETIRED_MODELS: str = _setting(
+        "RETIRED_MODELS", "imagen-3.0-generate-002, imagen-4.0-generate-001"
+    )
+    FOLLOW_SUCCESSORS: bool = _setting("FOLLOW_SUCCESSORS", True)
+    ASPECT_RATIO: str = _choice("ASPECT_RATIO")
+    IMAGE_SIZE: str = _choice("IMAGE_SIZE")
+    IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT")
+    THINKING_LEVEL: str = _choice("THINKING_LEVEL")
+    GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
+    SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
+    SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
+    STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
+    MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
+    MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
+    REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
+
+
+class UserValves(_Settings):
+    """A user's own settings; each accepts whatever was once saved."""
+
+    ASPECT_RATIO: str = _choice("ASPECT_RATIO", of_user=True)
+    IMAGE_SIZE: str = _choice("IMAGE_SIZE", of_user=True)
+    IMAGES_PER_PROMPT: str = _choice("IMAGES_PER_PROMPT", of_user=True)
+    THINKING_LEVEL: str = _choice("THINKING_LEVEL", of_user=True)
+    GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH", of_user=True)
+    SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS", of_user=True)
+    GEMINI_API_KEY: str = _key(OWN_KEY)
+
+
+def own_settings(valves: Any) -> dict[str, Any]:
+    """The user's settings: the host hands over a UserValves, clients a dict or none."""
+    if isinstance(valves, BaseModel):
+        return valves.model_dump()
+    return valves if isinstance(valves, dict) else {}
+
+
+def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
+    """The key, or nothing, and whether it is the user's own."""
+    if own_key := as_str(own.get("GEMINI_API_KEY")).strip():
+        return own_key, True
+    return ("" if valves.REQUIRE_USER_KEY else api_key(valves)), False
+
+
+def api_key(valves: AdminValves) -> str:
+    """The server's key, from the settings or else the environment, or nothing."""
+    names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
+    return next(filter(None, map(str.strip, keys)), "")
+
+
+def settings_in_order(
+    valves: AdminValves,
+    own: dict[str, Any],
+    body: dict[str, Any],
+    flags: Iterable[tuple[str, str]],
+) -> Iterator[tuple[str, Any]]:
+    """All that says something about OPTIONS, by name, what counts most last: the
+    administrator, the user, the request, the prompt."""
+    yield from ((option.valve, getattr(valves, option.valve)) for option in OPTIONS)
+    yield from (
+        (option.valve, own.get(option.valve)) for option in OPTIONS if option.of_users
+    )
+    yield from (
+        (name, body.get(name)) for option in OPTIONS for name in option.parameters
+    )
+    # A ratio that is named beats the shape in pixels, whichever comes first.
+    yield from sorted(flags, key=lambda flag: OPTIONS.index(OPTION_BY_NAME[flag[0]]))
+
+
+# ── Backend ───────────────────────────────────────────────────────────────────────────
+# Where requests go: address and key.
+
+DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+_VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
+
+
+def api_base_url(text: str) -> str:
+    """The prefix of every request, from what an administrator typed.
+
+    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
+    behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
+    is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
+    """
+    url = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    exact = url.endswith("#")
+    url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
+    for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
+        url = url.removesuffix(suffix).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and parts.hostname
+        labels = (parts.hostname or "").split(".")
+        if not is_address or parts.port == 0 or parts.query or parts.fragment:
+            raise ValueError(url)
+        if max(map(len, labels)) > 63:  # longer ones no name server takes (RFC 1035)
+            raise ValueError(url)
+    except ValueError:  # as urlsplit has it for a port that is no number
+        raise GeminiError("base_url") from None
+    return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
+
+
+def host_name(address: str) -> str:
+    """The host in an address that a stranger has written, if it fits a message."""
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        name = ""
+    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
+
+
+def checked_key(text: str) -> str:
+    """The key without the blanks around it. Raises GeminiError when it cannot be one.
+
+    The form of keys changes (`AIza…`, then `AQ.…`), so only what cannot stand in a
+    header is refused.
+    """
+    key = text.strip()
+    if not key:
+        raise GeminiError("key_missing")
+    if not re.fullmatch(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", key):
+        raise GeminiError("key_malformed")
+    return key
+
+
+# ── Connections ───────────────────────────────────────────────────────────────────────
+# HTTP whose every request can be ended from another thread.
+
+
+class Cancelled(Exception):
+    """The request was ended from our side."""
+
+
+class Sockets:
+    """The connections of one request, so that it can be ended from another thread.
+
+    Closing a requests session or response does not wake a thread that waits for the
+    peer; shutting its socket down does.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self.ended = False
+
+    def add(self, opened: socket.socket) -> None:
+        """Note a socket before it sends. Raises Cancelled after `shutdown`."""
+        with self._lock:
+            if self.ended:
+                raise Cancelled
+            self._open.append(opened)
+
+    def shutdown(self) -> None:
+        """End what is under way, at once; what comes later is not sent."""
+        with self._lock:
+            self.ended = True
+            for opened in self._open:
+                with contextlib.suppress(
+                    Exception
+                ):  # the next one is shut all the same
+                    opened.shutdown(socket.SHUT_RDWR)
+
+
+_THIS_THREAD = threading.local()  # .sockets: those of the request that it works on
+
+
+class _Noting:
+    """A connection that notes its socket.
+
+    Not itself: it drops its socket before the answer is read when the server wants to
+    close it. Within a proxy's TLS the socket is that below both.
+    """
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        opened: Any = self.sock  # type: ignore[attr-defined]
+        _THIS_THREAD.sockets.add(getattr(opened, "socket", opened))
+
+
+class _PatientResponse(http.client.HTTPResponse):
+    """A response that passes over what may come before it, such as 103 Early Hints;
+    http.client itself knows only 100 Continue."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INTERIM_RESPONSES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 < status < 200 or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                break
+            http.client.parse_headers(self.fp)
+        return version, status, reason
+
+
+class _NotedConnection(_Noting, HTTPConnection):
+    """One without TLS."""
+
+    response_class = _PatientResponse
+
+
+class _NotedTlsConnection(_Noting, HTTPSConnection):
+    """One with TLS, whose certificates are not read anew for each request."""
+
+    response_class = _PatientResponse
+
+    def connect(self) -> None:
+        trusted = self.ca_certs or self.ca_cert_dir
+        # An https proxy has a context of its own, which takes the same files.
+        if trusted and not (self.proxy and self.proxy.scheme == "https"):
+            try:
+                changed = os.stat(trusted).st_mtime_ns
+                self.ssl_context = _tls_context(
+                    self.ca_certs, self.ca_cert_dir, changed
+                )
+            except OSError as error:
+                raise urllib3.exceptions.SSLError(error) from None
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()
+
+
+@lru_cache(maxsize=8)
+def _tls_context(file: str | None, folder: str | None, changed: int) -> ssl.SSLContext:
+    """A context that trusts the certificates there; reading them takes 20 ms."""
+    context = create_urllib3_context()
+    context.load_verify_locations(file, folder)
+    return context
+
+
+class _NotedPool(HTTPConnectionPool):
+    ConnectionCls = _NotedConnection
+
+
+class _NotedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _NotedTlsConnection
+
+
+_NOTED_POOLS = {"http": _NotedPool, "https": _NotedTlsPool}
+
+
+class _NotingAdapter(HTTPAdapter):
+    """An adapter whose connections note the sockets that they open."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _NOTED_POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _NOTED_POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    """A session that does not even look where a redirect leads: requests would parse
+    the address, and fail on an odd one, although it is told not to follow."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _certificates() -> str | bool:
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return next(filter(None, map(os.environ.get, names)), True)
+
+
+@contextlib.contextmanager
+def exchange(
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    timeout: float,
+    sockets: Sockets,
+) -> Iterator[requests.Response]:
+    """One HTTP exchange; the body of the response is still to be read.
+
+    timeout: seconds of silence. sockets: note those that are opened; after their
+    shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
+
+    Only proxies and certificates are taken from the environment: a ~/.netrc would add
+    an Authorization header. Redirects are not followed: requests would send the key to
+    the other host.
+    """
+    with _Session() as session:
+        session.trust_env = False
+        adapter = _NotingAdapter(max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        _THIS_THREAD.sockets = sockets
+        with session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            timeout=(CONNECT_TIMEOUT, timeout),
+            allow_redirects=False,
+            stream=True,
+            proxies=requests.utils.get_environ_proxies(url),
+            verify=_certificates(),
+        ) as response:
+            yield response
+
+
+def pieces_of(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives.
+
+    iter_content gathers until it has a whole piece, and loses what it gathered when
+    the connection breaks off. Old versions of urllib3 know nothing else.
+    """
+    if not hasattr(response.raw, "read1"):
+        yield from response.iter_content(2 * SLICE)
+        return
+    while piece := response.raw.read1(2 * SLICE, decode_content=True):
+        yield piece
+
+
+# ── Client ────────────────────────────────────────────────────────────────────────────
+# Google's API: one request as events, and the list of models.
+
+# One thread at a time parses and decodes, so that together they never take the
+# interpreter lock from the event loop for long.
+_PARSING = threading.Lock()
+
+
+# First match wins: the classes of requests derive from one another.
+_TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.exceptions.ProxyError, "proxy"),
+    (requests.exceptions.SSLError, "tls"),
+    (requests.exceptions.ConnectTimeout, "no_connection"),
+    (requests.exceptions.Timeout, "timeout"),
+    (requests.exceptions.ChunkedEncodingError, "broken_off"),
+    (requests.exceptions.InvalidURL, "base_url"),
+    (requests.RequestException, "no_connection"),
+    (urllib3.exceptions.TimeoutError, "timeout"),
+    (urllib3.exceptions.HTTPError, "broken_off"),
+)
+
+
+@dataclass(frozen=True)
+class GeminiClient:
+    """Google's API behind one base URL and key; blocking calls run on own threads.
+
+    base_url: as `api_base_url` returns it. parallel: how many requests of this worker
+    may run at the same time.
+    """
+
+    base_url: str
+    key: str = field(repr=False)
+    parallel: int = 64
+
+    @property
+    def host(self) -> str:
+        """The host's name, for messages."""
+        return urlsplit(self.base_url).hostname or "Google"
+
+    @property
+    def identity(self) -> str:
+        """A digest of address and key: what caches are keyed by."""
+        secret = f"{self.base_url}\0{self.key}".encode()
+        return hashlib.sha256(secret).hexdigest()
+
+    async def generate(
+        self,
+        route: Route,
+        body: dict[str, Any],
+        timeout: float,
+        take: Callable[[Event], Awaitable[None]],
+        attempt: int = 1,
+    ) -> None:
+        """Hand `take` the events of one request, as they arrive.
+
+        body: as the route's method takes it. timeout: seconds for the whole request.
+        attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
+        request at once when the caller goes away.
+        """
+        method = "streamGenerateContent?alt=sse" if route.generate else "predict"
+        path = f"/models/{quote(route.model, safe='')}:{method}"
+        await _Exchange(self, path, body, route.model, timeout, attempt).run(take)
+
+    def list_models(self, sockets: Sockets) -> list[ListedModel]:
+        """All models that Google lists, page by page. Blocks; raises GeminiError."""
+        found: list[ListedModel] = []
+        token = ""
+        for _ in range(MAX_LIST_PAGES):
+            page = mask_strings(self._list_page(token, sockets), self.key)
+            rows = as_list(page.get("models")) or as_list(page.get("data"))
+            rows = rows[: MAX_LISTED_MODELS - len(found)]
+            found += [model for row in rows if (model := _listed_model(row))]
+            token = as_str(get_field(page, "nextPageToken"))[:MAX_ADDRESS_CHARACTERS]
+            if not token or len(found) >= MAX_LISTED_MODELS:
+                break
+        return found
+
+    def _list_page(self, token: str, sockets: Sockets) -> dict[str, Any]:
+        path = f"/models?pageSize=1000&pageToken={quote(token, safe='')}"
+        reader = ObjectReader(MAX_LIST_BYTES, MAX_LIST_BYTES)
+        objects: list[Any] = []
+        with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
+            for chunk in pieces_of(response):
+                for received, _ in reader.feed(chunk):
+                    objects = [*objects[:9], received]
+                time.sleep(PAUSE)
+            if not objects or response.status_code != 200:
+                raise self.failure(response, objects, reader, LIST_TIMEOUT)
+        return objects[0] if isinstance(objects[0], dict) else {}
+
+    @contextlib.contextmanager
+    def request(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        sockets: Sockets,
+        body: bytes | None = None,
+    ) -> Iterator[requests.Response]:
+        """One request with the key; the body of the answer is still to be read. Raises
+        GeminiError where no answer comes."""
+        headers = {
+            "x-goog-api-key": self.key,
+            "Accept-Encoding": "identity",
+            "User-Agent": "gemini-image-pipe",
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self.base_url + path
+        try:
+            with exchange(method, url, headers, body, timeout, sockets) as response:
+                yield response
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._transport_failure(error, timeout) from None
+        except UnicodeError:  # of a host's name that cannot be one
+            raise GeminiError("base_url") from None
+
+    def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
+        kind = next(
+            kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause)
+        )
+        if kind == "no_connection" and "Read timed out" in str(error):
+            kind = "timeout"  # in mid-body requests calls it a ConnectionError
+        elif kind == "no_connection" and "Connection aborted" in str(error):
+            kind = "broken_off"
+        return GeminiError(kind, host=self.host, elapsed=round(timeout))
+
+    def read_error(self, status: int, received: Any) -> ApiError:
+        """The error of which a response tells, the key masked in it: what stands in its
+        message as JSON was not yet readable at the border."""
+        found = read_error(status, received)
+        message, reason = (mask_key(t, self.key) for t in (found.message, found.reason))
+        return replace(found, message=message, reason=reason)
+
+    def failure(
+        self,
+        response: requests.Response,
+        objects: list[Any],
+        reader: ObjectReader,
+        elapsed: float,
+        model: str = "",
+    ) -> GeminiError:
+        """The failure behind an answer that holds nothing to show."""
+        values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
+        if model:
+            values["model"] = f"`{model}`"
+        status = response.status_code
+        if 300 <= status < 400:
+            location = mask_key(response.headers.get("Location", ""), self.key)
+            if target := host_name(location):
+                values["target"] = target
+            return GeminiError("redirect", **values)
+        error = next((a for a in objects if is_error(a)), None)
+        if error is not None or status != 200:
+            found = self.read_error(status, error if error is not None else objects)
+            if found.retry_after is None:
+                seconds = read_seconds(response.headers.get("Retry-After"))
+                found = replace(found, retry_after=seconds)
+            stray = mask_key(reader.stray.decode("utf-8", "replace"), self.key)
+            return explain_error(found, stray.encode(), **values)
+        if reader.is_page:
+            return GeminiError("web_page", **values)
+        return GeminiError("unreadable", **values)
+
+
+def _listed_model(row: Any) -> ListedModel | None:
+    named = as_str(get_field(row, "name")) or as_str(get_field(row, "id"))
+    model_id = clean_model_id(named)
+    if not model_id:
+        return None
+    name = as_str(get_field(row, "displayName"))
+    name = plain_line(name, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
+    methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
+    return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
+
+
+@dataclass
+class _Exchange:
+    """One request on its thread, and its events on the event loop."""
+
+    client: GeminiClient
+    path: str
+    body: dict[str, Any]
+    model: str
+    timeout: float
+    attempt: int
+
+    def __post_init__(self) -> None:
+        self._begun = False
+        self._received = 0
+        self._response_id = ""
+        self._sockets = Sockets()
+        self._started = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Sequence[Event | GeminiError | None]]
+        self._queue = asyncio.Queue()
+        self._room = threading.Semaphore(MAX_BATCHES)
+
+    async def run(self, take: Callable[[Event], Awaitable[None]]) -> None:
+        """Hand `take` the events until the answer ends. Raises GeminiError."""
+        deadline = self._loop.time() + self.timeout
+        REQUESTS.start(self._work, self.client.parallel)
+        try:
+            while True:
+                batch = await self._next_batch(deadline)
+                for number, item in enumerate(batch, start=1):
+                    if item is None:
+                        return
+                    if isinstance(item, GeminiError):
+                        raise item
+                    await take(item)
+                    if number % MAX_EVENTS_IN_A_ROW == 0:
+                        await asyncio.sleep(0)
+                self._room.release()
+        finally:
+            self._sockets.shutdown()
+            self._room.release()  # for a thread that waits; it finds the sockets shut
+            self.body = {}  # one that waits in line holds no pictures any more
+
+    async def _next_batch(
+        self, deadline: float
+    ) -> Sequence[Event | GeminiError | None]:
+        # Not wait_for: on Python 3.11 it swallows a cancellation that comes together
+        # with an item.
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._queue.get()
+        except TimeoutError:
+            if not self._queue.empty():  # it came in the same turn of the loop
+                return self._queue.get_nowait()
+            kind = "timeout" if self._begun else "busy"
+            raise GeminiError(kind, **self._values()) from None
+
+    def _values(self) -> dict[str, Any]:
+        return {
+            "host": self.client.host,
+            "model": f"`{self.model}`",
+            "elapsed": round(time.monotonic() - self._started),
+        }
+
+    def _put(self, batch: Sequence[Event | GeminiError | None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
+
+    def _hand_over(self, batch: EventBatch) -> None:
+        """Give the event loop what came; wait while it has enough."""
+        if events := batch.take():
+            self._room.acquire()
+            if self._sockets.ended:
+                raise Cancelled
+            self._put(events)
+
+    def _work(self) -> None:
+        """The thread's whole work: the request, then its end or its failure."""
+        failure, outcome = None, "answered"
+        self._begun = True
+        try:
+            if not self._sockets.ended:
+                self._request()
+        except GeminiError as error:
+            failure = error
+        except ResponseTooLarge:
+            failure = GeminiError("answer_too_large", **self._values())
+        except Exception as error:
+            if not self._sockets.ended:
+                log.exception("request failed unexpectedly: %s", type(error).__name__)
+            failure = GeminiError("unexpected")
+        if self._sockets.ended:  # whatever a shut socket then raised
+            failure, outcome = None, "stopped"
+        self._log(failure.kind if failure else outcome)
+        self._put([failure])
+
+    def _log(self, outcome: str) -> None:
+        """One line for each request: never a prompt, a name or a key."""
+        log.info(
+            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
+            self.model,
+            self.attempt,
+            outcome,
+            time.monotonic() - self._started,
+            self._received,
+            self._response_id or "-",
+        )
+
+    def _request(self) -> None:
+        body = encode_body(self.body)
+        with self.client.request(
+            "POST", self.path, self.timeout, self._sockets, body
+        ) as response:
+            self._read(response)
+
+    def _read(self, response: requests.Response) -> None:
+        reader = ObjectReader()
+        objects: list[Any] = []
+        batch = EventBatch()
+        unpaused, usable = 0, False
+        for chunk in pieces_of(response):
+            if self._sockets.ended:
+                raise Cancelled
+            self._received += len(chunk)
+            unpaused += len(chunk)
+            if unpaused >= 2 * SLICE:
+                time.sleep(PAUSE)
+                unpaused = 0
+            try:
+                with _PARSING:
+                    for framed, blobs in reader.feed(chunk):
+                        received = mask_strings(unwrapped(framed), self.client.key)
+                        objects = [*objects[-9:], received]
+                        usable = usable or is_response(received)
+                        for event in self._events(response, received, blobs):
+                            batch.add(event)
+            finally:
+                self._hand_over(batch)
+        whole = reader.end()
+        if response.status_code != 200 or not usable:
+            elapsed = time.monotonic() - self._started
+            raise self.client.failure(response, objects, reader, elapsed, self.model)
+        if not whole:
+            raise GeminiError("broken_off", **self._values())
+
+    def _events(
+        self, response: requests.Response, received: Any, blobs: list[bytes | None]
+    ) -> Iterator[Event]:
+        if response.status_code != 200:
+            return
+        if get_field(received, "error"):
+            error = self.client.read_error(response.status_code, received)
+            raise explain_error(error, **self._values())
+        response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
+        self._response_id = self._response_id or response_id[:64]
+        yield from read_events(received, blobs)
+
+
+class ModelLists:
+    """The model lists of this worker, one for each address and key.
+
+    Only an optimisation: every worker has its own, and may lose it at any time.
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[str, tuple[float, list[ListedModel]]] = {}
+        self._failures: dict[str, float] = {}
+        self._refreshes: dict[str, asyncio.Task[None]] = {}
+
+    async def get(
+        self, client: GeminiClient, wait: float = LIST_WAIT
+    ) -> list[ListedModel]:
+        """The last good list; one that is due is renewed without waiting for it.
+
+        Waits, at most `wait` seconds, only while there is no list at all; then an
+        empty list means that none could be had.
+        """
+        known = self._lists.get(client.identity)
+        if known is None or time.monotonic() - known[0] > LIST_LIFETIME:
+            refresh = self._refresh(client)
+            if known is None and refresh:
+                await asyncio.wait([refresh], timeout=wait)
+                known = self._lists.get(client.identity)
+        return known[1] if known else []
+
+    def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
+        identity = client.identity
+        task = self._refreshes.get(identity)
+        if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
+            return task
+        since = time.monotonic() - LIST_RETRY
+        self._failures = {i: at for i, at in self._failures.items() if at > since}
+        if identity in self._failures:
+            return None
+        task = asyncio.create_task(self._fetch(client))
+        self._refreshes[identity] = task
+        return task
+
+    async def _fetch(self, client: GeminiClient) -> None:
+        identity = client.identity
+        sockets = Sockets()
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT):
+                models = await LISTS.run(client.list_models, sockets)
+            self._lists.pop(identity, None)  # the last one renewed is the last to go
+            self._lists[identity] = (time.monotonic(), models)
+            while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
+                self._lists.pop(next(iter(self._lists)))
+            self._failures.pop(identity, None)
+        except Exception as error:  # nobody waits for it
+            self._failures[identity] = time.monotonic()
+            why = error.kind if isinstance(error, GeminiError) else type(error).__name__
+            log.warning("could not list the models: %s", why)
+        finally:
+            sockets.shutdown()
+            self._refreshes.pop(identity, None)
+
+
+MODEL_LISTS = ModelLists()
+
+# ── Answer ────────────────────────────────────────────────────────────────────────────
+# Composes what the chat shows from the events of one or more requests, and turns notes,
+# failures and statuses into words.
+
+# A project's number or name: not for everybody in a chat.
+_PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
+
+
+def what_happened(error: GeminiError) -> str:
+    """What happened, without markdown: for the status line."""
+    what, _ = failure_sentences(error.kind, error.values)
+    return redact(what).replace("`", "").rstrip(".")
+
+
+def failure_text(
+    error: GeminiError, own_key: bool = False, for_admin: bool = False
+) -> str:
+    """What happened, Google's sentence, and what to do, in markdown.
+
+    own_key: whether the key is the reader's own. for_admin: with Google's names for
+    it, such as the quota that is used up.
+    """
+    values = {**(OWN_KEY_ADVICE if own_key else {}), **error.values}
+    what, advice = failure_sentences(error.kind, values)
+    quoted = error.quote if for_admin else _PROJECT.sub(r"\1…", error.quote)
+    # Pages that make links of addresses would take the quotation mark into it.
+    gap = "\u202f" if re.search(r"https?://\S+\Z", quoted) else ""
+    said = f"“{quoted}{gap}” " if quoted else ""
+    details = error.values.get("details") if for_admin else ""
+    return redact(f"**{what}** {said}{advice}") + (
+        f" ({redact(details)})" if details else ""
+    )
+
+
+class Thoughts(NamedTuple):
+    """A piece of the model's thoughts, apart from its answer."""
+
+    text: str
+
+
+# What an answer is made of: markdown, thoughts, and in the end its usage as OpenAI
+# counts it.
+Piece = str | Thoughts | dict[str, Any]
+Send = Callable[[Piece], Awaitable[None]]
+
+
+class Tally:
+    """What an answer used and holds: tokens, pictures, and about what they cost.
+
+    pixels: width and height of each picture, or None where they cannot be told.
+    """
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.pixels: list[tuple[int, int] | None] = []
+        self.tokens: Counter[str] = Counter()
+
+    @property
+    def price(self) -> float | None:
+        """About what it cost in USD, or None for a model whose prices are unknown."""
+        sizes = [size_of(*pixels) if pixels else "" for pixels in self.pixels]
+        words = self.tokens["words"] + self.tokens["thoughts"]
+        return estimate_price(self.model, sizes, self.tokens["in"], words)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The tokens and the estimated price, as the host and OpenAI name them."""
+        count = self.tokens
+        out = count["out"] + count["thoughts"]
+        details = {
+            "image_tokens": count["out_image"],
+            "reasoning_tokens": count["thoughts"],
+        }
+        usage: dict[str, Any] = {
+            "prompt_tokens": count["in"],
+            "completion_tokens": out,
+            "total_tokens": count["in"] + out,
+            "prompt_tokens_details": {"image_tokens": count["in_image"]},
+            "completion_tokens_details": details,
+        }
+        if self.price is not None:
+            usage["cost"] = round(self.price, 4)
+        return usage if out else {}
+
+    def summary(self, seconds: float) -> str:
+        """Model, pixels, seconds, tokens and price in one line."""
+        kinds = Counter(f"{p[0]}×{p[1]}" for p in self.pixels if p)
+        pixels = [f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items()]
+        parts = [display_name(self.model), ", ".join(pixels)]
+        parts.append(sentence(make_note("seconds", seconds=seconds)))
+        if usage := self.usage:
+            parts.append(sentence(make_note("tokens", count=usage["total_tokens"])))
+        price = self.price
+        known = make_note("price", price=price)
+        parts.append(sentence(make_note("price_unknown") if price is None else known))
+        return " · ".join(filter(None, parts))
+
+    def surprises(self, options: ImageOptions) -> Iterator[Note]:
+        """Notes on pictures of another shape or size than was asked for."""
+        ratio, size = options.aspect_ratio, options.image_size
+        for width, height in filter(None, dict.fromkeys(self.pixels)):
+            # Google's pixels differ from the ratio itself by up to 2 %.
+            bend = abs(math.log(width / height / ratio_value(ratio))) if ratio else 0
+            if bend > 0.03 or (size and size_of(width, height) != size):
+                asked: Any = ratio or size
+                if ratio and size:
+                    asked = make_note("ratio_and_size", ratio=ratio, size=size)
+                yield make_note("other_pixels", asked=asked, width=width, height=height)
+
+
+class Answer:
+    """Composes one answer from the events of its requests.
+
+    prompt: becomes the pictures' alternative text. notes: what is to be said whoever
+    answers. inline: whether pictures are kept in the message itself. own_key: whether
+    the key is the user's own.
+    """
+
+    def __init__(
+        self,
+        chat: HostChat,
+        prompt: str = "",
+        options: ImageOptions = ImageOptions(),
+        notes: Sequence[Note] = (),
+        inline: bool = False,
+        own_key: bool = False,
+    ) -> None:
+        self._chat, self._inline, self._own_key = chat, inline, own_key
+        default = sentence(make_note("generated"))
+        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
+        self._words, self._thoughts = SafeText(chat.secret), SafeText(chat.secret)
+        self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
+        self._of_request: Counter[int] = Counter()
+        self._not_kept = 0
+        self._tail = "\n\n"
+        self._cells = 0
+        self._said: dict[int, list[str]] = {}
+        self._drafts: dict[int, Image] = {}
+        self._options = options
+        self._seen: set[tuple[int, bytes]] = set()
+        self._thinking = False
+        self._damaged = False
+        self._finished = False
+        self._texts = 0
+        self._refusals: list[Refusal] = []
+        self._standing_notes = tuple(notes)
+        self.notes = list(notes)
+        self.sources = Sources()
+        self.tally = Tally()
+
+    def begin(
+        self, model_id: str, options: ImageOptions, notes: Sequence[Note]
+    ) -> None:
+        """Which model is asked for what; forgets the notes on another one."""
+        self.tally.model, self._options = model_id, options
+        self.notes = [*self._standing_notes, *notes]
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures are shown."""
+        return len(self.tally.pixels)
+
+    async def status(self, said: Note | str, done: bool = False) -> None:
+        """Show a line of progress."""
+        words = sentence(said) if isinstance(said, Note) else said
+        await self._chat.status(words, done)
+
+    async def take(self, event: Event, number: int = 0) -> Piece:
+        """What the event of the request of that number adds to the answer."""
+        if isinstance(event, Text):
+            return self._say(self._within_bounds(event), number)
+        if isinstance(event, Image):
+            return await self._take_picture(event, number)
+        if isinstance(event, Refusal):
+            is_news = event not in self._refusals
+            if is_news and len(self._refusals) < MAX_REFUSALS:
+                self._refusals.append(event)
+        elif isinstance(event, Usage):
+            self.tally.tokens.update(event.tokens)
+        elif isinstance(event, Sources):
+            self.sources = self.sources.joined(event)
+        elif isinstance(event, BadPicture):
+            self._damaged = True
+        elif isinstance(event, Finish):
+            self._finished = True
+        return ""
+
+    async def end(self, model: str, errors: Sequence[GeminiError] = ()) -> str:
+        """What is left to say and show when no more events come.
+
+        errors: those of requests that failed. Raises GeminiError when the answer would
+        hold nothing to look at.
+        """
+        shown = ""
+        for number, draft in sorted(self._drafts.items()):
+            if not self._of_request[number]:
+                self.notes.append(make_note("draft"))
+                shown += await self._show(draft)
+        self._drafts.clear()
+        trouble = self._trouble(model, errors)
+        if trouble and not self.pictures:
+            raise trouble  # the words that are left come with its message
+        self.notes += self.tally.surprises(self._options)
+        if self._not_kept:
+            self.notes.append(make_note("pictures_cut", count=self._not_kept))
+        return shown + self.rest() + (self.failure(trouble) if trouble else "")
+
+    def _trouble(self, model: str, errors: Sequence[GeminiError]) -> GeminiError | None:
+        """Why there is less than was asked for, or what failed behind the pictures."""
+        if errors:
+            return errors[0]
+        is_whole = self.pictures >= self._options.count
+        refusals = [r for r in self._refusals if r.about == "picture" or not is_whole]
+        if refusals:
+            return explain_refusal(refusals[0], model=model)
+        if is_whole:
+            return None
+        if self._damaged:
+            return GeminiError("bad_picture")
+        if self._texts or self.pictures:
+            return GeminiError("no_picture", model=model)
+        cut_off = self._thinking and not self._finished
+        return GeminiError("broken_off" if cut_off else "empty", model=model)
+
+    def _within_bounds(self, event: Text) -> Text:
+        """As much of the words as an answer may hold."""
+        kept = event.text[: self._room[event.thought]]
+        self._room[event.thought] -= len(kept)
+        if len(kept) < len(event.text) and make_note("words_cut") not in self.notes:
+            self.notes.append(make_note("words_cut"))
+        return Text(kept, event.thought)
+
+    async def _take_picture(self, image: Image, number: int) -> str:
+        if image.draft:
+            self._drafts[number] = image
+        elif len(self._seen) > 4 * MAX_PICTURES:  # a flood, of which none is looked at
+            self._not_kept += 1
+        elif not await self._is_known(image, number):
+            if self._has_room(number):
+                self._of_request[number] += 1
+                return await self._show(image)
+            self._not_kept += 1
+        return ""
+
+    def _has_room(self, number: int) -> bool:
+        """Whether one more picture of that request is kept."""
+        is_full = self._of_request[number] >= MAX_PICTURES_PER_REQUEST
+        return not is_full and self.pictures < MAX_PICTURES
+
+    def _say(self, event: Text, number: int) -> Piece:
+        if event.thought:
+            self._thinking = True
+            shown = self._options.thoughts and number == 0
+            return Thoughts(self._thoughts.feed(event.text)) if shown else ""
+        if not event.text:
+            return ""
+        self._texts += bool(event.text.strip())
+        if self._options.count == 1:
+            return self._add(self._words.feed(event.text))
+        self._said.setdefault(number, []).append(event.text)
+        return ""
+
+    async def _is_known(self, image: Image, number: int) -> bool:
+        """Whether the same request has brought the picture before: some gateways send
+        all again with each piece of an answer."""
+        digest = await work_on(image.data, lambda data: hashlib.sha256(data).digest())
+        known = (number, digest) in self._seen
+        self._seen.add((number, digest))
+        return known
+
+    async def _show(self, image: Image) -> str:
+        """The picture: by itself, or as the next cell of a table of several."""
+        picture = f"![{self._alt}]({await self._address(image)})"
+        self.tally.pixels.append(await work_on(image.data, picture_pixels))
+        if self._options.count == 1:
+            return self._block(picture)
+        return self._add(f"{self._next_cell()} {picture} |")
+
+    def _next_cell(self) -> str:
+        """What comes before the next picture of a table, which is one at every moment:
+        its width is known from the start, so the page need not show bare signs."""
+        columns = 2 if self._options.count == 4 else self._options.count
+        self._cells += 1
+        if self._cells == 1:
+            return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
+        return "" if self._cells % columns != 1 else "\n|"
+
+    async def _address(self, image: Image) -> str:
+        if not self._inline:
+            try:
+                return await self._chat.store(image)
+            except StorageRefused as error:
+                self.notes.append(make_note("not_stored", reason=error.why))
+        return str(await work_on(image.data, lambda _: data_uri(image)))
+
+    async def show_sources(self) -> None:
+        """Show what Google searched for; pages as a note where no chat shows them."""
+        page = sentence(make_note("page"))
+        pages = [(address, title or page) for address, title in self.sources.pages]
+        await self._chat.show_sources(replace(self.sources, pages=tuple(pages)))
+        if self.sources.queries:
+            links = [
+                f"[{query}](https://www.google.com/search?q={quote(query, safe='')})"
+                for query in self.sources.queries
+            ]
+            self.notes.append(make_note("searched", queries=", ".join(links)))
+        if pages and not self._chat.chat_id:
+            links = [f"[{title}]({address})" for address, title in pages]
+            self.notes.append(make_note("sources", pages=", ".join(links)))
+
+    def remarks(self) -> Iterator[str]:
+        """The notes in words, each once."""
+        for text in dict.fromkeys(map(sentence, self.notes)):
+            yield self._block(NOTE_MARK + self._chat.scrub(text))
+
+    def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
+        """A failure's message; how many pictures there are all the same, and the time
+        it took, if long, which may tell who gave up."""
+        before = after = ""
+        made, count = self.pictures, self._options.count
+        if 0 < made < count:
+            before = sentence(make_note("only_some", made=made, count=count))
+        if seconds >= 10:
+            after = sentence(make_note("given_up", seconds=seconds))
+        text = failure_text(error, self._own_key, self._chat.is_admin)
+        return self._block(FAILURE_MARK + before + self._chat.scrub(text) + after)
+
+    def _add(self, text: str) -> str:
+        self._tail = (self._tail + text)[-2:]
+        return text
+
+    def rest(self) -> str:
+        """The end of a table of pictures, and of the model's words."""
+        row = "\n\n" if self._cells else ""
+        said = dict.fromkeys("".join(said).strip() for said in self._said.values())
+        self._cells = 0
+        self._said.clear()
+        words = self._words.feed("\n\n".join(filter(None, said))) + self._words.rest()
+        return self._add(row + words)
+
+    def _block(self, text: str) -> str:
+        rest = self.rest()
+        gap = "" if self._tail == "\n\n" else "\n" if self._tail[-1] == "\n" else "\n\n"
+        return rest + self._add(f"{gap}{text}\n\n")
+
+
+# ── Course ────────────────────────────────────────────────────────────────────────────
+# A request from the first model that is asked to the last note.
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One request to this plugin: who asks where for what, with which settings.
+
+    notes: what is to be said about the options. own_key: whether the key is the user's.
+    """
+
+    asked: str
+    conversation: Conversation
+    options: ImageOptions
+    notes: list[Note]
+    chat: HostChat
+    key: str = field(repr=False)
+    own_key: bool
+    valves: AdminValves
+
+
+def client_for(valves: AdminValves, key: str) -> GeminiClient:
+    """The client for what an administrator typed. Raises GeminiError."""
+    return GeminiClient(
+        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        key=checked_key(key),
+        parallel=valves.MAX_PARALLEL_REQUESTS,
+    )
+
+
+async def compose(request: ImageRequest, send: Send) -> None:
+    """Send the answer, piece by piece; a failure is a part of it.
+
+    The status line is closed however it ends: well, badly, or by Stop.
+    """
+    answer = _empty_answer(request)
+    started = time.monotonic()
+    closing: str | Note = make_note("stopped")
+    heartbeat = asyncio.create_task(_heartbeat(answer))
+    try:
+        failure = await _failure_of(_ask_in_turn(request, answer, send))
+        seconds = time.monotonic() - started
+        if failure:
+            await _until_heard(request, seconds)
+            await send(answer.failure(failure, seconds))
+        await answer.show_sources()
+        for remark in answer.remarks():
+            await send(remark)
+        if usage := answer.tally.usage:
+            await send(usage)
+        closing = what_happened(failure) if failure else answer.tally.summary(seconds)
+    finally:
+        heartbeat.cancel()
+        await answer.status(closing, done=True)
+
+
+def _empty_answer(request: ImageRequest) -> Answer:
+    return Answer(
+        request.chat,
+        request.conversation.prompt,
+        request.options,
+        request.notes,
+        inline=request.valves.STORAGE.strip().lower() == "inline",
+        own_key=request.own_key,
+    )
+
+
+async def _failure_of(work: Coroutine[Any, Any, None]) -> GeminiError | None:
+    """The failure in which some work ends, or None."""
+    try:
+        await work
+    except GeminiError as error:
+        return error
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        return GeminiError("unexpected")
+    return None
+
+
+async def _until_heard(request: ImageRequest, elapsed: float) -> None:
+    """Hold a failure back that came at once, where the page would not show it."""
+    if request.chat.is_saved and not request.conversation.history:
+        await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
+
+
+async def _heartbeat(answer: Answer) -> None:
+    before = 0
+    for seconds in HEARTBEATS:
+        await asyncio.sleep(seconds - before)
+        await answer.status(make_note("still_working", seconds=seconds))
+        before = seconds
+
+
+class Budget:
+    """What one answer may take, whoever is asked: time, and requests beyond those that
+    were asked for and their retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._extra = MAX_EXTRA_REQUESTS
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._deadline - time.monotonic(), 0.1)
+
+    def spend(self) -> bool:
+        """Whether there may be one more request; there is then one less."""
+        self._extra -= 1
+        return self._extra >= 0 and time.monotonic() < self._deadline
+
+
+@dataclass(frozen=True)
+class _Making:
+    """An answer in the making: for which request, by which client, shown where."""
+
+    request: ImageRequest
+    client: GeminiClient
+    answer: Answer
+    send: Send
+    budget: Budget
+    dropped: set[str] = field(default_factory=set)  # options that the model refused
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def show(self, event: Event, number: int) -> None:
+        """Send what the event of the request of that number adds to the answer."""
+        async with self.one_at_a_time:
+            if piece := await self.answer.take(event, number):
+                await self.send(piece)
+
+
+async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> None:
+    """Ask those who may answer, one after the other, until one is there to do it."""
+    valves, conversation = request.valves, request.conversation
+    if conversation.newest is None:
+        raise GeminiError("prompt_empty")
+    if not request.key and valves.REQUIRE_USER_KEY:
+        raise GeminiError("key_own")
+    client = client_for(valves, request.key)
+    work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
+    await BEGINNINGS.wait()
+    listed = await MODEL_LISTS.get(client)
+    available = choose_models(filter(is_image_model, listed), ())
+    hints: list[str] = []
+    failure = _nobody(request.asked, available)
+    for route in candidates(_choice_of(request), available, hints):
+        try:
+            return await _ask_model(work, route)
+        except GeminiError as error:
+            if not _is_gone(error, route.model) or answer.pictures:
+                raise
+            available.pop(route.model, None)
+            hints += filter(None, [named_successor(error.quote)])
+            failure = _nobody(route.model, available, error.quote, bool(listed))
+            if not work.budget.spend():
+                break
+    raise failure
+
+
+def _choice_of(request: ImageRequest) -> Choice:
+    earlier = request.conversation.earlier and request.valves.HISTORY_IMAGES > 0
+    return Choice(
+        request.asked,
+        wanted=tuple(split_list(request.valves.MODELS)),
+        follow=request.valves.FOLLOW_SUCCESSORS,
+        edits=bool(request.conversation.attached or earlier),
+    )
+
+
+def _is_gone(error: GeminiError, model_id: str) -> bool:
+    """Whether Google says so of the model; of an id with successors, a bare 404 will
+    do."""
+    if error.kind == "address_unknown":
+        return successor_of(model_id) is not None
+    return error.kind in ("model_unknown", "model_retired")
+
+
+def _nobody(
+    asked: str, available: Iterable[str], quoted: str = "", listed: bool = False
+) -> GeminiError:
+    """The failure when nobody answers for a model; listed: whether Google listed any."""
+    ids = ", ".join(f"`{model_id}`" for model_id in available)
+    if listed and not ids:
+        return GeminiError("no_models", quoted)
+    kind = "model_retired" if successor_of(asked) else "model_unknown"
+    error = GeminiError(kind, quoted, model=f"`{asked}`")
+    if ids:
+        error.values["available"] = make_note("available", ids=ids)
+    return error
+
+
+async def _ask_model(work: _Making, route: Route) -> None:
+    """Show one model's answer to the conversation and its pictures.
+
+    Raises GeminiError when there is nothing to look at in the end.
+    """
+    request, answer = work.request, work.answer
+    facts = facts_of(route.model, route.generate)
+    level = route.thinking_level
+    options, notes = fit_options(request.options, route.model, facts, level)
+    await answer.status(_making(route, options))
+    pictures, more = await gather_pictures(request, route)
+    if request.conversation.newest and request.conversation.newest.is_cut:
+        more.append(make_note("prompt_cut"))
+    answer.begin(route.model, options, notes + more)
+    if not pictures and not request.conversation.prompt:
+        raise GeminiError("prompt_empty")
+    body_of = partial(_body, route, request.conversation, pictures)
+    try:
+        await _ask_side_by_side(work, route, options, body_of)
+    except GeminiError as error:
+        if error.kind == "empty" and not route.generate:
+            # Imagen's answer is then an empty object.
+            raise GeminiError("filtered", **error.values) from None
+        if error.kind != "system_refused" or not request.conversation.system:
+            raise
+        if not work.budget.spend():
+            raise
+        in_words = with_system_in_words(request.conversation)
+        body_of = partial(_body, route, in_words, pictures)
+        options = without_options(options, work.dropped)
+        await _ask_side_by_side(work, route, options, body_of)
+    if route.replaced:
+        note = make_note(route.why, asked=route.asked, model=route.model)
+        answer.notes.append(note)
+
+
+def _making(route: Route, options: ImageOptions) -> Note:
+    what = make_note("the_picture")
+    if options.count > 1:
+        what = make_note("pictures", count=options.count)
+    return make_note("making", name=display_name(route.model), what=what)
+
+
+# The body of a request with these options.
+BodyOf = Callable[[ImageOptions], dict[str, Any]]
+
+
+def _body(
+    route: Route,
+    conversation: Conversation,
+    pictures: Sequence[Image],
+    options: ImageOptions,
+) -> dict[str, Any]:
+    if route.generate:
+        return generate_body(conversation, options, pictures)
+    return predict_body(conversation, options)
+
+
+async def _ask_side_by_side(
+    work: _Making, route: Route, options: ImageOptions, body_of: BodyOf
+) -> None:
+    """Show what as many requests bring as pictures are wanted; a failure beside a
+    picture is part of the answer. Raises GeminiError when there is none."""
+    errors: list[GeminiError] = []
+
+    async def ask(number: int) -> None:
+        # One that fails must not cancel the others.
+        request = _ask_with_retries(work, route, options, body_of, number)
+        if error := await _failure_of(request):
+            errors.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        # predict counts by itself
+        for number in range(options.count if route.generate else 1):
+            group.create_task(ask(number))
+    if rest := await work.answer.end(f"`{route.model}`", errors):
+        await work.send(rest)
+
+
+# What may pass by itself and is not billed. A read that timed out, here or at a gateway,
+# is not among them: the picture may have been made.
+RETRYABLE = {
+    "quota_minute",
+    "capacity",
+    "overloaded",
+    "google",
+    "gateway_timeout",
+    "no_connection",
+}
+# finishReasons after which the next try often brings the picture.
+WORTH_ANOTHER_TRY = {
+    "NO_IMAGE",
+    "IMAGE_OTHER",
+    "OTHER",
+    "MALFORMED_RESPONSE",
+    "MALFORMED_FUNCTION_CALL",
+}
+
+
+class NextTry(NamedTuple):
+    """What to try after a failure: with which options, after so many seconds.
+
+    dropped: the option that Google refused, by its field. is_retry: whether it counts
+    as one of MAX_RETRIES although an option was dropped.
+    """
+
+    options: ImageOptions
+    wait: float = 0.0
+    dropped: str = ""
+    is_retry: bool = False
+
+
+def what_next(
+    error: GeminiError, options: ImageOptions, retries: int, max_retries: int
+) -> NextTry | None:
+    """What to try after a failure, or None.
+
+    retries: how many there were already. An option that Google refuses by name is left
+    out, one after the other. Else what may pass is waited for: as long as Google or a
+    gateway asks for, or 2 s, 6 s, 18 s …
+    """
+    if dropped := _refused_option(error, options):
+        return NextTry(without_options(options, [dropped]), dropped=dropped)
+    if error.kind not in RETRYABLE or retries >= max_retries:
+        return None
+    wait = error.retry_after or 2.0 * 3.0**retries
+    return NextTry(options, wait) if wait <= MAX_WAIT else None
+
+
+def _refused_option(error: GeminiError, options: ImageOptions) -> str | None:
+    """The field of the chosen option that Google refuses by name."""
+    if error.kind != "parameter":
+        return None
+    default = ImageOptions()
+    for option in OPTIONS:
+        is_asked = getattr(options, option.field) != getattr(default, option.field)
+        named = option.refused and re.search(option.refused, error.quote, re.IGNORECASE)
+        if is_asked and named:
+            return option.field
+    return None
+
+
+async def _ask_with_retries(
+    work: _Making, route: Route, options: ImageOptions, body_of: BodyOf, number: int
+) -> None:
+    """Show the events of one request, which is sent again where that can help and is
+    not billed twice: only while nothing of an answer has arrived. Raises GeminiError.
+    """
+    retries, second_chance, thoughts_shown = 0, True, False
+    why: Note | str
+    for attempt in itertools.count(1):
+        this = _Try(work, number, is_again=thoughts_shown)
+        timeout = work.budget.seconds_left
+        try:
+            body = body_of(options)
+            await work.client.generate(route, body, timeout, this.take, attempt)
+            if not (this.is_in_vain and second_chance and work.budget.spend()):
+                return await this.end()
+            this.slip, second_chance, wait = None, False, 0.0
+            await this.end()  # its tokens are billed, too
+            why = make_note("made_none", model=route.model)
+        except GeminiError as error:
+            step = this.after(error, options, retries)
+            if step is None:
+                await this.end()
+                raise
+            if step.dropped:
+                work.dropped.add(step.dropped)
+                work.answer.notes.append(_dropped(route, step.dropped))
+            retries += step.is_retry or not step.dropped
+            options, wait, why = step.options, step.wait, what_happened(error)
+        thoughts_shown = thoughts_shown or this.thoughts_shown
+        await _announce(work.answer, why, wait * random.uniform(1, 1.2))
+
+
+def _dropped(route: Route, option: str) -> Note:
+    return make_note("dropped", model=route.model, what=make_note(option))
+
+
+@dataclass
+class _Try:
+    """One try of a request: hands its events on, and knows whether they were something.
+
+    What only its end can tell is held back: the counts of tokens, each of which counts
+    what came before, and a refusal after which the next try often brings the picture.
+    """
+
+    work: _Making
+    number: int
+    is_again: bool = False  # whether one before it has shown thoughts
+    thoughts_shown: bool = False
+    arrived: bool = False
+    usage: Usage | None = None
+    slip: Refusal | None = None
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether nothing came but such a refusal."""
+        return self.slip is not None and not self.arrived
+
+    async def take(self, event: Event) -> None:
+        """Show an event, or hold it back."""
+        if isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, Refusal) and event.reason in WORTH_ANOTHER_TRY:
+            self.slip = event
+        elif isinstance(event, Text) and event.thought:
+            self.thoughts_shown = True
+            if not self.is_again:
+                await self.work.show(event, self.number)
+        else:
+            self.arrived = self.arrived or _is_result(event)
+            await self.work.show(event, self.number)
+
+    async def end(self) -> None:
+        """Show what was held back."""
+        for event in (self.slip, self.usage):
+            if event is not None:
+                await self.work.show(event, self.number)
+
+    def after(
+        self, error: GeminiError, options: ImageOptions, retries: int
+    ) -> NextTry | None:
+        """The next try after a failure, as far as there may be one."""
+        budget, valves = self.work.budget, self.work.request.valves
+        step = what_next(error, options, retries, valves.MAX_RETRIES)
+        if self.arrived or step is None or step.wait > budget.seconds_left:
+            return None
+        if not step.dropped:
+            return step
+        # What one of several requests has learned costs the others a retry of theirs.
+        if step.dropped in self.work.dropped and retries < valves.MAX_RETRIES:
+            return NextTry(step.options, dropped=step.dropped, is_retry=True)
+        return step if budget.spend() else None
+
+
+async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
+    if wait:
+        await answer.status(make_note("next_try", why=why, seconds=wait))
+        await asyncio.sleep(wait)
+    await answer.status(make_note("trying_again", why=why))
+
+
+def _is_result(event: Event) -> bool:
+    """Whether an event is something that a second try must not bring again."""
+    if isinstance(event, Text):
+        return not event.thought and bool(event.text.strip())
+    return isinstance(event, Image)
+
+
+async def gather_pictures(
+    request: ImageRequest, route: Route
+) -> tuple[list[Image], list[Note]]:
+    """The pictures to send, in the chat's order and each once, and notes for the user."""
+    facts, conversation = model_facts(route.model), request.conversation
+    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
+    earlier = request.valves.HISTORY_IMAGES
+    addresses, notes = pick_pictures(conversation, earlier, limit)
+    if not addresses:
+        return [], notes
+    if not route.generate:
+        return [], [make_note("no_editor", model=route.model)]
+    found = await _read_pictures(request, addresses)
+    usable: list[InputPicture] = []
+    for picture in map(found.__getitem__, addresses):
+        if isinstance(picture, Note):
+            notes.append(picture)
+        else:
+            usable.append(picture)
+    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
+    return fitted, list(dict.fromkeys(notes + more))
+
+
+async def _read_pictures(
+    request: ImageRequest, addresses: Sequence[str]
+) -> dict[str, InputPicture | Note]:
+    """What stands behind the addresses, or why it cannot go along; the newest are read
+    first, and no more than could be made to fit."""
+    attached = [a for a in addresses if a in request.conversation.attached]
+    earlier = [a for a in addresses if a not in attached]
+    room = 2 * MAX_PICTURE_BYTES
+    found: dict[str, InputPicture | Note] = {}
+    for address in [*attached, *reversed(earlier)]:
+        if room <= 0:
+            found[address] = make_note("too_large", name=make_note("a_picture"))
+            continue
+        picture = await _read_picture(request.chat, address, address in attached)
+        if isinstance(picture, InputPicture):
+            room -= len(picture.image.data)
+        found[address] = picture
+    return found
+
+
+async def _read_picture(
+    chat: HostChat, address: str, attached: bool
+) -> InputPicture | Note:
+    """The picture behind an address, as Google takes it, or why it cannot go along."""
+    name: str | Note = make_note("a_picture")
+    try:
+        data, file_name = await chat.read(address)
+        name = _shown(file_name, address)
+        image = await SHORT_WORK.run(ready_picture, data, file_name)
+    except UnusablePicture as error:
+        return make_note(error.kind, name=name, **error.values)
+    except ImportError:
+        return make_note("no_pillow", name=name)
+    return InputPicture(image, name, attached)
+
+
+def _shown(name: str, address: str) -> str | Note:
+    """A file's name for a note: a stranger may have chosen it."""
+    pasted = not name and address[:5].lower() == "data:"
+    default = make_note("pasted_picture" if pasted else "a_picture")
+    return plain_words(name, 80, default="") or default
+
+
+# ── Chunks ────────────────────────────────────────────────────────────────────────────
+# The pieces of an answer as OpenAI's stream events.
+
+
+# What composes an answer, piece by piece, when it is given where to send them.
+Composer = Callable[[Send], Coroutine[Any, Any, None]]
+
+
+async def as_text(work: Composer) -> str:
+    """The whole answer in words, for clients that do not stream."""
+    pieces: list[str] = []
+
+    async def keep(piece: Piece) -> None:
+        if isinstance(piece, str):
+            pieces.append(piece)
+
+    await work(keep)
+    return "".join(pieces).strip()
+
+
+async def as_chunks(work: Composer, model: str) -> AsyncGenerator[dict[str, Any], None]:
+    """The pieces as complete OpenAI stream events, the empty ones to keep alive.
+
+    Dicts, never strings: the host passes a string that starts with "data:" through as
+    an event of its own, so a model's words could forge tool calls.
+    """
+    frame = {
+        "id": f"chatcmpl-{uuid.uuid4().hex}",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
+
+    def chunk(finish_reason: str | None = None, **delta: str) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return {**frame, "choices": [choice]}
+
+    usage = None
+    queue: asyncio.Queue[Piece | None] = asyncio.Queue()
+    task = asyncio.create_task(_worked_off(work, queue))
+    try:
+        is_open = True
+        while is_open:
+            for piece in await _next_pieces(queue):
+                if isinstance(piece, Thoughts):
+                    yield chunk(role="assistant", reasoning_content=piece.text)
+                elif isinstance(piece, dict):
+                    usage = piece
+                elif piece:
+                    yield chunk(role="assistant", content=piece)
+                elif piece is None:
+                    is_open = False
+                else:
+                    yield chunk(content="")
+        yield chunk("stop")
+        if usage:
+            yield {**frame, "choices": [], "usage": usage}
+    finally:
+        await _ended(task)
+
+
+async def _worked_off(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+    try:
+        await work(queue.put)
+    except Exception as error:  # a generator that raises would cut the answer off
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+    finally:
+        queue.put_nowait(None)
+
+
+async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]:
+    """What waits, neighbouring words as one piece; None is the end. An empty piece
+    after KEEP_ALIVE without any."""
+    try:
+        async with asyncio.timeout(KEEP_ALIVE):
+            pieces = [await queue.get()]
+    except TimeoutError:
+        return [""]
+    while not queue.empty():
+        pieces.append(queue.get_nowait())
+    joined: list[Piece | None] = []
+    for are_words, run in itertools.groupby(pieces, lambda p: isinstance(p, str)):
+        if are_words:
+            joined.append("".join(map(str, run)))
+        else:
+            joined += run
+    return joined
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Return when the task has ended and cleaned up, but within CLEANING_UP.
+
+    Hosts up to 0.11 save the whole chat after a Stop, and would lose a status that is
+    saved at the same time.
+    """
+    if not task.done():
+        # A host that ends cancels every task: twice would break off the cleaning.
+        if not task.cancelling():
+            task.cancel()
+        await asyncio.wait([task], timeout=CLEANING_UP)
+
+
+# ── Pipe ──────────────────────────────────────────────────────────────────────────────
+# What the host calls.
+
+
+class Pipe:
+    """Google's image models as chat models of Open WebUI."""
+
+    Valves = AdminValves
+    UserValves = UserValves
+
+    def __init__(self) -> None:
+        self.valves = self.Valves()
+
+    async def pipes(self) -> list[dict[str, str]]:
+        """The models for the host's list, `{"id", "name"}` each. Never raises."""
+        valves = self.valves
+        listed: list[ListedModel] = []
+        retired = split_list(valves.RETIRED_MODELS)
+        try:
+            client = client_for(valves, api_key(valves))
+            listed = await MODEL_LISTS.get(client)
+        except GeminiError as error:
+            log.debug("the model list is the built-in one: %s", error.kind)
+        except Exception as error:
+            log.exception("models not listed: %s", type(error).__name__)
+        models = [model for model in listed if is_image_model(model)] or [
+            ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS
+        ]
+        available = choose_models(models, ())
+        # One that lives and is not shown was left out by the administrator.
+        referenced = (await referenced_ids()).difference(available)
+        retired += sorted(i for i in referenced if successor_of(i))
+        entries = model_entries(
+            choose_models(models, split_list(valves.MODELS)),
+            map(clean_model_id, retired),
+            available,
+            valves.FOLLOW_SUCCESSORS,
+        )
+        return [{"id": entry.id, "name": _label(entry)} for entry in entries]
+
+    async def pipe(  # noqa: PLR0913 - the host names its parameters
+        self,
+        body: dict[str, Any],
+        __user__: dict[str, Any] | None = None,
+        __request__: Any = None,
+        __metadata__: dict[str, Any] | None = None,
+        __event_emitter__: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
+        __task__: str | None = None,
+        __task_body__: dict[str, Any] | None = None,
+        __chat_id__: str | None = None,
+        __message_id__: str | None = None,
+        __files__: list[dict[str, Any]] | None = None,
+    ) -> str | AsyncGenerator[dict[str, Any], None]:
+        """Answer a chat request: chunks when the host streams, else the whole text."""
+        body = body if isinstance(body, dict) else {}
+        metadata = __metadata__ if isinstance(__metadata__, dict) else {}
+        user = dict(__user__) if isinstance(__user__, dict) else {}
+        valves, own = self.valves, own_settings(user.pop("valves", None))
+        chat = HostChat(
+            request=__request__,
+            user=user,
+            chat_id=as_str(__chat_id__ or metadata.get("chat_id")),
+            message_id=as_str(__message_id__ or metadata.get("message_id")),
+            emitter=__event_emitter__,
+            secret=key_to_use(valves, own)[0],
+        )
+        conversation = await _conversation(body, metadata, __files__, chat)
+        if task := __task__ or unnamed_task(conversation):
+            return reply_to_task(str(task), __task_body__, body.get("messages"))
+        work = partial(compose, _image_request(body, conversation, chat, valves, own))
+        if body.get("stream"):
+            return as_chunks(work, as_str(body.get("model")))
+        return await as_text(work)
+
+
+def _image_request(
+    body: dict[str, Any],
+    conversation: Conversation,
+    chat: HostChat,
+    valves: AdminValves,
+    own: dict[str, Any],
+) -> ImageRequest:
+    settings = settings_in_order(valves, own, body, conversation.flags)
+    options, notes = read_options(settings)
+    key, own_key = key_to_use(valves, own)
+    model = _without_function(as_str(body.get("model")))
+    return ImageRequest(
+        # One that cannot be an id is asked for all the same, and nobody has it.
+        asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
+        conversation=conversation,
+        options=options,
+        notes=notes,
+        chat=chat,
+        key=key,
+        own_key=own_key,
+        valves=valves,
+    )
+
+
+def _without_function(model: str) -> str:
+    """Google's id in the host's, which is "<function>.<model>"; clients may send it
+    bare. A function's id is an identifier; Google's has a hyphen before its dot."""
+    function, _, rest = model.partition(".")
+    return rest if rest and function.isidentifier() else model
+
+
+def _label(entry: ListEntry) -> str:
+    if not entry.retired:
+        return entry.name
+    if not entry.name:
+        return sentence(make_note("retired", model=entry.id))
+    return sentence(make_note("answers_as", model=entry.id, name=entry.name))
+
+
+async def _conversation(
+    body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
+) -> Conversation:
+    # Only with files is there a frame around them.
+    template = await documents_template() if files or metadata.get("files") else ""
+    return read_conversation(
+        body.get("messages"),
+        newest_prompt=as_str(metadata.get("base_user_prompt")),
+        files=_attached_files(metadata, files),
+        speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
+        addressed=as_str(get_field(metadata.get("model"), "name")),
+        documents=documents_frame(template),
+    )
+
+
+def _attached_files(metadata: dict[str, Any], files: Any) -> Any:
+    """The files of the newest message; older hosts only list those of the chat."""
+    message = metadata.get("user_message")
+    if isinstance(message, dict):
+        return message.get("files")
+    return files or metadata.get("files")
