@@ -41,6 +41,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,10 @@ MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many 
 FILE_HEAD = 32  # bytes, which tell what a picture is
 MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
+# Together of the attached ones, before they are made to fit into a request.
+MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
+# Of all requests of a worker together; of one user half, which is MAX_READ_BYTES.
+MAX_HELD_BYTES = 2 * MAX_READ_BYTES
 MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
 MAX_SIDE = 16_000  # pixels; WebP holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
@@ -121,8 +126,11 @@ STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
-# At these the status says that the work goes on; the host saves each.
+# At these the status says that the work goes on, or how many are before it in line; at
+# the first ones only the latter. The host saves each.
 HEARTBEATS = (15, 30, 60, 120)
+LINE_HEARTBEATS = (1,)
+NOTICEABLE_WAIT = 0.1  # in line, of all the time; a message on too little time names it
 # After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
 # to 0.11 learn it from the answer to their request, which a slow line or phone brings
 # late, and drop for good whatever reaches them before.
@@ -850,6 +858,11 @@ class Base64Decoder:
         return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
 
 
+def base64_length(size: int) -> int:
+    """The signs of base64 that so many bytes become."""
+    return math.ceil(size / 3) * 4
+
+
 def base64_slices(data: bytes) -> Iterator[bytes]:
     size = SLICE * 3
     for start in range(0, len(data), size):
@@ -905,7 +918,9 @@ FAILURES: dict[str, str] = {
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
+    "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "internal": "{who} had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
@@ -923,7 +938,7 @@ FAILURES: dict[str, str] = {
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
     "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached. | An administrator can name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
     "certificates": "The file of certificates that the server's environment names is not there, so {host} cannot be trusted. | An administrator can correct {variable}.",
-    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "timeout": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
     "no_answer": "{host} closed the connection without an answer. | Please press Regenerate; if it happens with large pictures only, an administrator can raise the limit of whatever stands in between (in nginx, client_max_body_size).",
     "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
     "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
@@ -959,6 +974,8 @@ UNKNOWN_VALUES = {
     "status": "",
     "variable": "REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
     "limit_name": "in nginx, client_max_body_size",
+    "waited": "",
+    "whose": "others",
 }
 
 # What may stand below an answer.
@@ -998,6 +1015,7 @@ NOTES: dict[str, str] = {
 STATUSES: dict[str, str] = {
     "making": "{name} is making {what} …",
     "still_working": "Still working, {seconds} s …",
+    "in_line": "Waiting in line; requests before yours: {count} …",
     "made_none": "{model} made no picture",
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
@@ -1019,6 +1037,9 @@ PHRASES: dict[str, str] = {
     "storage_failed": "its storage failed",
     "only_some": "Only {made} of {count} pictures could be made. ",
     "given_up": " (Given up after {seconds:.0f} s.)",
+    "waited": ", after a wait of {seconds:.0f} seconds in line on this server",
+    "others_pictures": "those of others",
+    "own_pictures": "others of your own",
     "available": " This key can use {ids}.",
     "region": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
     "headers_json": "they are no JSON object of texts",
@@ -1119,7 +1140,8 @@ VALVES: dict[str, str] = {
     "HISTORY_IMAGES": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
     "STORAGE": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
     "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
-    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
+    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
+    "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
     "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
 }
 # What a user's own dialogue says of it.
@@ -2143,12 +2165,15 @@ def data_uri(image: Image) -> str:
 
 def data_uri_bytes(address: str) -> bytes:
     """What a data URI holds, whatever type it names: browsers know no HEIC."""
-    head, _, data = address.partition(",")
-    if not "".join(head[:MAX_ADDRESS_CHARACTERS].split()).lower().endswith(";base64"):
+    start = address.find(",") + 1
+    head = address[: min(start, MAX_ADDRESS_CHARACTERS)].rstrip(",")
+    if not "".join(head.split()).lower().endswith(";base64"):
         form = ending_of_uri(address).upper() or make_note("this_form")
         raise UnusablePicture("no_picture", form=form)
     decoder = Base64Decoder()
-    decoder.feed(data.encode("ascii", "replace").translate(None, b" \t\r\n\f\v"))
+    for at in range(start, len(address), SLICE):  # a copy of it all would be large
+        piece = address[at : at + SLICE].encode("ascii", "replace")
+        decoder.feed(piece.translate(None, b" \t\r\n\f\v"))
     return decoder.finish() or b""
 
 
@@ -3857,23 +3882,44 @@ def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str,
     return {"instances": [{"prompt": prompt}], "parameters": parameters}
 
 
-def encode_body(body: dict[str, Any]) -> bytes:
-    """The JSON of a body, its Image objects as base64, encoded in slices."""
-    pictures: list[Image] = []
+class EncodedBody:
+    """The JSON of a body as bytes of a known length, its Image objects as base64.
 
-    def mark(value: Any) -> str:
-        if not isinstance(value, Image):
-            raise TypeError(f"no JSON: {type(value).__name__}")
-        pictures.append(value)
-        return f"picture {len(pictures) - 1}"
+    These are encoded in slices while they are sent, anew each time: a whole request,
+    and each of several side by side, would take its length in memory.
+    """
 
-    text = json.dumps(body, default=mark).encode()
-    # Only a field of ours can hold this: within a text the quotes are escaped.
-    pieces = re.split(rb'"data": "picture \d+"', text)
-    joined = [pieces[0]]
-    for picture, piece in zip(pictures, pieces[1:], strict=True):
-        joined += [b'"data": "', *base64_slices(picture.data), b'"', piece]
-    return b"".join(joined)
+    def __init__(self, body: dict[str, Any]) -> None:
+        pictures: list[Image] = []
+
+        def mark(value: Any) -> str:
+            if not isinstance(value, Image):
+                raise TypeError(f"no JSON: {type(value).__name__}")
+            pictures.append(value)
+            return f"picture {len(pictures) - 1}"
+
+        text = json.dumps(body, default=mark).encode()
+        # Only a field of ours can hold this: within a text the quotes are escaped.
+        words = re.split(rb'(?<="data": ")picture \d+(?=")', text)
+        pairs = itertools.zip_longest(words, pictures)
+        self._pieces = [piece for pair in pairs for piece in pair if piece is not None]
+
+    def __len__(self) -> int:
+        return sum(
+            base64_length(len(p.data)) if isinstance(p, Image) else len(p)
+            for p in self._pieces
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Image):
+                yield from base64_slices(piece.data)
+            else:
+                yield piece
+
+    def drop(self) -> None:
+        """Hold no pictures any more: whoever sends it still does not need them."""
+        self._pieces.clear()
 
 
 _RESPONSE_KEYS = (
@@ -4210,11 +4256,12 @@ _RPC_STATUS = {
 }
 
 
-def read_error(status: int, response: Any) -> ApiError:
+def read_error(status: int, response: Any, secrets: Iterable[str] = ()) -> ApiError:
     """The error of which a response tells, in Google's shape or in a gateway's.
 
     status: of HTTP. response: its JSON, whatever that is; what tells of no error gives
-    one without words. Raises nothing. Google's shape is google.rpc.Status, its details
+    one without words. secrets: what is masked, for JSON within a sentence could not be
+    read at the border. Raises nothing. Google's shape is google.rpc.Status, its details
     are ErrorInfo, QuotaFailure, RetryInfo and BadRequest
     (cloud.google.com/apis/design/errors).
     """
@@ -4224,8 +4271,10 @@ def read_error(status: int, response: Any) -> ApiError:
     reasons = _reasons(error, details)
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
-        message=" ".join([message, *_field_violations(details, message)]).strip(),
-        reason=" ".join(reasons),
+        message=mask_keys(
+            " ".join([message, *_field_violations(details, message)]).strip(), secrets
+        ),
+        reason=mask_keys(" ".join(reasons), secrets),
         retry_after=_retry_delay(details, message),
         speaker=_speaker(error, details, bool(message or reasons)),
     )
@@ -4637,6 +4686,51 @@ def explain_error(
     return GeminiError(kind, quote_sentence(said), delay, **values)
 
 
+class Reply(NamedTuple):
+    """An answer that holds nothing to show.
+
+    objects: the JSON in it. stray: what else came. is_page: whether that is a web page.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    objects: Sequence[Any]
+    stray: bytes | bytearray
+    is_page: bool
+
+
+def explain_reply(reply: Reply, secrets: Sequence[str], **values: Any) -> GeminiError:
+    """The failure behind such an answer, for the caller to raise, without the secrets.
+
+    values: what the message's placeholders stand for.
+    """
+    if 300 <= reply.status < 400:
+        location = mask_keys(reply.headers.get("Location", ""), secrets)
+        if target := host_name(location):
+            values["target"] = target
+        return GeminiError("redirect", **values)
+    error = next((each for each in reply.objects if is_error(each)), None)
+    if error is None and reply.status == 200:
+        return GeminiError("web_page" if reply.is_page else "unreadable", **values)
+    received = reply.objects if error is None else error
+    found = read_error(reply.status, received, secrets)
+    if found.retry_after is None:
+        seconds = read_seconds(reply.headers.get("Retry-After"))
+        found = replace(found, retry_after=seconds)
+    stray = mask_keys(reply.stray.decode("utf-8", "replace"), secrets)
+    server = reply.headers.get("Server", "")
+    return explain_error(found, stray.encode(), server, **values)
+
+
+def host_name(address: str) -> str:
+    """The host in an address that a stranger has written, if it fits a message."""
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        name = ""
+    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
+
+
 def _who_spoke(error: ApiError, words: str, host: str) -> dict[str, str]:
     """Who answered, as a person would call them, and what they call their limit."""
     if error.speaker is Speaker.GOOGLE:
@@ -4729,14 +4823,12 @@ class DaemonThreads:
         self._waiting: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
 
-    def start(self, job: Callable[[], None], limit: int | None = None) -> None:
+    def start(self, job: Callable[[], None]) -> None:
         """Run a job that raises nothing, after those that wait already.
 
-        limit: how many may run from now on. Raises RuntimeError when the system has no
-        thread for it.
+        Raises RuntimeError when the system has no thread for it.
         """
         with self._changed:
-            self._limit = limit or self._limit
             self._waiting.append(job)
             try:
                 while len(self._waiting) > self._free and self._threads < self._limit:
@@ -4762,14 +4854,11 @@ class DaemonThreads:
     def _next_job(self) -> Callable[[], None] | None:
         """The next job, or None when the thread is not needed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._waiting or self._threads > self._limit, IDLE_THREAD
-            )
+            self._changed.wait_for(lambda: self._waiting, IDLE_THREAD)
             self._free -= 1
-            if self._waiting and self._threads <= self._limit:
+            if self._waiting:
                 return self._waiting.popleft()
             self._threads -= 1
-            self._changed.notify()  # another one, if it was woken for a job
             return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -4786,6 +4875,203 @@ class DaemonThreads:
 
         self.start(job)
         return await asyncio.wrap_future(future)
+
+
+class Bounds(NamedTuple):
+    """How much a line lets in at a time: in all, and of one owner."""
+
+    in_all: int
+    of_one: int
+
+
+class TurnMissed(Exception):
+    """Somebody's turn did not come in time.
+
+    is_own_limit: whether nothing was in the way but what the same owner has in the line.
+    """
+
+    def __init__(self, is_own_limit: bool) -> None:
+        super().__init__(is_own_limit)
+        self.is_own_limit = is_own_limit
+
+
+class Place:
+    """A place in a line, for one who waits for it, then has it, then leaves it.
+
+        with line.place("ada", Bounds(64, 32)) as place:
+            await place.enter(seconds=300)
+
+    The end of the block leaves the line in any case, whether the turn had come or not.
+    """
+
+    def __init__(self, line: "FairLine", owner: str, bounds: Bounds) -> None:
+        self._line = line
+        self.owner, self.bounds, self.weight = owner, bounds, 1
+        self.is_in = False
+        self.turn: asyncio.Future[None] | None = None
+
+    async def enter(self, seconds: float, weight: int = 1) -> None:
+        """Return when it is its turn: at once where there is room. Raises TurnMissed.
+        To be called once.
+
+        weight: how much of the bounds it takes; what is more than them, all of them.
+        """
+        self.weight = min(weight, *self.bounds)
+        self._line.join(self)
+        if self.is_in:
+            return
+        self.turn = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.turn
+        except TimeoutError:
+            raise TurnMissed(self._line.lacks_only_share(self)) from None
+
+    def leave(self) -> None:
+        """Give the place back, or wait for it no longer."""
+        self._line.leave(self)
+
+    def lighten(self, weight: int) -> None:
+        """Give back what it takes beyond that weight."""
+        self._line.lighten(self, weight)
+
+    @property
+    def before(self) -> int:
+        """How many will be let in before this one, as the line stands now."""
+        return self._line.count_before(self)
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+class FairLine:
+    """Lets in so much at a time, and of those who wait each owner in turn.
+
+    Who has the share of one owner waits for places of their own; all others pass. Who
+    only lacks room holds up all behind, or small ones would pass a large one for ever.
+    The latest bounds hold for all: settings change. For one event loop, without locks.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bounds = Bounds(1, 1)
+        self._inside: set[Place] = set()
+        self._weights: Counter[str] = Counter()  # of those inside, by owner
+        # By owner; whose turn comes first stands first.
+        self._waiting: dict[str, deque[Place]] = {}
+
+    def place(self, owner: str, bounds: Bounds) -> Place:
+        """A place of that owner, not yet in line."""
+        return Place(self, owner, bounds)
+
+    def join(self, place: Place) -> None:
+        """Stand in line; whose turn it is at once is then in."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # of one that has ended nobody comes back
+            self._loop = loop
+            for forgotten in (self._inside, self._weights, self._waiting):
+                forgotten.clear()
+        self._bounds = place.bounds
+        self._waiting.setdefault(place.owner, deque()).append(place)
+        self._let_in()
+
+    def leave(self, place: Place) -> None:
+        """Take the place out of the line, wherever it stands; it may be gone."""
+        if place in self._inside:
+            self._inside.remove(place)
+            self._take_off(place, place.weight)
+        elif place in (queue := self._waiting.get(place.owner, deque())):
+            queue.remove(place)
+            if not queue:
+                del self._waiting[place.owner]
+        self._let_in()
+
+    def lighten(self, place: Place, weight: int) -> None:
+        """Let others have what a place that is in takes beyond that weight."""
+        if place in self._inside and weight < place.weight:
+            self._take_off(place, place.weight - weight)
+            place.weight = weight
+            self._let_in()
+
+    def is_own_limit(self, place: Place) -> bool:
+        """Whether its owner has too much in the line to let it in."""
+        mine = self._weights[place.owner]
+        return bool(mine) and mine + place.weight > self._bounds.of_one
+
+    def lacks_only_share(self, place: Place) -> bool:
+        """Whether there is room for it, but not for more of its owner's."""
+        return self.is_own_limit(place) and self._has_room(place)
+
+    def count_before(self, place: Place) -> int:
+        """How many will be let in before one that waits, as the line stands now."""
+        owners = [*self._waiting]
+        own = self._waiting[place.owner].index(place)
+        if self.is_own_limit(place):
+            return own
+        turn = owners.index(place.owner)
+        return own + sum(
+            min(len(self._waiting[owner]), own + (number < turn))
+            for number, owner in enumerate(owners)
+            if number != turn
+        )
+
+    def _take_off(self, place: Place, weight: int) -> None:
+        self._weights[place.owner] -= weight
+        if not self._weights[place.owner]:
+            del self._weights[place.owner]
+
+    def _let_in(self) -> None:
+        while place := self._next():
+            queue = self._waiting.pop(place.owner)
+            queue.popleft()
+            if queue:
+                self._waiting[place.owner] = queue  # at the end: others come first
+            self._inside.add(place)
+            self._weights[place.owner] += place.weight
+            place.is_in = True
+            if place.turn and not place.turn.done():
+                place.turn.set_result(None)
+
+    def _next(self) -> Place | None:
+        """Who is to be let in, or None while nobody can be."""
+        for queue in self._waiting.values():
+            if not self.is_own_limit(queue[0]):
+                return queue[0] if self._has_room(queue[0]) else None
+        return None
+
+    def _has_room(self, place: Place) -> bool:
+        taken = self._weights.total()
+        return not taken or taken + place.weight <= self._bounds.in_all
+
+
+@dataclass(eq=False)
+class Caller:
+    """On whose behalf one answer takes places in lines.
+
+    owner: whose turn it is when it is theirs. places: those it waits for or works at.
+    """
+
+    owner: str = ""
+    places: set[Place] = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def at(self, place: Place) -> Iterator[None]:
+        """Note a place while it is waited for or worked at."""
+        self.places.add(place)
+        try:
+            yield
+        finally:
+            self.places.discard(place)
+
+    @property
+    def before(self) -> int | None:
+        """How many are before it while it does nothing but wait in line, else None."""
+        if any(place.is_in for place in self.places):
+            return None
+        return min((place.before for place in self.places), default=None)
 
 
 class Pace:
@@ -4809,9 +5095,25 @@ class Pace:
 
 
 BEGINNINGS = Pace(0.002)
-REQUESTS = DaemonThreads(64, "gemini-image-request")
+REQUEST_LINE = FairLine()
+BYTES_LINE = FairLine()  # of pictures that are held to be sent
+PICTURE_LINE = FairLine()  # of work on them
+REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+
+
+async def in_turn(
+    caller: Caller, seconds: float, function: Callable[..., Any], *arguments: Any
+) -> Any:
+    """What a function makes of pictures when it is the caller's turn: one at a time.
+
+    Raises TurnMissed after so many seconds in line, and what the function raises. For
+    whoever goes away before nothing is done.
+    """
+    with PICTURE_LINE.place(caller.owner, Bounds(1, 1)) as place, caller.at(place):
+        await place.enter(seconds)
+        return await SHORT_WORK.run(function, *arguments)
 
 
 async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
@@ -4877,6 +5179,15 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
         return await to_its_end(function(**arguments))
     result = await SHORT_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
+
+
+class FoundPicture(NamedTuple):
+    """A picture that a chat names, still unread: its name, which pasted ones have not,
+    and its bytes. read: returns these, on a thread."""
+
+    name: str
+    size: int
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -4984,14 +5295,15 @@ class HostChat:
         link = result[-1] if isinstance(result, tuple) else result
         return str(link["url"] if isinstance(link, dict) else link)
 
-    async def read(self, address: str) -> tuple[bytes, str]:
-        """The bytes and the name of a picture that a chat names; pasted ones have none.
+    async def find(self, address: str) -> FoundPicture:
+        """The picture that a chat names, and its size before any byte is read.
 
-        A file is read for its owner, an administrator, or whoever the host lets read
+        A file is found for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
         if address[:5].lower() == "data:":
-            return await SHORT_WORK.run(data_uri_bytes, address), ""
+            read = partial(data_uri_bytes, address)
+            return FoundPicture("", len(address) * 3 // 4, read)
         if len(address) > MAX_ADDRESS_CHARACTERS:
             raise UnusablePicture("remote")
         found = FILE_LINK.fullmatch(address)
@@ -5000,14 +5312,13 @@ class HostChat:
         file_id = found[2] if found else address
         if not FILE_ID.fullmatch(file_id):
             raise UnusablePicture("remote")
-        try:
-            return await self._read_file(file_id)
-        except UnusablePicture:
-            raise
-        except Exception as error:
-            log.warning("picture not read: %s", type(error).__name__)
-            log.debug("picture not read", exc_info=True)
-            raise UnusablePicture("no_file") from None
+        with _unreadable_is_no_file():
+            return await self._find_file(file_id)
+
+    async def read(self, found: FoundPicture) -> bytes:
+        """The bytes of a picture. Raises UnusablePicture."""
+        with _unreadable_is_no_file():
+            return bytes(await SHORT_WORK.run(found.read))
 
     async def saved_chat(self) -> Any:
         """The chat as the host keeps it, as JSON; None where there is none, or it is
@@ -5042,7 +5353,7 @@ class HostChat:
             file = await self._file(file_id)
             mime = as_str((file.meta or {}).get("content_type"))
             if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
-                mime = image_type(await _stored(file, FILE_HEAD)) or ""
+                mime = image_type(await SHORT_WORK.run(_file_head, file)) or ""
             return {"content_type": mime} if mime.startswith("image/") else {}
         except Exception as error:  # no file, none that may be read, or lost
             log.debug("no record of a file: %s", type(error).__name__)
@@ -5055,10 +5366,11 @@ class HostChat:
         except ValueError:
             return False
 
-    async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+    async def _find_file(self, file_id: str) -> FoundPicture:
         file = await self._file(file_id)
-        data = await _stored(file)
-        return data, str((file.meta or {}).get("name") or file.filename)
+        size = await SHORT_WORK.run(_file_size, file)
+        name = str((file.meta or {}).get("name") or file.filename)
+        return FoundPicture(name, size, partial(_file_bytes, file, size))
 
     async def _file(self, file_id: str) -> Any:
         """The record of a file that may be read. Raises UnusablePicture."""
@@ -5101,6 +5413,19 @@ async def _may_read(file: Any, user: Any) -> bool:
     )
 
 
+@contextlib.contextmanager
+def _unreadable_is_no_file() -> Iterator[None]:
+    """Whatever goes wrong in the host's storage becomes UnusablePicture."""
+    try:
+        yield
+    except UnusablePicture:
+        raise
+    except Exception as error:
+        log.warning("picture not read: %s", type(error).__name__)
+        log.debug("picture not read", exc_info=True)
+        raise UnusablePicture("no_file") from None
+
+
 def _is_bare(entry: Any) -> bool:
     """Whether a file entry says nothing but which file it is."""
     if not isinstance(entry, dict) or entry.get("type", "file") != "file":
@@ -5109,20 +5434,32 @@ def _is_bare(entry: Any) -> bool:
     return not says and bool(FILE_ID.fullmatch(as_str(entry.get("id"))))
 
 
-async def _stored(file: Any, size: int = -1) -> bytes:
-    """The first bytes of a file in the host's storage, or all. Raises
-    UnusablePicture."""
+def _path_here(file: Any) -> str:
+    """Where a file lies on this disk; the host fetches one that is kept elsewhere."""
     from open_webui.storage.provider import Storage
 
-    path = await SHORT_WORK.run(Storage.get_file, file.path)
-    return bytes(await SHORT_WORK.run(_file_bytes, path, size))
+    return str(Storage.get_file(file.path))
 
 
-def _file_bytes(path: str, size: int) -> bytes:
-    if size < 0 and os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+def _file_size(file: Any) -> int:
+    """The bytes of a file; of one that would have to be fetched, as its record says."""
+    recorded = (file.meta or {}).get("size")
+    if "://" in file.path and isinstance(recorded, int) and recorded > 0:
+        return recorded
+    return os.path.getsize(_path_here(file))
+
+
+def _file_head(file: Any) -> bytes:
+    with open(_path_here(file), "rb") as opened:
+        return opened.read(FILE_HEAD)
+
+
+def _file_bytes(file: Any, size: int) -> bytes:
+    with open(_path_here(file), "rb") as opened:
+        data = opened.read(size + 1)
+    if len(data) > size:  # more than room was made for
         raise UnusablePicture("too_large")
-    with open(path, "rb") as file:
-        return file.read(size)
+    return data
 
 
 async def _public_address() -> str:
@@ -5191,7 +5528,7 @@ def split_list(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
+_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
 
 
 def _accept(value: Any, default: Any, minimum: int) -> Any:
@@ -5271,6 +5608,7 @@ class AdminValves(_Settings):
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
     MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
+    MAX_PARALLEL_REQUESTS_PER_USER: int = _setting("MAX_PARALLEL_REQUESTS_PER_USER", 0)
     REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
 
 
@@ -5305,6 +5643,13 @@ def api_key(valves: AdminValves) -> str:
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
     return next(filter(None, map(str.strip, keys)), "")
+
+
+def parallel_requests(valves: AdminValves) -> Bounds:
+    """How many requests to Google may run at a time, of all users and of one."""
+    in_all = valves.MAX_PARALLEL_REQUESTS
+    of_one = valves.MAX_PARALLEL_REQUESTS_PER_USER or math.ceil(in_all / 2)
+    return Bounds(in_all, min(of_one, in_all))
 
 
 def settings_in_order(
@@ -5515,15 +5860,6 @@ def _headers_in_lines(text: str) -> list[tuple[str, str]]:
             raise GeminiError("gateway_headers", problem=problem)
         pairs += [(name, value)] if line.strip() else []
     return pairs
-
-
-def host_name(address: str) -> str:
-    """The host in an address that a stranger has written, if it fits a message."""
-    try:
-        name = urlsplit(address).hostname or ""
-    except ValueError:
-        name = ""
-    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
 
 
 def checked_key(text: str) -> str:
@@ -5811,14 +6147,16 @@ def exchange(
     method: str,
     url: str,
     headers: dict[str, str],
-    body: bytes | None,
+    body: Iterable[bytes] | None,
     timeout: float,
     sockets: Sockets,
 ) -> Iterator[requests.Response]:
     """One HTTP exchange; the body of the response is still to be read.
 
-    timeout: seconds of silence. sockets: note those that are opened; after their
-    shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
+    body: sent piece by piece; it has a length, else there would be chunks of unknown
+    number. timeout: seconds of silence. sockets: note those that are opened; after
+    their shutdown nothing is sent. Raises what requests and urllib3 raise, and
+    Cancelled.
 
     Only proxies and certificates are taken from the environment: a ~/.netrc would add
     an Authorization header. Redirects are not followed: requests would send the key to
@@ -5887,16 +6225,20 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 _NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
 
 
+_PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
+
+
 @dataclass(frozen=True)
 class GeminiClient:
     """Google's API at one backend and with one key; blocking calls run on own threads.
 
-    parallel: how many requests of this worker may run at the same time.
+    parallel: how many requests of this worker may run at the same time, and how many of one user. caller: who waits in line.
     """
 
     backend: Backend
     key: str = field(repr=False)
-    parallel: int = 64
+    parallel: Bounds = _PARALLEL
+    caller: Caller = field(default_factory=Caller, repr=False, compare=False)
 
     @property
     def host(self) -> str:
@@ -5925,9 +6267,9 @@ class GeminiClient:
     ) -> None:
         """Hand `take` the events of one answer, as they arrive.
 
-        body: as the route's method takes it. timeout: seconds for the whole request.
-        attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
-        request at once when the caller goes away.
+        body: as the route's method takes it. timeout: seconds for the whole request,
+        with its wait in line. attempt: for the log. Raises GeminiError, after whatever
+        had arrived. Ends the request at once when whoever takes its events goes away.
         """
         method = "streamGenerateContent?alt=sse" if route.generate else "predict"
         path = f"/models/{quote(route.model, safe='')}:{method}"
@@ -5976,7 +6318,7 @@ class GeminiClient:
         path: str,
         timeout: float,
         sockets: Sockets,
-        body: bytes | None = None,
+        body: EncodedBody | None = None,
     ) -> Iterator[requests.Response]:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
@@ -6008,15 +6350,6 @@ class GeminiClient:
         kind, about = environment_fault(kind, self.backend.address)
         return GeminiError(kind, host=self.host, elapsed=round(timeout), **about)
 
-    def read_error(self, status: int, received: Any) -> ApiError:
-        """The error of which a response tells, the key masked in it: what stands in its
-        message as JSON was not yet readable at the border."""
-        found = read_error(status, received)
-        message, reason = (
-            mask_keys(t, self.secrets) for t in (found.message, found.reason)
-        )
-        return replace(found, message=message, reason=reason)
-
     def failure(
         self,
         response: requests.Response,
@@ -6029,24 +6362,9 @@ class GeminiClient:
         values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
         if model:
             values["model"] = f"`{model}`"
-        status = response.status_code
-        if 300 <= status < 400:
-            location = mask_keys(response.headers.get("Location", ""), self.secrets)
-            if target := host_name(location):
-                values["target"] = target
-            return GeminiError("redirect", **values)
-        error = next((a for a in objects if is_error(a)), None)
-        if error is not None or status != 200:
-            found = self.read_error(status, error if error is not None else objects)
-            if found.retry_after is None:
-                seconds = read_seconds(response.headers.get("Retry-After"))
-                found = replace(found, retry_after=seconds)
-            stray = mask_keys(reader.stray.decode("utf-8", "replace"), self.secrets)
-            server = response.headers.get("Server", "")
-            return explain_error(found, stray.encode(), server, **values)
-        if reader.is_page:
-            return GeminiError("web_page", **values)
-        return GeminiError("unreadable", **values)
+        status, headers = response.status_code, response.headers
+        reply = Reply(status, headers, objects, reader.stray, reader.is_page)
+        return explain_reply(reply, self.secrets, **values)
 
 
 @dataclass
@@ -6061,11 +6379,13 @@ class _Exchange:
     attempt: int
 
     def __post_init__(self) -> None:
-        self._begun = False
         self._received = 0
         self._response_id = ""
+        self._encoded: EncodedBody | None = None
         self._sockets = Sockets()
         self._started = time.monotonic()
+        self._begun: float | None = None  # when its thread did, after the wait in line
+        self._place = REQUEST_LINE.place(self.client.caller.owner, self.client.parallel)
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Sequence[Event | GeminiError | None]]
         self._queue = asyncio.Queue()
@@ -6074,23 +6394,43 @@ class _Exchange:
     async def run(self, take: Callable[[Event], Awaitable[None]]) -> None:
         """Hand `take` the events until the answer ends. Raises GeminiError."""
         deadline = self._loop.time() + self.timeout
-        REQUESTS.start(self._work, self.client.parallel)
         try:
-            while True:
-                batch = await self._next_batch(deadline)
-                for number, item in enumerate(batch, start=1):
-                    if item is None:
-                        return
-                    if isinstance(item, GeminiError):
-                        raise item
-                    await take(item)
-                    if number % MAX_EVENTS_IN_A_ROW == 0:
-                        await asyncio.sleep(0)
-                self._room.release()
+            with self.client.caller.at(self._place):
+                await self._begin()
+                await self._hand_on(take, deadline)
         finally:
             self._sockets.shutdown()
             self._room.release()  # for a thread that waits; it finds the sockets shut
-            self.body = {}  # one that waits in line holds no pictures any more
+            # One that did not begin, or is not woken yet, holds no pictures any more.
+            self.body = {}
+            if self._encoded:
+                self._encoded.drop()
+
+    async def _begin(self) -> None:
+        """Wait in line, then start the thread, which leaves the line at its end."""
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._place.leave)
+            try:
+                await self._place.enter(self.timeout)
+            except TurnMissed as missed:
+                raise self._in_vain(missed.is_own_limit) from None
+            REQUESTS.start(self._work)
+            undone.pop_all()
+
+    async def _hand_on(
+        self, take: Callable[[Event], Awaitable[None]], deadline: float
+    ) -> None:
+        while True:
+            batch = await self._next_batch(deadline)
+            for number, item in enumerate(batch, start=1):
+                if item is None:
+                    return
+                if isinstance(item, GeminiError):
+                    raise item
+                await take(item)
+                if number % MAX_EVENTS_IN_A_ROW == 0:
+                    await asyncio.sleep(0)
+            self._room.release()
 
     async def _next_batch(
         self, deadline: float
@@ -6103,19 +6443,39 @@ class _Exchange:
         except TimeoutError:
             if not self._queue.empty():  # it came in the same turn of the loop
                 return self._queue.get_nowait()
-            kind = "timeout" if self._begun else "busy"
-            raise GeminiError(kind, **self._values()) from None
+            if self._begun is None:  # there was no thread for it
+                raise self._in_vain() from None
+            raise GeminiError("timeout", **self._values()) from None
+
+    def _in_vain(self, is_own_limit: bool = False) -> GeminiError:
+        """The failure of one who waited all the time."""
+        kind = "busy_own" if is_own_limit else "busy"
+        return GeminiError(kind, seconds=round(self.timeout))
 
     def _values(self) -> dict[str, Any]:
-        return {
+        """What is known of the request; Google had only the time after the wait."""
+        begun = self._begun or time.monotonic()
+        values: dict[str, Any] = {
             "host": self.client.host,
             "model": f"`{self.model}`",
-            "elapsed": round(time.monotonic() - self._started),
+            "elapsed": round(time.monotonic() - begun),
         }
+        if (waited := begun - self._started) > self.timeout * NOTICEABLE_WAIT:
+            values["waited"] = make_note("waited", seconds=waited)
+        return values
+
+    @property
+    def _seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._started + self.timeout - time.monotonic(), 0.1)
 
     def _put(self, batch: Sequence[Event | GeminiError | None]) -> None:
+        self._call(self._queue.put_nowait, batch)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function on the event loop."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _hand_over(self, batch: EventBatch) -> None:
         """Give the event loop what came; wait while it has enough."""
@@ -6128,7 +6488,7 @@ class _Exchange:
     def _work(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
         failure, outcome = None, "answered"
-        self._begun = True
+        self._begun = time.monotonic()
         try:
             if not self._sockets.ended:
                 self._request()
@@ -6144,25 +6504,36 @@ class _Exchange:
             failure, outcome = None, "stopped"
         self._log(failure.kind if failure else outcome)
         self._put([failure])
+        self._call(self._place.leave)
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
+        begun = self._begun or self._started
         log.info(
-            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
+            "model=%s try=%d outcome=%s waited=%.1f seconds=%.1f bytes=%d id=%s",
             self.model,
             self.attempt,
             outcome,
-            time.monotonic() - self._started,
+            begun - self._started,
+            time.monotonic() - begun,
             self._received,
             self._response_id or "-",
         )
 
     def _request(self) -> None:
-        body = encode_body(self.body)
-        with self.client.request(
-            "POST", self.path, self.timeout, self._sockets, body
-        ) as response:
-            self._read(response)
+        self._encoded = EncodedBody(self.body)
+        if self._sockets.ended:  # nobody would drop it any more
+            raise Cancelled
+        timeout, sockets, body = self._seconds_left, self._sockets, self._encoded
+        try:
+            with self.client.request(
+                "POST", self.path, timeout, sockets, body
+            ) as response:
+                self._read(response)
+        except GeminiError as error:
+            if error.kind == "timeout":
+                error.values.update(self._values())
+            raise
 
     def _read(self, response: requests.Response) -> None:
         reader = ObjectReader()
@@ -6189,7 +6560,7 @@ class _Exchange:
                 self._hand_over(batch)
         whole = reader.end()
         if response.status_code != 200 or not usable:
-            elapsed = time.monotonic() - self._started
+            elapsed = self._values()["elapsed"]
             raise self.client.failure(response, objects, reader, elapsed, self.model)
         if not whole:
             raise GeminiError("broken_off", **self._values())
@@ -6200,7 +6571,8 @@ class _Exchange:
         if response.status_code != 200:
             return
         if get_field(received, "error"):
-            error = self.client.read_error(response.status_code, received)
+            secrets = self.client.secrets
+            error = read_error(response.status_code, received, secrets)
             raise explain_error(error, **self._values())
         response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
         self._response_id = self._response_id or response_id[:64]
@@ -6639,8 +7011,8 @@ class Answer:
         return rest + self._add(f"{gap}{text}\n\n")
 
 
-# ── Course ────────────────────────────────────────────────────────────────────────────
-# A request from the first model that is asked to the last note.
+# ── Request ───────────────────────────────────────────────────────────────────────────
+# One request to this plugin, and the pictures that go along with it.
 
 
 @dataclass(frozen=True)
@@ -6648,6 +7020,7 @@ class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
     notes: what is to be said about the options. own_key: whether the key is the user's.
+    caller: who waits in line where others do.
     """
 
     asked: str
@@ -6658,14 +7031,167 @@ class ImageRequest:
     key: str = field(repr=False)
     own_key: bool
     valves: AdminValves
+    caller: Caller = field(default_factory=Caller)
 
 
-def client_for(valves: AdminValves, key: str) -> GeminiClient:
+class Budget:
+    """What one answer may take, whoever is asked: time, and requests beyond those that
+    were asked for and their retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._extra = MAX_EXTRA_REQUESTS
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._deadline - time.monotonic(), 0.1)
+
+    def spend(self) -> bool:
+        """Whether there may be one more request; there is then one less."""
+        self._extra -= 1
+        return self._extra >= 0 and time.monotonic() < self._deadline
+
+
+_HELD = Bounds(MAX_HELD_BYTES, MAX_READ_BYTES)
+
+
+def room_for_pictures(request: ImageRequest) -> Place:
+    """The place of an answer in the line for the bytes of pictures, for
+    `gather_pictures`; who has it leaves it when no request needs them any more."""
+    return BYTES_LINE.place(request.caller.owner, _HELD)
+
+
+async def gather_pictures(
+    request: ImageRequest, route: Route, room: Place, budget: Budget
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures to send, in the chat's order and each once, and notes for the user.
+
+    Their sizes are asked first, then room is waited for, and only then are they read.
+    Raises TurnMissed.
+    """
+    facts, conversation = model_facts(route.model), request.conversation
+    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
+    earlier = request.valves.HISTORY_IMAGES
+    pick = partial(pick_pictures, conversation, earlier, limit)
+    addresses, notes = pick()
+    if not addresses:
+        return [], notes
+    if not route.generate:
+        return [], [make_note("no_editor", model=route.model)]
+    found: dict[str, FoundPicture | Note] = {}
+    while new := [address for address in addresses if address not in found]:
+        for address in new:
+            found[address] = await _find_picture(request, address)
+        lost = [a for a in found if _is_lost(found[a])]
+        if len(lost) > MAX_LOST_PICTURES:
+            break
+        addresses, notes = pick(lost)
+    notes += (picture for picture in found.values() if isinstance(picture, Note))
+    chosen, unread = _within_bounds(request, addresses, found)
+    usable, unusable = await _read_pictures(request, chosen, room, budget)
+    fitted, more = await in_turn(
+        request.caller, budget.seconds_left, fit_pictures, usable
+    )
+    room.lighten(sum(len(picture.image.data) for picture in fitted))
+    return fitted, list(dict.fromkeys(notes + unread + unusable + more))
+
+
+def _is_lost(picture: FoundPicture | Note) -> bool:
+    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
+
+
+async def _find_picture(request: ImageRequest, address: str) -> FoundPicture | Note:
+    """What stands behind an address, still unread, or why it cannot go along."""
+    try:
+        return await request.chat.find(address)
+    except UnusablePicture as error:
+        name = _shown(request, address)
+        return make_note(error.kind, name=name, **error.values)
+
+
+def _shown(request: ImageRequest, address: str, file_name: str = "") -> str | Note:
+    """What notes call a picture; one that is attached alone needs no number."""
+    conversation = request.conversation
+    numbers = conversation.numbers if len(conversation.counted) > 1 else {}
+    return picture_name(address, numbers.get(address, ()), file_name)
+
+
+def _within_bounds(
+    request: ImageRequest,
+    addresses: Sequence[str],
+    found: dict[str, FoundPicture | Note],
+) -> tuple[dict[str, FoundPicture], list[Note]]:
+    """Those to read, in the chat's order, and notes on the others.
+
+    The attached ones go first, as far as they could be made to fit; of the earlier ones
+    the newest, as far as they fit as they are.
+    """
+    numbers = request.conversation.numbers
+    there = {a: p for a in addresses if isinstance(p := found.get(a), FoundPicture)}
+    attached = [a for a in there if a in numbers]
+    earlier = [a for a in there if a not in numbers]
+    size, left_out, notes = 0, 0, list[Note]()
+    for address in [*attached, *reversed(earlier)]:
+        picture, is_attached = there[address], address in numbers
+        if size + picture.size <= (
+            MAX_READ_BYTES if is_attached else MAX_PICTURE_BYTES
+        ):
+            size += picture.size
+            continue
+        del there[address]
+        if is_attached:
+            name = _shown(request, address, picture.name)
+            notes.append(make_note("too_large", name=name))
+        else:
+            left_out += 1
+    if left_out:
+        notes.append(make_note("earlier_large", count=left_out))
+    return there, notes
+
+
+async def _read_pictures(
+    request: ImageRequest,
+    chosen: dict[str, FoundPicture],
+    room: Place,
+    budget: Budget,
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures as Google takes them, and why others cannot go along; they are read
+    when there is room for all of them. Raises TurnMissed."""
+    if chosen:
+        with request.caller.at(room):
+            size = sum(picture.size for picture in chosen.values())
+            await room.enter(budget.seconds_left, size)
+    usable, notes = list[InputPicture](), list[Note]()
+    for address, found in chosen.items():
+        name = _shown(request, address, found.name)
+        numbers = request.conversation.numbers.get(address, ())
+        try:
+            data = await request.chat.read(found)
+            caller, seconds = request.caller, budget.seconds_left
+            typed = found.name or f".{ending_of_uri(address)}"
+            image = await in_turn(caller, seconds, ready_picture, data, typed)
+            usable.append(InputPicture(image, name, numbers))
+        except UnusablePicture as error:
+            notes.append(make_note(error.kind, name=name, **error.values))
+        except ImportError:
+            notes.append(make_note("no_pillow", name=name))
+    return usable, notes
+
+
+# ── Course ────────────────────────────────────────────────────────────────────────────
+# A request from the first model that is asked to the last note.
+
+
+def client_for(
+    valves: AdminValves, key: str, caller: Caller | None = None
+) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
     return GeminiClient(
         backend=backend_for(valves),
         key=checked_key(key),
-        parallel=valves.MAX_PARALLEL_REQUESTS,
+        parallel=parallel_requests(valves),
+        caller=caller or Caller(),
     )
 
 
@@ -6677,7 +7203,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
     answer = _empty_answer(request)
     started = time.monotonic()
     closing: str | Note = make_note("stopped")
-    heartbeat = asyncio.create_task(_heartbeat(answer))
+    heartbeat = asyncio.create_task(_heartbeat(answer, request.caller))
     try:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
@@ -6725,31 +7251,15 @@ async def _until_heard(request: ImageRequest, elapsed: float) -> None:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
-async def _heartbeat(answer: Answer) -> None:
+async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
-    for seconds in HEARTBEATS:
+    for seconds in sorted((*LINE_HEARTBEATS, *HEARTBEATS)):
         await asyncio.sleep(seconds - before)
-        await answer.status(make_note("still_working", seconds=seconds))
+        if (count := caller.before) is not None:
+            await answer.status(make_note("in_line", count=count))
+        elif seconds in HEARTBEATS:
+            await answer.status(make_note("still_working", seconds=seconds))
         before = seconds
-
-
-class Budget:
-    """What one answer may take, whoever is asked: time, and requests beyond those that
-    were asked for and their retries."""
-
-    def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self._extra = MAX_EXTRA_REQUESTS
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the deadline; never quite nothing."""
-        return max(self._deadline - time.monotonic(), 0.1)
-
-    def spend(self) -> bool:
-        """Whether there may be one more request; there is then one less."""
-        self._extra -= 1
-        return self._extra >= 0 and time.monotonic() < self._deadline
 
 
 @dataclass(frozen=True)
@@ -6778,7 +7288,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         raise GeminiError("prompt_empty")
     if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(valves, request.key)
+    client = client_for(valves, request.key, request.caller)
     work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
@@ -6822,12 +7332,20 @@ async def _ask_model(work: _Making, route: Route) -> None:
 
     Raises GeminiError when there is nothing to look at in the end.
     """
+    with room_for_pictures(work.request) as room:
+        await _ask_with_pictures(work, route, room)
+    if route.replaced:
+        note = make_note(route.why, asked=route.asked, model=route.model)
+        work.answer.notes.append(note)
+
+
+async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     request, answer = work.request, work.answer
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
-    pictures, more = await gather_pictures(request, route)
+    pictures, more = await _pictures_in_time(work, route, room)
     if request.conversation.newest and request.conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
     answer.begin(route.model, options, notes + more)
@@ -6848,9 +7366,20 @@ async def _ask_model(work: _Making, route: Route) -> None:
         body_of = partial(_body, route, in_words, pictures)
         options = without_options(options, work.dropped)
         await _ask_side_by_side(work, route, options, body_of)
-    if route.replaced:
-        note = make_note(route.why, asked=route.asked, model=route.model)
-        answer.notes.append(note)
+
+
+async def _pictures_in_time(
+    work: _Making, route: Route, room: Place
+) -> tuple[list[InputPicture], list[Note]]:
+    started = time.monotonic()
+    try:
+        return await gather_pictures(work.request, route, room, work.budget)
+    except TurnMissed as missed:
+        seconds = round(time.monotonic() - started)
+        whose = "own_pictures" if missed.is_own_limit else "others_pictures"
+        raise GeminiError(
+            "busy_pictures", seconds=seconds, whose=make_note(whose)
+        ) from None
 
 
 def _making(route: Route, options: ImageOptions) -> Note:
@@ -7068,79 +7597,6 @@ def _is_result(event: Event) -> bool:
     return isinstance(event, Image | PictureElsewhere)
 
 
-async def gather_pictures(
-    request: ImageRequest, route: Route
-) -> tuple[list[InputPicture], list[Note]]:
-    """The pictures to send, in the chat's order and each once, and notes for the user."""
-    facts, conversation = model_facts(route.model), request.conversation
-    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
-    earlier = request.valves.HISTORY_IMAGES
-    pick = partial(pick_pictures, conversation, earlier, limit)
-    addresses, notes = pick()
-    if not addresses:
-        return [], notes
-    if not route.generate:
-        return [], [make_note("no_editor", model=route.model)]
-    found: dict[str, InputPicture | Note] = {}
-    while new := [address for address in addresses if address not in found]:
-        await _read_pictures(request, new, found)
-        lost = [a for a in found if _is_lost(found[a])]
-        if len(lost) > MAX_LOST_PICTURES:
-            break
-        addresses, notes = pick(lost)
-    notes += (picture for picture in found.values() if isinstance(picture, Note))
-    usable = [p for a in addresses if isinstance(p := found.get(a), InputPicture)]
-    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
-    return fitted, list(dict.fromkeys(notes + more))
-
-
-def _is_lost(picture: InputPicture | Note) -> bool:
-    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
-
-
-async def _read_pictures(
-    request: ImageRequest,
-    addresses: Sequence[str],
-    found: dict[str, InputPicture | Note],
-) -> None:
-    """Note down what stands behind the addresses, or why it cannot go along; the newest
-    are read first, and no more than could be made to fit."""
-    numbers = request.conversation.numbers
-    attached = [a for a in addresses if a in numbers]
-    earlier = [a for a in addresses if a not in numbers]
-    shown_numbers = numbers if len(request.conversation.counted) > 1 else {}
-    read = (p for p in found.values() if isinstance(p, InputPicture))
-    room = 2 * MAX_PICTURE_BYTES - sum(len(p.image.data) for p in read)
-    for address in [*attached, *reversed(earlier)]:
-        shown = partial(picture_name, address, shown_numbers.get(address, ()))
-        if room <= 0:
-            found[address] = make_note("too_large", name=shown(""))
-            continue
-        picture = await _read_picture(request.chat, address, shown)
-        if isinstance(picture, InputPicture):
-            room -= len(picture.image.data)
-            picture = replace(picture, numbers=numbers.get(address, ()))
-        found[address] = picture
-
-
-async def _read_picture(
-    chat: HostChat, address: str, shown: Callable[[str], str | Note]
-) -> InputPicture | Note:
-    """The picture behind an address, as Google takes it, or why it cannot go along;
-    `shown` makes what notes call it of its file's name."""
-    name = shown("")
-    try:
-        data, file_name = await chat.read(address)
-        name = shown(file_name)
-        typed = file_name or f".{ending_of_uri(address)}"
-        image = await SHORT_WORK.run(ready_picture, data, typed)
-    except UnusablePicture as error:
-        return make_note(error.kind, name=name, **error.values)
-    except ImportError:
-        return make_note("no_pillow", name=name)
-    return InputPicture(image, name)
-
-
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
 # The pieces of an answer as OpenAI's stream events.
 
@@ -7346,6 +7802,7 @@ def _image_request(
         key=key,
         own_key=own_key,
         valves=valves,
+        caller=Caller(as_str(chat.user.get("id"))),
     )
 
 

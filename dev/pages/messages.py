@@ -44,6 +44,8 @@ PLACEHOLDERS = {
     "who": "*who answered*",
     "where": "*: the address*",
     "date": "*day*",
+    "waited": " *after a wait in line, if there was a long one*",
+    "whose": "*the user's own or those of others*",
     "width": "*number*",
 }
 

@@ -58,12 +58,13 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """The host's files by id; one that is not there is deleted or foreign."""
     kept = dict(zip(IDS, PHOTOS, strict=True))
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
         if file_id not in kept:
             raise gip.UnusablePicture("no_file")
-        return kept[file_id], f"{file_id}.png"
+        data = kept[file_id]
+        return gip.FoundPicture(f"{file_id}.png", len(data), lambda: data)
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     return kept
 
 
@@ -251,10 +252,10 @@ def test_several_attached_pictures_are_numbered_as_the_user_counts_them(
 def test_a_note_names_one_of_several_pictures_by_number_and_name(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return b"<svg/>", "logo.svg"
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture("logo.svg", 6, lambda: b"<svg/>")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     [note] = notes(ask(google, attached("blue", uri(ONE), IDS[0])))
     assert note.startswith("Picture 2 (logo.svg) was left out")
 
@@ -460,11 +461,11 @@ def test_lost_pictures_are_not_looked_for_without_end(
 ) -> None:
     looked: list[str] = []
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
         looked.append(file_id)
         raise gip.UnusablePicture("no_file")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     links = " ".join(
         f"![](/api/v1/files/{IDS[0][:-4]}{n:04}/content)" for n in range(999)
     )
@@ -548,10 +549,10 @@ def test_a_file_s_name_does_not_load_a_picture_into_the_note(
 ) -> None:
     """Names come from whoever uploaded the file."""
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return b"<svg/>", name
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture(name, 6, lambda: b"<svg/>")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     [note] = notes(ask(google, attached("blue", IDS[0])))
     assert "![" not in note and "<" not in note and "](" not in note
 

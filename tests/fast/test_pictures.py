@@ -8,11 +8,14 @@ import itertools
 import json
 import random
 import struct
+import sys
+import tracemalloc
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import PIL.Image
 import PIL.ImageCms
@@ -22,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import model, picture, system, user, words, words_of
 from rows import check_rows
+from waiting import LIMIT_S, until
 
 import gemini_image_pipe as gip
 
@@ -355,12 +359,19 @@ def test_picking_keeps_every_limit_and_order(
 
 
 def read(address: str, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, str]:
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return file_id.encode(), "a.png"
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture("a.png", len(file_id), file_id.encode)
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    async def find_and_read() -> tuple[bytes, str]:
+        chat = gip.HostChat(request=request, user={"id": "u"})
+        found = await chat.find(address)
+        data = await chat.read(found)
+        assert len(data) <= found.size
+        return data, found.name
+
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     request = SimpleNamespace(base_url="https://h.example/")
-    return asyncio.run(gip.HostChat(request=request, user={"id": "u"}).read(address))
+    return asyncio.run(find_and_read())
 
 
 @pytest.mark.parametrize(
@@ -758,6 +769,23 @@ def datas(pictures: list[gip.InputPicture]) -> list[bytes]:
     return [picture.image.data for picture in pictures]
 
 
+async def gathering(
+    ask: Any, room: gip.Place, seconds: float = LIMIT_S
+) -> tuple[list[gip.InputPicture], list[gip.Note]]:
+    route = gip.Route("auto", "gemini-nano-banana-2.1")
+    return await gip.gather_pictures(ask, route, room, gip.Budget(seconds))
+
+
+def gathered_for(ask: Any) -> tuple[list[gip.InputPicture], list[gip.Note]]:
+    """What goes along with a request, and the notes."""
+
+    async def in_room() -> tuple[list[gip.InputPicture], list[gip.Note]]:
+        with gip.room_for_pictures(ask) as room:
+            return await gathering(ask, room)
+
+    return asyncio.run(in_room())
+
+
 def gathered(
     attached: list[bytes], earlier: list[bytes] | None = None
 ) -> tuple[list[gip.InputPicture], list[gip.Note]]:
@@ -770,9 +798,9 @@ def gathered(
         conversation=gip.read_conversation([*history, newest]),
         valves=gip.Pipe.Valves(),
         chat=gip.HostChat(),
+        caller=gip.Caller(),
     )
-    route = gip.Route("auto", "gemini-nano-banana-2.1")
-    return asyncio.run(gip.gather_pictures(ask, route))
+    return gathered_for(ask)
 
 
 def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -> None:
@@ -812,35 +840,200 @@ def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
     ]
     conversation = gip.read_conversation([*history, user(newest)])
     ask: Any = SimpleNamespace(
-        conversation=conversation, valves=gip.Pipe.Valves(), chat=gip.HostChat()
+        conversation=conversation,
+        valves=gip.Pipe.Valves(),
+        chat=gip.HostChat(),
+        caller=gip.Caller(),
     )
-    route = gip.Route("auto", "gemini-nano-banana-2.1")
-    pictures, _ = asyncio.run(gip.gather_pictures(ask, route))
+    pictures, _ = gathered_for(ask)
     assert datas(pictures) == [SEEDS["PNG"], SEEDS["JPEG"]]
 
 
-def test_the_newest_are_read_first_and_no_more_than_could_fit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A chat may name files of any size: reading them all would fill the memory."""
-    read: list[str] = []
+class Storage:
+    """The host's: files by id, on its own disk or elsewhere, and what was done to them.
 
-    async def by_address(self: gip.HostChat, address: str) -> tuple[bytes, str]:
-        read.append(address)
-        return SEEDS["PNG"] + bytes([len(read)]), f"{len(read)}.png"
+    Whoever fetches one from elsewhere has it on the disk, as with S3.
+    """
 
-    monkeypatch.setattr(gip.HostChat, "read", by_address)
-    monkeypatch.setattr(gip, "MAX_PICTURE_BYTES", len(SEEDS["PNG"]))
-    ask: Any = SimpleNamespace(
-        conversation=chat(A, B, attached=(C, D)),
-        valves=gip.Pipe.Valves(),
-        chat=gip.HostChat(),
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, Any] = {}
+        self.fetched: list[str] = []
+        self.opened: list[str] = []
+
+    def add(self, name: str, size: int, remote: bool, recorded: Any = None) -> str:
+        """A picture of that size; returns its address."""
+        file_id = f"3f1c0000-0000-4000-8000-{len(self.files):012}"
+        data = encoded(plain(size=(1, 1)), "PNG") + bytes([len(self.files)])
+        (self.folder / file_id).write_bytes(data.ljust(size, b"."))
+        path = f"s3://bucket/{file_id}" if remote else str(self.folder / file_id)
+        meta = {"name": name, "size": recorded}
+        self.files[file_id] = SimpleNamespace(
+            id=file_id, user_id="u", path=path, meta=meta, filename=f"{file_id}_{name}"
+        )
+        return f"/api/v1/files/{file_id}/content"
+
+    def get_file_by_id(self, id: str) -> Any:
+        return self.files.get(id)
+
+    def get_file(self, path: str) -> str:
+        file_id = path.rpartition("/")[2]
+        if path.startswith("s3://"):
+            self.fetched.append(self.files[file_id].meta["name"])
+        return str(self.folder / file_id)
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Storage:
+    made = Storage(tmp_path)
+    users = SimpleNamespace(
+        UserModel=lambda **user: SimpleNamespace(role="", **user), Users=None
     )
-    route = gip.Route("auto", "gemini-nano-banana-2.1")
-    _, notes = asyncio.run(gip.gather_pictures(ask, route))
-    assert read == [C, D]
-    unread = gip.make_note("too_large", name=gip.make_note("a_picture"))
-    assert notes[0] == unread
+    modules = {
+        "open_webui.models.files": SimpleNamespace(Files=made),
+        "open_webui.models.users": users,
+        "open_webui.storage.provider": SimpleNamespace(Storage=made),
+    }
+    for name in ("open_webui", "open_webui.models", "open_webui.storage"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, cast(ModuleType, module))
+
+    def noted(path: str, *rest: Any) -> Any:
+        made.opened.append(made.files[Path(path).name].meta["name"])
+        return open(path, *rest)
+
+    monkeypatch.setattr(gip, "open", noted, raising=False)
+    monkeypatch.setattr(gip, "MAX_PICTURE_BYTES", 1_000)
+    monkeypatch.setattr(gip, "MAX_READ_BYTES", 2_000)
+    return made
+
+
+def asks(earlier: Sequence[str], attached: Sequence[str]) -> Any:
+    return SimpleNamespace(
+        conversation=chat(*earlier, attached=tuple(attached)),
+        valves=gip.Pipe.Valves(),
+        chat=gip.HostChat(user={"id": "u"}),
+        caller=gip.Caller("u"),
+    )
+
+
+# Sizes of earlier and attached pictures, in the chat's order → which are read at all.
+SIZES: list[tuple[list[int], list[int], list[str]]] = [
+    ([300, 300], [400], ["e0", "e1", "a0"]),
+    ([300, 301], [400], ["e1", "a0"]),  # the newest go first
+    ([500, 900, 100], [400], ["e0", "e2", "a0"]),
+    ([100], [900, 900], ["a0", "a1"]),  # these are made to fit
+    ([100], [900, 900, 900], ["a0", "a1"]),
+    ([], [2_001, 100], ["a1"]),
+    ([1_001], [], []),
+]
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_sizes_are_asked_before_a_byte_is_read(storage: Storage, remote: bool) -> None:
+    """A chat may name files of any size: reading them all would fill the memory."""
+
+    def check(earlier: list[int], attached: list[int], read: list[str]) -> None:
+        storage.files.clear()
+        storage.fetched.clear()
+        storage.opened.clear()
+        addresses = {
+            letter: [
+                storage.add(f"{letter}{number}", size, remote, size)
+                for number, size in enumerate(sizes)
+            ]
+            for letter, sizes in (("e", earlier), ("a", attached))
+        }
+        _, notes = gathered_for(asks(addresses["e"], addresses["a"]))
+        assert storage.opened == read
+        assert storage.fetched == (read if remote else [])
+        kinds = {note.kind for note in notes}
+        unread = len(earlier) + len(attached) - len(read)
+        assert bool(kinds & {"too_large", "earlier_large"}) == bool(unread)
+
+    check_rows(SIZES, check)
+
+
+def test_an_unread_picture_is_named(storage: Storage) -> None:
+    sizes = {"photo.png": 2_001}
+    attached = [storage.add(name, size, False) for name, size in sizes.items()]
+    _, [note] = gathered_for(asks([], attached))
+    assert note == gip.make_note("too_large", name="photo.png")
+
+
+# What a record says of a file of 1,500 bytes elsewhere → whether it is fetched, and read.
+RECORDED: list[tuple[Any, bool, bool]] = [
+    (1_500, True, True),
+    (2_001, False, False),
+    (1_499, True, False),  # no more is read than there is room for
+    (None, True, True),
+    ("1500", True, True),
+    (-1, True, True),
+]
+
+
+def test_a_record_that_is_wrong_or_missing_costs_no_memory(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(recorded: Any, fetched: bool, read: bool) -> None:
+        storage.fetched.clear()
+        address = storage.add("a.png", 1_500, True, recorded)
+        chat = asks([], [address]).chat
+
+        async def find_and_read() -> int:
+            found = await chat.find(address)
+            return len(await chat.read(found)) if found.size <= 2_000 else 0
+
+        try:
+            assert asyncio.run(find_and_read()) == (1_500 if read else 0)
+        except gip.UnusablePicture as error:
+            assert error.kind == "too_large" and not read
+        assert bool(storage.fetched) == fetched
+
+    check_rows(RECORDED, check)
+
+
+def test_bytes_wait_for_room_and_are_given_back(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One budget for all requests of a worker, of which one user has a part."""
+    monkeypatch.setattr(gip, "_HELD", gip.Bounds(2_000, 1_000))
+    addresses = [storage.add(f"{number}", 900, False) for number in range(3)]
+
+    async def crowd() -> None:
+        first, second, other = (asks([], [address]) for address in addresses)
+        other.caller = gip.Caller("other")
+        with gip.room_for_pictures(first) as room:
+            assert len((await gathering(first, room))[0]) == 1
+            with gip.room_for_pictures(second) as in_vain:
+                task = asyncio.create_task(gathering(second, in_vain))
+                assert await until(lambda: second.caller.before == 0)
+                with gip.room_for_pictures(other) as room_of_other:
+                    await gathering(other, room_of_other)
+                assert storage.opened == ["0", "2"]
+                task.cancel()
+                await asyncio.wait([task])
+            with gip.room_for_pictures(second) as in_vain:
+                with pytest.raises(gip.TurnMissed) as missed:
+                    await gathering(second, in_vain, seconds=0.0)
+                assert missed.value.is_own_limit
+        with gip.room_for_pictures(second) as room:
+            assert len((await gathering(second, room, 0.0))[0]) == 1
+
+    asyncio.run(crowd())
+
+
+def test_a_pasted_picture_is_decoded_without_copies_of_it() -> None:
+    """The host holds the text already; several times that would be many pictures."""
+    size = 8_000_000
+    text = f"data:image/png;base64,{base64.b64encode(bytes(size)).decode()}"
+    tracemalloc.start()
+    try:
+        assert len(gip.data_uri_bytes(text)) == size
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
 
 
 # ── Fitting into one request ─────────────────────────────────────────────────────────
@@ -1036,7 +1229,7 @@ def test_a_body_holds_exactly_these_pictures_and_words(
     images = [gip.InputPicture(gip.Image(data, "image/png"), "a") for data in pictures]
     asked = gip.Conversation(text, newest=gip.Turn("user", text or "x"))
     body = gip.generate_body(asked, gip.ImageOptions(), images)
-    sent = json.loads(gip.encode_body(body))
+    sent = json.loads(b"".join(gip.EncodedBody(body)))
     *inline, said = sent["contents"][0]["parts"]
     got = [
         base64.b64decode(part["inlineData"]["data"], validate=True) for part in inline
@@ -1048,7 +1241,7 @@ def test_a_body_holds_exactly_these_pictures_and_words(
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 196_607, 196_608, 196_609])
 def test_slices_join_without_padding_between_them(size: int) -> None:
     data = random.Random(size).randbytes(size)
-    raw = gip.encode_body({"data": gip.Image(data, "image/png")})
+    raw = b"".join(gip.EncodedBody({"data": gip.Image(data, "image/png")}))
     assert json.loads(raw)["data"] == base64.b64encode(data).decode()
 
 
@@ -1066,10 +1259,38 @@ def test_a_full_request_is_encoded_in_linear_time() -> None:
     def work(given: tuple[gip.Conversation, list[gip.InputPicture]]) -> bytes:
         conversation, images = given
         body = gip.generate_body(conversation, gip.ImageOptions(), images)
-        return gip.encode_body(body)
+        return b"".join(gip.EncodedBody(body))
 
     assert len(work(make(70_000))) > 14 * 70_000 * 4 // 3
     assert growth(work, make, 40_000) < 20
+
+
+def test_requests_side_by_side_take_less_memory_than_one_of_their_pictures() -> None:
+    large = gip.Image(bytes(4_000_000), "image/png")
+    images = [gip.InputPicture(large, "a") for _ in range(2)]
+    asked = gip.Conversation(newest=gip.Turn("user", "a fox"))
+    body = gip.generate_body(asked, gip.ImageOptions(), images)
+    tracemalloc.start()
+    try:
+        encoded = [gip.EncodedBody(body) for _ in range(4)]
+        for slices in zip(*encoded, strict=True):
+            assert len(slices[0]) <= 4 * gip.SLICE
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.lists(st.binary(max_size=10), max_size=4), st.text(max_size=10))
+def test_a_body_knows_its_length_and_can_be_sent_again(
+    pictures: list[bytes], text: str
+) -> None:
+    images = [gip.InputPicture(gip.Image(data, "image/png"), "a") for data in pictures]
+    asked = gip.Conversation(newest=gip.Turn("user", text))
+    body = gip.EncodedBody(gip.generate_body(asked, gip.ImageOptions(), images))
+    sent = b"".join(body)
+    assert len(body) == len(sent) and b"".join(body) == sent
+    body.drop()
+    assert not [*body]
 
 
 # ── A model that takes no system prompt ──────────────────────────────────────────────

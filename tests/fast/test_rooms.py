@@ -39,18 +39,20 @@ USES: dict[str, str] = {
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
     "Host": "Limits Words Pictures Wire Threads",
-    "Settings": "Limits Words Messages Options",
+    "Settings": "Limits Words Messages Options Threads",
     "Backend": "Limits Words Models Routes Settings Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
     "Answer": "Limits Words Markdown Messages Models Options Pictures Wire Failures Threads "
     "Host",
+    "Request": "Limits Words Models Routes Options Pictures Conversation Threads Host "
+    "Settings",
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
-    "Failures Threads Host Settings Backend Client Answer",
+    "Failures Threads Settings Backend Client Answer Request",
     "Chunks": "Limits Answer",
     "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
-    "Host Settings Client Course Chunks",
+    "Threads Host Settings Client Request Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
