@@ -399,7 +399,7 @@ PRICED: list[tuple[str, str | None, str, str, str, str, float]] = [
     (PRO, "1K", "Nano Banana Pro", "1024×1024", "1,342", "0.137", 0.1366),
     (PRO, "2K", "Nano Banana Pro", "2048×2048", "1,342", "0.137", 0.1366),
     (PRO, "4K", "Nano Banana Pro", "4096×4096", "2,222", "0.243", 0.2426),
-    (LITE, "1K", "Nano Banana 2 Lite", "1024×1024", "1,342", "0.035", 0.0347),
+    (LITE, "1K", "Nano Banana 2 Lite", "1024×1024", "1,342", "0.034", 0.0339),
     (OLD, None, "Nano Banana", "1024×1024", "1,302", "0.039", 0.0390),
 ]
 
