@@ -613,6 +613,26 @@ def _without_known_language(line: str) -> str:
     return line + _JOINER if _RUN_OR_DRAWN.search(line) else line
 
 
+class SafeThoughts:
+    """A model's thoughts as markdown that loads nothing, opens no tag and shows no key.
+
+    Nothing in them counts as code, since the host puts signs before their lines. So no
+    line has to be known before it is passed on: a sign at the end of a piece is kept
+    apart from whatever follows.
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self._mask = KeyMask(key)
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        return _ARMED.sub(_KEPT_APART, self._mask.feed(text))
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        return _ARMED.sub(_KEPT_APART, self._mask.rest())
+
+
 class SafeText:
     """A model's words as markdown that loads no foreign picture, opens no tag and
     shows no key.
@@ -629,15 +649,12 @@ class SafeText:
     before it might be read otherwise, all that follows counts as words; they look the
     same. Words arrive in pieces, so a line is held back from its first sign that may
     mean something.
-
-    has_code: whether anything can be code. In thoughts nothing can: the host puts signs
-    before their lines.
     """
 
-    def __init__(self, key: str = "", has_code: bool = True) -> None:
+    def __init__(self, key: str = "") -> None:
         self._mask = KeyMask(key)
-        self._has_lines = self._has_code = has_code
-        self._has_lists = False
+        self._has_code = True  # whether what looks like code still is, for every reader
+        self._has_lists = False  # whether a list or a quotation has begun
         self._held = ""
         self._before = ""  # the end of what was passed on of the same line
         self._fence = ""  # the open one, as the page is likely to see it
@@ -646,7 +663,7 @@ class SafeText:
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
         self._held += self._mask.feed(text)
-        return self._pass_on() if self._has_lines else self._pass_signs()
+        return self._pass_on()
 
     def rest(self) -> str:
         """What was held back, when nothing follows that it could begin; and the end of
@@ -690,13 +707,6 @@ class SafeText:
             at = end
         self._held = text[at:]
         return "".join(kept)
-
-    def _pass_signs(self) -> str:
-        """All but the last signs, which what follows may arm."""
-        text = self._held
-        kept = max(len(text.rstrip("!<{")), len(text) - _LONGEST_ARMED)
-        self._held = text[kept:]
-        return _ARMED.sub(_KEPT_APART, text[:kept])
 
     def _pass_ordinary(self, text: str) -> None:
         self._before = (self._before + text)[-_MOST_BEFORE:]
@@ -7373,7 +7383,7 @@ class Answer:
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
         self._words = SafeText(chat.secret)
-        self._thoughts = SafeText(chat.secret, has_code=False)
+        self._thoughts = SafeThoughts(chat.secret)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
@@ -7412,6 +7422,14 @@ class Answer:
         """Show a line of progress."""
         words = sentence(said) if isinstance(said, Note) else said
         await self._chat.status(words, done)
+
+    def end_of_thoughts(self, event: Event, number: int) -> Piece:
+        """What was held back of the thoughts, before an event that is none of them.
+        Only those of the first request are shown."""
+        if number or (isinstance(event, Text) and event.thought):
+            return ""
+        rest = self._thoughts.rest()
+        return Thoughts(rest) if rest else ""
 
     async def take(self, event: Event, number: int = 0) -> Piece:
         """What the event of the request of that number adds to the answer."""
@@ -7913,6 +7931,8 @@ class _Making:
     async def show(self, event: Event, number: int) -> None:
         """Send what the event of the request of that number adds to the answer."""
         async with self.one_at_a_time:
+            if thoughts := self.answer.end_of_thoughts(event, number):
+                await self.send(thoughts)
             if piece := await self.answer.take(event, number):
                 await self.send(piece)
 
