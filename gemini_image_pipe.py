@@ -6814,7 +6814,6 @@ def pieces_of(response: requests.Response) -> Iterator[bytes]:
 # interpreter lock from the event loop for long.
 _PARSING = threading.Lock()
 
-
 # First match wins: the classes of requests derive from one another.
 _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "proxy"),
@@ -6834,7 +6833,6 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 # What http.client cannot make sense of at the beginning of an answer.
 _NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
 
-
 _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 
 
@@ -6842,7 +6840,8 @@ _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 class GeminiClient:
     """Google's API at one backend and with one key; blocking calls run on own threads.
 
-    parallel: how many requests of this worker may run at the same time, and how many of one user. caller: who waits in line.
+    parallel: how many requests of this worker may run at the same time, and how many of
+    one user. caller: on whose behalf they wait in line.
     """
 
     backend: Backend
@@ -6891,8 +6890,8 @@ class GeminiClient:
 
         for part in answer.bodies():
             left = max(deadline - time.monotonic(), 0.1)
-            exchange = _Exchange(self, path, part, route.model, left, attempt)
-            await exchange.run(take_whole)
+            request = _Exchange(self, path, part, route.model, left, attempt)
+            await request.run(take_whole)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
@@ -7096,25 +7095,34 @@ class _Exchange:
             self._put(events)
 
     def _work(self) -> None:
-        """The thread's whole work: the request, then its end or its failure."""
-        failure, outcome = None, "answered"
+        """The thread's whole work: the request, then its end or its failure. That is
+        said, and the line left, whatever else fails, such as the host's log."""
+        failure: GeminiError | None = GeminiError("unexpected")
         self._begun = time.monotonic()
+        try:
+            failure = self._failure()
+            outcome = failure.kind if failure else "answered"
+            if self._sockets.ended:  # whatever a shut socket then raised
+                failure, outcome = None, "stopped"
+            self._log(outcome)
+        finally:
+            self._put([failure])
+            self._call(self._place.leave)
+
+    def _failure(self) -> GeminiError | None:
+        """What the request ends in, if not well."""
         try:
             if not self._sockets.ended:
                 self._request()
         except GeminiError as error:
-            failure = error
+            return error
         except ResponseTooLarge:
-            failure = GeminiError("answer_too_large", **self._values())
+            return GeminiError("answer_too_large", **self._values())
         except Exception as error:
             if not self._sockets.ended:
                 log.exception("request failed unexpectedly: %s", type(error).__name__)
-            failure = GeminiError("unexpected")
-        if self._sockets.ended:  # whatever a shut socket then raised
-            failure, outcome = None, "stopped"
-        self._log(failure.kind if failure else outcome)
-        self._put([failure])
-        self._call(self._place.leave)
+            return GeminiError("unexpected")
+        return None
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
