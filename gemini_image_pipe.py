@@ -944,6 +944,7 @@ FAILURES: dict[str, str] = {
     "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
     "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
+    "pictures_late": "Open WebUI did not hand over the pictures of this chat within {seconds} seconds. | Please try again in a few minutes; an administrator can check where Open WebUI keeps its files.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "internal": "{who} had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
@@ -7665,6 +7666,7 @@ class Budget:
     were asked for and their retries."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._extra = MAX_EXTRA_REQUESTS
 
@@ -7694,7 +7696,8 @@ async def gather_pictures(
     """The pictures to send, in the chat's order and each once, and notes for the user.
 
     Their sizes are asked first, then room is waited for, and only then are they read.
-    Raises TurnMissed.
+    Raises TurnMissed where no room comes in time, and GeminiError where the host's
+    storage takes too long.
     """
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
@@ -7708,7 +7711,7 @@ async def gather_pictures(
     found: dict[str, FoundPicture | Note] = {}
     while new := [address for address in addresses if address not in found]:
         for address in new:
-            found[address] = await _find_picture(request, address)
+            found[address] = await _find_picture(request, address, budget)
         lost = [a for a in found if _is_lost(found[a])]
         if len(lost) > MAX_LOST_PICTURES:
             break
@@ -7725,10 +7728,24 @@ def _is_lost(picture: FoundPicture | Note) -> bool:
     return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
 
 
-async def _find_picture(request: ImageRequest, address: str) -> FoundPicture | Note:
-    """What stands behind an address, still unread, or why it cannot go along."""
+async def _in_time(work: Coroutine[Any, Any, Any], budget: Budget) -> Any:
+    """What the host's storage hands over. It may hang for longer than an answer may
+    take: then raises GeminiError."""
     try:
-        return await request.chat.find(address)
+        async with asyncio.timeout(budget.seconds_left):
+            return await work
+    except TimeoutError:
+        raise GeminiError("pictures_late", seconds=round(budget.seconds)) from None
+
+
+async def _find_picture(
+    request: ImageRequest, address: str, budget: Budget
+) -> FoundPicture | Note:
+    """What stands behind an address, still unread, or why it cannot go along. Raises
+    GeminiError."""
+    try:
+        found: FoundPicture = await _in_time(request.chat.find(address), budget)
+        return found
     except UnusablePicture as error:
         name = _shown(request, address)
         return make_note(error.kind, name=name, **error.values)
@@ -7805,8 +7822,8 @@ async def _read_picture(
     request: ImageRequest, found: FoundPicture, name: str, budget: Budget
 ) -> tuple[Image, bytes]:
     """A picture as Google takes it, and the digest of what it was; the name may tell its
-    type. Raises UnusablePicture, ImportError, TurnMissed."""
-    data = await request.chat.read(found)
+    type. Raises UnusablePicture, ImportError, TurnMissed, GeminiError."""
+    data = await _in_time(request.chat.read(found), budget)
     image = await SHORT_WORK.run(checked_picture, data, name)
     digest = await work_on(data, picture_digest)
     if needs_conversion(image):

@@ -49,8 +49,8 @@ USES: dict[str, str] = {
     "Connections",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Host",
-    "Request": "Limits Words Models Routes Options Heads Pictures Conversation Threads "
-    "Host Settings",
+    "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
+    "Threads Host Settings",
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
     "Failures Threads Settings Backend Client Answer Request",
     "Chunks": "Limits Answer",
