@@ -1053,8 +1053,14 @@ def test_the_list_does_without_google(google: StandIn, behaviour: str) -> None:
 def test_the_list_never_waits_long_for_google(
     google: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert gip.LIST_WAIT < 3
-    monkeypatch.setattr(gip, "LIST_WAIT", 0.1)
+    class Impatient(gip.ModelLists):
+        async def get(
+            self, client: gip.GeminiClient, wait: float = gip.LIST_WAIT
+        ) -> list[gip.ListedModel]:
+            assert wait < 3
+            return await super().get(client, 0.1)
+
+    monkeypatch.setattr(gip, "MODEL_LISTS", Impatient())
     google.models_behaviour = "slow"
 
     async def look() -> list[dict[str, str]]:
