@@ -134,7 +134,7 @@ MAX_TITLE_CHARACTERS = 50
 # Of time, in seconds.
 CONNECT_TIMEOUT = 10.0
 MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
-MAX_SETTING = 86_400  # a day; sockets take no time limit of centuries
+MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of centuries
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
@@ -255,7 +255,7 @@ _PICTURE_ADDRESS = re.compile(
     r"(?<!\]\()(?<!\]\(<)(?:https?:/|(?<![\w/.:-]))(/[\w%/.~:@!$&*+,;=?#-]{1,2000})",
     re.ASCII,
 )
-PICTURE_NAMES = (
+PICTURE_ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
     *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
@@ -331,12 +331,17 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     return addresses
 
 
+def is_data_uri(address: str) -> bool:
+    """Whether an address is no place but the picture itself."""
+    return address[:5].lower() == "data:"
+
+
 def _is_picture_s(address: str) -> bool:
     path = re.split(r"[?#]", address, maxsplit=1)[0].lower()
     # Old hosts kept their pictures there.
     is_somewhere = path.startswith(("http", "/cache/image/"))
     return bool(FILE_LINK.fullmatch(address)) or (
-        is_somewhere and path.endswith(PICTURE_NAMES)
+        is_somewhere and path.endswith(PICTURE_ENDINGS)
     )
 
 
@@ -887,7 +892,8 @@ def base64_length(size: int) -> int:
 
 
 def base64_slices(data: bytes) -> Iterator[bytes]:
-    size = SLICE * 3
+    """The base64 of the bytes, slice by slice."""
+    size = SLICE * 3  # a multiple of 3, so that only the last slice is padded
     for start in range(0, len(data), size):
         yield base64.b64encode(data[start : start + size])
 
@@ -2157,6 +2163,8 @@ class UnusablePicture(Exception):
 
 
 def require_whole(holds: bool) -> None:
+    """Raise UnusablePicture("broken") unless something holds that does of each whole
+    picture."""
     if not holds:
         raise UnusablePicture("broken")
 
@@ -2173,7 +2181,9 @@ _PNG_DEPTHS = {
     4: ((8, 16), 2),
     6: ((8, 16), 4),
 }
-_DEFLATE_MOST = 1_040  # bytes that one byte of deflate can stand for
+# Bytes that one byte of deflate can stand for: 1,032 (zlib.net/zlib_tech.html), and a
+# bit more for the beginning.
+_DEFLATE_MOST = 1_040
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 
 
@@ -2213,7 +2223,7 @@ def check_png(data: bytes) -> None:
 
 
 def bare_png(data: bytes) -> bytes:
-    """The first picture without notes: Pillow would unpack them, too."""
+    """The first picture without metadata: Pillow would unpack that, too."""
     view = memoryview(data)
     chunks = (c for c in _png_chunks(data) if c[0] in _PNG_PIXELS)
     return b"".join(
@@ -2227,7 +2237,7 @@ _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 JPEG_SIGN = b"\xff\xd8\xff"
 _SOS, _EOI, _ADOBE, _EXIF = b"\xda", b"\xd9", b"\xee", b"\xe1"
 _JPEG_FRAMES = frozenset(bytes([n]) for n in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_JPEG_NOTES = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
+_JPEG_METADATA = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
 
 
 def _jpeg_segments(data: bytes) -> Iterator[PictureBlock]:
@@ -2264,17 +2274,20 @@ def jpeg_size(data: bytes) -> PixelSize:
 
 def check_jpeg(data: bytes) -> None:
     jpeg_size(data)
-    require_whole(any(kind == _SOS for kind in [s[0] for s in _jpeg_segments(data)]))
+    kinds = {
+        kind for kind, _, _ in _jpeg_segments(data)
+    }  # up to its end, which is there
+    require_whole(_SOS in kinds)
 
 
 def bare_jpeg(data: bytes) -> bytes:
-    """The picture without notes: Pillow would read tables of any size in them."""
+    """The picture without metadata: Pillow would read tables of any size in it."""
     view, pieces = memoryview(data), [memoryview(b"\xff\xd8")]
     for kind, start, end in _jpeg_segments(data):
         if kind == _SOS:
             pieces.append(view[start - 4 :])
             break
-        if kind not in _JPEG_NOTES:
+        if kind not in _JPEG_METADATA:
             pieces.append(view[start - 4 : end])
     return b"".join(pieces)
 
@@ -2641,11 +2654,16 @@ def _unchanged(data: bytes) -> bytes:
 class PictureFormat(NamedTuple):
     """A format of pictures.
 
-    signatures: at these places stand these bytes, in one of the ways. goes: whether
-    Google takes it as it is (ai.google.dev/gemini-api/docs/image-understanding). size,
-    check: see above. For what has to be decoded: its name in Pillow, which is asked for
-    no other; what of the bytes Pillow is given; and how many bytes of memory a pixel
-    takes at most until it is saved again (measured, and a bit more).
+    signatures: alternatives, each a list of places and of the bytes that stand there.
+    goes: whether Google takes it as it is
+    (ai.google.dev/gemini-api/docs/image-understanding). size: its declared width and
+    height. check: raises where not all of a picture is there. Both are given its bytes,
+    and raise what is said in room Heads.
+
+    The others are for what has to be decoded. pillow: its name in Pillow, which tries
+    no other format; none where Pillow is not asked at all. bare: the bytes that Pillow
+    is given, without what it would read in vain. weight: how many bytes of memory a
+    pixel takes at most until it is saved again (measured, and a bit more).
     """
 
     mime: str
@@ -2933,8 +2951,8 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
         return make_note("numbered_picture", number=number, name=name)
     if number:
         return make_note("picture_number", number=number)
-    pasted = address[:5].lower() == "data:"
-    return name or make_note("pasted_picture" if pasted else "a_picture")
+    kind = "pasted_picture" if is_data_uri(address) else "a_picture"
+    return name or make_note(kind)
 
 
 class PicturePlan(NamedTuple):
@@ -3332,7 +3350,7 @@ def _file_type(entry: dict[str, Any]) -> str:
     noted = (entry, get_field(entry.get("file"), "meta"))
     types = (as_str(get_field(place, "content_type")) for place in noted)
     name = as_str(entry.get("name"))[-8:].lower()
-    by_name = "image" if name.endswith(PICTURE_NAMES) else ""
+    by_name = "image" if name.endswith(PICTURE_ENDINGS) else ""
     return next(filter(None, types), by_name)
 
 
@@ -3758,7 +3776,7 @@ def with_saved_pictures(
     newest = zip(sent[len(sent) - pairs :], kept[len(kept) - pairs :], strict=True)
     for sent_round, kept_round in newest:
         # What the host has put into the message is the bytes of the same files.
-        if not any(address.startswith("data:") for address in sent_round.asked):
+        if not any(map(is_data_uri, sent_round.asked)):
             shown += kept_round.asked
         shown += [*sent_round.asked, *kept_round.answered, *sent_round.answered]
     newest_first: dict[str, str] = {}
@@ -5656,7 +5674,8 @@ class FairLine:
 class Caller:
     """On whose behalf one answer takes places in lines.
 
-    owner: whose turn it is when it is theirs. places: those it waits for or works at.
+    owner: the user's id; lines give each owner a turn. places: those in which it waits
+    or works at the moment.
     """
 
     owner: str = ""
@@ -5703,7 +5722,8 @@ BEGINNINGS = Pace(0.002)
 REQUEST_LINE = FairLine()
 BYTES_LINE = FairLine()  # of pictures that are held to be sent
 PICTURE_LINE = FairLine()  # of work on them
-REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
+# As many as REQUEST_LINE lets in, which is a setting.
+REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
 PICTURE_WORK = DaemonThreads(1, "gemini-image-picture")  # decoding takes memory
@@ -5715,7 +5735,7 @@ async def in_turn(
     """What a function makes of pictures when it is the caller's turn: one at a time.
 
     Raises TurnMissed when it is not done after so many seconds, and what the function
-    raises. For whoever goes away before nothing is done.
+    raises. Work of a caller who goes away before its turn is never begun.
     """
     with PICTURE_LINE.place(caller.owner, Bounds(1, 1)) as place, caller.at(place):
         deadline = asyncio.get_running_loop().time() + seconds
@@ -5793,8 +5813,11 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
 
 
 class FoundPicture(NamedTuple):
-    """A picture that a chat names, still unread: its name, which pasted ones have not,
-    and its bytes. read: returns these, on a thread."""
+    """A picture that a chat names, still unread.
+
+    name: its file's; a pasted one has none. size: its bytes, or a few more. read: returns
+    them; it blocks, so it runs on a thread.
+    """
 
     name: str
     size: int
@@ -5912,7 +5935,7 @@ class HostChat:
         A file is found for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
-        if address[:5].lower() == "data:":
+        if is_data_uri(address):
             read = partial(data_uri_bytes, address)
             return FoundPicture("", len(address) * 3 // 4, read)
         if len(address) > MAX_ADDRESS_CHARACTERS:
@@ -7647,7 +7670,7 @@ class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
     notes: what is to be said about the options. own_key: whether the key is the user's.
-    caller: who waits in line where others do.
+    caller: on whose behalf it waits in lines.
     """
 
     asked: str

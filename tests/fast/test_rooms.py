@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-PRODUCT = Path(__file__).parents[2] / "gemini_image_pipe.py"
+ROOT = Path(__file__).parents[2]
+PRODUCT = ROOT / "gemini_image_pipe.py"
 
 # In reading order; a room uses only those named beside it.
 USES: dict[str, str] = {
@@ -191,6 +192,13 @@ def test_the_rooms_stand_in_order_under_headings_of_one_width() -> None:
     headings = [line for line in source().splitlines() if line.startswith("# ──")]
     assert {len(line) for line in headings} == {HEADING_COLUMNS}
     assert [HEADING.match(line)[1] for line in headings] == [*USES]
+
+
+def test_the_readme_leads_to_each_room() -> None:
+    _, _, behind = (ROOT / "README.md").read_text().partition("| Look in |\n")
+    rows = behind.partition("\n\n")[0].splitlines()[1:]
+    rooms = re.findall(r"\b[A-Z][a-z0-9]+", " ".join(row.split("|")[2] for row in rows))
+    assert {*rooms} == {*USES}
 
 
 def test_a_room_uses_only_those_that_the_plan_names() -> None:
