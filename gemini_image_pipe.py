@@ -1051,7 +1051,6 @@ STATUSES: dict[str, str] = {
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
     "stopped": "Stopped",
-    "failed": "Failed",
 }
 # Parts of sentences, names and labels.
 PHRASES: dict[str, str] = {
@@ -5309,8 +5308,8 @@ def explain_error(
     return GeminiError(kind, quote_sentence(said), delay, **values)
 
 
-class Reply(NamedTuple):
-    """An answer that holds nothing to show.
+class FailedResponse(NamedTuple):
+    """A response that holds nothing to show.
 
     objects: the JSON in it. stray: what else came. is_page: whether that is a web page.
     """
@@ -5322,26 +5321,28 @@ class Reply(NamedTuple):
     is_page: bool
 
 
-def explain_reply(reply: Reply, secrets: Sequence[str], **values: Any) -> GeminiError:
-    """The failure behind such an answer, for the caller to raise, without the secrets.
+def explain_response(
+    response: FailedResponse, secrets: Sequence[str], **values: Any
+) -> GeminiError:
+    """The failure behind such a response, for the caller to raise, without the secrets.
 
     values: what the message's placeholders stand for.
     """
-    if 300 <= reply.status < 400:
-        location = mask_keys(reply.headers.get("Location", ""), secrets)
+    if 300 <= response.status < 400:
+        location = mask_keys(response.headers.get("Location", ""), secrets)
         if target := host_name(location):
             values["target"] = target
         return GeminiError("redirect", **values)
-    error = next((each for each in reply.objects if is_error(each)), None)
-    if error is None and reply.status == 200:
-        return GeminiError("web_page" if reply.is_page else "unreadable", **values)
-    received = reply.objects if error is None else error
-    found = read_error(reply.status, received, secrets)
+    error = next((each for each in response.objects if is_error(each)), None)
+    if error is None and response.status == 200:
+        return GeminiError("web_page" if response.is_page else "unreadable", **values)
+    received = response.objects if error is None else error
+    found = read_error(response.status, received, secrets)
     if found.retry_after is None:
-        seconds = read_seconds(reply.headers.get("Retry-After"))
+        seconds = read_seconds(response.headers.get("Retry-After"))
         found = replace(found, retry_after=seconds)
-    stray = mask_keys(reply.stray.decode("utf-8", "replace"), secrets)
-    server = reply.headers.get("Server", "")
+    stray = mask_keys(response.stray.decode("utf-8", "replace"), secrets)
+    server = response.headers.get("Server", "")
     return explain_error(found, stray.encode(), server, **values)
 
 
@@ -5725,6 +5726,9 @@ PICTURE_LINE = FairLine()  # of work on them
 # As many as REQUEST_LINE lets in, which is a setting.
 REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
+# Apart from one another: a storage of the host may hang, and holds up no picture that
+# has come.
+HOST_WORK = DaemonThreads(4, "gemini-image-host")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
 PICTURE_WORK = DaemonThreads(1, "gemini-image-picture")  # decoding takes memory
 
@@ -5808,7 +5812,7 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     arguments = {name: arguments[name] for name in arguments if name in takes}
     if inspect.iscoroutinefunction(function):
         return await to_its_end(function(**arguments))
-    result = await SHORT_WORK.run(lambda: function(**arguments))
+    result = await HOST_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
 
 
@@ -5952,7 +5956,7 @@ class HostChat:
     async def read(self, found: FoundPicture) -> bytes:
         """The bytes of a picture. Raises UnusablePicture."""
         with _unreadable_is_no_file():
-            return bytes(await SHORT_WORK.run(found.read))
+            return bytes(await HOST_WORK.run(found.read))
 
     async def saved_chat(self) -> Any:
         """The chat as the host keeps it, as JSON; None where there is none, or it is
@@ -5987,7 +5991,7 @@ class HostChat:
             file = await self._file(file_id)
             mime = as_str((file.meta or {}).get("content_type"))
             if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
-                mime = image_type(await SHORT_WORK.run(_file_head, file)) or ""
+                mime = image_type(await HOST_WORK.run(_file_head, file)) or ""
             return {"content_type": mime} if mime.startswith("image/") else {}
         except Exception as error:  # no file, none that may be read, or lost
             log.debug("no record of a file: %s", type(error).__name__)
@@ -6002,7 +6006,7 @@ class HostChat:
 
     async def _find_file(self, file_id: str) -> FoundPicture:
         file = await self._file(file_id)
-        size = await SHORT_WORK.run(_file_size, file)
+        size = await HOST_WORK.run(_file_size, file)
         name = str((file.meta or {}).get("name") or file.filename)
         return FoundPicture(name, size, partial(_file_bytes, file, size))
 
@@ -6995,9 +6999,14 @@ class GeminiClient:
         values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
         if model:
             values["model"] = f"`{model}`"
-        status, headers = response.status_code, response.headers
-        reply = Reply(status, headers, objects, reader.stray, reader.is_page)
-        return explain_reply(reply, self.secrets, **values)
+        failed = FailedResponse(
+            response.status_code,
+            response.headers,
+            objects,
+            reader.stray,
+            reader.is_page,
+        )
+        return explain_response(failed, self.secrets, **values)
 
 
 @dataclass

@@ -929,6 +929,28 @@ def test_a_picture_is_worked_on_at_once_when_no_thread_can_be_had(
     assert answer.pictures == 1
 
 
+def test_a_host_that_hangs_holds_up_no_work_on_pictures() -> None:
+    """Its storage may be elsewhere, and take minutes to give up."""
+    gate, began = threading.Event(), list[int]()
+
+    def hang() -> None:
+        began.append(1)
+        gate.wait(LIMIT_S)
+
+    async def work() -> int:
+        calls = [asyncio.create_task(gip.call_host(hang)) for _ in range(9)]
+        assert await until(lambda: began)
+        length = await asyncio.wait_for(
+            gip.work_on(bytes(2 * gip.SLICE), len), LIMIT_S / 3
+        )
+        gate.set()
+        await asyncio.gather(*calls)
+        return int(length)
+
+    assert asyncio.run(work()) == 2 * gip.SLICE
+    assert len(began) == 9
+
+
 def test_work_on_a_thread_hands_back_its_exception() -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(gip.SHORT_WORK.run(lambda: 1 // 0))
