@@ -103,6 +103,8 @@ MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
 MAX_TILE_PIXELS = 4_000_000  # of a TIFF that is smaller than one tile
 MAX_CODED = 4  # times the pixels that an AVIF declares: its colours and its mask
 MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_SAVINGS = 12  # of one that is too large: each has four fifths of the pixels at most
+MAX_EXIF_BYTES = 65_536  # that are looked at; a segment of a JPEG holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
@@ -126,6 +128,8 @@ MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
 MAX_CONTINUATIONS = 8  # requests for the rest of one answer, each billed
 MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
+MAX_LOOKED_BACK = 8  # events in which one that says the same again is looked for
+MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
@@ -2482,7 +2486,7 @@ def exif_orientation(exif: bytes) -> int:
 
     Pillow's own reader takes memory for each table that the block declares.
     """
-    block = exif.removeprefix(b"Exif\0\0")[:65_536]
+    block = exif.removeprefix(b"Exif\0\0")[:MAX_EXIF_BYTES]
     with contextlib.suppress(struct.error, UnusablePicture):
         turned = _tiff_head(block).get(_ORIENTATION, 1)
         return turned if 1 <= turned <= 8 else 1
@@ -2824,7 +2828,7 @@ def smaller_picture(image: Image, limit: int) -> Image:
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     if form == "WEBP" and (most := MAX_WEBP_PIXELS / math.prod(picture.size)) < 1:
         picture = _scaled(picture, most**0.5)
-    for _ in range(12):
+    for _ in range(MAX_SAVINGS):
         made = _saved(picture, form)
         if len(made.data) <= limit:
             return made
@@ -4665,7 +4669,9 @@ class EventBatch:
             self._words.append(event.text)
         else:
             self._end_words()
-            is_news = isinstance(event, Image) or event not in self._events[-8:]
+            is_news = (
+                isinstance(event, Image) or event not in self._events[-MAX_LOOKED_BACK:]
+            )
             self._events += [event] if is_news else []
 
     def take(self) -> list[Event]:
@@ -6942,7 +6948,7 @@ class GeminiClient:
         with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
             for chunk in pieces_of(response):
                 for received, _ in reader.feed(chunk):
-                    objects = [*objects[:9], received]
+                    objects = [*objects, received][:MAX_OBJECTS_KEPT]
                 time.sleep(PAUSE)
             if not objects or response.status_code != 200:
                 raise self.failure(response, objects, reader, LIST_TIMEOUT)
@@ -7203,7 +7209,7 @@ class _Exchange:
                 with _PARSING:
                     for framed, blobs in reader.feed(chunk):
                         received = mask_strings(unwrapped(framed), *secrets)
-                        objects = [*objects[-9:], received]
+                        objects = [*objects, received][-MAX_OBJECTS_KEPT:]
                         usable = usable or is_response(received)
                         for event in self._events(response, received, blobs):
                             batch.add(event)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from growth import growth
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rows import check_rows
 
@@ -245,11 +245,12 @@ def test_where_long_words_are_cut_changes_nothing(text: str, length: int) -> Non
 
 
 @given(TEXTS)
+@example("```\n")
 def test_signs_are_only_kept_apart(text: str) -> None:
     """Apart from a line before code, and the end of code, nothing is added or lost."""
     seen = shown(text).replace(JOINER, "")
     lines = iter(re.split("\r|\n", seen))
-    left = re.split("\r|\n", text)
+    left = re.split("\r|\n", text.removesuffix("\n"))  # behind it code may be ended
     assert all(any(line == other for other in lines) for line in left)
 
 
