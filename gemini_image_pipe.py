@@ -71,6 +71,8 @@ MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of fi
 MAX_TAG_CHARACTERS = 400  # in which the end of such a block's tag is looked for
 MAX_ADDRESS_CHARACTERS = 2_000  # of a picture that is not part of the message
 MAX_NAME_CHARACTERS = 2_000  # of a name or title before it is cleaned
+MAX_NAMED_SETTINGS = 40  # of those left out; more are no wishes of anybody
+MAX_SETTING_NAME_CHARACTERS = 40
 MAX_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
 MAX_FLAG_CHARACTERS = (
     200  # of the end of a prompt, in which its last flag is looked for
@@ -730,6 +732,7 @@ NOTES: dict[str, str] = {
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
     "bad_option": "`{name}` was left out: it can be {choices}.",
+    "left_out": "These settings do not apply to pictures and were left out: {names}.",
     "prompt_cut": "The message was too long: only its beginning and its end were sent.",
     "words_cut": "The model wrote too much; the rest was left out.",
     "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
@@ -754,6 +757,13 @@ NOTES: dict[str, str] = {
     "too_many_pixels": "{name} was left out: it has too many pixels.",
     "too_large": "{name} was left out: it is too large for one request.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+}
+
+# Those that a chat needs to hear once, and which of their numbers may differ then.
+SAID_ONCE: dict[str, tuple[str, ...]] = {
+    "left_out": (),
+    "earlier_none": ("count",),
+    "earlier_cut": ("count",),
 }
 
 STATUSES: dict[str, str] = {
@@ -803,6 +813,17 @@ _SENTENCES = NOTES | STATUSES | PHRASES
 def sentence(note: Note) -> str:
     """A note in words, and those within it."""
     return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+
+
+def was_said(note: Note, lines: Iterable[str]) -> bool:
+    """Whether one of the lines is this note, which a chat needs to hear once; numbers
+    that may differ are not looked at."""
+    if note.kind not in SAID_ONCE:
+        return False
+    numbers = dict.fromkeys(SAID_ONCE[note.kind], "\0")
+    text = sentence(make_note(note.kind, **{**dict(note.values), **numbers}))
+    pattern = "[0-9]+".join(map(re.escape, text.split("\0")))
+    return any(re.fullmatch(pattern, line) for line in lines)
 
 
 def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
@@ -1727,8 +1748,10 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     notes = []
     for name, value in named:
         option, text = OPTION_BY_NAME.get(name), as_word(value)
-        if option is None or text.lower() in ("", "auto", "default"):
+        if option is None or text.lower() in ("auto", "default"):
             continue
+        if value is None or (isinstance(value, str) and not text):
+            continue  # all else that is no word, such as -1 or a list, is a mistake
         found = option.read(text)
         if found is None:
             choices = ", ".join(option.choices)
@@ -1738,6 +1761,63 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
         fields["count"] = MAX_PICTURES_PER_PROMPT
         notes.append(make_note("count_cut", limit=MAX_PICTURES_PER_PROMPT))
     return ImageOptions(**fields), notes
+
+
+# What stands in a request and asks nothing of a picture: the host's and the protocol's
+# own keys, and who asks.
+_NO_SETTINGS = {
+    *("model", "messages", "stream", "stream_options", "metadata", "files", "features"),
+    *("variables", "tool_ids", "parallel_tool_calls", "user", "safety_identifier"),
+    "prompt_cache_key",
+}
+_PARAMETERS = {name for option in OPTIONS for name in option.parameters}
+# Values that ask for what happens anyway, most of them OpenAI's defaults.
+_USUAL_VALUES: dict[str, tuple[Any, ...]] = {
+    "temperature": (1,),
+    "top_p": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logprobs": (False,),
+    "response_format": ({"type": "text"},),
+    "modalities": (["image", "text"], ["text", "image"], ["image"]),
+    "tool_choice": ("auto", "none"),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "quality": ("auto", "standard"),
+    "background": ("auto", "opaque"),
+    "moderation": ("auto",),
+}
+
+
+def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note]:
+    """A note that names what a request asks for and no image model takes, if there is
+    something: sampling parameters, tools, settings that nobody knows.
+
+    host_tools: by their names those that the host itself has put into the request.
+    """
+    names = sorted(
+        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "")
+        for name, value in body.items()
+        if _is_left_out(name, value, host_tools)
+    )
+    if not names:
+        return []
+    more = ["…"] if len(names) > MAX_NAMED_SETTINGS else []
+    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]] + more
+    return [make_note("left_out", names=", ".join(listed))]
+
+
+def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
+    if not isinstance(name, str) or name in _NO_SETTINGS | _PARAMETERS:
+        return False
+    if value in (None, "", [], {}) or value in _USUAL_VALUES.get(name, ()):
+        return False
+    return name != "tools" or any(_is_foreign(t, host_tools) for t in as_list(value))
+
+
+def _is_foreign(tool: Any, host_tools: Any) -> bool:
+    name = get_field(get_field(tool, "function"), "name")
+    return not isinstance(host_tools, dict) or name not in host_tools
 
 
 def fit_options(
@@ -2215,7 +2295,7 @@ class Conversation:
     user's. newest: that message, or None when it is empty. earlier: the addresses of
     all pictures before it, oldest first, those that only system messages name (as they
     do in channels) among them. before: the turns before it as they came, whose words
-    history joins and cuts.
+    history joins and cuts. said: the notes of this plugin in it.
     """
 
     system: str = ""
@@ -2223,6 +2303,7 @@ class Conversation:
     newest: Turn | None = None
     earlier: tuple[str, ...] = ()
     before: tuple[Turn, ...] = ()
+    said: frozenset[str] = frozenset()
 
     @property
     def prompt(self) -> str:
@@ -2284,7 +2365,21 @@ def read_conversation(
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
     history = _bounded(alternating(turns), room)
-    return Conversation(system, tuple(history), newest, earlier, tuple(turns))
+    said = notes_said(messages)
+    return Conversation(system, tuple(history), newest, earlier, tuple(turns), said)
+
+
+def notes_said(messages: Any) -> frozenset[str]:
+    """The notes at the end of earlier answers, without their mark; in channels the
+    system message holds these."""
+    said = [*_messages_of(messages, "assistant", "system")][-MAX_MESSAGES:]
+    parts = (p for m in said for p in as_list(m["content"]) or [m["content"]])
+    texts = (get_field(part, "text") or part for part in parts)
+    ends = (text[-MESSAGE_END_CHARACTERS:] for text in texts if isinstance(text, str))
+    lines = (line.rstrip() for end in ends for line in end.splitlines())
+    return frozenset(
+        s.removeprefix(NOTE_MARK) for s in lines if s.startswith(NOTE_MARK)
+    )
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -5609,7 +5704,7 @@ class Answer:
 
     prompt: becomes the pictures' alternative text. notes: what is to be said whoever
     answers. inline: whether pictures are kept in the message itself. own_key: whether
-    the key is the user's own.
+    the key is the user's own. said: the notes of the chat's earlier answers.
     """
 
     def __init__(
@@ -5620,8 +5715,10 @@ class Answer:
         notes: Sequence[Note] = (),
         inline: bool = False,
         own_key: bool = False,
+        said: Collection[str] = (),
     ) -> None:
         self._chat, self._inline, self._own_key = chat, inline, own_key
+        self._said_before = said
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
         self._words, self._thoughts = SafeText(chat.secret), SafeText(chat.secret)
@@ -5805,8 +5902,9 @@ class Answer:
             self.notes.append(make_note("sources", pages=", ".join(links)))
 
     def remarks(self) -> Iterator[str]:
-        """The notes in words, each once."""
-        for text in dict.fromkeys(map(sentence, self.notes)):
+        """The notes in words, each once, and some of them once in a chat."""
+        news = (note for note in self.notes if not was_said(note, self._said_before))
+        for text in dict.fromkeys(map(sentence, news)):
             yield self._block(NOTE_MARK + self._chat.scrub(text))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
@@ -5904,6 +6002,7 @@ def _empty_answer(request: ImageRequest) -> Answer:
         request.notes,
         inline=request.valves.STORAGE.strip().lower() == "inline",
         own_key=request.own_key,
+        said=request.conversation.said,
     )
 
 
@@ -6546,6 +6645,7 @@ def _image_request(
     features = metadata.get("features")
     settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
+    notes += settings_left_out(body, metadata.get("tools"))
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
     return ImageRequest(

@@ -409,7 +409,9 @@ class Chat:
         }
         reply = self.client.post("/api/chat/completions", form)
         self.id = self.id or reply["chat_id"]
-        self.tasks = reply.get("task_ids") or [reply["task_id"]]
+        # Without streaming, older hosts answer at once.
+        task_id = reply.get("task_id")
+        self.tasks = reply.get("task_ids") or ([task_id] if task_id else [])
         self._last_message_id = answer["id"]
         return str(answer["id"])
 

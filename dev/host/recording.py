@@ -51,7 +51,7 @@ class Pipe:
 '''
 QUIET_S = 1.0  # after which no background task follows any more
 MAX_TEXT = 4_000
-TEXT_END = 1_500  # of them at its end, where the words stand
+MAX_TASK_TEXT = 600  # of a background task: only how it begins and ends matters
 MAX_TOOLS = 3  # of the dozens that newer hosts bring
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -105,6 +105,7 @@ def readable(call: Json) -> Json:
     """The call without what differs from run to run, and short."""
     body = {k: v for k, v in call["body"].items() if k != "metadata"}
     call = {**call, "body": body}
+    limit = MAX_TASK_TEXT if call["task"] else MAX_TEXT
     ids: dict[str, str] = {}
 
     def renamed(found: re.Match[str]) -> str:
@@ -119,17 +120,17 @@ def readable(call: Json) -> Json:
             return [shortened(entry, name) for entry in value]
         if _TIME_NAMES.search(name) and isinstance(value, (str, int)):
             return 0 if isinstance(value, int) else "…"
-        return _plain(_ID.sub(renamed, value)) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return _plain(_ID.sub(renamed, value), limit)
+        return value
 
     told: Json = shortened(_without_tools(call))
     return told
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, limit: int) -> str:
     text = _PATH.sub("<data>", _E_MAIL.sub("<e-mail>", _HASH.sub("<hash>", text)))
-    if len(text) <= MAX_TEXT:
-        return text
-    return f"{text[: MAX_TEXT - TEXT_END]}…{text[-TEXT_END:]}"
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
 
 
 def _without_tools(call: Json) -> Json:

@@ -113,10 +113,12 @@ class Stage:
     def picture(self) -> UploadedFile:
         return self.user.upload("fox.png", "image/png", drawn("PNG"))
 
-    def document(self, name: str = "brief.txt", text: str = BRIEF) -> Json:
+    def document(
+        self, name: str = "brief.txt", text: str = BRIEF, kind: str = "text/plain"
+    ) -> Json:
         """A document as the page attaches it, with its text extracted."""
         path = "/api/v1/files/?process=true&process_in_background=false"
-        files = {"file": (name, text.encode(), "text/plain")}
+        files = {"file": (name, text.encode(), kind)}
         file = self.user.request("POST", path, files=files).json()
         return {
             "type": "file",
@@ -128,7 +130,7 @@ class Stage:
             "status": "uploaded",
             "size": len(text),
             "error": "",
-            "content_type": "text/plain",
+            "content_type": kind,
         }
 
 
@@ -165,6 +167,12 @@ def attached_document(stage: Stage) -> None:
 
 def picture_and_document(stage: Stage) -> None:
     stage.chat().ask("make a poster", [stage.picture()], others=[stage.document()])
+
+
+def attached_drawing(stage: Stage) -> None:
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg"><text>fox</text></svg>'
+    file = stage.document("icon.svg", drawing, "image/svg+xml")
+    stage.chat().ask("make it blue", others=[file])
 
 
 def long_paste(stage: Stage) -> None:
@@ -230,7 +238,8 @@ def chat_controls(stage: Stage) -> None:
 
 def usual_parameters(stage: Stage) -> None:
     """What the page sends where nobody has set anything."""
-    stage.ask(params={"model_controls": {}, "stop": None}, tool_ids=[], filter_ids=[])
+    own: Json = {"model_controls": {}} if stage.user.version >= (0, 12) else {}
+    stage.ask(params={**own, "stop": None}, tool_ids=[], filter_ids=[])
 
 
 def preset(stage: Stage) -> None:
@@ -361,6 +370,15 @@ def api_files(stage: Stage) -> None:
     stage.complete("make a poster", files=files)
 
 
+def api_picture_files(stage: Stage) -> None:
+    """A picture that stands nowhere but among the files."""
+    file = stage.picture()
+    about = {"name": file.name, "content_type": file.content_type}
+    entries = [{"type": "file", "id": file.id, **about}]
+    entries += [{"type": "image", "url": stage.picture().link}]
+    stage.complete("make it blue", files=entries)
+
+
 class Situation(NamedTuple):
     """One line of the table: how a pipe comes to be called, and by which hosts."""
 
@@ -378,6 +396,7 @@ SITUATIONS = (
     Situation("attached picture", attached_picture),
     Situation("attached document", attached_document),
     Situation("picture and document", picture_and_document),
+    Situation("drawing", attached_drawing),
     Situation("long paste", long_paste),
     Situation("note", attached_note, (0, 6, 43)),
     Situation("edited message", edited_message),
@@ -406,4 +425,5 @@ SITUATIONS = (
     Situation("API, parts", api_parts),
     Situation("API, messages", api_messages),
     Situation("API, files", api_files),
+    Situation("API, pictures among the files", api_picture_files),
 )
