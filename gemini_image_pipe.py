@@ -7,6 +7,7 @@ description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat m
 required_open_webui_version: 0.6.5
 """
 
+import ast
 import asyncio
 import base64
 import binascii
@@ -26,10 +27,11 @@ import random
 import re
 import socket
 import ssl
+import struct
 import threading
 import time
 import uuid
-import warnings
+import zlib
 from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
@@ -79,11 +81,27 @@ MAX_FLAG_CHARACTERS = (
 )
 MAX_PICTURES_PER_PROMPT = 4  # each is a request of its own and billed as one
 MAX_INPUT_IMAGES = 14  # of models that this file does not know
-MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many pictures
 FILE_HEAD = 32  # bytes, which tell what a picture is
+MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
-MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
+# Together of the attached ones, before they are made to fit into a request.
+MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
+# Of all requests of a worker together; of one user half, which is MAX_READ_BYTES.
+MAX_HELD_BYTES = 2 * MAX_READ_BYTES
+MAX_PIXELS = 250_000_000  # of a picture that goes as it is: no camera makes more
+# Of one picture that has to be decoded, until it is saved again; by what a pixel takes
+# in its format, that is how many pixels it may have. One at a time is.
+MAX_DECODING_BYTES = 270_000_000
+MAX_WEBP_PIXELS = 6_000_000  # that are encoded: each takes 37 bytes for that
+MAX_PICTURE_BLOCKS = 50_000  # chunks, segments or boxes; honest ones have hundreds
+MAX_JPEG_PASSES = 100  # each goes over the whole picture; encoders make about ten
+MAX_TAGS = 1_000  # of one directory of a TIFF, or items of an AVIF
+MAX_TAG_BYTES = 4_000_000  # that they hold together: profiles take about one
+MAX_DIRECTORIES = 8  # of a TIFF that are read: the picture's, the camera's, the place's
+MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
+MAX_TILE_PIXELS = 4_000_000  # of a TIFF that is smaller than one tile
+MAX_CODED = 4  # times the pixels that an AVIF declares: its colours and its mask
 MAX_SIDE = 16_000  # pixels; WebP holds no more
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
@@ -118,8 +136,11 @@ STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
-# At these the status says that the work goes on; the host saves each.
+# At these the status says that the work goes on, or how many are before it in line; at
+# the first ones only the latter. The host saves each.
 HEARTBEATS = (15, 30, 60, 120)
+LINE_HEARTBEATS = (1,)
+NOTICEABLE_WAIT = 0.1  # in line, of all the time; a message on too little time names it
 # After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
 # to 0.11 learn it from the answer to their request, which a slow line or phone brings
 # late, and drop for good whatever reaches them before.
@@ -494,49 +515,6 @@ class KeyMask:
         return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
 
 
-class SafeText:
-    """A model's words as markdown that loads no foreign picture, opens no tag and
-    shows no key.
-
-    A picture from another website would tell its owner who looks at it; a tag such as
-    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
-    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. Words arrive in
-    pieces, so a sign that may begin any of them is held back until the next piece.
-    """
-
-    _TAG = re.compile(r"<(?![\s\d=<-])")
-    _BRACE = re.compile(r"\{(?=\{)")
-    _JOINER = "\u2060"  # keeps signs apart, and no page shows it
-    _MOST_HELD = 64
-
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """The next piece, made safe."""
-        return self._safe(self._mask.feed(text))
-
-    def _safe(self, text: str) -> str:
-        text = self._held + text
-        last = text[-1:]
-        kept = len(text.rstrip(last)) if last and last in "!<{" else len(text)
-        if len(text) - kept > self._MOST_HELD:  # so many begin nothing
-            text, kept = text + self._JOINER, len(text) + 1
-        text, self._held = text[:kept], text[kept:]
-        *before, end = text.split("[")
-        text = "".join(f"{words.rstrip('!')}[" for words in before) + end
-        text = self._TAG.sub("&lt;", text)
-        text = self._BRACE.sub("{" + self._JOINER, text)
-        return text.replace("◁", "‹")  # another model's sign for its thoughts
-
-    def rest(self) -> str:
-        """What was held back, when nothing follows that it could begin."""
-        text = self._safe(self._mask.rest())
-        held, self._held = self._held, ""
-        return text + self._BRACE.sub("{" + self._JOINER, held)
-
-
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
 _LEADING_TAGS = re.compile(
     r"<(?=/?(?:meta|link|base|script|i?frame|object|embed|form)\b)", re.I
@@ -550,6 +528,244 @@ _PAGE_POLICY = (
 def quiet_page(html: str) -> str:
     """Somebody else's HTML as a page that runs no script and fetches nothing."""
     return _PAGE_POLICY + _LEADING_TAGS.sub("&lt;", html) if html else ""
+
+
+# ── Markdown ──────────────────────────────────────────────────────────────────────────
+# A model's words as markdown that the host's page may show: what is code stays as it
+# is, and outside of it no sign is what it could be mistaken for.
+
+_JOINER = "\u2060"  # keeps signs apart, and no page shows it
+_KEPT_APART = rf"\g<0>{_JOINER}"
+# What could begin a tag, a picture or a token of the page; at the end of what is known
+# of a line, too, since any sign may follow.
+_ARMED = re.compile(r"<(?![\s\d=<-])|!(?=\[|\Z)|\{(?=\{|\Z)|◁")
+# The same within code: the host looks for its tags there, too (DEFAULT_REASONING_TAGS,
+# DEFAULT_SOLUTION_TAGS and DEFAULT_CODE_INTERPRETER_TAGS in its utils/middleware.py),
+# as its page does for blocks and for tokens that stand for files.
+_ARMED_IN_CODE = re.compile(
+    r"<(?=/?(?:think(?:ing)?|reason(?:ing)?|[tT]hought|code_interpreter)(?:[\s>]|\Z)"
+    r"|/?(?i:details)|\|(?:begin|end)_of_(?:thought|solution)\|)"
+    r"|\{(?=\{(?i:(?:HTML|VIDEO)_FILE_ID_))|◁(?=/?think▷)"
+)
+_LONGEST_ARMED = 24
+_MAY_BE_ARMED = re.compile(r"(?:[<◁]|\{+)[^<{◁]*\Z")
+_LONE_RETURN = re.compile(r"\r(?!\n|\Z)")  # the end of a line for every reader
+# Words that mean nothing but themselves, wherever they stand.
+_ORDINARY = re.compile("(?:[^`~!\\[\\]<{$\\\\:◁\r\n\u2028\u2029]|!(?=[^!\\[]))+")
+_FENCE = re.compile("( {0,3})(`{3,}(?=[^`]*\\Z)|~{3,})[^\n]*")
+# A list or a quotation, with whose end its code ends.
+_CONTAINER = re.compile(r"\s*(?:>|[-+*]\s|\d{1,9}[.)]\s)")
+# Languages whose code the page runs or draws as soon as it is there.
+_RUN_OR_DRAWN = re.compile(
+    r"(?:```|~~~).*(?:html|svg|xml|css|\bjs\b|javascript|mermaid|vega)", re.I
+)
+# What may swallow the fence of a later block: a fence in a list or a quotation, which
+# ends with that; mathematics; the title of an address; a box, also behind what only a
+# browser takes for the end of a line.
+_FAR_REACHING = re.compile(
+    "```|~~~|\\$\\$|\\\\[\\[(a-zA-Z]|\\A[\\s\ufeff]*(?:\\[|:::)|[\u2028\u2029]"
+)
+# What may swallow the beginning of code that stands later in the same paragraph.
+_REACHING = re.compile(r"[\\\[\]~$<]")
+_EMPHASIS = re.compile(r"[*_]")
+_SPAN = re.compile(r"`([^`\n]+)`(?!`)|``((?:[^`\n]|`(?!`))*[^`\n])``(?!`)")
+# Behind a longer word, or one of these signs, code could be the end of an address.
+_WORD_BEFORE = re.compile(r"(?:\A|\s)[^\s/.]{0,20}\Z")
+_MOST_HELD = 1_000  # signs of one line
+_MOST_BEFORE = 64  # that are known of what was passed on of it
+
+
+def _end_of_part(text: str, start: int) -> int:
+    """Where to cut a line that is too long to be held back, not within a tag; 0 if it
+    is not."""
+    end = start + _MOST_HELD
+    if len(text) < end:
+        return 0
+    armed = _MAY_BE_ARMED.search(text, end - _LONGEST_ARMED, end)
+    return armed.start() if armed else end
+
+
+def _without_known_language(line: str) -> str:
+    """A line that may begin code, whose language the page does not know by its name."""
+    return line + _JOINER if _RUN_OR_DRAWN.search(line) else line
+
+
+class SafeText:
+    """A model's words as markdown that loads no foreign picture, opens no tag and
+    shows no key.
+
+    A picture from another website would tell its owner who looks at it; a tag such as
+    <details type="reasoning"> or <code_interpreter> is the host's own, as are tokens
+    such as {{HTML_FILE_ID_…}}, in whose place its page puts a file. A sign that may
+    begin any of them gets one behind it that nobody sees.
+
+    Within code only what the host looks for there is kept apart, and code that its
+    page would run or draw is of no language that it knows. Code is what CommonMark and
+    the page's parser (marked, with its extensions) agree on under all circumstances:
+    a fence at the very beginning of a line, and a span within one line. Where anything
+    before it might be read otherwise, all that follows counts as words; they look the
+    same. Words arrive in pieces, so a line is held back from its first sign that may
+    mean something.
+
+    has_code: whether anything can be code. In thoughts nothing can: the host puts signs
+    before their lines.
+    """
+
+    def __init__(self, key: str = "", has_code: bool = True) -> None:
+        self._mask = KeyMask(key)
+        self._has_lines = self._has_code = has_code
+        self._has_lists = False
+        self._held = ""
+        self._before = ""  # the end of what was passed on of the same line
+        self._fence = ""  # the open one, as the page is likely to see it
+        self._begin_paragraph(behind_blank=True)
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        self._held += self._mask.feed(text)
+        return self._pass_on() if self._has_lines else self._pass_signs()
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin; and the end of
+        open code, lest it swallow what follows."""
+        self._held += self._mask.rest()
+        text = self._pass_on()
+        gap = "\n" * bool(self._held or self._before)
+        if self._held:
+            text += self._line(f"{self._held}\n")[:-1]
+        end = gap + self._fence if self._fence else ""
+        self._held = self._before = self._fence = ""
+        self._begin_paragraph(behind_blank=True)
+        return text + end
+
+    def follow(self, text: str) -> str:
+        """Take the text as known to which the words are added; what ends its code."""
+        self._held = f"{text.rstrip()}\n"
+        self._pass_on()
+        end = self.rest()
+        return f"\n{end}" if end else ""
+
+    def _begin_paragraph(self, behind_blank: bool) -> None:
+        self._behind_blank = behind_blank
+        self._is_clear = True
+        self._is_emphasized = False
+
+    def _pass_on(self) -> str:
+        """All of the held text whose meaning does not depend on what follows."""
+        text, at, kept = _LONE_RETURN.sub("\n", self._held), 0, list[str]()
+        while at < len(text):
+            if not self._fence and (ordinary := _ORDINARY.match(text, at)):
+                kept.append(ordinary[0])
+                self._pass_ordinary(ordinary[0])
+                at = ordinary.end()
+            if end := text.find("\n", at, at + _MOST_HELD) + 1:
+                kept.append(self._line(text[at:end]))
+            elif end := _end_of_part(text, at):
+                kept.append(self._part_of_line(text[at:end]))
+            else:
+                break
+            at = end
+        self._held = text[at:]
+        return "".join(kept)
+
+    def _pass_signs(self) -> str:
+        """All but the last signs, which what follows may arm."""
+        text = self._held
+        kept = max(len(text.rstrip("!<{")), len(text) - _LONGEST_ARMED)
+        self._held = text[kept:]
+        return _ARMED.sub(_KEPT_APART, text[:kept])
+
+    def _pass_ordinary(self, text: str) -> None:
+        self._before = (self._before + text)[-_MOST_BEFORE:]
+        self._is_emphasized |= bool(_EMPHASIS.search(text))
+
+    def _part_of_line(self, text: str) -> str:
+        """A part of a line that is too long to be known before it is passed on."""
+        if not self._fence or not text.strip("`~ \t"):
+            self._fence, self._has_code = "", False
+        self._before = text
+        return self._code(text)
+
+    def _code(self, text: str) -> str:
+        """What stands in code, if it is code for every reader."""
+        is_code = self._fence and self._has_code
+        return (_ARMED_IN_CODE if is_code else _ARMED).sub(_KEPT_APART, text)
+
+    def _line(self, line: str) -> str:
+        """What is left of a line, with its end."""
+        body = line.removesuffix("\n").removesuffix("\r")
+        end, whole = line[len(body) :], self._before + body
+        if self._fence:
+            text = self._line_of_code(body, end)
+        elif (opened := _FENCE.fullmatch(whole)) and self._is_open(opened[1]):
+            text = self._opened_fence(body, opened[1], opened[2]) + end
+        else:
+            text = self._line_of_words(body, end, whole)
+        self._before = ""
+        return text
+
+    def _is_open(self, indent: str) -> bool:
+        """Whether a fence begins code that ends only with another one."""
+        if indent:
+            self._has_code = False
+        return not (indent and self._has_lists)
+
+    def _opened_fence(self, body: str, indent: str, fence: str) -> str:
+        """The first line of a block of code, apart from a paragraph before it: some
+        paragraphs, such as those that an underline makes headings, would swallow it."""
+        gap = "" if self._behind_blank or indent else "\n"
+        self._fence = fence
+        return gap + _ARMED.sub(_KEPT_APART, _without_known_language(body))
+
+    def _line_of_code(self, body: str, end: str) -> str:
+        closing = body.strip()
+        if self._before or not closing.startswith(self._fence) or closing.strip("`~"):
+            return self._code(body + end)
+        is_clear = rf" {{0,3}}{self._fence}{self._fence[0]}* *"
+        self._has_code &= bool(re.fullmatch(is_clear, body))
+        self._fence = ""
+        self._begin_paragraph(behind_blank=False)
+        return body + end
+
+    def _line_of_words(self, body: str, end: str, whole: str) -> str:
+        if _FAR_REACHING.search(whole):
+            self._has_code = False
+        self._has_lists |= bool(_CONTAINER.match(whole))
+        line = _without_known_language(body) + end
+        kept, at = list[str](), 0
+        while span := self._next_span(line, at):
+            words, at = line[at : span.start()], span.end()
+            kept.append(_ARMED.sub(_KEPT_APART, f"{words}`")[:-1])
+            kept.append(_ARMED_IN_CODE.sub(_KEPT_APART, span[0]))
+        kept.append(_ARMED.sub(_KEPT_APART, line[at:]))
+        self._is_clear &= not _REACHING.search(line, at)
+        self._is_emphasized |= bool(_EMPHASIS.search(line, at))
+        if not whole.strip(" "):
+            self._begin_paragraph(behind_blank=True)
+        else:
+            self._behind_blank = False
+        return "".join(kept)
+
+    def _next_span(self, line: str, at: int) -> re.Match[str] | None:
+        """The next code within a line of words, if it is code for every reader."""
+        start = line.find("`", at)
+        if start < 0 or not (self._has_code and self._is_clear):
+            return None
+        words, span = line[at:start], _SPAN.match(line, start)
+        before = words if at else self._before + words
+        self._is_emphasized |= bool(_EMPHASIS.search(words))
+        if not span or _REACHING.search(words) or not _WORD_BEFORE.search(before):
+            self._is_clear = False
+            return None
+        content = span[1] or span[2]
+        # Columns of tables end within code. The parser of emphasis knows no escapes in
+        # code, takes brackets for an address, and two signs for empty code.
+        is_odd = bool(span[2]) or "[" in content or "]" in content
+        if "|" in content or "\\" in content or (is_odd and self._is_emphasized):
+            self._is_clear = False
+            return None
+        self._is_clear = not is_odd
+        return span
 
 
 # ── Base64 ────────────────────────────────────────────────────────────────────────────
@@ -632,6 +848,11 @@ class Base64Decoder:
         return piece.partition(b",")[2] if piece.startswith(b"data:") else piece
 
 
+def base64_length(size: int) -> int:
+    """The signs of base64 that so many bytes become."""
+    return math.ceil(size / 3) * 4
+
+
 def base64_slices(data: bytes) -> Iterator[bytes]:
     size = SLICE * 3
     for start in range(0, len(data), size):
@@ -683,7 +904,9 @@ FAILURES: dict[str, str] = {
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
     "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-    "busy": "Too many pictures are being made on this server at the moment. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+    "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
+    "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "google": "Google had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
@@ -694,7 +917,7 @@ FAILURES: dict[str, str] = {
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
-    "timeout": "{host} did not finish within {elapsed} seconds. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "timeout": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
     "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
     "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
     "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
@@ -724,6 +947,8 @@ UNKNOWN_VALUES = {
     "elapsed": "many",
     "available": "",
     "status": "",
+    "waited": "",
+    "whose": "others",
 }
 
 # What may stand below an answer.
@@ -754,7 +979,8 @@ NOTES: dict[str, str] = {
     "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
-    "too_many_pixels": "{name} was left out: it has too many pixels.",
+    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one.",
+    "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
     "too_large": "{name} was left out: it is too large for one request.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
 }
@@ -769,6 +995,7 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
 STATUSES: dict[str, str] = {
     "making": "{name} is making {what} …",
     "still_working": "Still working, {seconds} s …",
+    "in_line": "Waiting in line; requests before yours: {count} …",
     "made_none": "{model} made no picture",
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
@@ -790,6 +1017,9 @@ PHRASES: dict[str, str] = {
     "storage_failed": "its storage failed",
     "only_some": "Only {made} of {count} pictures could be made. ",
     "given_up": " (Given up after {seconds:.0f} s.)",
+    "waited": ", after a wait of {seconds:.0f} seconds in line on this server",
+    "others_pictures": "those of others",
+    "own_pictures": "others of your own",
     "available": " This key can use {ids}.",
     "ratio_and_size": "{ratio} at {size}",
     "seconds": "{seconds:.0f} s",
@@ -813,6 +1043,21 @@ _SENTENCES = NOTES | STATUSES | PHRASES
 def sentence(note: Note) -> str:
     """A note in words, and those within it."""
     return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+
+
+def notes_said(messages: Any) -> frozenset[str]:
+    """The notes at the end of a chat's earlier answers, without their mark; in channels
+    the system message holds the answers."""
+    lines: set[str] = set()
+    for message in as_list(messages)[-MAX_MESSAGES:]:
+        content = get_field(message, "content")
+        if get_field(message, "role") not in ("assistant", "system"):
+            continue
+        for part in as_list(content) or [content]:
+            text = as_str(get_field(part, "text") or part)
+            lines.update(text[-MESSAGE_END_CHARACTERS:].splitlines())
+    notes = (line.rstrip() for line in lines if line.startswith(NOTE_MARK))
+    return frozenset(note.removeprefix(NOTE_MARK) for note in notes)
 
 
 def was_said(note: Note, lines: Iterable[str]) -> bool:
@@ -893,7 +1138,8 @@ VALVES: dict[str, str] = {
     "HISTORY_IMAGES": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
     "STORAGE": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
     "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
-    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line.",
+    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
+    "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
     "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
 }
 # What a user's own dialogue says of it.
@@ -1851,36 +2097,595 @@ def fit_options(
     return replace(options, **taken), notes
 
 
-# ── Pictures ──────────────────────────────────────────────────────────────────────────
-# What a picture is, told by its bytes, and what has to be done to it before Google
-# takes it.
+# ── Heads ─────────────────────────────────────────────────────────────────────────────
+# Of each format of pictures, the size that its head declares, and a check whether all of
+# it is there. Nothing is decoded: the size that a picture declares costs nothing. Each
+# function may end in UnusablePicture, or in struct.error, IndexError and KeyError.
 
-_IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"WEBP", 8, "image/webp"),
-    (b"GIF8", 0, "image/gif"),
-    (b"ftypavi", 4, "image/avif"),
-    (b"ftyphei", 4, "image/heic"),
-    (b"ftyphev", 4, "image/heic"),
-    (b"ftypmif1", 4, "image/heif"),
-    (b"ftypmsf1", 4, "image/heif"),
-    (b"II*\0", 0, "image/tiff"),
-    (b"MM\0*", 0, "image/tiff"),
-    (b"BM", 0, "image/bmp"),
+
+class UnusablePicture(Exception):
+    """A picture that cannot be sent; `kind` is a key of NOTES."""
+
+    def __init__(self, kind: str, **values: Any) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.values = values
+
+
+def require_whole(holds: bool) -> None:
+    if not holds:
+        raise UnusablePicture("broken")
+
+
+PixelSize = tuple[int, int]
+# Its kind, and where its content begins and ends.
+PictureBlock = tuple[bytes, int, int]
+
+# Bits of a pixel's samples, and samples, by PNG's colour types (W3C PNG, 11.2.2).
+_PNG_DEPTHS = {
+    0: ((1, 2, 4, 8, 16), 1),
+    2: ((8, 16), 3),
+    3: ((1, 2, 4, 8), 1),
+    4: ((8, 16), 2),
+    6: ((8, 16), 4),
+}
+_DEFLATE_MOST = 1_040  # bytes that one byte of deflate can stand for
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+
+
+def png_size(data: bytes) -> PixelSize:
+    width, height = struct.unpack_from(">II", data, 16)
+    require_whole(data[12:16] == b"IHDR")
+    return width, height
+
+
+def _png_chunks(data: bytes) -> Iterator[PictureBlock]:
+    place = 8
+    for _ in range(MAX_PICTURE_BLOCKS):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 8 + length
+        require_whole(end + 4 <= len(data))
+        yield kind, place + 8, end
+        if kind == b"IEND":
+            return
+        place = end + 4
+    require_whole(False)
+
+
+def check_png(data: bytes) -> None:
+    view, kinds, packed = memoryview(data), set[bytes](), 0
+    for kind, start, end in _png_chunks(data):
+        require_whole((kind == b"IHDR") == (not kinds))
+        kinds.add(kind)
+        packed += end - start if kind == b"IDAT" else 0
+        # Readers pass over a damaged chunk that is not critical: a small letter first.
+        if kind[:1].isupper():
+            (checksum,) = struct.unpack_from(">I", data, end)
+            require_whole(zlib.crc32(view[start - 4 : end]) == checksum)
+    width, height, depth, colours = struct.unpack_from(">IIBB", data, 16)
+    depths, samples = _PNG_DEPTHS.get(colours, ((), 0))
+    require_whole(depth in depths and (colours != 3 or b"PLTE" in kinds))
+    require_whole(height * (width * depth * samples // 8 + 1) <= packed * _DEFLATE_MOST)
+
+
+def bare_png(data: bytes) -> bytes:
+    """The first picture without notes: Pillow would unpack them, too."""
+    view = memoryview(data)
+    chunks = (c for c in _png_chunks(data) if c[0] in _PNG_PIXELS)
+    return b"".join(
+        [view[:8], *(view[start - 8 : end + 4] for _, start, end in chunks)]
+    )
+
+
+# Markers that a length follows, and the end (ITU T.81, table B.1). Between them stand
+# coded pixels, or what a camera left there.
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+JPEG_SIGN = b"\xff\xd8\xff"
+_SOS, _EOI, _ADOBE, _EXIF = b"\xda", b"\xd9", b"\xee", b"\xe1"
+_JPEG_FRAMES = frozenset(bytes([n]) for n in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_JPEG_NOTES = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
+
+
+def _jpeg_segments(data: bytes) -> Iterator[PictureBlock]:
+    """The segments up to the end of the picture; what cameras write behind is left."""
+    place = 2
+    for _ in range(MAX_PICTURE_BLOCKS):
+        place = _next_marker(data, place)
+        kind = data[place + 1 : place + 2]
+        if kind == _EOI:
+            return
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        start, place = place + 4, place + 2 + length
+        require_whole(start <= place <= len(data))
+        yield kind, start, place
+    require_whole(False)
+
+
+def _next_marker(data: bytes, place: int) -> int:
+    while place < len(data):  # in slices: a pattern holds the interpreter
+        if found := _JPEG_MARKER.search(data, place, place + SLICE + 1):
+            return found.start()
+        place += SLICE
+    raise UnusablePicture("broken")
+
+
+def jpeg_size(data: bytes) -> PixelSize:
+    for kind, start, _ in _jpeg_segments(data):
+        if kind in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, start + 1)
+            return width, height
+        require_whole(kind != _SOS)
+    raise UnusablePicture("broken")
+
+
+def check_jpeg(data: bytes) -> None:
+    jpeg_size(data)
+    require_whole(any(kind == _SOS for kind in [s[0] for s in _jpeg_segments(data)]))
+
+
+def bare_jpeg(data: bytes) -> bytes:
+    """The picture without notes: Pillow would read tables of any size in them."""
+    view, pieces = memoryview(data), [memoryview(b"\xff\xd8")]
+    for kind, start, end in _jpeg_segments(data):
+        if kind == _SOS:
+            pieces.append(view[start - 4 :])
+            break
+        if kind not in _JPEG_NOTES:
+            pieces.append(view[start - 4 : end])
+    return b"".join(pieces)
+
+
+def jpeg_exif(data: bytes) -> bytes:
+    """A JPEG's EXIF block, or nothing."""
+    if not data.startswith(JPEG_SIGN):
+        return b""
+    for kind, start, end in _jpeg_segments(data):
+        if kind == _EXIF and data.startswith(b"Exif\0\0", start, end):
+            return data[start:end]
+        if kind == _SOS:
+            break
+    return b""
+
+
+def jpeg_passes(data: bytes) -> int:
+    """In how many passes a JPEG comes; for more than one, its decoder keeps all of it."""
+    samples, passes = 0, []
+    for kind, start, _ in _jpeg_segments(data):
+        if kind in _JPEG_FRAMES:
+            samples = data[start + 5] if kind in b"\xc0\xc1" else 0
+        elif kind == _SOS:
+            passes.append(data[start])
+    return max(len(passes), 1 if passes[:1] == [samples] else 2)
+
+
+def _webp_chunks(data: bytes) -> Iterator[PictureBlock]:
+    end = 8 + struct.unpack_from("<I", data, 4)[0]
+    require_whole(20 <= end <= len(data))
+    place = 12
+    for _ in range(MAX_PICTURE_BLOCKS):
+        if place + 8 > end:
+            return
+        kind, length = struct.unpack_from("<4sI", data, place)
+        start, place = place + 8, place + 8 + length
+        require_whole(place <= end)
+        yield kind, start, place
+        place += length % 2
+    require_whole(False)
+
+
+def _webp_frame_size(data: bytes, kind: bytes, start: int) -> PixelSize:
+    """What the head of the three kinds of chunks says (RFC 9649)."""
+    if kind == b"VP8X":
+        across, top, down, high = struct.unpack_from("<HBHB", data, start + 4)
+        return across + (top << 16) + 1, down + (high << 16) + 1
+    if kind == b"VP8L":
+        sign, bits = struct.unpack_from("<BI", data, start)
+        require_whole(sign == 0x2F and bits >> 29 == 0)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    tag, sign, width, height = struct.unpack_from("<B2x3sHH", data, start)
+    require_whole(tag & 1 == 0 and sign == b"\x9d\x01\x2a")  # a key frame
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def webp_size(data: bytes) -> PixelSize:
+    return _webp_frame_size(data, data[12:16], 20)
+
+
+def check_webp(data: bytes) -> None:
+    size, frames = webp_size(data), 0
+    for kind, start, _ in _webp_chunks(data):
+        if kind in (b"VP8 ", b"VP8L"):
+            require_whole(_webp_frame_size(data, kind, start) == size)
+        frames += kind in (b"VP8 ", b"VP8L", b"ANMF")
+    require_whole(frames > 0)
+
+
+def gif_size(data: bytes) -> PixelSize:
+    """Of the first frame, which may be larger than the screen that the head declares.
+
+    Pillow, too, passes over all that stands before it byte by byte, or nearly.
+    """
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    place, inside = 13 + (6 << (flags & 7) if flags & 0x80 else 0), False
+    for _ in range(MAX_PICTURE_BLOCKS):
+        sign = data[place]
+        if inside:  # an extension, which ends with an empty block
+            place, inside = place + 1 + sign, sign > 0
+        elif sign == 0x21:
+            place, inside = place + 2, True
+        elif sign == 0x2C:
+            left, top, across, down = struct.unpack_from("<4H", data, place + 1)
+            return max(width, left + across), max(height, top + down)
+        else:
+            place += 1
+    raise UnusablePicture("broken")
+
+
+def _bmp_head(data: bytes) -> tuple[int, int, int, int]:
+    """Width, height, bits of a pixel, and how they are packed."""
+    (length,) = struct.unpack_from("<I", data, 14)
+    if length == 12:
+        width, height, _, bits = struct.unpack_from("<4H", data, 18)
+        return width, height, bits, 0
+    width, height, _, bits, packing = struct.unpack_from("<IiHHI", data, 18)
+    return width, abs(height), bits, packing
+
+
+def bmp_size(data: bytes) -> PixelSize:
+    return _bmp_head(data)[:2]
+
+
+def check_bmp(data: bytes) -> None:
+    width, height, bits, packing = _bmp_head(data)
+    if packing not in (0, 3):  # Pillow reads run lengths in Python, byte by byte
+        raise UnusablePicture("odd_form", form="BMP")
+    (start,) = struct.unpack_from("<I", data, 10)
+    require_whole(start + (width * bits + 31) // 32 * 4 * height <= len(data))
+
+
+# ── Containers ────────────────────────────────────────────────────────────────────────
+# The same of formats that are tables of what lies anywhere in them.
+
+_TAG_BYTES = {
+    3: 2,
+    4: 4,
+    5: 8,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+}  # by type
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_PACKING, _ORIENTATION = 256, 257, 259, 274
+_TIFF_STRIP_ROWS, _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 278, 322, 323
+_TIFF_NUMBERS = (256, 257, 259, 278, 322, 323)
+_TIFF_DIRECTORIES = (34665, 34853, 40965)  # EXIF, GPS and others, which Pillow reads
+# None, fax, LZW, JPEG, deflate and run lengths. libtiff's old JPEG and rare ones are
+# those in which most of its faults were found.
+_TIFF_PACKINGS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
+
+
+def _tiff_tags(data: bytes, order: str, place: int) -> dict[int, int]:
+    """The values of a directory's tags that are one whole number.
+
+    Raises UnusablePicture where they together are larger than any honest ones: their
+    lengths cost nothing, and Pillow reads all of them, twice.
+    """
+    (count,) = struct.unpack_from(order + "H", data, place)
+    values, seen, room = dict[int, int](), set[int](), MAX_TAG_BYTES
+    for at in range(place + 2, place + 2 + 12 * count, 12):
+        tag, kind, length = struct.unpack_from(order + "HHI", data, at)
+        room -= _TAG_BYTES.get(kind, 1) * length
+        whole = length == 1 and kind in (3, 4, 13)
+        # Readers differ on which of two tags counts, and on numbers of other types.
+        unclear = tag in seen or (tag in _TIFF_NUMBERS and not whole)
+        if room < 0 or count > MAX_TAGS or unclear:
+            raise UnusablePicture("odd_form", form="TIFF")
+        if whole:
+            how = "H" if kind == 3 else "I"
+            (values[tag],) = struct.unpack_from(order + how, data, at + 8)
+        seen.add(tag)
+    return values
+
+
+def _tiff_order(data: bytes, place: int = 0) -> str:
+    return ">" if data[place : place + 2] == b"MM" else "<"
+
+
+def _tiff_head(data: bytes) -> dict[int, int]:
+    order = _tiff_order(data)
+    return _tiff_tags(data, order, struct.unpack_from(order + "I", data, 4)[0])
+
+
+def tiff_size(data: bytes) -> PixelSize:
+    tags = _tiff_head(data)
+    return tags.get(_TIFF_WIDTH, 0), tags.get(_TIFF_HEIGHT, 0)
+
+
+def check_tiff(data: bytes) -> None:
+    tags = _tiff_head(data)
+    _check_tiff_directories(data, tags)
+    width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+    across = tags.get(_TIFF_TILE_WIDTH, width)
+    down = tags.get(_TIFF_TILE_HEIGHT) or min(
+        tags.get(_TIFF_STRIP_ROWS, height), height
+    )
+    require_whole(min(width, height, across, down) > 0)
+    strips = -(-width // across) * -(-height // down)
+    packed = tags.get(_TIFF_PACKING, 1)
+    if packed not in _TIFF_PACKINGS or strips > MAX_STRIPS:
+        raise UnusablePicture("odd_form", form="TIFF")
+    if across * down > max(width * height, MAX_TILE_PIXELS):
+        raise UnusablePicture("odd_form", form="TIFF")
+
+
+def _check_tiff_directories(data: bytes, tags: dict[int, int]) -> None:
+    order = _tiff_order(data)
+    places = [tags[tag] for tag in _TIFF_DIRECTORIES if tag in tags]
+    for place in places:  # each may name more
+        more = _tiff_tags(data, order, place)
+        places += [more[tag] for tag in _TIFF_DIRECTORIES if tag in more]
+        if len(places) > MAX_DIRECTORIES:
+            raise UnusablePicture("odd_form", form="TIFF")
+
+
+def exif_orientation(exif: bytes) -> int:
+    """How a picture lies, 1 to 8, by its EXIF block; 1 where that does not say.
+
+    Pillow's own reader takes memory for each table that the block declares.
+    """
+    block = exif.removeprefix(b"Exif\0\0")[:65_536]
+    with contextlib.suppress(struct.error, UnusablePicture):
+        turned = _tiff_head(block).get(_ORIENTATION, 1)
+        return turned if 1 <= turned <= 8 else 1
+    return 1
+
+
+# ISO/IEC 14496-12 (boxes), 23008-12 (HEIF), and AV1's bitstream specification.
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[PictureBlock]:
+    """The boxes from start to end. Raises UnusablePicture for one that is cut off."""
+    for _ in range(MAX_PICTURE_BLOCKS):
+        if start >= end:
+            return
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 16 if size == 1 else 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+        stop = start + size if size else end
+        require_whole(start + head <= stop <= end)
+        yield kind, start + head, stop
+        start = stop
+    require_whole(False)
+
+
+def _heif_box(data: bytes, *path: bytes) -> tuple[int, int]:
+    """Where the content of the first box under these names begins and ends."""
+    start, end = 0, len(data)
+    for name in path:
+        found = (b for b in _boxes(data, start, end) if b[0] == name)
+        _, start, end = next(found, (b"", 0, 0))
+        require_whole(end > 0)
+        start += 4 if name in (b"meta", b"iinf", b"iloc") else 0  # version and flags
+    return start, end
+
+
+def heif_size(data: bytes) -> PixelSize:
+    """The largest that the file declares: tiles, thumbnails and masks are smaller."""
+    sizes = [
+        struct.unpack_from(">II", data, start + 4)
+        for kind, start, _ in _boxes(data, *_heif_box(data, b"meta", b"iprp", b"ipco"))
+        if kind == b"ispe"
+    ]
+    return max(sizes, key=math.prod, default=(0, 0))
+
+
+def check_heif(data: bytes) -> None:
+    """Whether head and pixels are whole; what stands behind both may be anything."""
+    missing = {b"ftyp", b"mdat", b"meta", b"moov"}
+    for kind, _, _ in _boxes(data, 0, len(data)):
+        missing.discard(kind)
+        if kind in (b"meta", b"moov"):
+            missing -= {b"meta", b"moov"}
+        if not missing:
+            return
+    require_whole(False)
+
+
+def check_avif(data: bytes) -> None:
+    """Whether it is whole, and its pictures not larger than the file declares: a
+    decoder takes the memory that their own heads ask for."""
+    check_heif(data)
+    kinds, coded = dict(_heif_kinds(data)), 0
+    for item, place, end in _heif_items(data):
+        kind = kinds.get(item)
+        if kind in (b"av01", b"Exif") and not place < end:
+            raise UnusablePicture("odd_form", form="AVIF")
+        require_whole(end <= len(data))
+        if kind == b"av01":
+            coded += math.prod(_av1_size(data, place, end))
+        elif kind == b"Exif":  # read by Pillow, whatever its tables declare
+            _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
+    require_whole(coded > 0)
+    if coded > MAX_CODED * math.prod(heif_size(data)):
+        raise UnusablePicture("odd_form", form="AVIF")
+
+
+def _heif_kinds(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and kind of each item."""
+    start, end = _heif_box(data, b"meta", b"iinf")
+    start += 2 if data[start - 4] == 0 else 4
+    for kind, place, _ in _boxes(data, start, end):
+        if kind == b"infe":
+            how = ">HH4s" if data[place] == 2 else ">IH4s"
+            number, _, name = struct.unpack_from(how, data, place + 4)
+            yield number, name
+
+
+def _heif_items(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Number, beginning and end of each item; of one in pieces both are 0."""
+    start, end = _heif_box(data, b"meta", b"iloc")
+    version, rest = data[start - 4], io.BytesIO(data[start:end])
+
+    def number(size: int) -> int:
+        return int.from_bytes(rest.read(size), "big")
+
+    sizes, wide = number(2), 2 if version < 2 else 4
+    of_place, of_length, of_base, of_index = (sizes >> n & 15 for n in (12, 8, 4, 0))
+    for _ in range(min(number(wide), MAX_TAGS)):
+        item, method = number(wide), number(2) & 15 if version else 0
+        number(2)  # of the file, which is this one
+        base, pieces = number(of_base), number(2)
+        if method or pieces != 1:
+            rest.read(pieces * (of_place + of_length + (of_index if version else 0)))
+            yield item, 0, 0
+            continue
+        number(of_index if version else 0)
+        place, length = base + number(of_place), number(of_length)
+        yield item, place, place + length if length else len(data)
+
+
+def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
+    """The largest that an item's sequence headers allow (AV1 5.5.1)."""
+    sizes = [(0, 0)]
+    for _ in range(MAX_TAGS):
+        if place >= end:
+            return max(sizes, key=math.prod)
+        head = data[place]
+        length, place = _leb128(data, place + 1 + (head >> 2 & 1))
+        if head >> 3 & 15 == 1:
+            sizes.append(_av1_sequence_size(data[place : place + 16]))
+        if not head & 2:
+            break
+        place += length
+    raise UnusablePicture("odd_form", form="AVIF")
+
+
+def _leb128(data: bytes, place: int) -> tuple[int, int]:
+    """A number in groups of seven bits, and where it ends."""
+    value = 0
+    for shift in range(0, 56, 7):
+        value |= (data[place] & 0x7F) << shift
+        place += 1
+        if data[place - 1] < 0x80:
+            break
+    return value, place
+
+
+def _av1_sequence_size(head: bytes) -> PixelSize:
+    bits = "".join(f"{byte:08b}" for byte in head.ljust(16, b"\0"))
+    place, is_reduced = 10, bits[4] == "1"
+    if not is_reduced:
+        if "1" in bits[5:12]:  # of films
+            raise UnusablePicture("odd_form", form="AVIF")
+        place = 29 + (int(bits[24:29], 2) > 7)
+    across = int(bits[place : place + 4], 2) + 1
+    down = int(bits[place + 4 : place + 8], 2) + 1
+    if not is_reduced:  # each frame may have a size of its own in so many bits
+        return 1 << across, 1 << down
+    place += 8
+    sides = bits[place : place + across], bits[place + across : place + across + down]
+    return int(sides[0], 2) + 1, int(sides[1], 2) + 1
+
+
+def still_avif(data: bytes) -> bytes:
+    """As one that is no film: libavif then decodes the still picture in it."""
+    return data[:8] + b"avif" + data[12:]
+
+
+# ── Formats ───────────────────────────────────────────────────────────────────────────
+# What a picture is, told by its first bytes alone, and who may read it.
+
+
+def _unchanged(data: bytes) -> bytes:
+    return data
+
+
+class PictureFormat(NamedTuple):
+    """A format of pictures.
+
+    signatures: at these places stand these bytes, in one of the ways. goes: whether
+    Google takes it as it is (ai.google.dev/gemini-api/docs/image-understanding). size,
+    check: see above. For what has to be decoded: its name in Pillow, which is asked for
+    no other; what of the bytes Pillow is given; and how many bytes of memory a pixel
+    takes at most until it is saved again.
+    """
+
+    mime: str
+    signatures: tuple[tuple[tuple[int, bytes], ...], ...]
+    goes: bool
+    size: Callable[[bytes], PixelSize]
+    check: Callable[[bytes], object]
+    pillow: str = ""
+    bare: Callable[[bytes], bytes] = _unchanged
+    weight: int = 0
+
+
+def _brands(*names: bytes) -> tuple[tuple[tuple[int, bytes], ...], ...]:
+    return tuple(((4, b"ftyp" + name),) for name in names)
+
+
+_RIFF = ((0, b"RIFF"), (8, b"WEBP"))
+_PNG_SIGN = b"\x89PNG\r\n\x1a\n"
+_TIFF_SIGNS = ((0, b"II*\0"),), ((0, b"MM\0*"),)
+_GIF_SIGNS = ((0, b"GIF87a"),), ((0, b"GIF89a"),)
+# fmt: off
+_FORMATS = (
+    PictureFormat("image/png", (((0, _PNG_SIGN),),), True, png_size, check_png, "PNG", bare_png, 14),
+    PictureFormat("image/jpeg", (((0, JPEG_SIGN),),), True, jpeg_size, check_jpeg, "JPEG", bare_jpeg, 15),
+    PictureFormat("image/webp", (_RIFF,), True, webp_size, check_webp, "WEBP", _unchanged, 30),
+    PictureFormat("image/gif", _GIF_SIGNS, False, gif_size, gif_size, "GIF", _unchanged, 10),
+    PictureFormat("image/avif", _brands(b"avif", b"avis"), False, heif_size, check_avif, "AVIF", still_avif, 22),
+    PictureFormat("image/heic", _brands(b"hei", b"hev"), True, heif_size, check_heif),
+    PictureFormat("image/heif", _brands(b"mif1", b"msf1"), True, heif_size, check_heif),
+    PictureFormat("image/tiff", _TIFF_SIGNS, False, tiff_size, check_tiff, "TIFF", _unchanged, 16),
+    PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 9),
 )
-# What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
-# the others into PNG.
-_HEIF_TYPES = ("image/heic", "image/heif")  # Pillow reads neither
-_SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+# fmt: on
+_HEIF_NAMES = {"heic": "image/heic", "heif": "image/heif"}
+
+
+def picture_format(mime: str) -> PictureFormat:
+    """The format of a type that image_type told."""
+    return next(form for form in _FORMATS if form.mime == mime)
 
 
 def image_type(data: bytes) -> str | None:
     """The MIME type that the first bytes tell, or None when they are no picture's."""
-    for magic, offset, mime in _IMAGE_TYPES:
-        if data[offset : offset + len(magic)] == magic:
-            return mime
+    for form in _FORMATS:
+        for signature in form.signatures:
+            if all(data.startswith(sign, place) for place, sign in signature):
+                return form.mime
     return None
+
+
+def picture_pixels(data: bytes) -> tuple[int, int] | None:
+    """Width and height, as the head of the picture says; None where it cannot be read."""
+    mime = image_type(data)
+    with contextlib.suppress(UnusablePicture, struct.error, IndexError):
+        width, height = picture_format(mime).size(data) if mime else (0, 0)
+        if width and height:
+            return width, height
+    return None
+
+
+def check_picture(data: bytes, mime: str) -> None:
+    """Raise UnusablePicture for a picture that is damaged, cut off or too large."""
+    form, size = picture_format(mime), picture_pixels(data)
+    if size and size[0] * size[1] > MAX_PIXELS:
+        raise UnusablePicture("too_many_pixels")
+    try:
+        form.check(data)
+    except (struct.error, IndexError, KeyError):
+        raise UnusablePicture("broken") from None
+    require_whole(size is not None or not form.pillow)
+
+
+# ── Pictures ──────────────────────────────────────────────────────────────────────────
+# What has to be done to a picture before Google takes it, and which go together.
 
 
 @dataclass(frozen=True)
@@ -1900,28 +2705,27 @@ def data_uri(image: Image) -> str:
 
 def data_uri_bytes(address: str) -> bytes:
     """What a data URI holds, whatever type it names: browsers know no HEIC."""
-    head, _, data = address.partition(",")
-    if not "".join(head[:MAX_ADDRESS_CHARACTERS].split()).lower().endswith(";base64"):
+    start = address.find(",") + 1
+    head = address[: min(start, MAX_ADDRESS_CHARACTERS)].rstrip(",")
+    if not "".join(head.split()).lower().endswith(";base64"):
         raise UnusablePicture("no_picture", form=make_note("this_form"))
     decoder = Base64Decoder()
-    decoder.feed(data.encode("ascii", "replace").translate(None, b" \t\r\n\f\v"))
+    for at in range(start, len(address), SLICE):  # a copy of it all would be large
+        piece = address[at : at + SLICE].encode("ascii", "replace")
+        decoder.feed(piece.translate(None, b" \t\r\n\f\v"))
     return decoder.finish() or b""
 
 
-class UnusablePicture(Exception):
-    """A picture that cannot be sent; `kind` is a key of NOTES."""
-
-    def __init__(self, kind: str, **values: Any) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.values = values
+def picture_digest(data: bytes) -> bytes:
+    """By which a picture is known again."""
+    return hashlib.sha256(data).digest()
 
 
-def ready_picture(data: bytes, name: str) -> Image:
-    """A picture as Google takes it: unchanged, or the first frame as PNG.
+def checked_picture(data: bytes, name: str) -> Image:
+    """The picture that a user gave, after a look at its structure; nothing is decoded.
 
-    Its type is told by its bytes, then by its name. Raises UnusablePicture. Decodes
-    the picture once, since Google refuses the whole request for one damaged one.
+    Its type is told by its bytes, then by its name. Raises UnusablePicture, since Google
+    refuses the whole request for one damaged picture.
     """
     if not data:
         raise UnusablePicture("broken")
@@ -1933,97 +2737,136 @@ def ready_picture(data: bytes, name: str) -> Image:
     if mime is None:
         form = ending.upper() or make_note("this_form")
         raise UnusablePicture("no_picture", form=form)
-    if mime in _HEIF_TYPES:
-        return Image(data, mime)  # Pillow reads neither
-    if mime in _SENT_TYPES:
-        with contextlib.suppress(ImportError):
-            _decoded(data, reduced=True)
-        return Image(data, mime)
-    return _saved(_decoded(data), "PNG")
+    check_picture(data, mime)
+    return Image(data, mime)
 
 
-def _decoded(data: bytes, reduced: bool = False) -> Any:
-    """The picture as Pillow reads it, upright. Raises UnusablePicture, ImportError.
+def needs_conversion(image: Image) -> bool:
+    """Whether Google does not take the picture as it is."""
+    return not picture_format(image.mime).goes
 
-    reduced: only to see whether it can be read; a JPEG then takes an eighth of the
-    time and memory.
+
+def converted_picture(image: Image) -> Image:
+    """The first frame of a checked picture as PNG. Raises UnusablePicture, ImportError."""
+    return _saved(_decoded(image), "PNG")
+
+
+def smaller_picture(image: Image, limit: int) -> Image:
+    """A checked picture in at most `limit` bytes, with fewer pixels if need be.
+
+    Transparency and orientation stay. Raises UnusablePicture, ImportError.
     """
+    picture = _decoded(image)
+    form = "WEBP" if _has_alpha(picture) else "JPEG"
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    if form == "WEBP" and (most := MAX_WEBP_PIXELS / math.prod(picture.size)) < 1:
+        picture = _scaled(picture, most**0.5)
+    for _ in range(12):
+        made = _saved(picture, form)
+        if len(made.data) <= limit:
+            return made
+        picture = _scaled(picture, min(0.9, (limit / len(made.data)) ** 0.5))
+    raise UnusablePicture("too_large")
+
+
+def _scaled(picture: Any, factor: float) -> Any:
+    return picture.resize([max(1, int(side * factor)) for side in picture.size])
+
+
+def _decoded(image: Image) -> Any:
+    """The first frame as Pillow reads it, upright. Raises UnusablePicture, ImportError."""
+    form = picture_format(image.mime)
+    if not form.pillow:
+        raise UnusablePicture("too_large")
     # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
     import PIL.Image
-    import PIL.ImageOps
 
+    scale = _scale(image, form)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture: Any = PIL.Image.open(io.BytesIO(data))
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UnusablePicture("too_many_pixels")
-            if reduced:
-                picture.draft("RGB", (picture.width // 8, picture.height // 8))
+        # Pillow's object would hold the bytes until the picture is saved.
+        with io.BytesIO(form.bare(image.data)) as bare:
+            # Pillow guesses otherwise, and one of its guesses starts Ghostscript.
+            picture: Any = PIL.Image.open(bare, formats=(form.pillow,))
+            if scale > 1:
+                picture.draft(None, (picture.width // scale, picture.height // scale))
+            _check_pixels(picture.size, form)
             picture.load()
+        exif = picture.info.pop("exif", b"") or jpeg_exif(image.data)
+        return _upright(_plain(picture), exif_orientation(exif))
+    except (PIL.UnidentifiedImageError, KeyError):  # how it says that it cannot do it
+        raise UnusablePicture("odd_form", form=form.pillow) from None
     except PIL.Image.DecompressionBombError:
         raise UnusablePicture("too_many_pixels") from None
     except UnusablePicture:
         raise
     except Exception:  # its decoders fail in ways of their own
         raise UnusablePicture("broken") from None
-    if not reduced:
-        with contextlib.suppress(Exception):  # a damaged EXIF block is no damage
-            picture = PIL.ImageOps.exif_transpose(picture)
-    return picture
 
 
-def picture_pixels(data: bytes) -> tuple[int, int] | None:
-    """Width and height, as the head of the picture says; None where it cannot be read
-    (or Pillow is missing)."""
-    with contextlib.suppress(Exception):  # its readers fail in ways of their own
-        import PIL.Image
+def _scale(image: Image, form: PictureFormat) -> int:
+    """To which part of its sides a picture is decoded: a JPEG can be decoded smaller.
+    Raises UnusablePicture when there are too many pixels for that, too."""
+    size = picture_pixels(image.data) or (0, 0)
+    if form.pillow == "JPEG" and (passes := jpeg_passes(image.data)) == 1:
+        for scale in (1, 2, 4):
+            if size[0] * size[1] // scale**2 <= MAX_DECODING_BYTES // form.weight:
+                return scale
+        return 8
+    if form.pillow == "JPEG" and passes > MAX_JPEG_PASSES:
+        raise UnusablePicture("odd_form", form="JPEG")
+    _check_pixels(size, form)
+    return 1
 
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            return picture.width, picture.height
-    return None
+
+def _check_pixels(size: tuple[int, int], form: PictureFormat) -> None:
+    if size[0] * size[1] > MAX_DECODING_BYTES // form.weight:
+        raise UnusablePicture("too_many_pixels")
 
 
 def _has_alpha(picture: Any) -> bool:
     return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
 
 
+def _plain(picture: Any) -> Any:
+    """In eight bits of red, green, blue and, where it has any, transparency."""
+    if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
+        picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
+    mode = "RGBA" if _has_alpha(picture) else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _upright(picture: Any, orientation: int) -> Any:
+    """Turned and mirrored as EXIF's orientation says."""
+    import PIL.Image
+
+    how = PIL.Image.Transpose
+    turns = {
+        2: how.FLIP_LEFT_RIGHT,
+        3: how.ROTATE_180,
+        4: how.FLIP_TOP_BOTTOM,
+        5: how.TRANSPOSE,
+        6: how.ROTATE_270,
+        7: how.TRANSVERSE,
+        8: how.ROTATE_90,
+    }
+    turn = turns.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _saved(picture: Any, form: str) -> Image:
     """The picture in another format. Raises UnusablePicture."""
     out = io.BytesIO()
     try:
-        if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
-            picture = picture.convert("I").point(lambda grey: grey * (1 / 257))
-            picture = picture.convert("L")
-        picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
         picture.save(out, form, quality=90)
     except Exception:  # as above
         raise UnusablePicture("broken") from None
     return Image(out.getvalue(), f"image/{form.lower()}")
 
 
-def smaller_picture(image: Image, limit: int) -> Image:
-    """The picture in at most `limit` bytes, with fewer pixels if need be.
-
-    Transparency and orientation stay. Raises UnusablePicture, ImportError.
-    """
-    if image.mime in _HEIF_TYPES:
-        raise UnusablePicture("too_large")
-    picture = _decoded(image.data)
-    form = "WEBP" if _has_alpha(picture) else "JPEG"
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    for _ in range(12):
-        made = _saved(picture, form)
-        if len(made.data) <= limit:
-            return made
-        factor = min(0.9, (limit / len(made.data)) ** 0.5)
-        picture = picture.resize([max(1, int(side * factor)) for side in picture.size])
-    raise UnusablePicture("too_large")
-
-
 @dataclass(frozen=True)
 class InputPicture:
-    """A picture that may go along, and its name for notes.
+    """A picture that may go along, its name for notes, and the digest of what the user
+    gave.
 
     numbers: its places among the pictures that are attached to the newest message,
     counted from 1 as people do; an earlier one has none.
@@ -2032,6 +2875,7 @@ class InputPicture:
     image: Image
     name: str | Note
     numbers: tuple[int, ...] = ()
+    digest: bytes = b""
 
 
 def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | Note:
@@ -2047,54 +2891,48 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
     return name or make_note("pasted_picture" if pasted else "a_picture")
 
 
-def fit_pictures(
-    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[InputPicture], list[Note]]:
-    """The pictures, each once, within one request's limit in bytes, and notes for the
-    user.
+class PicturePlan(NamedTuple):
+    """Which pictures go along, each once and in their order; how many bytes each of
+    them may have; and what is to be said."""
 
-    Earlier ones are left out first, oldest first; then the largest are made smaller.
+    kept: list[InputPicture]
+    share: int
+    notes: list[Note]
+
+
+def plan_pictures(
+    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
+) -> PicturePlan:
+    """How the pictures fit into one request's limit in bytes.
+
+    Earlier ones are left out first, oldest first; then the largest have to be made
+    smaller.
     """
     kept, notes, left_out = _each_once(pictures), [], 0
     while _bytes_of(kept) > limit:
-        oldest = next((p for p in kept if not p.numbers), None)
+        oldest = next((n for n, p in enumerate(kept) if not p.numbers), None)
         if oldest is None:
             break
-        kept.remove(oldest)
+        del kept[oldest]
         left_out += 1
     if left_out:
         notes.append(make_note("earlier_large", count=left_out))
-    fitted = []
-    too_much = _bytes_of(kept) > limit
-    share = limit // max(len(kept), 1)
-    for picture in kept:
-        if too_much and len(picture.image.data) > share:
-            try:
-                image = smaller_picture(picture.image, share)
-                notes.append(make_note("shrunk", name=picture.name))
-            except (UnusablePicture, ImportError):
-                notes.append(make_note("too_large", name=picture.name))
-                continue
-            picture = replace(picture, image=image)
-        fitted.append(picture)
-    return fitted, notes
+    share = limit // len(kept) if _bytes_of(kept) > limit else limit
+    return PicturePlan(kept, share, notes)
 
 
 def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
     """Without those that come twice; one that is attached, too, goes there, and one
     that is attached twice has both numbers."""
-    kept: list[InputPicture] = []
+    kept: dict[bytes, InputPicture] = {}
     for picture in pictures:
-        at = next((i for i, p in enumerate(kept) if p.image == picture.image), None)
-        if at is None:
-            kept.append(picture)
-        elif picture.numbers and not kept[at].numbers:
-            kept.pop(at)
-            kept.append(picture)
-        else:
-            numbers = kept[at].numbers + picture.numbers
-            kept[at] = replace(kept[at], numbers=numbers)
-    return kept
+        twin = kept.get(picture.digest)
+        if twin and picture.numbers and not twin.numbers:
+            del kept[picture.digest]  # to stand at the end
+        elif twin:
+            picture = replace(twin, numbers=twin.numbers + picture.numbers)
+        kept[picture.digest] = picture
+    return [*kept.values()]
 
 
 def _bytes_of(pictures: Iterable[InputPicture]) -> int:
@@ -2133,27 +2971,29 @@ class Frame(NamedTuple):
     tail: str
 
 
-# What the supported hosts write (open_webui/utils/middleware.py, if nothing else is
-# named). The memory of a user ("User Context:", <memory_context>), a skill that was
-# chosen (<skill name=…>) and the summary of a long chat are meant for whatever model
-# answers, and stay. Instructions for tools that no image model is given, for speaking
-# aloud and for announcing a picture are taken off, as are listings without a text.
+_PYODIDE = (
+    "\n\n##### Pyodide Environment\n\n- This Python environment runs via Pyodide in the "
+    "browser.",
+    "- Use `import os; os.listdir('/mnt/uploads')` to discover available files.",
+)
+# What the supported hosts write beside documents, which come below; where, if not in
+# open_webui/utils/middleware.py; and since when.
+#
+# Taken off are instructions for tools that no image model is given, for speaking aloud
+# and for announcing a picture, and listings without a text. What is meant for whatever
+# model answers stays: the memory of a user ("User Context:", <memory_context>), a skill
+# that was chosen (<skill name=…>), the summary of a long chat. So does what has no
+# certain end, as the instructions of tool servers have none.
 _HOST_FRAMES: tuple[Frame, ...] = (
-    # 0.8.12 and later, in every turn that had files: a prefix, or the first text part.
+    # The files of a message, in its turn and in every later one: a prefix, or the first
+    # text part. 0.8.12 and later.
     Frame("before", '<attached_files>\n<file type="', '"/>\n</attached_files>\n\n'),
-    # 0.8.12 and later, behind the code interpreter's. Where models call functions
-    # natively it stands alone: in 0.8.12 behind the words, later in the system message.
-    *(
-        Frame(
-            place,
-            "\n\n##### Pyodide Environment\n\n- This Python environment runs via "
-            "Pyodide in the browser.",
-            "- Use `import os; os.listdir('/mnt/uploads')` to discover available "
-            "files.",
-        )
-        for place in ("behind", "system")
-    ),
-    # 0.8.12 and later; config.py has the prompt until 0.8, utils/middleware.py since.
+    # What the code interpreter runs in, behind its instructions. Where models call
+    # functions natively it stands alone: in 0.8.12 behind the words, later in the
+    # system message. 0.8.12 and later (config.py).
+    Frame("behind", *_PYODIDE),
+    Frame("system", *_PYODIDE),
+    # The code interpreter: 0.8.12 and later, and before (config.py).
     Frame(
         "behind",
         "\n#### Code Interpreter\n\nYou have access to a Python code interpreter via: "
@@ -2161,43 +3001,59 @@ _HOST_FRAMES: tuple[Frame, ...] = (
         "\n\nEnsure the code interpreter is effectively utilized to achieve the "
         "highest-quality analysis for the user.",
     ),
-    # 0.6.5 to 0.6.43 (config.py).
     Frame(
         "behind",
         "\n#### Tools Available\n\n1. **Code Interpreter**: `<code_interpreter ",
         "\n\nEnsure that the tools are effectively utilized to achieve the "
         "highest-quality analysis for the user.",
     ),
-    # Voice mode (config.py): 0.6.43 to 0.11.4, and 0.12.4.
-    *(
-        Frame(
-            "system",
-            f"You are a friendly, concise voice assistant{whose}.\n\nEverything you say "
-            "will be spoken aloud.\n",
-            "\n\nStay consistent, helpful, and easy to listen to.",
-        )
-        for whose in ("", " participating in a live voice call with the user")
+    # Voice mode: 0.6.43 to 0.11.4, and 0.12.4 (config.py).
+    Frame(
+        "system",
+        "You are a friendly, concise voice assistant.\n\nEverything you say will be "
+        "spoken aloud.\n",
+        "\n\nStay consistent, helpful, and easy to listen to.",
     ),
-    # The image toggle, when the host has drawn before the model is asked: 0.6.5, then
-    # 0.6.43 and later.
-    *(
-        Frame("system", f"<context>{beginning}", "</context>")
-        for beginning in (
-            "User is shown the generated image, tell the user that ",
-            "Unable to generate an image, tell the user that ",
-            "The requested image has been edited and created and is now being shown ",
-            "The requested image has been created by the system successfully and ",
-            "Image generation was attempted but failed",
-            "Image generation was requested but the feature is currently disabled ",
-        )
+    Frame(
+        "system",
+        "You are a friendly, concise voice assistant participating in a live voice call "
+        "with the user.\n\nEverything you say will be spoken aloud.\n",
+        "\n\nStay consistent, helpful, and easy to listen to.",
     ),
-    # 0.11.4 and later.
+    # The image toggle, when the host has tried to draw before the model is asked: two
+    # of 0.6.5, three of 0.6.43 and later, one of 0.11.4 and later.
+    Frame(
+        "system",
+        "<context>User is shown the generated image, tell the user that ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>Unable to generate an image, tell the user that ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>The requested image has been edited and created and is now ",
+        "</context>",
+    ),
+    Frame(
+        "system",
+        "<context>The requested image has been created by the system successfully and ",
+        "</context>",
+    ),
+    Frame("system", "<context>Image generation was attempted but failed", "</context>"),
+    Frame(
+        "system",
+        "<context>Image generation was requested but the feature is currently disabled ",
+        "</context>",
+    ),
+    # The names of a model's knowledge: 0.11.4 and later. Of its skills: 0.8.12 and later.
     Frame(
         "system", '<attached_knowledge>\n<knowledge type="', "/>\n</attached_knowledge>"
     ),
-    # 0.8.12 and later.
     Frame("system", "<available_skills>\n<skill>\n", "</skill>\n</available_skills>"),
-    # 0.12.4 (utils/tool_search.py).
+    # Of tools: 0.12.4 (utils/tool_search.py).
     Frame(
         "system",
         "<available_tools>\nThe following tools are available but their definitions ",
@@ -2218,6 +3074,8 @@ _DOCUMENTS_IN_SYSTEM = Frame("system", _DOCUMENTS.head, "\n</user_query>")
 _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
 _MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
+# The memory of a user whose memory is empty (0.6.43 to 0.9.6).
+_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -2295,7 +3153,8 @@ class Conversation:
     user's. newest: that message, or None when it is empty. earlier: the addresses of
     all pictures before it, oldest first, those that only system messages name (as they
     do in channels) among them. before: the turns before it as they came, whose words
-    history joins and cuts. said: the notes of this plugin in it.
+    history joins and cuts. unfinished: the text of the answer that is to go on
+    ("Continue Response"), to which the host adds what it is given.
     """
 
     system: str = ""
@@ -2303,7 +3162,7 @@ class Conversation:
     newest: Turn | None = None
     earlier: tuple[str, ...] = ()
     before: tuple[Turn, ...] = ()
-    said: frozenset[str] = frozenset()
+    unfinished: str = ""
 
     @property
     def prompt(self) -> str:
@@ -2365,21 +3224,19 @@ def read_conversation(
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
     history = _bounded(alternating(turns), room)
-    said = notes_said(messages)
-    return Conversation(system, tuple(history), newest, earlier, tuple(turns), said)
+    unfinished = _unfinished_text(messages)
+    before = tuple(turns)
+    return Conversation(system, tuple(history), newest, earlier, before, unfinished)
 
 
-def notes_said(messages: Any) -> frozenset[str]:
-    """The notes at the end of earlier answers, without their mark; in channels the
-    system message holds these."""
-    said = [*_messages_of(messages, "assistant", "system")][-MAX_MESSAGES:]
-    parts = (p for m in said for p in as_list(m["content"]) or [m["content"]])
-    texts = (get_field(part, "text") or part for part in parts)
-    ends = (text[-MESSAGE_END_CHARACTERS:] for text in texts if isinstance(text, str))
-    lines = (line.rstrip() for end in ends for line in end.splitlines())
-    return frozenset(
-        s.removeprefix(NOTE_MARK) for s in lines if s.startswith(NOTE_MARK)
+def _unfinished_text(messages: Any) -> str:
+    """The text of the last message, if it is the model's."""
+    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
+    parts = as_list(last[0]["content"]) or last[:1] if last else []
+    texts = (
+        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
     )
+    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
 
 
 def _without_names(text: str, speaker: str, addressed: str) -> str:
@@ -2562,12 +3419,35 @@ def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
         return _without_blocks(text), ""
     if role != "user":
         text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
-        return _without_frames(text, wrapping.frames, "system"), ""
+        text = _without_frames(text, wrapping.frames, "system")
+        return _EMPTY_MEMORY.sub("", text), ""
     text = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
     at = found.start() if found else len(text)
-    return _without_endings(text[:at], wrapping.frames), text[at:]
+    said = _without_endings(text[:at], wrapping.frames)
+    return said if said == text else _of_written_parts(said), text[at:]
+
+
+def _of_written_parts(text: str) -> str:
+    """A message of several parts as one text; 0.6.5 writes a list of them down as
+    Python does when it puts something behind it."""
+    if not text.startswith("[{'type': 'text', 'text': "):
+        return text
+    try:
+        # A token's sign must not stand in what Python reads. Python would have written
+        # the one in its place in another way.
+        parts = ast.literal_eval(cut_middle(text).replace("\0", "\1"))
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text
+    return "\n".join(map(_written_part, as_list(parts)))
+
+
+def _written_part(part: Any) -> str:
+    for url in _image_url(part):
+        token = re.fullmatch("\1([0-9]{1,6})\1", url)
+        return f"\0{token[1]}\0" if token else f"![]({url})"
+    return as_str(get_field(part, "text")).replace("\1", " ")
 
 
 def _image_url(part: Any) -> list[str]:
@@ -3538,23 +4418,44 @@ def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str,
     return {"instances": [{"prompt": prompt}], "parameters": parameters}
 
 
-def encode_body(body: dict[str, Any]) -> bytes:
-    """The JSON of a body, its Image objects as base64, encoded in slices."""
-    pictures: list[Image] = []
+class EncodedBody:
+    """The JSON of a body as bytes of a known length, its Image objects as base64.
 
-    def mark(value: Any) -> str:
-        if not isinstance(value, Image):
-            raise TypeError(f"no JSON: {type(value).__name__}")
-        pictures.append(value)
-        return f"picture {len(pictures) - 1}"
+    These are encoded in slices while they are sent, anew each time: a whole request,
+    and each of several side by side, would take its length in memory.
+    """
 
-    text = json.dumps(body, default=mark).encode()
-    # Only a field of ours can hold this: within a text the quotes are escaped.
-    pieces = re.split(rb'"data": "picture \d+"', text)
-    joined = [pieces[0]]
-    for picture, piece in zip(pictures, pieces[1:], strict=True):
-        joined += [b'"data": "', *base64_slices(picture.data), b'"', piece]
-    return b"".join(joined)
+    def __init__(self, body: dict[str, Any]) -> None:
+        pictures: list[Image] = []
+
+        def mark(value: Any) -> str:
+            if not isinstance(value, Image):
+                raise TypeError(f"no JSON: {type(value).__name__}")
+            pictures.append(value)
+            return f"picture {len(pictures) - 1}"
+
+        text = json.dumps(body, default=mark).encode()
+        # Only a field of ours can hold this: within a text the quotes are escaped.
+        words = re.split(rb'(?<="data": ")picture \d+(?=")', text)
+        pairs = itertools.zip_longest(words, pictures)
+        self._pieces = [piece for pair in pairs for piece in pair if piece is not None]
+
+    def __len__(self) -> int:
+        return sum(
+            base64_length(len(p.data)) if isinstance(p, Image) else len(p)
+            for p in self._pieces
+        )
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Image):
+                yield from base64_slices(piece.data)
+            else:
+                yield piece
+
+    def drop(self) -> None:
+        """Hold no pictures any more: whoever sends it still does not need them."""
+        self._pieces.clear()
 
 
 _RESPONSE_KEYS = (
@@ -4237,14 +5138,12 @@ class DaemonThreads:
         self._waiting: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
 
-    def start(self, job: Callable[[], None], limit: int | None = None) -> None:
+    def start(self, job: Callable[[], None]) -> None:
         """Run a job that raises nothing, after those that wait already.
 
-        limit: how many may run from now on. Raises RuntimeError when the system has no
-        thread for it.
+        Raises RuntimeError when the system has no thread for it.
         """
         with self._changed:
-            self._limit = limit or self._limit
             self._waiting.append(job)
             try:
                 while len(self._waiting) > self._free and self._threads < self._limit:
@@ -4270,14 +5169,11 @@ class DaemonThreads:
     def _next_job(self) -> Callable[[], None] | None:
         """The next job, or None when the thread is not needed."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._waiting or self._threads > self._limit, IDLE_THREAD
-            )
+            self._changed.wait_for(lambda: self._waiting, IDLE_THREAD)
             self._free -= 1
-            if self._waiting and self._threads <= self._limit:
+            if self._waiting:
                 return self._waiting.popleft()
             self._threads -= 1
-            self._changed.notify()  # another one, if it was woken for a job
             return None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -4294,6 +5190,203 @@ class DaemonThreads:
 
         self.start(job)
         return await asyncio.wrap_future(future)
+
+
+class Bounds(NamedTuple):
+    """How much a line lets in at a time: in all, and of one owner."""
+
+    in_all: int
+    of_one: int
+
+
+class TurnMissed(Exception):
+    """Somebody's turn did not come in time.
+
+    is_own_limit: whether nothing was in the way but what the same owner has in the line.
+    """
+
+    def __init__(self, is_own_limit: bool) -> None:
+        super().__init__(is_own_limit)
+        self.is_own_limit = is_own_limit
+
+
+class Place:
+    """A place in a line, for one who waits for it, then has it, then leaves it.
+
+        with line.place("ada", Bounds(64, 32)) as place:
+            await place.enter(seconds=300)
+
+    The end of the block leaves the line in any case, whether the turn had come or not.
+    """
+
+    def __init__(self, line: "FairLine", owner: str, bounds: Bounds) -> None:
+        self._line = line
+        self.owner, self.bounds, self.weight = owner, bounds, 1
+        self.is_in = False
+        self.turn: asyncio.Future[None] | None = None
+
+    async def enter(self, seconds: float, weight: int = 1) -> None:
+        """Return when it is its turn: at once where there is room. Raises TurnMissed.
+        To be called once.
+
+        weight: how much of the bounds it takes; what is more than them, all of them.
+        """
+        self.weight = min(weight, *self.bounds)
+        self._line.join(self)
+        if self.is_in:
+            return
+        self.turn = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.turn
+        except TimeoutError:
+            raise TurnMissed(self._line.lacks_only_share(self)) from None
+
+    def leave(self) -> None:
+        """Give the place back, or wait for it no longer."""
+        self._line.leave(self)
+
+    def lighten(self, weight: int) -> None:
+        """Give back what it takes beyond that weight."""
+        self._line.lighten(self, weight)
+
+    @property
+    def before(self) -> int:
+        """How many will be let in before this one, as the line stands now."""
+        return self._line.count_before(self)
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+
+class FairLine:
+    """Lets in so much at a time, and of those who wait each owner in turn.
+
+    Who has the share of one owner waits for places of their own; all others pass. Who
+    only lacks room holds up all behind, or small ones would pass a large one for ever.
+    The latest bounds hold for all: settings change. For one event loop, without locks.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bounds = Bounds(1, 1)
+        self._inside: set[Place] = set()
+        self._weights: Counter[str] = Counter()  # of those inside, by owner
+        # By owner; whose turn comes first stands first.
+        self._waiting: dict[str, deque[Place]] = {}
+
+    def place(self, owner: str, bounds: Bounds) -> Place:
+        """A place of that owner, not yet in line."""
+        return Place(self, owner, bounds)
+
+    def join(self, place: Place) -> None:
+        """Stand in line; whose turn it is at once is then in."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:  # of one that has ended nobody comes back
+            self._loop = loop
+            for forgotten in (self._inside, self._weights, self._waiting):
+                forgotten.clear()
+        self._bounds = place.bounds
+        self._waiting.setdefault(place.owner, deque()).append(place)
+        self._let_in()
+
+    def leave(self, place: Place) -> None:
+        """Take the place out of the line, wherever it stands; it may be gone."""
+        if place in self._inside:
+            self._inside.remove(place)
+            self._take_off(place, place.weight)
+        elif place in (queue := self._waiting.get(place.owner, deque())):
+            queue.remove(place)
+            if not queue:
+                del self._waiting[place.owner]
+        self._let_in()
+
+    def lighten(self, place: Place, weight: int) -> None:
+        """Let others have what a place that is in takes beyond that weight."""
+        if place in self._inside and weight < place.weight:
+            self._take_off(place, place.weight - weight)
+            place.weight = weight
+            self._let_in()
+
+    def is_own_limit(self, place: Place) -> bool:
+        """Whether its owner has too much in the line to let it in."""
+        mine = self._weights[place.owner]
+        return bool(mine) and mine + place.weight > self._bounds.of_one
+
+    def lacks_only_share(self, place: Place) -> bool:
+        """Whether there is room for it, but not for more of its owner's."""
+        return self.is_own_limit(place) and self._has_room(place)
+
+    def count_before(self, place: Place) -> int:
+        """How many will be let in before one that waits, as the line stands now."""
+        owners = [*self._waiting]
+        own = self._waiting[place.owner].index(place)
+        if self.is_own_limit(place):
+            return own
+        turn = owners.index(place.owner)
+        return own + sum(
+            min(len(self._waiting[owner]), own + (number < turn))
+            for number, owner in enumerate(owners)
+            if number != turn
+        )
+
+    def _take_off(self, place: Place, weight: int) -> None:
+        self._weights[place.owner] -= weight
+        if not self._weights[place.owner]:
+            del self._weights[place.owner]
+
+    def _let_in(self) -> None:
+        while place := self._next():
+            queue = self._waiting.pop(place.owner)
+            queue.popleft()
+            if queue:
+                self._waiting[place.owner] = queue  # at the end: others come first
+            self._inside.add(place)
+            self._weights[place.owner] += place.weight
+            place.is_in = True
+            if place.turn and not place.turn.done():
+                place.turn.set_result(None)
+
+    def _next(self) -> Place | None:
+        """Who is to be let in, or None while nobody can be."""
+        for queue in self._waiting.values():
+            if not self.is_own_limit(queue[0]):
+                return queue[0] if self._has_room(queue[0]) else None
+        return None
+
+    def _has_room(self, place: Place) -> bool:
+        taken = self._weights.total()
+        return not taken or taken + place.weight <= self._bounds.in_all
+
+
+@dataclass(eq=False)
+class Caller:
+    """On whose behalf one answer takes places in lines.
+
+    owner: whose turn it is when it is theirs. places: those it waits for or works at.
+    """
+
+    owner: str = ""
+    places: set[Place] = field(default_factory=set)
+
+    @contextlib.contextmanager
+    def at(self, place: Place) -> Iterator[None]:
+        """Note a place while it is waited for or worked at."""
+        self.places.add(place)
+        try:
+            yield
+        finally:
+            self.places.discard(place)
+
+    @property
+    def before(self) -> int | None:
+        """How many are before it while it does nothing but wait in line, else None."""
+        if any(place.is_in for place in self.places):
+            return None
+        return min((place.before for place in self.places), default=None)
 
 
 class Pace:
@@ -4317,9 +5410,31 @@ class Pace:
 
 
 BEGINNINGS = Pace(0.002)
-REQUESTS = DaemonThreads(64, "gemini-image-request")
+REQUEST_LINE = FairLine()
+BYTES_LINE = FairLine()  # of pictures that are held to be sent
+PICTURE_LINE = FairLine()  # of work on them
+REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+PICTURE_WORK = DaemonThreads(1, "gemini-image-picture")  # decoding takes memory
+
+
+async def in_turn(
+    caller: Caller, seconds: float, function: Callable[..., Any], *arguments: Any
+) -> Any:
+    """What a function makes of pictures when it is the caller's turn: one at a time.
+
+    Raises TurnMissed when it is not done after so many seconds, and what the function
+    raises. For whoever goes away before nothing is done.
+    """
+    with PICTURE_LINE.place(caller.owner, Bounds(1, 1)) as place, caller.at(place):
+        deadline = asyncio.get_running_loop().time() + seconds
+        await place.enter(seconds)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await PICTURE_WORK.run(function, *arguments)
+        except TimeoutError:
+            raise TurnMissed(is_own_limit=False) from None
 
 
 async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
@@ -4385,6 +5500,15 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
         return await to_its_end(function(**arguments))
     result = await SHORT_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
+
+
+class FoundPicture(NamedTuple):
+    """A picture that a chat names, still unread: its name, which pasted ones have not,
+    and its bytes. read: returns these, on a thread."""
+
+    name: str
+    size: int
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -4492,14 +5616,15 @@ class HostChat:
         link = result[-1] if isinstance(result, tuple) else result
         return str(link["url"] if isinstance(link, dict) else link)
 
-    async def read(self, address: str) -> tuple[bytes, str]:
-        """The bytes and the name of a picture that a chat names; pasted ones have none.
+    async def find(self, address: str) -> FoundPicture:
+        """The picture that a chat names, and its size before any byte is read.
 
-        A file is read for its owner, an administrator, or whoever the host lets read
+        A file is found for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
         if address[:5].lower() == "data:":
-            return await SHORT_WORK.run(data_uri_bytes, address), ""
+            read = partial(data_uri_bytes, address)
+            return FoundPicture("", len(address) * 3 // 4, read)
         if len(address) > MAX_ADDRESS_CHARACTERS:
             raise UnusablePicture("remote")
         found = FILE_LINK.fullmatch(address)
@@ -4508,14 +5633,13 @@ class HostChat:
         file_id = found[2] if found else address
         if not FILE_ID.fullmatch(file_id):
             raise UnusablePicture("remote")
-        try:
-            return await self._read_file(file_id)
-        except UnusablePicture:
-            raise
-        except Exception as error:
-            log.warning("picture not read: %s", type(error).__name__)
-            log.debug("picture not read", exc_info=True)
-            raise UnusablePicture("no_file") from None
+        with _unreadable_is_no_file():
+            return await self._find_file(file_id)
+
+    async def read(self, found: FoundPicture) -> bytes:
+        """The bytes of a picture. Raises UnusablePicture."""
+        with _unreadable_is_no_file():
+            return bytes(await SHORT_WORK.run(found.read))
 
     async def saved_chat(self) -> Any:
         """The chat as the host keeps it, as JSON; None where there is none, or it is
@@ -4550,7 +5674,7 @@ class HostChat:
             file = await self._file(file_id)
             mime = as_str((file.meta or {}).get("content_type"))
             if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
-                mime = image_type(await _stored(file, FILE_HEAD)) or ""
+                mime = image_type(await SHORT_WORK.run(_file_head, file)) or ""
             return {"content_type": mime} if mime.startswith("image/") else {}
         except Exception as error:  # no file, none that may be read, or lost
             log.debug("no record of a file: %s", type(error).__name__)
@@ -4563,10 +5687,11 @@ class HostChat:
         except ValueError:
             return False
 
-    async def _read_file(self, file_id: str) -> tuple[bytes, str]:
+    async def _find_file(self, file_id: str) -> FoundPicture:
         file = await self._file(file_id)
-        data = await _stored(file)
-        return data, str((file.meta or {}).get("name") or file.filename)
+        size = await SHORT_WORK.run(_file_size, file)
+        name = str((file.meta or {}).get("name") or file.filename)
+        return FoundPicture(name, size, partial(_file_bytes, file, size))
 
     async def _file(self, file_id: str) -> Any:
         """The record of a file that may be read. Raises UnusablePicture."""
@@ -4609,6 +5734,19 @@ async def _may_read(file: Any, user: Any) -> bool:
     )
 
 
+@contextlib.contextmanager
+def _unreadable_is_no_file() -> Iterator[None]:
+    """Whatever goes wrong in the host's storage becomes UnusablePicture."""
+    try:
+        yield
+    except UnusablePicture:
+        raise
+    except Exception as error:
+        log.warning("picture not read: %s", type(error).__name__)
+        log.debug("picture not read", exc_info=True)
+        raise UnusablePicture("no_file") from None
+
+
 def _is_bare(entry: Any) -> bool:
     """Whether a file entry says nothing but which file it is."""
     if not isinstance(entry, dict) or entry.get("type", "file") != "file":
@@ -4617,20 +5755,32 @@ def _is_bare(entry: Any) -> bool:
     return not says and bool(FILE_ID.fullmatch(as_str(entry.get("id"))))
 
 
-async def _stored(file: Any, size: int = -1) -> bytes:
-    """The first bytes of a file in the host's storage, or all. Raises
-    UnusablePicture."""
+def _path_here(file: Any) -> str:
+    """Where a file lies on this disk; the host fetches one that is kept elsewhere."""
     from open_webui.storage.provider import Storage
 
-    path = await SHORT_WORK.run(Storage.get_file, file.path)
-    return bytes(await SHORT_WORK.run(_file_bytes, path, size))
+    return str(Storage.get_file(file.path))
 
 
-def _file_bytes(path: str, size: int) -> bytes:
-    if size < 0 and os.path.getsize(path) > 2 * MAX_PICTURE_BYTES:
+def _file_size(file: Any) -> int:
+    """The bytes of a file; of one that would have to be fetched, as its record says."""
+    recorded = (file.meta or {}).get("size")
+    if "://" in file.path and isinstance(recorded, int) and recorded > 0:
+        return recorded
+    return os.path.getsize(_path_here(file))
+
+
+def _file_head(file: Any) -> bytes:
+    with open(_path_here(file), "rb") as opened:
+        return opened.read(FILE_HEAD)
+
+
+def _file_bytes(file: Any, size: int) -> bytes:
+    with open(_path_here(file), "rb") as opened:
+        data = opened.read(size + 1)
+    if len(data) > size:  # more than room was made for
         raise UnusablePicture("too_large")
-    with open(path, "rb") as file:
-        return file.read(size)
+    return data
 
 
 async def _public_address() -> str:
@@ -4699,7 +5849,7 @@ def split_list(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
+_MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
 
 
 def _accept(value: Any, default: Any, minimum: int) -> Any:
@@ -4778,6 +5928,7 @@ class AdminValves(_Settings):
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
     MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
+    MAX_PARALLEL_REQUESTS_PER_USER: int = _setting("MAX_PARALLEL_REQUESTS_PER_USER", 0)
     REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
 
 
@@ -4812,6 +5963,13 @@ def api_key(valves: AdminValves) -> str:
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
     return next(filter(None, map(str.strip, keys)), "")
+
+
+def parallel_requests(valves: AdminValves) -> Bounds:
+    """How many requests to Google may run at a time, of all users and of one."""
+    in_all = valves.MAX_PARALLEL_REQUESTS
+    of_one = valves.MAX_PARALLEL_REQUESTS_PER_USER or math.ceil(in_all / 2)
+    return Bounds(in_all, min(of_one, in_all))
 
 
 def settings_in_order(
@@ -5145,14 +6303,16 @@ def exchange(
     method: str,
     url: str,
     headers: dict[str, str],
-    body: bytes | None,
+    body: Iterable[bytes] | None,
     timeout: float,
     sockets: Sockets,
 ) -> Iterator[requests.Response]:
     """One HTTP exchange; the body of the response is still to be read.
 
-    timeout: seconds of silence. sockets: note those that are opened; after their
-    shutdown nothing is sent. Raises what requests and urllib3 raise, and Cancelled.
+    body: sent piece by piece; it has a length, else there would be chunks of unknown
+    number. timeout: seconds of silence. sockets: note those that are opened; after
+    their shutdown nothing is sent. Raises what requests and urllib3 raise, and
+    Cancelled.
 
     Only proxies and certificates are taken from the environment: a ~/.netrc would add
     an Authorization header. Redirects are not followed: requests would send the key to
@@ -5215,17 +6375,21 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+_PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
+
+
 @dataclass(frozen=True)
 class GeminiClient:
     """Google's API behind one base URL and key; blocking calls run on own threads.
 
     base_url: as `api_base_url` returns it. parallel: how many requests of this worker
-    may run at the same time.
+    may run at the same time, and how many of one user. caller: who waits in line.
     """
 
     base_url: str
     key: str = field(repr=False)
-    parallel: int = 64
+    parallel: Bounds = _PARALLEL
+    caller: Caller = field(default_factory=Caller, repr=False, compare=False)
 
     @property
     def host(self) -> str:
@@ -5248,9 +6412,9 @@ class GeminiClient:
     ) -> None:
         """Hand `take` the events of one request, as they arrive.
 
-        body: as the route's method takes it. timeout: seconds for the whole request.
-        attempt: for the log. Raises GeminiError, after whatever had arrived. Ends the
-        request at once when the caller goes away.
+        body: as the route's method takes it. timeout: seconds for the whole request,
+        with its wait in line. attempt: for the log. Raises GeminiError, after whatever
+        had arrived. Ends the request at once when whoever takes its events goes away.
         """
         method = "streamGenerateContent?alt=sse" if route.generate else "predict"
         path = f"/models/{quote(route.model, safe='')}:{method}"
@@ -5290,7 +6454,7 @@ class GeminiClient:
         path: str,
         timeout: float,
         sockets: Sockets,
-        body: bytes | None = None,
+        body: EncodedBody | None = None,
     ) -> Iterator[requests.Response]:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
@@ -5381,11 +6545,13 @@ class _Exchange:
     attempt: int
 
     def __post_init__(self) -> None:
-        self._begun = False
         self._received = 0
         self._response_id = ""
+        self._encoded: EncodedBody | None = None
         self._sockets = Sockets()
         self._started = time.monotonic()
+        self._begun: float | None = None  # when its thread did, after the wait in line
+        self._place = REQUEST_LINE.place(self.client.caller.owner, self.client.parallel)
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Sequence[Event | GeminiError | None]]
         self._queue = asyncio.Queue()
@@ -5394,23 +6560,43 @@ class _Exchange:
     async def run(self, take: Callable[[Event], Awaitable[None]]) -> None:
         """Hand `take` the events until the answer ends. Raises GeminiError."""
         deadline = self._loop.time() + self.timeout
-        REQUESTS.start(self._work, self.client.parallel)
         try:
-            while True:
-                batch = await self._next_batch(deadline)
-                for number, item in enumerate(batch, start=1):
-                    if item is None:
-                        return
-                    if isinstance(item, GeminiError):
-                        raise item
-                    await take(item)
-                    if number % MAX_EVENTS_IN_A_ROW == 0:
-                        await asyncio.sleep(0)
-                self._room.release()
+            with self.client.caller.at(self._place):
+                await self._begin()
+                await self._hand_on(take, deadline)
         finally:
             self._sockets.shutdown()
             self._room.release()  # for a thread that waits; it finds the sockets shut
-            self.body = {}  # one that waits in line holds no pictures any more
+            # One that did not begin, or is not woken yet, holds no pictures any more.
+            self.body = {}
+            if self._encoded:
+                self._encoded.drop()
+
+    async def _begin(self) -> None:
+        """Wait in line, then start the thread, which leaves the line at its end."""
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._place.leave)
+            try:
+                await self._place.enter(self.timeout)
+            except TurnMissed as missed:
+                raise self._in_vain(missed.is_own_limit) from None
+            REQUESTS.start(self._work)
+            undone.pop_all()
+
+    async def _hand_on(
+        self, take: Callable[[Event], Awaitable[None]], deadline: float
+    ) -> None:
+        while True:
+            batch = await self._next_batch(deadline)
+            for number, item in enumerate(batch, start=1):
+                if item is None:
+                    return
+                if isinstance(item, GeminiError):
+                    raise item
+                await take(item)
+                if number % MAX_EVENTS_IN_A_ROW == 0:
+                    await asyncio.sleep(0)
+            self._room.release()
 
     async def _next_batch(
         self, deadline: float
@@ -5423,19 +6609,39 @@ class _Exchange:
         except TimeoutError:
             if not self._queue.empty():  # it came in the same turn of the loop
                 return self._queue.get_nowait()
-            kind = "timeout" if self._begun else "busy"
-            raise GeminiError(kind, **self._values()) from None
+            if self._begun is None:  # there was no thread for it
+                raise self._in_vain() from None
+            raise GeminiError("timeout", **self._values()) from None
+
+    def _in_vain(self, is_own_limit: bool = False) -> GeminiError:
+        """The failure of one who waited all the time."""
+        kind = "busy_own" if is_own_limit else "busy"
+        return GeminiError(kind, seconds=round(self.timeout))
 
     def _values(self) -> dict[str, Any]:
-        return {
+        """What is known of the request; Google had only the time after the wait."""
+        begun = self._begun or time.monotonic()
+        values: dict[str, Any] = {
             "host": self.client.host,
             "model": f"`{self.model}`",
-            "elapsed": round(time.monotonic() - self._started),
+            "elapsed": round(time.monotonic() - begun),
         }
+        if (waited := begun - self._started) > self.timeout * NOTICEABLE_WAIT:
+            values["waited"] = make_note("waited", seconds=waited)
+        return values
+
+    @property
+    def _seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._started + self.timeout - time.monotonic(), 0.1)
 
     def _put(self, batch: Sequence[Event | GeminiError | None]) -> None:
+        self._call(self._queue.put_nowait, batch)
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function on the event loop."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, batch)
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _hand_over(self, batch: EventBatch) -> None:
         """Give the event loop what came; wait while it has enough."""
@@ -5448,7 +6654,7 @@ class _Exchange:
     def _work(self) -> None:
         """The thread's whole work: the request, then its end or its failure."""
         failure, outcome = None, "answered"
-        self._begun = True
+        self._begun = time.monotonic()
         try:
             if not self._sockets.ended:
                 self._request()
@@ -5464,25 +6670,36 @@ class _Exchange:
             failure, outcome = None, "stopped"
         self._log(failure.kind if failure else outcome)
         self._put([failure])
+        self._call(self._place.leave)
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
+        begun = self._begun or self._started
         log.info(
-            "model=%s try=%d outcome=%s seconds=%.1f bytes=%d id=%s",
+            "model=%s try=%d outcome=%s waited=%.1f seconds=%.1f bytes=%d id=%s",
             self.model,
             self.attempt,
             outcome,
-            time.monotonic() - self._started,
+            begun - self._started,
+            time.monotonic() - begun,
             self._received,
             self._response_id or "-",
         )
 
     def _request(self) -> None:
-        body = encode_body(self.body)
-        with self.client.request(
-            "POST", self.path, self.timeout, self._sockets, body
-        ) as response:
-            self._read(response)
+        self._encoded = EncodedBody(self.body)
+        if self._sockets.ended:  # nobody would drop it any more
+            raise Cancelled
+        timeout, sockets, body = self._seconds_left, self._sockets, self._encoded
+        try:
+            with self.client.request(
+                "POST", self.path, timeout, sockets, body
+            ) as response:
+                self._read(response)
+        except GeminiError as error:
+            if error.kind == "timeout":
+                error.values.update(self._values())
+            raise
 
     def _read(self, response: requests.Response) -> None:
         reader = ObjectReader()
@@ -5509,7 +6726,7 @@ class _Exchange:
                 self._hand_over(batch)
         whole = reader.end()
         if response.status_code != 200 or not usable:
-            elapsed = time.monotonic() - self._started
+            elapsed = self._values()["elapsed"]
             raise self.client.failure(response, objects, reader, elapsed, self.model)
         if not whole:
             raise GeminiError("broken_off", **self._values())
@@ -5704,7 +6921,7 @@ class Answer:
 
     prompt: becomes the pictures' alternative text. notes: what is to be said whoever
     answers. inline: whether pictures are kept in the message itself. own_key: whether
-    the key is the user's own. said: the notes of the chat's earlier answers.
+    the key is the user's own. unfinished: the text to which the host adds the answer.
     """
 
     def __init__(
@@ -5715,16 +6932,18 @@ class Answer:
         notes: Sequence[Note] = (),
         inline: bool = False,
         own_key: bool = False,
-        said: Collection[str] = (),
+        unfinished: str = "",
     ) -> None:
         self._chat, self._inline, self._own_key = chat, inline, own_key
-        self._said_before = said
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
-        self._words, self._thoughts = SafeText(chat.secret), SafeText(chat.secret)
+        self._words = SafeText(chat.secret)
+        self._thoughts = SafeText(chat.secret, has_code=False)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
+        # The host has stripped the text, and adds to it without a line break.
+        self._lead = f"{self._words.follow(unfinished)}\n\n" if unfinished else ""
         self._tail = "\n\n"
         self._cells = 0
         self._said: dict[int, list[str]] = {}
@@ -5856,7 +7075,7 @@ class Answer:
     async def _is_known(self, image: Image, number: int) -> bool:
         """Whether the same request has brought the picture before: some gateways send
         all again with each piece of an answer."""
-        digest = await work_on(image.data, lambda data: hashlib.sha256(data).digest())
+        digest = await work_on(image.data, picture_digest)
         known = (number, digest) in self._seen
         self._seen.add((number, digest))
         return known
@@ -5901,9 +7120,10 @@ class Answer:
             links = [f"[{title}]({address})" for address, title in pages]
             self.notes.append(make_note("sources", pages=", ".join(links)))
 
-    def remarks(self) -> Iterator[str]:
-        """The notes in words, each once, and some of them once in a chat."""
-        news = (note for note in self.notes if not was_said(note, self._said_before))
+    def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
+        """The notes in words, each once; without those that a chat needs once, if the
+        notes of its earlier answers hold them."""
+        news = (note for note in self.notes if not was_said(note, said))
         for text in dict.fromkeys(map(sentence, news)):
             yield self._block(NOTE_MARK + self._chat.scrub(text))
 
@@ -5920,6 +7140,8 @@ class Answer:
         return self._block(FAILURE_MARK + before + self._chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
+        if text:
+            text, self._lead = self._lead + text, ""
         self._tail = (self._tail + text)[-2:]
         return text
 
@@ -5938,8 +7160,8 @@ class Answer:
         return rest + self._add(f"{gap}{text}\n\n")
 
 
-# ── Course ────────────────────────────────────────────────────────────────────────────
-# A request from the first model that is asked to the last note.
+# ── Request ───────────────────────────────────────────────────────────────────────────
+# One request to this plugin, and the pictures that go along with it.
 
 
 @dataclass(frozen=True)
@@ -5947,6 +7169,7 @@ class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
     notes: what is to be said about the options. own_key: whether the key is the user's.
+    caller: who waits in line where others do. said: the notes of earlier answers.
     """
 
     asked: str
@@ -5957,14 +7180,203 @@ class ImageRequest:
     key: str = field(repr=False)
     own_key: bool
     valves: AdminValves
+    caller: Caller = field(default_factory=Caller)
+    said: frozenset[str] = frozenset()
 
 
-def client_for(valves: AdminValves, key: str) -> GeminiClient:
+class Budget:
+    """What one answer may take, whoever is asked: time, and requests beyond those that
+    were asked for and their retries."""
+
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._extra = MAX_EXTRA_REQUESTS
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline; never quite nothing."""
+        return max(self._deadline - time.monotonic(), 0.1)
+
+    def spend(self) -> bool:
+        """Whether there may be one more request; there is then one less."""
+        self._extra -= 1
+        return self._extra >= 0 and time.monotonic() < self._deadline
+
+
+_HELD = Bounds(MAX_HELD_BYTES, MAX_READ_BYTES)
+
+
+def room_for_pictures(request: ImageRequest) -> Place:
+    """The place of an answer in the line for the bytes of pictures, for
+    `gather_pictures`; who has it leaves it when no request needs them any more."""
+    return BYTES_LINE.place(request.caller.owner, _HELD)
+
+
+async def gather_pictures(
+    request: ImageRequest, route: Route, room: Place, budget: Budget
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures to send, in the chat's order and each once, and notes for the user.
+
+    Their sizes are asked first, then room is waited for, and only then are they read.
+    Raises TurnMissed.
+    """
+    facts, conversation = model_facts(route.model), request.conversation
+    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
+    earlier = request.valves.HISTORY_IMAGES
+    pick = partial(pick_pictures, conversation, earlier, limit)
+    addresses, notes = pick()
+    if not addresses:
+        return [], notes
+    if not route.generate:
+        return [], [make_note("no_editor", model=route.model)]
+    found: dict[str, FoundPicture | Note] = {}
+    while new := [address for address in addresses if address not in found]:
+        for address in new:
+            found[address] = await _find_picture(request, address)
+        lost = [a for a in found if _is_lost(found[a])]
+        if len(lost) > MAX_LOST_PICTURES:
+            break
+        addresses, notes = pick(lost)
+    notes += (picture for picture in found.values() if isinstance(picture, Note))
+    chosen, unread = _within_bounds(request, addresses, found)
+    usable, unusable = await _read_pictures(request, chosen, room, budget)
+    fitted, more = await fitted_pictures(request, usable, budget)
+    room.lighten(sum(len(picture.image.data) for picture in fitted))
+    return fitted, list(dict.fromkeys(notes + unread + unusable + more))
+
+
+def _is_lost(picture: FoundPicture | Note) -> bool:
+    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
+
+
+async def _find_picture(request: ImageRequest, address: str) -> FoundPicture | Note:
+    """What stands behind an address, still unread, or why it cannot go along."""
+    try:
+        return await request.chat.find(address)
+    except UnusablePicture as error:
+        name = _shown(request, address)
+        return make_note(error.kind, name=name, **error.values)
+
+
+def _shown(request: ImageRequest, address: str, file_name: str = "") -> str | Note:
+    """What notes call a picture; one that is attached alone needs no number."""
+    conversation = request.conversation
+    numbers = conversation.numbers if len(conversation.counted) > 1 else {}
+    return picture_name(address, numbers.get(address, ()), file_name)
+
+
+def _within_bounds(
+    request: ImageRequest,
+    addresses: Sequence[str],
+    found: dict[str, FoundPicture | Note],
+) -> tuple[dict[str, FoundPicture], list[Note]]:
+    """Those to read, in the chat's order, and notes on the others.
+
+    The attached ones go first, as far as they could be made to fit; of the earlier ones
+    the newest, as far as they fit as they are.
+    """
+    numbers = request.conversation.numbers
+    there = {a: p for a in addresses if isinstance(p := found.get(a), FoundPicture)}
+    attached = [a for a in there if a in numbers]
+    earlier = [a for a in there if a not in numbers]
+    size, left_out, notes = 0, 0, list[Note]()
+    for address in [*attached, *reversed(earlier)]:
+        picture, is_attached = there[address], address in numbers
+        if size + picture.size <= (
+            MAX_READ_BYTES if is_attached else MAX_PICTURE_BYTES
+        ):
+            size += picture.size
+            continue
+        del there[address]
+        if is_attached:
+            name = _shown(request, address, picture.name)
+            notes.append(make_note("too_large", name=name))
+        else:
+            left_out += 1
+    if left_out:
+        notes.append(make_note("earlier_large", count=left_out))
+    return there, notes
+
+
+async def _read_pictures(
+    request: ImageRequest,
+    chosen: dict[str, FoundPicture],
+    room: Place,
+    budget: Budget,
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures as Google takes them, and why others cannot go along; they are read
+    when there is room for all of them. Raises TurnMissed."""
+    if chosen:
+        with request.caller.at(room):
+            size = sum(picture.size for picture in chosen.values())
+            await room.enter(budget.seconds_left, size)
+    usable, notes = list[InputPicture](), list[Note]()
+    for address, found in chosen.items():
+        name = _shown(request, address, found.name)
+        numbers = request.conversation.numbers.get(address, ())
+        try:
+            image, digest = await _read_picture(request, found, budget)
+            usable.append(InputPicture(image, name, numbers, digest))
+        except UnusablePicture as error:
+            notes.append(make_note(error.kind, name=name, **error.values))
+        except ImportError:
+            notes.append(make_note("no_pillow", name=name))
+    return usable, notes
+
+
+async def _read_picture(
+    request: ImageRequest, found: FoundPicture, budget: Budget
+) -> tuple[Image, bytes]:
+    """A picture as Google takes it, and the digest of what it was. Raises
+    UnusablePicture, ImportError, TurnMissed."""
+    data = await request.chat.read(found)
+    image = await SHORT_WORK.run(checked_picture, data, found.name)
+    digest = await work_on(data, picture_digest)
+    if needs_conversion(image):
+        seconds = budget.seconds_left
+        image = await in_turn(request.caller, seconds, converted_picture, image)
+    return image, digest
+
+
+async def fitted_pictures(
+    request: ImageRequest,
+    pictures: Iterable[InputPicture],
+    budget: Budget,
+    limit: int = MAX_PICTURE_BYTES,
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures that go along, the larger ones made smaller if need be. Raises
+    TurnMissed."""
+    plan = plan_pictures(pictures, limit)
+    fitted, notes = list[InputPicture](), plan.notes
+    for picture in plan.kept:
+        if len(picture.image.data) <= plan.share:
+            fitted.append(picture)
+            continue
+        work = partial(smaller_picture, picture.image, plan.share)
+        try:
+            image = await in_turn(request.caller, budget.seconds_left, work)
+            fitted.append(replace(picture, image=image))
+            notes.append(make_note("shrunk", name=picture.name))
+        except UnusablePicture as error:
+            notes.append(make_note(error.kind, name=picture.name, **error.values))
+        except ImportError:
+            notes.append(make_note("too_large", name=picture.name))
+    return fitted, notes
+
+
+# ── Course ────────────────────────────────────────────────────────────────────────────
+# A request from the first model that is asked to the last note.
+
+
+def client_for(
+    valves: AdminValves, key: str, caller: Caller | None = None
+) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
     return GeminiClient(
         base_url=api_base_url(valves.GEMINI_API_BASE_URL),
         key=checked_key(key),
-        parallel=valves.MAX_PARALLEL_REQUESTS,
+        parallel=parallel_requests(valves),
+        caller=caller or Caller(),
     )
 
 
@@ -5976,7 +7388,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
     answer = _empty_answer(request)
     started = time.monotonic()
     closing: str | Note = make_note("stopped")
-    heartbeat = asyncio.create_task(_heartbeat(answer))
+    heartbeat = asyncio.create_task(_heartbeat(answer, request.caller))
     try:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
@@ -5984,7 +7396,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
             await _until_heard(request, seconds)
             await send(answer.failure(failure, seconds))
         await answer.show_sources()
-        for remark in answer.remarks():
+        for remark in answer.remarks(request.said):
             await send(remark)
         if usage := answer.tally.usage:
             await send(usage)
@@ -6002,7 +7414,7 @@ def _empty_answer(request: ImageRequest) -> Answer:
         request.notes,
         inline=request.valves.STORAGE.strip().lower() == "inline",
         own_key=request.own_key,
-        said=request.conversation.said,
+        unfinished=request.conversation.unfinished,
     )
 
 
@@ -6024,31 +7436,15 @@ async def _until_heard(request: ImageRequest, elapsed: float) -> None:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
-async def _heartbeat(answer: Answer) -> None:
+async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
-    for seconds in HEARTBEATS:
+    for seconds in sorted((*LINE_HEARTBEATS, *HEARTBEATS)):
         await asyncio.sleep(seconds - before)
-        await answer.status(make_note("still_working", seconds=seconds))
+        if (count := caller.before) is not None:
+            await answer.status(make_note("in_line", count=count))
+        elif seconds in HEARTBEATS:
+            await answer.status(make_note("still_working", seconds=seconds))
         before = seconds
-
-
-class Budget:
-    """What one answer may take, whoever is asked: time, and requests beyond those that
-    were asked for and their retries."""
-
-    def __init__(self, seconds: float) -> None:
-        self._deadline = time.monotonic() + seconds
-        self._extra = MAX_EXTRA_REQUESTS
-
-    @property
-    def seconds_left(self) -> float:
-        """Until the deadline; never quite nothing."""
-        return max(self._deadline - time.monotonic(), 0.1)
-
-    def spend(self) -> bool:
-        """Whether there may be one more request; there is then one less."""
-        self._extra -= 1
-        return self._extra >= 0 and time.monotonic() < self._deadline
 
 
 @dataclass(frozen=True)
@@ -6077,7 +7473,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         raise GeminiError("prompt_empty")
     if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(valves, request.key)
+    client = client_for(valves, request.key, request.caller)
     work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
@@ -6135,12 +7531,20 @@ async def _ask_model(work: _Making, route: Route) -> None:
 
     Raises GeminiError when there is nothing to look at in the end.
     """
+    with room_for_pictures(work.request) as room:
+        await _ask_with_pictures(work, route, room)
+    if route.replaced:
+        note = make_note(route.why, asked=route.asked, model=route.model)
+        work.answer.notes.append(note)
+
+
+async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     request, answer = work.request, work.answer
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
-    pictures, more = await gather_pictures(request, route)
+    pictures, more = await _pictures_in_time(work, route, room)
     if request.conversation.newest and request.conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
     answer.begin(route.model, options, notes + more)
@@ -6161,9 +7565,20 @@ async def _ask_model(work: _Making, route: Route) -> None:
         body_of = partial(_body, route, in_words, pictures)
         options = without_options(options, work.dropped)
         await _ask_side_by_side(work, route, options, body_of)
-    if route.replaced:
-        note = make_note(route.why, asked=route.asked, model=route.model)
-        answer.notes.append(note)
+
+
+async def _pictures_in_time(
+    work: _Making, route: Route, room: Place
+) -> tuple[list[InputPicture], list[Note]]:
+    started = time.monotonic()
+    try:
+        return await gather_pictures(work.request, route, room, work.budget)
+    except TurnMissed as missed:
+        seconds = round(time.monotonic() - started)
+        whose = "own_pictures" if missed.is_own_limit else "others_pictures"
+        raise GeminiError(
+            "busy_pictures", seconds=seconds, whose=make_note(whose)
+        ) from None
 
 
 def _making(route: Route, options: ImageOptions) -> Note:
@@ -6380,79 +7795,6 @@ def _is_result(event: Event) -> bool:
     return isinstance(event, Image)
 
 
-async def gather_pictures(
-    request: ImageRequest, route: Route
-) -> tuple[list[InputPicture], list[Note]]:
-    """The pictures to send, in the chat's order and each once, and notes for the user."""
-    facts, conversation = model_facts(route.model), request.conversation
-    limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
-    earlier = request.valves.HISTORY_IMAGES
-    pick = partial(pick_pictures, conversation, earlier, limit)
-    addresses, notes = pick()
-    if not addresses:
-        return [], notes
-    if not route.generate:
-        return [], [make_note("no_editor", model=route.model)]
-    found: dict[str, InputPicture | Note] = {}
-    while new := [address for address in addresses if address not in found]:
-        await _read_pictures(request, new, found)
-        lost = [a for a in found if _is_lost(found[a])]
-        if len(lost) > MAX_LOST_PICTURES:
-            break
-        addresses, notes = pick(lost)
-    notes += (picture for picture in found.values() if isinstance(picture, Note))
-    usable = [p for a in addresses if isinstance(p := found.get(a), InputPicture)]
-    fitted, more = await SHORT_WORK.run(fit_pictures, usable)
-    return fitted, list(dict.fromkeys(notes + more))
-
-
-def _is_lost(picture: InputPicture | Note) -> bool:
-    return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
-
-
-async def _read_pictures(
-    request: ImageRequest,
-    addresses: Sequence[str],
-    found: dict[str, InputPicture | Note],
-) -> None:
-    """Note down what stands behind the addresses, or why it cannot go along; the newest
-    are read first, and no more than could be made to fit."""
-    numbers = request.conversation.numbers
-    attached = [a for a in addresses if a in numbers]
-    earlier = [a for a in addresses if a not in numbers]
-    are_counted = len(request.conversation.counted) > 1
-    read = (p for p in found.values() if isinstance(p, InputPicture))
-    room = 2 * MAX_PICTURE_BYTES - sum(len(p.image.data) for p in read)
-    for address in [*attached, *reversed(earlier)]:
-        counted = numbers.get(address, ())
-        shown = partial(picture_name, address, counted if are_counted else ())
-        if room <= 0:
-            found[address] = make_note("too_large", name=shown(""))
-            continue
-        picture = await _read_picture(request.chat, address, shown)
-        if isinstance(picture, InputPicture):
-            room -= len(picture.image.data)
-            picture = replace(picture, numbers=counted)
-        found[address] = picture
-
-
-async def _read_picture(
-    chat: HostChat, address: str, shown: Callable[[str], str | Note]
-) -> InputPicture | Note:
-    """The picture behind an address, as Google takes it, or why it cannot go along;
-    `shown` makes what notes call it of its file's name."""
-    name = shown("")
-    try:
-        data, file_name = await chat.read(address)
-        name = shown(file_name)
-        image = await SHORT_WORK.run(ready_picture, data, file_name)
-    except UnusablePicture as error:
-        return make_note(error.kind, name=name, **error.values)
-    except ImportError:
-        return make_note("no_pillow", name=name)
-    return InputPicture(image, name)
-
-
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
 # The pieces of an answer as OpenAI's stream events.
 
@@ -6658,6 +8000,8 @@ def _image_request(
         key=key,
         own_key=own_key,
         valves=valves,
+        said=notes_said(body.get("messages")),
+        caller=Caller(as_str(chat.user.get("id"))),
     )
 
 

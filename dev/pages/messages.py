@@ -36,7 +36,9 @@ PLACEHOLDERS = {
     "seconds": "*number*",
     "status": "*number*",
     "target": "*another host*",
+    "waited": " *after a wait in line, if there was a long one*",
     "what": "*setting*",
+    "whose": "*the user's own or those of others*",
     "width": "*number*",
 }
 

@@ -412,7 +412,7 @@ def _draws_no_label(model: str) -> Probe:
     conversation = gip.Conversation(newest=gip.Turn("user", wish, addresses))
     body = gip.generate_body(conversation, gip.ImageOptions(), pictures)
     # As it goes over the line, so that it can be sent by any client.
-    body = json.loads(gip.encode_body(body))
+    body = json.loads(b"".join(gip.EncodedBody(body)))
 
     def probe(google: Google) -> Finding:
         reply = _decisive(google.generate(model, body))

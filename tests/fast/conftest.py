@@ -88,6 +88,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
     # Neither what runs beside the answer, nor the milliseconds after the test before.
     monkeypatch.setattr(gip, "HEARTBEATS", ())
+    monkeypatch.setattr(gip, "LINE_HEARTBEATS", ())
     monkeypatch.setattr(gip, "BEGINNINGS", gip.Pace(0.0))
     monkeypatch.setattr(asyncio, "sleep", note)
     return waited

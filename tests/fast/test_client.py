@@ -7,7 +7,6 @@ Streams run against the stand-in over real sockets; single answers are played by
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import gc
 import json
 import os
@@ -17,7 +16,6 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from waiting import LIMIT_S, own_threads, until, wait_until
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin.pictures import noise_picture
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 ROUTE = gip.Route("gemini-nano-banana-2.1", "gemini-nano-banana-2.1")
@@ -448,38 +447,19 @@ def test_a_cancelled_request_ends_where_the_server_wants_to_close() -> None:
     assert wait_until(lambda: not own_threads())
 
 
-def test_a_request_cancelled_in_line_is_never_sent(
-    google: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Line(gip.DaemonThreads):
-        jobs = 0
-
-        def start(self, job: Callable[[], None], limit: int | None = None) -> None:
-            super().start(job, limit)
-            self.jobs += 1
-
-    threads = Line(1, "test-line")
-    gate = threading.Event()
-    monkeypatch.setattr(gip, "REQUESTS", threads)
-    threads.start(gate.wait)
-
-    async def cancel_in_line() -> None:
-        alone = dataclasses.replace(client_for(google), parallel=1)
-        task = asyncio.create_task(events_of(alone, "a fox"))
-        assert await until(lambda: threads.jobs == 2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(cancel_in_line())
-    gate.set()
-    done = threading.Event()
-    threads.start(done.set)
-    assert done.wait(LIMIT_S)
-    assert google.requests == []
+async def standing_in_line(
+    owner: str, bounds: gip.Bounds
+) -> contextlib.AbstractContextManager[gip.Place]:
+    """A place that somebody else has, until the block ends."""
+    place = gip.REQUEST_LINE.place(owner, bounds)
+    await place.enter(0.0)
+    return place
 
 
-def test_a_request_cancelled_in_line_holds_no_pictures(
+ONE = gip.Bounds(1, 1)
+
+
+def test_a_request_cancelled_in_line_is_never_sent_and_holds_no_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In front of it may be minutes of others, and behind it many that were stopped."""
@@ -487,41 +467,167 @@ def test_a_request_cancelled_in_line_holds_no_pictures(
     class Body(dict[str, Any]):
         """One of which can be told whether it is still there."""
 
-    class Line(gip.DaemonThreads):
-        jobs = 0
-
-        def start(self, job: Callable[[], None], limit: int | None = None) -> None:
-            super().start(job, limit)
-            self.jobs += 1
-
-    threads, gate = Line(1, "test-line"), threading.Event()
-    monkeypatch.setattr(gip, "REQUESTS", threads)
-    threads.start(gate.wait)
     kept: list[weakref.ref[Body]] = []
+    started: list[Any] = []
+    monkeypatch.setattr(gip.DaemonThreads, "start", lambda _, job: started.append(job))
 
     async def take(event: gip.Event) -> None:
         raise AssertionError(event)
 
     async def cancel_in_line() -> None:
-        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, parallel=1)
-        for number in range(3):
-            body = Body(contents=["a picture"])
-            kept.append(weakref.ref(body))
-            task = asyncio.create_task(client.generate(ROUTE, body, 20.0, take))
-            del body
-            assert await until(lambda: threads.jobs == number + 2)  # noqa: B023
-            assert kept[-1]() is not None
-            task.cancel()
-            await asyncio.wait([task])
-            assert task.cancelled()
+        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, ONE)
+        with await standing_in_line("other", ONE):
+            for _ in range(3):
+                body = Body(contents=["a picture"])
+                kept.append(weakref.ref(body))
+                task = asyncio.create_task(client.generate(ROUTE, body, 20.0, take))
+                del body
+                assert await until(lambda: client.caller.places)
+                assert kept[-1]() is not None
+                task.cancel()
+                await asyncio.wait([task])
+                assert task.cancelled() and not client.caller.places
+                del task
+            gc.collect()
+            assert [body() for body in kept] == [None] * 3
+        assert not started
+        with await standing_in_line("another", ONE):  # nobody is left before it
+            pass
 
-    try:
-        asyncio.run(cancel_in_line())
-        gc.collect()
-        assert [body() for body in kept] == [None] * 3
-        assert not gate.is_set()  # they still wait
-    finally:
-        gate.set()
+    asyncio.run(cancel_in_line())
+
+
+def test_one_user_s_slow_requests_leave_others_their_turn(google: StandIn) -> None:
+    """Who fills the line waits behind it; who comes with one picture does not."""
+    bounds = gip.Bounds(4, 2)
+    slow, quick = (
+        client_for(google, parallel=bounds, caller=gip.Caller(owner))
+        for owner in ("slow", "quick")
+    )
+
+    async def crowd() -> None:
+        waits = [
+            asyncio.create_task(events_of(slow, "a fox [[wait 30]]")) for _ in range(17)
+        ]
+        assert await until(lambda: len(google.requests) == 2)
+        assert pictures(await events_of(quick, "a fox"))
+        assert len(google.requests) == 3
+        assert slow.caller.before is None  # two of its own are under way
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert len(google.requests) == 3
+
+    asyncio.run(crowd())
+
+
+def test_a_place_is_given_back_when_the_thread_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who stops and begins anew, again and again, would else have a thread each time,
+    since one that only just connects cannot be woken."""
+    gate, began = threading.Semaphore(0), list[gip.EncodedBody]()
+
+    def connect(*given: Any) -> Iterator[Any]:
+        began.append(given[-1])
+        gate.acquire(timeout=LIMIT_S)
+        raise gip.Cancelled
+
+    monkeypatch.setattr(gip.GeminiClient, "request", connect)
+
+    async def stop_and_begin() -> None:
+        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, ONE)
+        first = asyncio.create_task(events_of(client, "a fox"))
+        assert await until(lambda: began)
+        assert len(began[0])
+        first.cancel()
+        await asyncio.wait([first])
+        assert not len(began[0])  # the pictures of the one that is stopped are gone
+        second = asyncio.create_task(events_of(client, "a fox"))
+        assert await until(lambda: client.caller.before == 0)
+        assert len(began) == 1
+        gate.release()
+        assert await until(lambda: len(began) == 2)
+        second.cancel()
+        gate.release()
+        await asyncio.wait([second])
+
+    asyncio.run(stop_and_begin())
+
+
+def test_each_try_sends_all_pictures_with_their_length(google: StandIn) -> None:
+    """Google takes no chunks of unknown length; a try begins the body anew."""
+    noise = noise_picture(5 * gip.SLICE, "image/png")
+    picture = gip.InputPicture(gip.Image(noise, "image/png"), "a")
+    asked = gip.Conversation(newest=gip.Turn("user", "a fox [[text only]]"))
+    body = gip.generate_body(asked, gip.ImageOptions(), [picture] * 2)
+
+    async def ask_twice() -> None:
+        async def take(event: gip.Event) -> None:
+            pass
+
+        for _ in range(2):
+            await client_for(google).generate(ROUTE, body, LIMIT_S, take)
+
+    asyncio.run(ask_twice())
+    length = str(len(gip.EncodedBody(body)))
+    for request in google.requests:
+        assert request.headers["content-length"] == length
+        assert "transfer-encoding" not in request.headers
+        parts = request.body["contents"][0]["parts"]
+        sent = [p["inlineData"]["data"] for p in parts if "inlineData" in p]
+        assert [base64.b64decode(data) for data in sent] == [noise] * 2
+    assert len(google.requests) == 2
+
+
+# Who stands before it, its own bounds, what it is told → in words.
+IN_VAIN: list[tuple[str, gip.Bounds, str, str]] = [
+    ("other", ONE, "busy", "MAX_PARALLEL_REQUESTS."),
+    ("me", gip.Bounds(9, 1), "busy_own", "MAX_PARALLEL_REQUESTS_PER_USER."),
+    ("me", ONE, "busy", "MAX_PARALLEL_REQUESTS."),  # more for each would not help
+]
+
+
+def test_who_waited_in_vain_reads_how_long_and_whose_limit_it_was() -> None:
+    async def wait_in_vain(owner: str, bounds: gip.Bounds) -> gip.GeminiError:
+        async def take(event: gip.Event) -> None:
+            raise AssertionError(event)
+
+        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, bounds, gip.Caller("me"))
+        with (
+            await standing_in_line(owner, bounds),
+            pytest.raises(gip.GeminiError) as failure,
+        ):
+            await client.generate(ROUTE, {}, 0.51, take)
+        return failure.value
+
+    def check(owner: str, bounds: gip.Bounds, kind: str, says: str) -> None:
+        error = asyncio.run(wait_in_vain(owner, bounds))
+        text = gip.failure_text(error)
+        assert error.kind == kind
+        assert says in text and "waited in line for 1 seconds" in text
+
+    check_rows(IN_VAIN, check)
+
+
+def test_google_is_not_blamed_for_the_time_in_line(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had what was left, and the message says what else the time went into."""
+    client = client_for(google, parallel=ONE)
+
+    async def wait_for_one_that_is_slow(in_line: float) -> str:
+        place = await standing_in_line("other", ONE)
+        asyncio.get_running_loop().call_later(in_line, place.__exit__, *[None] * 3)
+        with pytest.raises(gip.GeminiError) as failure:
+            await events_of(client, "a fox [[wait 30]]", timeout=1.2)
+        assert failure.value.kind == "timeout"
+        return gip.failure_text(failure.value)
+
+    text = asyncio.run(wait_for_one_that_is_slow(0.6))
+    assert "did not finish within 1 seconds, after a wait of 1 seconds in line" in text
+    text = asyncio.run(wait_for_one_that_is_slow(0.0))
+    assert "did not finish within 1 seconds.**" in text
 
 
 class AtOnce:
@@ -532,9 +638,9 @@ class AtOnce:
     ) -> None:
         self._batches, self._begun = batches, begun
 
-    def start(self, job: Any, limit: int | None = None) -> None:
+    def start(self, job: Any) -> None:
         exchange = job.__self__
-        exchange._begun = self._begun
+        exchange._begun = time.monotonic() if self._begun else None
         for batch in self._batches:
             exchange._put(batch)
 
@@ -652,54 +758,6 @@ class Gate:
 
     def is_at(self, running: int, began: int) -> bool:
         return (self.running, len(self.began)) == (running, began)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "at_once"),
-    [
-        pytest.param(1, 4, 4, id="raised"),
-        pytest.param(3, 1, 3, id="lowered"),
-        pytest.param(3, None, 3, id="as-it-was"),
-    ],
-)
-def test_a_changed_limit_holds_at_once_and_jobs_keep_their_order(
-    before: int, after: int | None, at_once: int
-) -> None:
-    """An administrator who lowers it does so because of what goes on right now."""
-    threads, gate = gip.DaemonThreads(before, "test-changed"), Gate()
-    for number in range(6):
-        threads.start(gate.job(number))
-    assert wait_until(lambda: gate.running == before)
-    threads.start(gate.job(6), after)
-    assert wait_until(lambda: gate.running == at_once)
-    for ended in range(1, 8):
-        gate.let_end(1)
-        # Those that ran already may be more than there should be.
-        running = min(max(after or before, at_once - ended), 7 - ended)
-        assert wait_until(partial(gate.is_at, running, ended + running))
-    # Those that began in one moment have no order among each other.
-    assert sorted(gate.began[:at_once]) == list(range(at_once))
-    assert gate.began[at_once:] == list(range(at_once, 7))
-
-
-def test_a_limit_that_is_lowered_while_nothing_runs_delays_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The idle threads are then too many; one of them is still needed."""
-    monkeypatch.setattr(gip, "IDLE_THREAD", 4 * LIMIT_S)
-    threads, gate, done = (
-        gip.DaemonThreads(3, "test-lowered"),
-        Gate(),
-        threading.Event(),
-    )
-    for number in range(3):
-        threads.start(gate.job(number))
-    assert wait_until(lambda: gate.running == 3)
-    gate.let_end(3)
-    assert wait_until(lambda: threads._free == 3)
-    threads.start(done.set, 1)
-    assert done.wait(LIMIT_S)
-    assert wait_until(lambda: named("test-lowered") == 1)
 
 
 def named(name: str) -> int:

@@ -1,7 +1,6 @@
 """From the host's messages to the turns that a model is sent."""
 
 import itertools
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -460,47 +459,3 @@ def test_plain_words_cannot_break_out_of_markdown(text: str) -> None:
 def test_half_an_emoji_does_not_reach_the_hosts_database(lone: str) -> None:
     """JSON can carry it, UTF-8 cannot: storing the title or the answer would fail."""
     gip.plain_words(f"fox {lone} red", 80, default="x").encode()
-
-
-# ── A model's words in the chat ──────────────────────────────────────────────────────
-
-
-def shown(*pieces: str) -> str:
-    words = gip.SafeText()
-    return "".join([words.feed(piece) for piece in pieces]) + words.rest()
-
-
-@pytest.mark.parametrize(
-    ("said", "seen"),
-    [
-        pytest.param(
-            "Enjoy! 1 < 2, a <- b, <3", "Enjoy! 1 < 2, a <- b, <3", id="plain"
-        ),
-        pytest.param(
-            "![x](https://a.example/p)", "[x](https://a.example/p)", id="image"
-        ),
-        pytest.param("![x][ref]", "[x][ref]", id="image-by-reference"),
-        pytest.param("!![x](y)", "[x](y)", id="two-marks"),
-        pytest.param('<img src="//a.example">', '&lt;img src="//a.example">', id="tag"),
-        pytest.param(
-            '<details type="reasoning">x</details>',
-            '&lt;details type="reasoning">x&lt;/details>',
-            id="thoughts",
-        ),
-        pytest.param("<code_interpreter>", "&lt;code_interpreter>", id="code"),
-        pytest.param("<|begin_of_thought|>", "&lt;|begin_of_thought|>", id="pipe"),
-        pytest.param("<!-- x -->", "&lt;!-- x -->", id="comment"),
-        pytest.param("\u25c1think\u25b7", "\u2039think\u25b7", id="triangle"),
-    ],
-)
-def test_a_model_s_words_load_nothing_and_open_no_tag(said: str, seen: str) -> None:
-    """Foreign pictures tell their owner who looks; the host's tags hide or run text."""
-    assert shown(said) == seen
-    assert shown(*said) == seen
-
-
-@given(st.lists(st.text("![]<>/a 1◁", max_size=6), max_size=8))
-def test_words_are_safe_however_they_are_cut(pieces: list[str]) -> None:
-    seen = shown(*pieces)
-    assert "![" not in seen and "◁" not in seen
-    assert not re.search(r"<[a-zA-Z/!]", seen)

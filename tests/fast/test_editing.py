@@ -5,6 +5,7 @@ import base64
 import io
 import itertools
 import re
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from messages import model, system, user
 from rows import check_rows
 from traffic import posts
+from waiting import LIMIT_S
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -58,12 +60,13 @@ def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """The host's files by id; one that is not there is deleted or foreign."""
     kept = dict(zip(IDS, PHOTOS, strict=True))
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
         if file_id not in kept:
             raise gip.UnusablePicture("no_file")
-        return kept[file_id], f"{file_id}.png"
+        data = kept[file_id]
+        return gip.FoundPicture(f"{file_id}.png", len(data), lambda: data)
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     return kept
 
 
@@ -123,6 +126,26 @@ def test_each_turn_carries_the_earlier_pictures_bytes_and_the_user_s_words(
         assert not failures(markdown) and not notes(markdown)
         for text in request.texts:
             assert "base64" not in text and gip.NOTE_MARK not in text
+
+
+def test_a_picture_that_is_not_decoded_in_time_ends_the_answer(
+    google: StandIn,
+) -> None:
+    """A line before the decoding of pictures is no reason to wait for ever."""
+    may_end = threading.Event()
+
+    def work() -> None:
+        may_end.wait(LIMIT_S)
+
+    gip.PICTURE_WORK.start(work)
+    try:
+        pipe = pipe_for(google, REQUEST_TIMEOUT=1)
+        request = attached("blue", uri(encoded(1, "GIF")))
+        [failure] = failures(ask(google, request, pipe=pipe))
+    finally:
+        may_end.set()
+    assert "waited in line" in failure
+    assert not posts(google)
 
 
 def test_links_of_earlier_answers_give_the_same(
@@ -251,10 +274,10 @@ def test_several_attached_pictures_are_numbered_as_the_user_counts_them(
 def test_a_note_names_one_of_several_pictures_by_number_and_name(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return b"<svg/>", "logo.svg"
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture("logo.svg", 6, lambda: b"<svg/>")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     [note] = notes(ask(google, attached("blue", uri(ONE), IDS[0])))
     assert note.startswith("Picture 2 (logo.svg) was left out")
 
@@ -352,6 +375,57 @@ def test_earlier_pictures_make_room_for_attached_ones(
     assert len(notes(markdown)) == 1
 
 
+# ── What the page shows and the host does not send ───────────────────────────────────
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A saved chat whose first answer holds a picture in its files; the ids of the
+    chats that are looked up."""
+    looked_up: list[str] = []
+    files = [{"type": "image", "url": LINKS[0]}]
+    messages = {
+        "q1": {"role": "user", "content": "a fox", "parentId": None},
+        "a1": {"role": "assistant", "content": "x", "parentId": "q1", "files": files},
+        "q2": {"role": "user", "content": "blue", "parentId": "a1"},
+        "a2": {"role": "assistant", "content": "", "parentId": "q2"},
+    }
+
+    async def saved_chat(self: gip.HostChat) -> Any:
+        looked_up.append(self.chat_id)
+        return {"history": {"messages": messages, "currentId": "a2"}}
+
+    monkeypatch.setattr(gip.HostChat, "saved_chat", saved_chat)
+    return looked_up
+
+
+def test_a_picture_that_stands_in_files_alone_is_changed(
+    google: StandIn, files: dict[str, bytes], saved: list[str]
+) -> None:
+    metadata = {"chat_id": "c", "message_id": "a2"}
+    turns = [user("a fox"), model("x"), user("make it blue")]
+    ask(google, *turns, __metadata__=metadata)
+    assert sent(google).images == [ONE]
+    # So does a model that cannot: another one changes it.
+    google.requests.clear()
+    pipe = pipe_for(google, "/legacy")
+    ask(google, *turns, __metadata__=metadata, of="imagen-4.0-generate-001", pipe=pipe)
+    assert sent(google).images == [ONE]
+    assert saved == ["c", "c"]
+
+
+def test_a_chat_is_looked_up_only_where_it_can_matter(
+    google: StandIn, files: dict[str, bytes], saved: list[str]
+) -> None:
+    place = {"__metadata__": {"chat_id": "c", "message_id": "a2"}}
+    turns = [user("a fox"), model("x"), user("make it blue")]
+    ask(google, user("a fox"), **place)
+    ask(google, *turns, **place, __task__="title_generation")
+    ask(google, *turns, **place, pipe=pipe_for(google, HISTORY_IMAGES=0))
+    assert saved == []
+    assert all(request.images == [] for request in posts(google))
+
+
 # ── What cannot be sent ──────────────────────────────────────────────────────────────
 
 
@@ -399,9 +473,9 @@ def test_lost_pictures_take_no_other_s_place(
     turns = [m for each in LINKS for m in (user("x"), model(f"![]({each})"))]
     pipe = pipe_for(google, HISTORY_IMAGES=2)
     markdown = ask(google, *turns, user("blue"), pipe=pipe)
+    no_file = gip.make_note("no_file", name=gip.make_note("a_picture"))
     assert sent(google).images == [ONE, FOUR]
-    lost = gip.make_note("no_file", name=gip.make_note("a_picture"))
-    assert notes(markdown) == [gip.sentence(lost)]
+    assert notes(markdown) == [gip.sentence(no_file)]
 
 
 def test_lost_pictures_are_not_looked_for_without_end(
@@ -409,11 +483,11 @@ def test_lost_pictures_are_not_looked_for_without_end(
 ) -> None:
     looked: list[str] = []
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
         looked.append(file_id)
         raise gip.UnusablePicture("no_file")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     links = " ".join(
         f"![](/api/v1/files/{IDS[0][:-4]}{n:04}/content)" for n in range(999)
     )
@@ -497,10 +571,10 @@ def test_a_file_s_name_does_not_load_a_picture_into_the_note(
 ) -> None:
     """Names come from whoever uploaded the file."""
 
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return b"<svg/>", name
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture(name, 6, lambda: b"<svg/>")
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     [note] = notes(ask(google, attached("blue", IDS[0])))
     assert "![" not in note and "<" not in note and "](" not in note
 

@@ -226,6 +226,12 @@ SITUATIONS: tuple[tuple[str, Messages, str, str], ...] = (
         f"{S}\n{MEMORY_0_9}".strip(),
     ),
     (
+        "an empty memory, 0.9",
+        [system(behind(behind(S, "User Context:\n\n"), PYODIDE)), user(W)],
+        W,
+        S,
+    ),
+    (
         "a skill that was chosen",
         [system(behind(S, '<skill name="a">\nIn ink.\n</skill>')), user(W)],
         W,
@@ -259,6 +265,28 @@ def test_it_is_taken_off_earlier_turns_too() -> None:
     history = [user(FILES, W), {"role": "assistant", "content": "Here."}, user("blue")]
     conversation = gip.read_conversation(history)
     assert [turn.text for turn in conversation.history] == [W, "Here."]
+
+
+def test_a_list_of_parts_that_the_host_wrote_down_is_read_as_one() -> None:
+    """0.6.5 does that where the code interpreter is on and a picture is attached."""
+    uri, link = "data:image/png;base64,AAAA", "/api/v1/files/7/content"
+    parts: list[Any] = [{"type": "text", "text": f"{W} 'x' \x010\x01 --ar 16:9"}]
+    parts += [{"type": "image_url", "image_url": {"url": url}} for url in (uri, link)]
+    for written, pictures in (
+        (behind(str(parts), CODE_0_6), (uri, link)),
+        (behind(behind(str(parts), CODE_0_6), RESULT), (uri, link)),
+    ):
+        conversation = gip.read_conversation([user(written)])
+        assert conversation.prompt.startswith(f"{W} 'x'  0")
+        assert conversation.attached == pictures
+        assert conversation.flags == (("--ar", "16:9"),)
+    # Whoever writes such a list without the host's words behind it writes words.
+    assert prompt_of([user(str(parts[:1]))]) == str(parts[:1])
+    for odd in (
+        "[{'type': 'text', 'text': ",
+        "[{'type': 'text', 'text': " + "[" * 9999,
+    ):
+        assert prompt_of([user(behind(odd, CODE_0_6))]) == odd.strip()
 
 
 def test_flags_count_within_what_the_host_wrote_and_not_in_it() -> None:
@@ -330,6 +358,15 @@ def test_documents_are_taken_off_by_the_template_that_is_set() -> None:
         assert prompt_of([user(W)], wrapping=wrapping) == W
 
     check_rows(TEMPLATES, check)
+
+
+def test_a_template_that_begins_with_something_filled_in_takes_no_words() -> None:
+    template = "{{USER_NAME}}:\n{{CONTEXT}}\n{{QUERY}}\nAnswer now."
+    wrapping = gip.host_wrapping(documents=template)
+    words = "Write: Answer now. In red."
+    assert prompt_of([user(words)], wrapping=wrapping) == words
+    filled = framed(W, FORGED, template.replace("{{USER_NAME}}", "Ann"))
+    assert prompt_of([user(filled)], wrapping=wrapping) == f"Ann:\n{W}"
 
 
 def test_a_template_without_a_place_for_documents_makes_the_default_s_frame() -> None:
@@ -410,6 +447,7 @@ OWN_WORDS = (
     f"{KNOWLEDGE}\n{SKILLS}",
     "Tool `saw` Output: planks",
     "You are a friendly, concise voice assistant. Speak.",
+    "User Context:\n\nAnn likes red.",
     "<source id='1'>x</source>",
 )
 

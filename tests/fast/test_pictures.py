@@ -7,21 +7,36 @@ import io
 import itertools
 import json
 import random
-import struct
-import zlib
-from collections.abc import Callable
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import PIL.Image
 import PIL.ImageCms
 import pytest
+from drawing import (
+    RED,
+    bomb,
+    encoded,
+    half_clear,
+    heif,
+    noise,
+    plain,
+    ready_picture,
+    turned,
+)
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import model, picture, system, user, words, words_of
 from rows import check_rows
+from waiting import LIMIT_S, until
 
 import gemini_image_pipe as gip
 
@@ -355,12 +370,19 @@ def test_picking_keeps_every_limit_and_order(
 
 
 def read(address: str, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, str]:
-    async def by_id(self: gip.HostChat, file_id: str) -> tuple[bytes, str]:
-        return file_id.encode(), "a.png"
+    async def by_id(self: gip.HostChat, file_id: str) -> gip.FoundPicture:
+        return gip.FoundPicture("a.png", len(file_id), file_id.encode)
 
-    monkeypatch.setattr(gip.HostChat, "_read_file", by_id)
+    async def find_and_read() -> tuple[bytes, str]:
+        chat = gip.HostChat(request=request, user={"id": "u"})
+        found = await chat.find(address)
+        data = await chat.read(found)
+        assert len(data) <= found.size
+        return data, found.name
+
+    monkeypatch.setattr(gip.HostChat, "_find_file", by_id)
     request = SimpleNamespace(base_url="https://h.example/")
-    return asyncio.run(gip.HostChat(request=request, user={"id": "u"}).read(address))
+    return asyncio.run(find_and_read())
 
 
 @pytest.mark.parametrize(
@@ -426,7 +448,7 @@ def test_unusable_data_uris_get_their_note(
     written: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(*read(written, monkeypatch))
+        ready_picture(*read(written, monkeypatch))
     assert caught.value.kind == kind
 
 
@@ -463,35 +485,7 @@ def test_a_data_uri_gives_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ── Formats ──────────────────────────────────────────────────────────────────────────
 
-RED, BLUE = (214, 30, 30), (30, 30, 214)
-
-
-def encoded(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
-
-
-def plain(mode: str = "RGB", size: tuple[int, int] = (32, 16)) -> PIL.Image.Image:
-    return PIL.Image.new("RGB", size, RED).convert(mode)
-
-
-def half_clear() -> PIL.Image.Image:
-    image = PIL.Image.new("RGBA", (32, 16), (*RED, 0))
-    image.paste((*RED, 255), (16, 0, 32, 16))
-    return image
-
-
-def noise(mode: str = "RGB", size: tuple[int, int] = (64, 64)) -> PIL.Image.Image:
-    count = len(PIL.Image.new(mode, size).tobytes())
-    return PIL.Image.frombytes(mode, size, random.Random(7).randbytes(count))
-
-
-def turned(form: str, image: PIL.Image.Image | None = None) -> bytes:
-    """A picture whose EXIF says that it lies on its side."""
-    exif = PIL.Image.Exif()
-    exif[274] = 6
-    return encoded(image or plain(), form, exif=exif)
+BLUE = (30, 30, 214)
 
 
 def opened(image: gip.Image) -> PIL.Image.Image:
@@ -517,7 +511,7 @@ def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
     return all(abs(one - other) <= tolerance for one, other in pairs)
 
 
-HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
+HEIC = heif(b"heic")
 
 
 # What Google reads → its type.
@@ -532,8 +526,8 @@ READ_BY_GOOGLE = {
     "webp": (encoded(plain(), "WEBP"), "image/webp"),
     "webp alpha": (encoded(half_clear(), "WEBP", lossless=True), "image/webp"),
     "heic": (HEIC, "image/heic"),
-    "heif": (HEIC.replace(b"heic", b"mif1"), "image/heif"),
-    "heic sequence": (HEIC.replace(b"heic", b"hevx"), "image/heic"),
+    "heif": (heif(b"mif1"), "image/heif"),
+    "heic sequence": (heif(b"hevx"), "image/heic"),
 }
 
 
@@ -542,17 +536,17 @@ def test_what_google_reads_goes_unchanged() -> None:
 
     def check(kind: str, name: str) -> None:
         data, mime = READ_BY_GOOGLE[kind]
-        assert gip.ready_picture(data, name) == gip.Image(data, mime)
+        assert ready_picture(data, name) == gip.Image(data, mime)
 
     names = ["a.png", "A.GIF", "", "picture"]
     check_rows(itertools.product(READ_BY_GOOGLE, names), check)
 
 
 def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
-    data = HEIC.replace(b"heic", b"zzzz")
-    assert gip.ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
+    data = heif(b"zzzz")
+    assert ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
     with pytest.raises(gip.UnusablePicture):
-        gip.ready_picture(data, "film.mp4")
+        ready_picture(data, "film.mp4")
 
 
 @pytest.mark.parametrize(
@@ -591,14 +585,14 @@ def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
 )
 def test_other_formats_become_png(data: bytes) -> None:
     """Google refuses the whole request for one of these, and with it the chat."""
-    picture = opened(gip.ready_picture(data, "a.dat"))
+    picture = opened(ready_picture(data, "a.dat"))
     assert (picture.format, picture.size, picture.mode) == ("PNG", (32, 16), "RGB")
     assert near(picture.getpixel((5, 5)), RED)
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "AVIF"])
 def test_conversion_keeps_transparency(form: str) -> None:
-    picture = opened(gip.ready_picture(encoded(half_clear(), form), "a"))
+    picture = opened(ready_picture(encoded(half_clear(), form), "a"))
     assert picture.mode == "RGBA"
     clear, solid = picture.getpixel((2, 2)), picture.getpixel((29, 2))
     assert isinstance(clear, tuple) and isinstance(solid, tuple)
@@ -608,7 +602,7 @@ def test_conversion_keeps_transparency(form: str) -> None:
 @pytest.mark.parametrize("form", ["TIFF", "AVIF"])
 def test_conversion_keeps_the_picture_upright(form: str) -> None:
     """The PNG has no EXIF that readers would mind: the pixels have to be turned."""
-    picture = opened(gip.ready_picture(turned(form), "a"))
+    picture = opened(ready_picture(turned(form), "a"))
     assert picture.size == (16, 32)
     assert picture.getexif().get(274, 1) == 1
 
@@ -619,20 +613,8 @@ def test_conversion_keeps_the_picture_upright(form: str) -> None:
 def test_a_deep_grey_scan_does_not_turn_white(mode: str, middle: int) -> None:
     """Clipped to eight bits nothing is left of it but a white sheet."""
     data = encoded(PIL.Image.new(mode, (9, 9), middle), "TIFF")
-    pixel = opened(gip.ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
+    pixel = opened(ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
     assert near(pixel, (128, 128, 128), tolerance=2)
-
-
-def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 20,000 × 20,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99)))
-    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
 def note_on(error: gip.UnusablePicture) -> str:
@@ -662,7 +644,7 @@ def note_on(error: gip.UnusablePicture) -> str:
 def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) -> None:
     """Sent anyway, it would have Google refuse this turn and all that follow."""
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(data, name)
+        ready_picture(data, name)
     assert caught.value.kind == kind
     assert note_on(caught.value)
 
@@ -681,7 +663,7 @@ def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) ->
 def test_the_note_names_the_form_of_the_file(name: str, form: str) -> None:
     """ "A PASTED PICTURE is no picture" helps nobody."""
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(b"<svg/>", name)
+        ready_picture(b"<svg/>", name)
     assert f"x was left out: {form} is no picture" in note_on(caught.value)
 
 
@@ -696,7 +678,7 @@ def test_a_damaged_note_of_the_camera_does_not_make_a_photo_unusable() -> None:
         for value in (0, 1, 255):
             odd = bytearray(data)
             odd[place] = value
-            assert gip.ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
+            assert ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
 
 
 SEEDS = {
@@ -718,7 +700,7 @@ def test_any_damage_is_a_note_and_no_exception(
     for place, value in changes:
         data[place % len(data)] = value
     try:
-        image = gip.ready_picture(bytes(data), f"a.{form}")
+        image = ready_picture(bytes(data), f"a.{form}")
         gip.smaller_picture(image, 700)
     except gip.UnusablePicture as error:
         assert note_on(error)
@@ -730,7 +712,7 @@ def test_a_damaged_avif_is_a_note() -> None:
     data[-200:] = bytes(200)
     data[40:60] = bytes(20)
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(bytes(data), "a.avif")
+        ready_picture(bytes(data), "a.avif")
     assert caught.value.kind == "broken"
 
 
@@ -751,28 +733,48 @@ def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
-    assert gip.ready_picture(SEEDS[form], "a").data == SEEDS[form]
+    assert ready_picture(SEEDS[form], "a").data == SEEDS[form]
+
+
+def data_uri(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
 def datas(pictures: list[gip.InputPicture]) -> list[bytes]:
     return [picture.image.data for picture in pictures]
 
 
+async def gathering(
+    ask: Any, room: gip.Place, seconds: float = LIMIT_S
+) -> tuple[list[gip.InputPicture], list[gip.Note]]:
+    route = gip.Route("auto", "gemini-nano-banana-2.1")
+    return await gip.gather_pictures(ask, route, room, gip.Budget(seconds))
+
+
+def gathered_for(ask: Any) -> tuple[list[gip.InputPicture], list[gip.Note]]:
+    """What goes along with a request, and the notes."""
+
+    async def in_room() -> tuple[list[gip.InputPicture], list[gip.Note]]:
+        with gip.room_for_pictures(ask) as room:
+            return await gathering(ask, room)
+
+    return asyncio.run(in_room())
+
+
 def gathered(
     attached: list[bytes], earlier: list[bytes] | None = None
 ) -> tuple[list[gip.InputPicture], list[gip.Note]]:
-    def uri(data: bytes) -> str:
-        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-    history = [m for data in earlier or [] for m in (user("x"), model(link(uri(data))))]
-    newest = user([words("edit"), *(picture(uri(data)) for data in attached)])
+    history = [
+        m for data in earlier or [] for m in (user("x"), model(link(data_uri(data))))
+    ]
+    newest = user([words("edit"), *(picture(data_uri(data)) for data in attached)])
     ask: Any = SimpleNamespace(
         conversation=gip.read_conversation([*history, newest]),
         valves=gip.Pipe.Valves(),
         chat=gip.HostChat(),
+        caller=gip.Caller(),
     )
-    route = gip.Route("auto", "gemini-nano-banana-2.1")
-    return asyncio.run(gip.gather_pictures(ask, route))
+    return gathered_for(ask)
 
 
 def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -> None:
@@ -812,35 +814,277 @@ def test_the_same_bytes_under_two_addresses_stay_in_the_user_s_order() -> None:
     ]
     conversation = gip.read_conversation([*history, user(newest)])
     ask: Any = SimpleNamespace(
-        conversation=conversation, valves=gip.Pipe.Valves(), chat=gip.HostChat()
+        conversation=conversation,
+        valves=gip.Pipe.Valves(),
+        chat=gip.HostChat(),
+        caller=gip.Caller(),
     )
-    route = gip.Route("auto", "gemini-nano-banana-2.1")
-    pictures, _ = asyncio.run(gip.gather_pictures(ask, route))
+    pictures, _ = gathered_for(ask)
     assert datas(pictures) == [SEEDS["PNG"], SEEDS["JPEG"]]
 
 
-def test_the_newest_are_read_first_and_no_more_than_could_fit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+class Storage:
+    """The host's: files by id, on its own disk or elsewhere, and what was done to them.
+
+    Whoever fetches one from elsewhere has it on the disk, as with S3.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, Any] = {}
+        self.fetched: list[str] = []
+        self.opened: list[str] = []
+
+    def add(self, name: str, size: int, remote: bool, recorded: Any = None) -> str:
+        """A picture of that size; returns its address."""
+        file_id = f"3f1c0000-0000-4000-8000-{len(self.files):012}"
+        data = encoded(plain(size=(1, 1)), "PNG") + bytes([len(self.files)])
+        (self.folder / file_id).write_bytes(data.ljust(size, b"."))
+        path = f"s3://bucket/{file_id}" if remote else str(self.folder / file_id)
+        meta = {"name": name, "size": recorded}
+        self.files[file_id] = SimpleNamespace(
+            id=file_id, user_id="u", path=path, meta=meta, filename=f"{file_id}_{name}"
+        )
+        return f"/api/v1/files/{file_id}/content"
+
+    def get_file_by_id(self, id: str) -> Any:
+        return self.files.get(id)
+
+    def get_file(self, path: str) -> str:
+        file_id = path.rpartition("/")[2]
+        if path.startswith("s3://"):
+            self.fetched.append(self.files[file_id].meta["name"])
+        return str(self.folder / file_id)
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Storage:
+    made = Storage(tmp_path)
+    users = SimpleNamespace(
+        UserModel=lambda **user: SimpleNamespace(role="", **user), Users=None
+    )
+    modules = {
+        "open_webui.models.files": SimpleNamespace(Files=made),
+        "open_webui.models.users": users,
+        "open_webui.storage.provider": SimpleNamespace(Storage=made),
+    }
+    for name in ("open_webui", "open_webui.models", "open_webui.storage"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, cast(ModuleType, module))
+
+    def noted(path: str, *rest: Any) -> Any:
+        made.opened.append(made.files[Path(path).name].meta["name"])
+        return open(path, *rest)
+
+    monkeypatch.setattr(gip, "open", noted, raising=False)
+    monkeypatch.setattr(gip, "MAX_PICTURE_BYTES", 1_000)
+    monkeypatch.setattr(gip, "MAX_READ_BYTES", 2_000)
+    return made
+
+
+def asks(earlier: Sequence[str], attached: Sequence[str]) -> Any:
+    return SimpleNamespace(
+        conversation=chat(*earlier, attached=tuple(attached)),
+        valves=gip.Pipe.Valves(),
+        chat=gip.HostChat(user={"id": "u"}),
+        caller=gip.Caller("u"),
+    )
+
+
+# Sizes of earlier and attached pictures, in the chat's order → which are read at all.
+SIZES: list[tuple[list[int], list[int], list[str]]] = [
+    ([300, 300], [400], ["e0", "e1", "a0"]),
+    ([300, 301], [400], ["e1", "a0"]),  # the newest go first
+    ([500, 900, 100], [400], ["e0", "e2", "a0"]),
+    ([100], [900, 900], ["a0", "a1"]),  # these are made to fit
+    ([100], [900, 900, 900], ["a0", "a1"]),
+    ([], [2_001, 100], ["a1"]),
+    ([1_001], [], []),
+]
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_sizes_are_asked_before_a_byte_is_read(storage: Storage, remote: bool) -> None:
     """A chat may name files of any size: reading them all would fill the memory."""
-    read: list[str] = []
 
-    async def by_address(self: gip.HostChat, address: str) -> tuple[bytes, str]:
-        read.append(address)
-        return SEEDS["PNG"] + bytes([len(read)]), f"{len(read)}.png"
+    def check(earlier: list[int], attached: list[int], read: list[str]) -> None:
+        storage.files.clear()
+        storage.fetched.clear()
+        storage.opened.clear()
+        addresses = {
+            letter: [
+                storage.add(f"{letter}{number}", size, remote, size)
+                for number, size in enumerate(sizes)
+            ]
+            for letter, sizes in (("e", earlier), ("a", attached))
+        }
+        _, notes = gathered_for(asks(addresses["e"], addresses["a"]))
+        assert storage.opened == read
+        assert storage.fetched == (read if remote else [])
+        kinds = {note.kind for note in notes}
+        unread = len(earlier) + len(attached) - len(read)
+        assert bool(kinds & {"too_large", "earlier_large"}) == bool(unread)
 
-    monkeypatch.setattr(gip.HostChat, "read", by_address)
-    monkeypatch.setattr(gip, "MAX_PICTURE_BYTES", len(SEEDS["PNG"]))
+    check_rows(SIZES, check)
+
+
+def test_an_unread_picture_is_named(storage: Storage) -> None:
+    sizes = {"photo.png": 2_001}
+    attached = [storage.add(name, size, False) for name, size in sizes.items()]
+    _, [note] = gathered_for(asks([], attached))
+    assert note == gip.make_note("too_large", name="photo.png")
+
+
+# What a record says of a file of 1,500 bytes elsewhere → whether it is fetched, and read.
+RECORDED: list[tuple[Any, bool, bool]] = [
+    (1_500, True, True),
+    (2_001, False, False),
+    (1_499, True, False),  # no more is read than there is room for
+    (None, True, True),
+    ("1500", True, True),
+    (-1, True, True),
+]
+
+
+def test_a_record_that_is_wrong_or_missing_costs_no_memory(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(recorded: Any, fetched: bool, read: bool) -> None:
+        storage.fetched.clear()
+        address = storage.add("a.png", 1_500, True, recorded)
+        chat = asks([], [address]).chat
+
+        async def find_and_read() -> int:
+            found = await chat.find(address)
+            return len(await chat.read(found)) if found.size <= 2_000 else 0
+
+        try:
+            assert asyncio.run(find_and_read()) == (1_500 if read else 0)
+        except gip.UnusablePicture as error:
+            assert error.kind == "too_large" and not read
+        assert bool(storage.fetched) == fetched
+
+    check_rows(RECORDED, check)
+
+
+def test_bytes_wait_for_room_and_are_given_back(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One budget for all requests of a worker, of which one user has a part."""
+    monkeypatch.setattr(gip, "_HELD", gip.Bounds(2_000, 1_000))
+    addresses = [storage.add(f"{number}", 900, False) for number in range(3)]
+
+    async def crowd() -> None:
+        first, second, other = (asks([], [address]) for address in addresses)
+        other.caller = gip.Caller("other")
+        with gip.room_for_pictures(first) as room:
+            assert len((await gathering(first, room))[0]) == 1
+            with gip.room_for_pictures(second) as in_vain:
+                task = asyncio.create_task(gathering(second, in_vain))
+                assert await until(lambda: second.caller.before == 0)
+                with gip.room_for_pictures(other) as room_of_other:
+                    await gathering(other, room_of_other)
+                assert storage.opened == ["0", "2"]
+                task.cancel()
+                await asyncio.wait([task])
+            with gip.room_for_pictures(second) as in_vain:
+                with pytest.raises(gip.TurnMissed) as missed:
+                    await gathering(second, in_vain, seconds=0.0)
+                assert missed.value.is_own_limit
+        with gip.room_for_pictures(second) as room:
+            assert len((await gathering(second, room, 0.0))[0]) == 1
+
+    asyncio.run(crowd())
+
+
+def test_a_pasted_picture_is_decoded_without_copies_of_it() -> None:
+    """The host holds the text already; several times that would be many pictures."""
+    size = 8_000_000
+    text = f"data:image/png;base64,{base64.b64encode(bytes(size)).decode()}"
+    tracemalloc.start()
+    try:
+        assert len(gip.data_uri_bytes(text)) == size
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
+
+
+# ── One decoding at a time ───────────────────────────────────────────────────────────
+
+
+def gif_of(number: int) -> bytes:
+    return encoded(plain(size=(8, 8 + number)), "GIF")
+
+
+async def gathered_alone(data: bytes, owner: str) -> list[gip.InputPicture]:
+    """What goes along with one user's request to change a picture."""
+    newest = user([words("edit"), picture(data_uri(data))])
     ask: Any = SimpleNamespace(
-        conversation=chat(A, B, attached=(C, D)),
+        conversation=gip.read_conversation([newest]),
         valves=gip.Pipe.Valves(),
         chat=gip.HostChat(),
+        caller=gip.Caller(owner),
     )
-    route = gip.Route("auto", "gemini-nano-banana-2.1")
-    _, notes = asyncio.run(gip.gather_pictures(ask, route))
-    assert read == [C, D]
-    unread = gip.make_note("too_large", name=gip.make_note("a_picture"))
-    assert notes[0] == unread
+    with gip.room_for_pictures(ask) as room:
+        return (await gathering(ask, room))[0]
+
+
+def test_pictures_of_all_users_are_decoded_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each takes up to 300 MB while it is decoded."""
+    running, most = [0], [0]
+    convert = gip.converted_picture
+
+    def counted(image: gip.Image) -> gip.Image:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.01)
+        running[0] -= 1
+        return convert(image)
+
+    monkeypatch.setattr(gip, "converted_picture", counted)
+
+    async def gather_all() -> list[list[gip.InputPicture]]:
+        work = (gathered_alone(gif_of(number), f"user {number}") for number in range(5))
+        return await asyncio.gather(*work)
+
+    found = asyncio.run(gather_all())
+    assert [len(pictures) for pictures in found] == [1] * 5
+    assert most == [1]
+
+
+def test_what_nobody_waits_for_any_more_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stop takes a picture out of the line; the one that is decoded stays to its end."""
+    decoded: list[gip.Image] = []
+    gate, begun = threading.Event(), threading.Event()
+    convert = gip.converted_picture
+
+    def recorded(image: gip.Image) -> gip.Image:
+        decoded.append(image)
+        begun.set()
+        gate.wait(LIMIT_S)
+        return convert(image)
+
+    monkeypatch.setattr(gip, "converted_picture", recorded)
+
+    async def stop_the_second() -> None:
+        first, second, third = (
+            asyncio.create_task(gathered_alone(gif_of(n), "ann")) for n in range(3)
+        )
+        assert await until(begun.is_set)
+        await asyncio.sleep(0.05)  # the others stand in line now
+        second.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, third)
+        assert second.cancelled()
+
+    asyncio.run(stop_the_second())
+    assert len(decoded) == 2
 
 
 # ── Fitting into one request ─────────────────────────────────────────────────────────
@@ -906,9 +1150,7 @@ def test_very_long_pictures_are_made_smaller_too(
 ) -> None:
     """Screenshots of whole pages: longer than WebP and JPEG can be."""
     image = as_image(encoded(noise(mode, size), "PNG"))
-    [made], notes = gip.fit_pictures(
-        [gip.InputPicture(image, "page.png", (1,))], 500_000
-    )
+    [made], notes = fit([attached_as(image.data, "page.png")], 500_000)
     assert len(made.image.data) <= 500_000
     assert max(opened(made.image).size) > 5_000
     assert len(notes) == 1
@@ -920,14 +1162,29 @@ def test_a_heic_that_is_too_large_is_said_to_be() -> None:
     assert caught.value.kind == "too_large"
 
 
+def attached_as(data: bytes, name: str) -> gip.InputPicture:
+    digest = gip.picture_digest(data)
+    return gip.InputPicture(as_image(data), name, (1,), digest)
+
+
 def sized(count: int, name: str, attached: bool) -> gip.InputPicture:
-    image = gip.Image(name.encode().ljust(count, b"."), "image/png")
-    return gip.InputPicture(image, name, (1,) if attached else ())
+    """A picture of so many bytes, that cannot be made smaller."""
+    image = gip.Image(name.encode().ljust(count, b"."), "image/heic")
+    digest = gip.picture_digest(image.data)
+    return gip.InputPicture(image, name, (1,) if attached else (), digest)
+
+
+def fit(
+    pictures: list[gip.InputPicture], limit: int
+) -> tuple[list[gip.InputPicture], list[gip.Note]]:
+    ask: Any = SimpleNamespace(caller=gip.Caller())
+    budget = gip.Budget(LIMIT_S)
+    return asyncio.run(gip.fitted_pictures(ask, pictures, budget, limit))
 
 
 def test_pictures_that_fit_stay_as_they_are() -> None:
     pictures = [sized(30, "a", False), sized(30, "b", True), sized(40, "c", True)]
-    fitted, notes = gip.fit_pictures(pictures, 100)
+    fitted, notes = fit(pictures, 100)
     assert (fitted, notes) == (pictures, [])
 
 
@@ -938,14 +1195,14 @@ def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
         sized(40, "one", True),
         sized(20, "two", True),
     ]
-    fitted, [note] = gip.fit_pictures(pictures, 100)
+    fitted, [note] = fit(pictures, 100)
     assert fitted == pictures[1:]
     assert note == gip.make_note("earlier_large", count=1)
 
 
 def test_equal_pictures_are_not_mixed_up() -> None:
     pictures = [sized(60, "a", True), sized(60, "a", False), sized(40, "b", True)]
-    fitted, _ = gip.fit_pictures(pictures, 100)
+    fitted, _ = fit(pictures, 100)
     assert fitted == [pictures[0], pictures[2]]
 
 
@@ -973,7 +1230,7 @@ def test_each_picture_goes_once_and_where_the_user_put_it(
             for name in names.split()
         ]
 
-    assert gip.fit_pictures(read(given), 1000) == (read(sent), [])
+    assert fit(read(given), 1000) == (read(sent), [])
 
 
 def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
@@ -981,8 +1238,8 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
     small = encoded(plain(), "PNG")
     tall = encoded(noise(size=(200, 300)), "PNG")
     given = (("one.png", large), ("two.png", small), ("three.png", tall))
-    pictures = [gip.InputPicture(as_image(data), name, (1,)) for name, data in given]
-    made, notes = gip.fit_pictures(pictures, 60_000)
+    pictures = [attached_as(data, name) for name, data in given]
+    made, notes = fit(pictures, 60_000)
     fitted = [picture.image for picture in made]
     assert sum(len(image.data) for image in fitted) <= 60_000
     assert fitted[1].data == small
@@ -995,7 +1252,7 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
 
 def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
     pictures = [sized(90, "one", True), sized(20, "two", True)]
-    fitted, [note] = gip.fit_pictures(pictures, 100)
+    fitted, [note] = fit(pictures, 100)
     assert fitted == [pictures[1]]
     assert note == gip.make_note("too_large", name="one")
     assert gip.sentence(note).startswith("one ")
@@ -1012,7 +1269,7 @@ def test_what_fits_is_within_the_limit(
         sized(size, f"{number}", attached)
         for number, (size, attached) in enumerate(sizes)
     ]
-    fitted, notes = gip.fit_pictures(pictures, limit)
+    fitted, notes = fit(pictures, limit)
     assert sum(map(len, datas(fitted))) <= limit
     order = [picture.name for picture in pictures]
     places = [order.index(picture.name) for picture in fitted]
@@ -1036,7 +1293,7 @@ def test_a_body_holds_exactly_these_pictures_and_words(
     images = [gip.InputPicture(gip.Image(data, "image/png"), "a") for data in pictures]
     asked = gip.Conversation(text, newest=gip.Turn("user", text or "x"))
     body = gip.generate_body(asked, gip.ImageOptions(), images)
-    sent = json.loads(gip.encode_body(body))
+    sent = json.loads(b"".join(gip.EncodedBody(body)))
     *inline, said = sent["contents"][0]["parts"]
     got = [
         base64.b64decode(part["inlineData"]["data"], validate=True) for part in inline
@@ -1048,7 +1305,7 @@ def test_a_body_holds_exactly_these_pictures_and_words(
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 196_607, 196_608, 196_609])
 def test_slices_join_without_padding_between_them(size: int) -> None:
     data = random.Random(size).randbytes(size)
-    raw = gip.encode_body({"data": gip.Image(data, "image/png")})
+    raw = b"".join(gip.EncodedBody({"data": gip.Image(data, "image/png")}))
     assert json.loads(raw)["data"] == base64.b64encode(data).decode()
 
 
@@ -1066,10 +1323,38 @@ def test_a_full_request_is_encoded_in_linear_time() -> None:
     def work(given: tuple[gip.Conversation, list[gip.InputPicture]]) -> bytes:
         conversation, images = given
         body = gip.generate_body(conversation, gip.ImageOptions(), images)
-        return gip.encode_body(body)
+        return b"".join(gip.EncodedBody(body))
 
     assert len(work(make(70_000))) > 14 * 70_000 * 4 // 3
     assert growth(work, make, 40_000) < 20
+
+
+def test_requests_side_by_side_take_less_memory_than_one_of_their_pictures() -> None:
+    large = gip.Image(bytes(4_000_000), "image/png")
+    images = [gip.InputPicture(large, "a") for _ in range(2)]
+    asked = gip.Conversation(newest=gip.Turn("user", "a fox"))
+    body = gip.generate_body(asked, gip.ImageOptions(), images)
+    tracemalloc.start()
+    try:
+        encoded = [gip.EncodedBody(body) for _ in range(4)]
+        for slices in zip(*encoded, strict=True):
+            assert len(slices[0]) <= 4 * gip.SLICE
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.lists(st.binary(max_size=10), max_size=4), st.text(max_size=10))
+def test_a_body_knows_its_length_and_can_be_sent_again(
+    pictures: list[bytes], text: str
+) -> None:
+    images = [gip.InputPicture(gip.Image(data, "image/png"), "a") for data in pictures]
+    asked = gip.Conversation(newest=gip.Turn("user", text))
+    body = gip.EncodedBody(gip.generate_body(asked, gip.ImageOptions(), images))
+    sent = b"".join(body)
+    assert len(body) == len(sent) and b"".join(body) == sent
+    body.drop()
+    assert not [*body]
 
 
 # ── A model that takes no system prompt ──────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 import re
@@ -17,7 +18,7 @@ from traffic import posts
 from waiting import until
 
 import gemini_image_pipe as gip
-from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin import DEFAULT_KEY, StandIn, pictures
 
 DATA_URI = re.compile(r"!\[([^\]\n]*)\]\(data:(image/\w+);base64,([A-Za-z0-9+/=]+)\)")
 NEWEST = max(gip.CURRENT_MODELS, key=lambda facts: facts.released).id
@@ -883,6 +884,76 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
     assert shown("".join(text or "" for text in contents)) == [FOX.data]
     assert beats() == 2
     assert emitter.last["done"] is True
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_who_waits_in_line_is_told_how_many_are_before(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """At few moments, since each status is kept for good; of four requests once."""
+    monkeypatch.setattr(gip, "LINE_HEARTBEATS", (0.05,))
+    monkeypatch.setattr(gip, "HEARTBEATS", (0.1, 0.15, 0.6))
+    emitter = Emitter()
+    pipe = pipe_for(google, MAX_PARALLEL_REQUESTS="1")
+
+    def told() -> list[str]:
+        said = [event["data"].get("description", "") for event in emitter.events]
+        return [text for text in said if "line" in text or "working" in text]
+
+    async def crowd() -> None:
+        others = [
+            asyncio.create_task(pipe.pipe(body_of(prompt), __user__={"id": owner}))
+            for owner, prompt in (("a", "a fox [[wait 30]]"), ("a", "1"), ("b", "2"))
+        ]
+        assert await until(lambda: posts(google))
+        body = body_of(f"a fox [[wait 1]] --n {count}")
+        user = {"id": "c"}
+        chat = asyncio.create_task(
+            pipe.pipe(body, __user__=user, __event_emitter__=emitter)
+        )
+        assert await until(lambda: len(told()) == 3)
+        for other in others:
+            other.cancel()
+        assert await until(lambda: len(told()) == 4)
+        chat.cancel()
+        await asyncio.wait([chat, *others])
+        assert emitter.last["description"] == "Stopped"
+        assert len(told()) == 4
+
+    asyncio.run(crowd())
+    assert told()[:3] == ["Waiting in line; requests before yours: 2 …"] * 3
+    assert told()[3].startswith("Still working")
+
+
+def test_pictures_that_find_no_room_in_time_are_said_to(google: StandIn) -> None:
+    """The wait is one of the answer's own: it obeys the deadline."""
+    pipe = pipe_for(google, REQUEST_TIMEOUT="1")
+    png = pictures.plain_picture((64, 64), "image/png")
+    uri = "data:image/png;base64," + base64.b64encode(png).decode()
+    parts = [{"type": "image_url", "image_url": {"url": uri}}]
+
+    async def ask(held: Sequence[str], owner: str) -> str:
+        with contextlib.ExitStack() as places:
+            for name in held:
+                bounds = gip.Bounds(gip.MAX_HELD_BYTES, gip.MAX_READ_BYTES)
+                place = places.enter_context(gip.BYTES_LINE.place(name, bounds))
+                await place.enter(0.0, gip.MAX_READ_BYTES)
+            answer = await pipe.pipe(body_of(parts), __user__={"id": owner})
+        assert isinstance(answer, str)
+        return answer
+
+    def check(held: list[str], owner: str, says: str) -> None:
+        text = asyncio.run(ask(held, owner))
+        assert (says in failure_of(text)) if says else shown(text)
+
+    check_rows(
+        [
+            (["a"], "a", "waited in line for 1 seconds, behind others of your own"),
+            (["a", "b"], "c", "waited in line for 1 seconds, behind those of others"),
+            (["a"], "b", ""),
+        ],
+        check,
+    )
 
 
 def test_administrators_read_what_others_need_not_know(google: StandIn) -> None:

@@ -657,7 +657,7 @@ def test_stop_in_a_pause_sends_nothing_more(google: StandIn) -> None:
 def test_what_nobody_expected_is_said_to_be_so(
     google: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(job: Any, limit: int) -> None:
+    def refuse(job: Any) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(gip.REQUESTS, "start", refuse)

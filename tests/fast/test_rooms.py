@@ -23,33 +23,39 @@ PRODUCT = Path(__file__).parents[2] / "gemini_image_pipe.py"
 USES: dict[str, str] = {
     "Limits": "",
     "Words": "Limits",
+    "Markdown": "Words",
     "Base64": "Limits",
-    "Messages": "Words",
+    "Messages": "Limits Words",
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
-    "Pictures": "Limits Words Base64",
+    "Heads": "Limits",
+    "Containers": "Limits Heads",
+    "Formats": "Limits Heads Containers",
+    "Pictures": "Limits Words Base64 Heads Containers Formats",
     "Conversation": "Limits Words Options",
     "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
-    "Wire": "Limits Words Base64 Options Pictures Conversation Reader",
+    "Wire": "Limits Words Base64 Options Formats Pictures Conversation Reader",
     "Failures": "Limits Words Wire",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
-    "Host": "Limits Words Pictures Wire Threads",
-    "Settings": "Limits Words Messages Options",
+    "Host": "Limits Words Heads Formats Pictures Wire Threads",
+    "Settings": "Limits Words Messages Options Threads",
     "Backend": "Limits Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
-    "Answer": "Limits Words Messages Models Options Pictures Wire Failures Threads "
-    "Host",
+    "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
+    "Failures Threads Host",
+    "Request": "Limits Words Models Routes Options Heads Pictures Conversation Threads "
+    "Host Settings",
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
-    "Failures Threads Host Settings Backend Client Answer",
+    "Failures Threads Settings Backend Client Answer Request",
     "Chunks": "Limits Answer",
     "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
-    "Host Settings Client Course Chunks",
+    "Threads Host Settings Client Request Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

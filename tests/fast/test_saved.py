@@ -5,6 +5,7 @@ import logging
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -439,3 +440,128 @@ def test_a_lookup_that_fails_is_no_failure_of_the_answer(
         assert asked_for("c") is None
     assert "secret detail" not in caplog.text
     assert "saved chat" in caplog.text
+
+
+# ── Files that are named by a bare id ────────────────────────────────────────────────
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(99)
+BARE = {"type": "file", "id": IDS["a"]}
+OCTETS = "application/octet-stream"
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """A function that gives the host a file of the user "u" with this record; it
+    returns the ids that are then looked up."""
+
+    def keep(mime: str | None, data: bytes) -> list[str]:
+        for name in ("files", "users"):
+            module = f"open_webui.models.{name}"
+            monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+        for name in ("", ".models", ".storage", ".storage.provider", ".routers"):
+            module = f"open_webui{name}"
+            monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+        routers = "open_webui.routers.files"
+        monkeypatch.setitem(sys.modules, routers, types.ModuleType(routers))
+        path = tmp_path / "stored"
+        path.write_bytes(data)
+        asked: list[str] = []
+        meta = {"content_type": mime} if mime is not None else None
+        record = SimpleNamespace(
+            id=IDS["a"], user_id="u", path=str(path), meta=meta, filename="stored"
+        )
+
+        def by_id(id: str) -> Any:
+            asked.append(id)
+            return record if id == IDS["a"] else None
+
+        def nobody_else(file_id: str, access_type: str, user: Any) -> bool:
+            return False
+
+        files: Any = sys.modules["open_webui.models.files"]
+        users: Any = sys.modules["open_webui.models.users"]
+        storage: Any = sys.modules["open_webui.storage.provider"]
+        access: Any = sys.modules[routers]
+        files.Files = SimpleNamespace(get_file_by_id=by_id)
+        users.UserModel, users.Users = SimpleNamespace, None
+        storage.Storage = SimpleNamespace(get_file=lambda path: path)
+        access.has_access_to_file = nobody_else
+        return asked
+
+    return keep
+
+
+def with_records(files: Any, user_id: str = "u") -> Any:
+    chat = gip.HostChat(user={"id": user_id, "role": "user"})
+    return asyncio.run(chat.with_records(files))
+
+
+def test_a_bare_id_counts_if_its_record_or_its_bytes_are_a_picture_s(
+    kept: Callable[..., list[str]],
+) -> None:
+    def check(mime: str | None, data: bytes, user_id: str, expected: str) -> None:
+        kept(mime, data)
+        [entry] = with_records([BARE], user_id)
+        assert entry.get("content_type", "") == expected
+        asked = gip.read_conversation([user("blue")], files=[entry])
+        assert asked.attached == ((IDS["a"],) if expected else ())
+
+    check_rows(
+        [
+            ("image/png", PNG, "u", "image/png"),
+            ("image/svg+xml", b"<svg/>", "u", "image/svg+xml"),
+            (OCTETS, PNG, "u", "image/png"),
+            ("", PNG, "u", "image/png"),
+            (None, PNG, "u", "image/png"),
+            (None, b"words", "u", ""),
+            (OCTETS, b"", "u", ""),
+            ("application/pdf", PNG, "u", ""),
+            ("image/png", PNG, "v", ""),
+            ("image/png", PNG, "", ""),
+        ],
+        check,
+    )
+
+
+def test_only_bare_ids_are_looked_up(kept: Callable[..., list[str]]) -> None:
+    asked = kept("image/png", PNG)
+
+    def check(files: Any) -> None:
+        assert with_records(files) == files
+        assert asked == []
+
+    check_rows(
+        [
+            (None,),
+            ([],),
+            ("x",),
+            ([None, 7, "x", [BARE]],),
+            ([{**BARE, "type": "collection"}],),
+            ([{**BARE, "type": "note"}],),
+            ([{**BARE, "name": "a.txt"}],),
+            ([{**BARE, "content_type": "text/plain"}],),
+            ([{**BARE, "file": {"meta": {}}}],),
+            ([{**BARE, "id": "../x"}],),
+            ([{**BARE, "id": None}],),
+            ([{"type": "file"}],),
+        ],
+        check,
+    )
+
+
+def test_no_more_ids_are_looked_up_than_any_model_takes(
+    kept: Callable[..., list[str]],
+) -> None:
+    asked = kept("image/png", PNG)
+    files = [{"id": f"{ID}{n % 90 + 10}"} for n in range(5_000)]
+    assert len(with_records(files)) == len(files)
+    assert len(asked) == gip.MAX_FILE_RECORDS
+
+
+def test_a_lost_file_is_no_failure_of_the_answer(
+    kept: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    kept(None, PNG)
+    (tmp_path / "stored").unlink()
+    assert with_records([BARE]) == [BARE]

@@ -19,7 +19,7 @@ Valves = type[gip.AdminValves] | type[gip.UserValves]
 CHOICES = {option.valve: option for option in gip.OPTIONS}
 OF_USERS = ["ASPECT_RATIO", "IMAGE_SIZE", "IMAGES_PER_PROMPT", "THINKING_LEVEL"]
 OF_USERS += ["GOOGLE_SEARCH", "SHOW_THOUGHTS", "GEMINI_API_KEY"]
-MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES")
+MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
 DAY = 86_400
 KEY = "AIzaSECRET"
 HUGE = 10**5000  # longer than Python turns into text
@@ -137,6 +137,11 @@ def test_no_setting_takes_the_list_of_models_down(models: Any, retired: Any) -> 
         pytest.param("REQUEST_TIMEOUT", "0", 300, id="no-time-at-all"),
         pytest.param("REQUEST_TIMEOUT", 10**9, DAY, id="a-lifetime"),
         pytest.param("MAX_PARALLEL_REQUESTS", 0, 64, id="none-at-a-time"),
+        pytest.param("MAX_PARALLEL_REQUESTS_PER_USER", "", 0, id="empty-share"),
+        pytest.param("MAX_PARALLEL_REQUESTS_PER_USER", -5, 0, id="negative-share"),
+        pytest.param("MAX_PARALLEL_REQUESTS_PER_USER", None, 0, id="no-share"),
+        pytest.param("MAX_PARALLEL_REQUESTS_PER_USER", HUGE, 0, id="share-huge"),
+        pytest.param("MAX_PARALLEL_REQUESTS_PER_USER", "8.0", 8, id="share-8.0"),
         pytest.param("HISTORY_IMAGES", "0", 0, id="no-history"),
         pytest.param("MAX_RETRIES", -1, 2, id="minus"),
         pytest.param("MAX_RETRIES", True, 2, id="number-true"),
@@ -334,12 +339,36 @@ def test_the_client_is_as_the_settings_say() -> None:
     saved: dict[str, Any] = {"REQUEST_TIMEOUT": "60", "MAX_PARALLEL_REQUESTS": "3"}
     valves = gip.AdminValves(**saved, GEMINI_API_BASE_URL="https://a.example/")
     client = gip.client_for(valves, f" {KEY} ")
-    assert client == gip.GeminiClient("https://a.example/v1beta", KEY, 3)
+    assert client == gip.GeminiClient("https://a.example/v1beta", KEY, gip.Bounds(3, 2))
     assert valves.REQUEST_TIMEOUT == 60
     standard = gip.client_for(gip.AdminValves(), KEY)
     assert standard.base_url == f"{gip.DEFAULT_BASE_URL}/v1beta"
-    assert standard.parallel == 64
+    assert standard.parallel == gip.Bounds(64, 32)
     assert gip.AdminValves().REQUEST_TIMEOUT == 300
+
+
+# Settings of how many requests there may be: of all, of one user → what holds.
+PARALLEL: list[tuple[Any, Any, tuple[int, int]]] = [
+    (64, 0, (64, 32)),
+    (64, "", (64, 32)),
+    (1, 0, (1, 1)),
+    (3, 0, (3, 2)),
+    (8, 8, (8, 8)),
+    (8, 100, (8, 8)),
+    (8, 1, (8, 1)),
+    (0, "a few", (64, 32)),
+]
+
+
+def test_one_user_may_have_half_of_all_requests_or_what_is_set() -> None:
+    def check(in_all: Any, of_one: Any, found: tuple[int, int]) -> None:
+        saved = {
+            "MAX_PARALLEL_REQUESTS": in_all,
+            "MAX_PARALLEL_REQUESTS_PER_USER": of_one,
+        }
+        assert gip.parallel_requests(gip.AdminValves(**saved)) == found
+
+    check_rows(PARALLEL, check)
 
 
 @BOTH

@@ -850,7 +850,7 @@ def test_pictures_stand_before_the_newest_words_and_earlier_turns_in_words() -> 
         gip.ImageOptions(),
         [fox, hat],
     )
-    sent = json.loads(gip.encode_body(body))
+    sent = json.loads(b"".join(gip.EncodedBody(body)))
     assert sent["systemInstruction"] == {"parts": [{"text": "Always paint."}]}
     assert sent["contents"] == [
         {"role": "user", "parts": [{"text": "a fox"}]},
@@ -874,7 +874,7 @@ def test_words_that_look_like_the_place_of_a_picture_stay_words(words: str) -> N
         gip.ImageOptions(),
         [gip.InputPicture(gip.Image(PNG, "image/png"), "fox")],
     )
-    [content] = json.loads(gip.encode_body(body))["contents"]
+    [content] = json.loads(b"".join(gip.EncodedBody(body)))["contents"]
     assert content["parts"] == [inline(PNG_64), {"text": words}]
 
 

@@ -4,6 +4,7 @@ What Google gets is compared byte by byte with what was attached and what it sen
 """
 
 import base64
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from dev.host.browser import ChatPage
 from dev.host.channel import Channel, open_channel
 from dev.host.client import (
     EVERYBODY,
+    Answer,
+    Chat,
     Client,
     Json,
     UploadedFile,
@@ -350,6 +353,102 @@ def asks_for(address: str, user: Client, google: StandInProcess) -> None:
         [note] = notes_of(answer)
         assert "another website" in note
         assert received(google) == []
+
+
+# -- what the page shows and the host does not send ------------------------------------
+
+PAINTER = """\
+class Pipe:
+    async def pipe(self, body, __event_emitter__=None):
+        link = body["messages"][-1]["content"]
+        files = [{"type": "image", "url": link}]
+        await __event_emitter__({"type": "files", "data": {"files": files}})
+        return "Here it is."
+"""
+
+
+@pytest.fixture
+def painter(admin: Client) -> Iterator[str]:
+    """Another function's model, which shows the file whose link it is told."""
+    about = {"id": "painter", "name": "Painter", "meta": {"description": "paints"}}
+    admin.import_functions(json.dumps([{**about, "content": PAINTER}]))
+    admin.toggle_function("painter")
+    [model] = admin.models(prefix="painter")
+    admin.grant_to_all(model)
+    yield "painter"
+    admin.delete_function("painter")
+
+
+def test_what_another_function_shows_as_a_file_goes_along(
+    user: Client, google: StandInProcess, painter: str
+) -> None:
+    fox = upload(user, "fox.png", "PNG")
+    chat = user.new_chat(painter)
+    shown = chat.ask(fox.link)
+    assert [file["url"] for file in shown.raw["files"]] == [fox.link]
+    chat = user.open_chat(chat.id, plugin.AUTO_MODEL)
+    blue = chat.ask("make it blue")
+    assert received(google) == [digest(fox.data)]
+    assert notes_of(blue) == []
+    chat.ask("as a stamp")
+    assert received(google) == [digest(fox.data), *sent(google)[:1]]
+
+    # Another answer to the same question does not know this one.
+    chat.go_back(None)
+    chat.ask("a boat")
+    assert received(google) == []
+
+
+def drawn_by_the_host(user: Client, *links: str) -> Chat:
+    """A chat whose answer holds pictures in its files only."""
+    files = [{"type": "image", "url": link} for link in links]
+    return user.import_chat(
+        plugin.AUTO_MODEL,
+        {"role": "user", "content": "a fox"},
+        {"role": "assistant", "content": "Here it is.", "files": files},
+    )
+
+
+def test_a_wish_for_another_answer_is_about_the_picture_in_its_files(
+    user: Client, google: StandInProcess
+) -> None:
+    fox = upload(user, "fox.png", "PNG")
+    chat = drawn_by_the_host(user, fox.link)
+    [answer] = [
+        Answer(message_id, message)
+        for message_id, message in user.chat_history(chat.id).items()
+        if message["role"] == "assistant"
+    ]
+    chat.ask_again(
+        answer, regeneration_prompt="bluer", regeneration_message_id=answer.id
+    )
+    assert received(google) == [digest(fox.data)]
+    assert texts(google)[-1] == "bluer"
+
+
+def test_files_of_others_lost_ones_and_pages_elsewhere_are_notes(
+    user: Client, second_user: Client, google: StandInProcess
+) -> None:
+    foreign = upload(second_user, "secret.png", "PNG")
+    gone = foreign.link.replace(foreign.id, "00000000-0000-4000-8000-000000000000")
+    links = [foreign.link, gone, "https://web.example/a.png", "/cache/image/a.png"]
+    for link in links:
+        answer = drawn_by_the_host(user, link).ask("make it blue")
+        assert received(google) == []
+        assert len(notes_of(answer)) == 1
+
+
+def test_the_host_s_search_switch_searches_at_google(
+    user: Client, google: StandInProcess
+) -> None:
+    features = {"web_search": True}
+    chat = user.new_chat(f"{plugin.FUNCTION_ID}.gemini-nano-banana-2.1")
+    chat.ask("a red fox", features=features)
+    assert "googleSearch" in str(drawings(google)[-1]["body"]["tools"])
+    chat.ask("a red fox --search off", features=features)
+    assert "tools" not in drawings(google)[-1]["body"]
+    chat.ask("a red fox")
+    assert "tools" not in drawings(google)[-1]["body"]
 
 
 # -- branches, copies, shares --------------------------------------------------------

@@ -9,6 +9,7 @@ from dev.host.fixtures import (
     host_url,
     models,
     pytest_runtest_makereport,
+    second_user,
     user,
     user_page,
     user_valves,

@@ -238,7 +238,7 @@ def follows_the_search_toggle(on: WatchedHost) -> None:
     answer = on.user.new_chat(VERSATILE).ask("a red fox", features=features)
     assert "googleSearch" in str(drawings(on.google)[-1]["body"]["tools"])
     assert texts(on.google) == ["a red fox"]
-    assert notes_of(answer) == ["> ℹ️ Google searched for red fox."]
+    assert "searched for" in notes_of(answer)[0]
     answer = on.user.new_chat(SEARCHLESS).ask("a red fox", features=features)
     assert "tools" not in drawings(on.google)[-1]["body"]
     [note] = notes_of(answer)
@@ -385,15 +385,15 @@ def edits_what_only_files_hold(on: WatchedHost) -> None:
         {"role": "assistant", "content": "Here it is."},
         {"role": "user", "content": "make it blue"},
     ]
-    completed(on.user, messages, chat_id=chat.id)
-    assert received(on.google) == [digest(fox.data)]
-    on.google.reset()
-    try:
-        completed(on.second_user, messages, chat_id=chat.id)
-    except ApiError as refusal:  # newer hosts ask no plugin then
-        assert refusal.status == 404
-    else:
-        assert received(on.google) == []
+    for client, expected in ((on.user, [digest(fox.data)]), (on.second_user, [])):
+        on.google.reset()
+        try:
+            completed(client, messages, chat_id=chat.id)
+        except ApiError as refusal:  # newer hosts let API clients into no chat
+            assert refusal.status in (404, 409)
+            assert drawings(on.google) == []
+        else:
+            assert received(on.google) == expected
 
 
 def edits_for_api_clients(on: WatchedHost) -> bool:
