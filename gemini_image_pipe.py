@@ -2009,12 +2009,17 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     return ImageOptions(**fields), notes
 
 
-# What stands in a request and asks nothing of a picture: the host's and the protocol's
-# own keys, and who asks.
+# What stands in a request and asks nothing of a picture: OpenAI's own keys, and those of
+# the page, of which some hosts leave what they do not know in the request.
 _NO_SETTINGS = {
-    *("model", "messages", "stream", "stream_options", "metadata", "files", "features"),
-    *("variables", "tool_ids", "parallel_tool_calls", "user", "safety_identifier"),
-    "prompt_cache_key",
+    *("model", "messages", "stream", "stream_options", "user", "safety_identifier"),
+    *("metadata", "prompt_cache_key", "parallel_tool_calls"),
+    *("id", "chat_id", "session_id", "parent_id", "folder_id", "automation_id"),
+    *("user_message", "parent_message", "message_ids", "assistant_message_id"),
+    *("regeneration_message_id", "regeneration_prompt", "background_tasks"),
+    *("params", "features", "variables", "chat_variables", "files", "model_item"),
+    *("tool_ids", "tool_servers", "skill_ids", "filter_ids", "terminal_id"),
+    "model_controls",
 }
 _PARAMETERS = {name for option in OPTIONS for name in option.parameters}
 # Values that ask for what happens anyway, most of them OpenAI's defaults.

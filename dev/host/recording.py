@@ -136,6 +136,7 @@ def _plain(text: str, limit: int) -> str:
 def _without_tools(call: Json) -> Json:
     """The call with the names of a few tools instead of all descriptions."""
     body, metadata = dict(call["body"]), dict(call["metadata"] or {})
+    metadata.pop("task_body", None)  # the chat over again
     if isinstance(metadata.get("tools"), dict):
         metadata["tools"] = {name: {} for name in [*metadata["tools"]][:MAX_TOOLS]}
     if isinstance(body.get("tools"), list):
