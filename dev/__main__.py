@@ -38,6 +38,9 @@ COMMANDS = {
     ),
     "record": Command("write down what hosts hand to a pipe", "dev.record"),
     "bench": Command("measure the plugin against plain requests", "dev.bench"),
+    "prices": Command(
+        "compare the table of models with a file of prices", "dev.prices"
+    ),
     "verify": Command("ask Google what no document settles", "dev.verify"),
 }
 
