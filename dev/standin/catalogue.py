@@ -62,6 +62,7 @@ class ImageModel:
     thinking_levels: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     max_images: int = 14
+    reads_pdf: bool = False
     input_image_tokens: int = 1120
     sampling: bool = True
     system_instruction: bool = True
