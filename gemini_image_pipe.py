@@ -2955,7 +2955,7 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
             is_newest=is_newest,
             is_paste=bool(is_pasted and has_record and is_newest),
         )
-        if not document.text and not has_record:
+        if not document.text and not document.address:
             why = make_note("no_text", name=document.shown)
             document = replace(document, why=why)
         found.setdefault(file_id or f"{len(found)}", document)
