@@ -32,19 +32,22 @@ Call = dict[str, Any]
 # What reaches Google or changes what the chat shows.
 USED = """
     body.aspect_ratio body.image_size body.messages body.model body.n body.size
-    body.stream message.content message.role part.image_url part.text
-    metadata.chat_id metadata.features metadata.tools feature.web_search
-    file.id file.type file.url user_message.files
+    body.stream message.content message.role
+    part.file part.image_url part.text part.type
+    metadata.chat_id metadata.features metadata.model metadata.tools feature.web_search
+    model.info model.info.meta model.info.meta.knowledge
+    file.context file.file file.file.data file.id file.name file.type file.url
+    user_message.files
 """
 
 # What counts with a host behind the plugin only: its files, its saved chats, and its
 # templates where they are an administrator's own.
 USED_WITH_A_HOST = """
     metadata.message_id metadata.user_message_id metadata.regeneration_message_id
-    metadata.user_message metadata.files metadata.model metadata.sources
+    metadata.user_message metadata.files metadata.sources
     metadata.tool_ids metadata.base_user_prompt metadata.user_prompt
     feature.code_interpreter feature.voice model.name
-    file.content_type file.file file.file.meta file.name
+    file.content_type file.file.meta
 """
 
 # What chat controls, presets and API clients ask for and no image model takes.
@@ -77,7 +80,6 @@ CONCERNS_NONE = {
         user_message.content user_message.role metadata.base_system_prompt
         metadata.system_prompt metadata.chat_context
     """,
-    "what tells the kind of a part, which its other key does": "part.type",
     "what asks for what happens anyway": """
         body.modalities body.stream_options body.parallel_tool_calls
     """,
@@ -97,21 +99,20 @@ CONCERNS_NONE = {
     "what the host keeps of a model; its parameters stand in the body, too": """
         metadata.model_id model.id model.object model.created model.owned_by model.pipe
         model.has_user_valves model.actions model.filters model.connection_type
-        model.preset model.tags model.info model.info.id model.info.version_id
+        model.preset model.tags model.info.id model.info.version_id
         model.info.user_id model.info.base_model_id model.info.name model.info.params
         model.info.access_grants model.info.access_control model.info.is_active
-        model.info.updated_at model.info.created_at model.info.meta
+        model.info.updated_at model.info.created_at
         model.info.meta.background_image_url model.info.meta.profile_image_url
         model.info.meta.description model.info.meta.i18n model.info.meta.capabilities
-        model.info.meta.knowledge model.info.meta.voice model.info.meta.voice_avatar
+        model.info.meta.voice model.info.meta.voice_avatar
     """,
     "how the host keeps a file": """
-        file.collection_name file.context file.error file.size file.status
+        file.collection_name file.error file.size file.status
         file.file.id file.file.user_id file.file.hash file.file.filename
         file.file.created_at file.file.updated_at file.file.status file.file.path
-        file.file.data
     """,
-    "what is neither words nor a picture": "part.file part.input_audio",
+    "the bytes of a part that a note names by its type": "part.input_audio",
 }
 
 
