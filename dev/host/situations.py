@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dev.host.channel import open_channel
-from dev.host.client import EVERYBODY, Chat, Client, Json, UploadedFile
+from dev.host.client import EVERYBODY, ApiError, Chat, Client, Json, UploadedFile
 from dev.host.pictures import drawn
 
 WORDS = "a red fox in the snow"
@@ -280,9 +280,9 @@ def workspace_model(stage: Stage, **about: Any) -> Iterator[str]:
         yield "painter"
     finally:
         path = "/api/v1/models/model/delete"
-        if stage.admin.version >= (0, 8):
+        try:
             stage.admin.post(path, {"id": "painter"})
-        else:
+        except ApiError:  # older hosts
             stage.admin.request("DELETE", f"{path}?id=painter")
 
 
