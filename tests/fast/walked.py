@@ -16,7 +16,8 @@ USED = """
 # What counts with a host behind the plugin only: its files, its saved chats, and its
 # templates where they are an administrator's own.
 USED_WITH_A_HOST = """
-    metadata.message_id metadata.user_message_id metadata.regeneration_message_id
+    metadata.message_id metadata.user_message_id metadata.parent_message_id
+    metadata.regeneration_message_id
     metadata.user_message metadata.files metadata.sources
     metadata.tool_ids metadata.base_user_prompt metadata.user_prompt
     feature.code_interpreter feature.voice model.name
@@ -44,7 +45,7 @@ CONCERNS_NONE = {
     """,
     "where in a chat it is, which the message's own id tells": """
         body.folder_id metadata.folder_id metadata.folder_knowledge
-        metadata.assistant_message_id metadata.task_id
+        metadata.parent_message metadata.assistant_message_id metadata.task_id
         user_message.id user_message.parentId user_message.childrenIds
         user_message.timestamp user_message.models
         user_message.user_id user_message.user
@@ -84,6 +85,7 @@ CONCERNS_NONE = {
         file.collection_name file.error file.size file.status
         file.file.id file.file.user_id file.file.hash file.file.filename
         file.file.created_at file.file.updated_at file.file.status file.file.path
+        file.file.access_control
     """,
     "the bytes of a part that a note names by its type": "part.input_audio",
 }
