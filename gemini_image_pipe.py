@@ -28,10 +28,11 @@ import random
 import re
 import socket
 import ssl
+import struct
 import threading
 import time
 import uuid
-import warnings
+import zlib
 from collections import Counter, deque
 from collections.abc import (
     AsyncGenerator,
@@ -88,7 +89,19 @@ MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for 
 MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
 # Of all requests of a worker together; of one user half, which is MAX_READ_BYTES.
 MAX_HELD_BYTES = 2 * MAX_READ_BYTES
-MAX_PIXELS = 100_000_000  # of one picture; decoded it takes up to 400 MB
+MAX_PIXELS = 250_000_000  # of a picture that goes as it is: no camera makes more
+# Of one picture that has to be decoded, until it is saved again; by what a pixel takes
+# in its format, that is how many pixels it may have. One at a time is.
+MAX_DECODING_BYTES = 270_000_000
+MAX_WEBP_PIXELS = 6_000_000  # that are encoded: each takes 37 bytes for that
+MAX_PICTURE_BLOCKS = 50_000  # chunks, segments or boxes; honest ones have hundreds
+MAX_JPEG_PASSES = 100  # each goes over the whole picture; encoders make about ten
+MAX_TAGS = 1_000  # of one directory of a TIFF, or items of an AVIF
+MAX_TAG_BYTES = 4_000_000  # that they hold together: profiles take about one
+MAX_DIRECTORIES = 8  # of a TIFF that are read: the picture's, the camera's, the place's
+MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
+MAX_TILE_PIXELS = 4_000_000  # of a TIFF that is smaller than one tile
+MAX_CODED = 4  # times the pixels that an AVIF declares: its colours and its mask
 MAX_SIDE = 16_000  # pixels; WebP holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
@@ -1007,7 +1020,8 @@ NOTES: dict[str, str] = {
     "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
-    "too_many_pixels": "{name} was left out: it has too many pixels.",
+    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one.",
+    "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
     "too_large": "{name} was left out: it is too large for one request.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
 }
@@ -2116,36 +2130,586 @@ def fit_options(
     return replace(options, **taken), notes
 
 
-# ── Pictures ──────────────────────────────────────────────────────────────────────────
-# What a picture is, told by its bytes, and what has to be done to it before Google
-# takes it.
+# ── Heads ─────────────────────────────────────────────────────────────────────────────
+# Of each format of pictures, the size that its head declares, and a check whether all of
+# it is there. Nothing is decoded: the size that a picture declares costs nothing. Each
+# function may end in UnusablePicture, or in struct.error, IndexError and KeyError.
 
-_IMAGE_TYPES: tuple[tuple[bytes, int, str], ...] = (
-    (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
-    (b"\xff\xd8\xff", 0, "image/jpeg"),
-    (b"WEBP", 8, "image/webp"),
-    (b"GIF8", 0, "image/gif"),
-    (b"ftypavi", 4, "image/avif"),
-    (b"ftyphei", 4, "image/heic"),
-    (b"ftyphev", 4, "image/heic"),
-    (b"ftypmif1", 4, "image/heif"),
-    (b"ftypmsf1", 4, "image/heif"),
-    (b"II*\0", 0, "image/tiff"),
-    (b"MM\0*", 0, "image/tiff"),
-    (b"BM", 0, "image/bmp"),
+
+class UnusablePicture(Exception):
+    """A picture that cannot be sent; `kind` is a key of NOTES."""
+
+    def __init__(self, kind: str, **values: Any) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.values = values
+
+
+def require_whole(holds: bool) -> None:
+    if not holds:
+        raise UnusablePicture("broken")
+
+
+PixelSize = tuple[int, int]
+# Its kind, and where its content begins and ends.
+PictureBlock = tuple[bytes, int, int]
+
+# Bits of a pixel's samples, and samples, by PNG's colour types (W3C PNG, 11.2.2).
+_PNG_DEPTHS = {
+    0: ((1, 2, 4, 8, 16), 1),
+    2: ((8, 16), 3),
+    3: ((1, 2, 4, 8), 1),
+    4: ((8, 16), 2),
+    6: ((8, 16), 4),
+}
+_DEFLATE_MOST = 1_040  # bytes that one byte of deflate can stand for
+_PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+
+
+def png_size(data: bytes) -> PixelSize:
+    width, height = struct.unpack_from(">II", data, 16)
+    require_whole(data[12:16] == b"IHDR")
+    return width, height
+
+
+def _png_chunks(data: bytes) -> Iterator[PictureBlock]:
+    place = 8
+    for _ in range(MAX_PICTURE_BLOCKS):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 8 + length
+        require_whole(end + 4 <= len(data))
+        yield kind, place + 8, end
+        if kind == b"IEND":
+            return
+        place = end + 4
+    require_whole(False)
+
+
+def check_png(data: bytes) -> None:
+    view, kinds, packed = memoryview(data), set[bytes](), 0
+    for kind, start, end in _png_chunks(data):
+        require_whole((kind == b"IHDR") == (not kinds))
+        kinds.add(kind)
+        packed += end - start if kind == b"IDAT" else 0
+        # Readers pass over a damaged chunk that is not critical: a small letter first.
+        if kind[:1].isupper():
+            (checksum,) = struct.unpack_from(">I", data, end)
+            require_whole(zlib.crc32(view[start - 4 : end]) == checksum)
+    width, height, depth, colours = struct.unpack_from(">IIBB", data, 16)
+    depths, samples = _PNG_DEPTHS.get(colours, ((), 0))
+    require_whole(depth in depths and (colours != 3 or b"PLTE" in kinds))
+    require_whole(height * (width * depth * samples // 8 + 1) <= packed * _DEFLATE_MOST)
+
+
+def bare_png(data: bytes) -> bytes:
+    """The first picture without notes: Pillow would unpack them, too."""
+    view = memoryview(data)
+    chunks = (c for c in _png_chunks(data) if c[0] in _PNG_PIXELS)
+    return b"".join(
+        [view[:8], *(view[start - 8 : end + 4] for _, start, end in chunks)]
+    )
+
+
+# Markers that a length follows, and the end (ITU T.81, table B.1). Between them stand
+# coded pixels, or what a camera left there.
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+JPEG_SIGN = b"\xff\xd8\xff"
+_SOS, _EOI, _ADOBE, _EXIF = b"\xda", b"\xd9", b"\xee", b"\xe1"
+_JPEG_FRAMES = frozenset(bytes([n]) for n in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_JPEG_NOTES = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
+
+
+def _jpeg_segments(data: bytes) -> Iterator[PictureBlock]:
+    """The segments up to the end of the picture; what cameras write behind is left."""
+    place = 2
+    for _ in range(MAX_PICTURE_BLOCKS):
+        place = _next_marker(data, place)
+        kind = data[place + 1 : place + 2]
+        if kind == _EOI:
+            return
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        start, place = place + 4, place + 2 + length
+        require_whole(start <= place <= len(data))
+        yield kind, start, place
+    require_whole(False)
+
+
+def _next_marker(data: bytes, place: int) -> int:
+    while place < len(data):  # in slices: a pattern holds the interpreter
+        if found := _JPEG_MARKER.search(data, place, place + SLICE + 1):
+            return found.start()
+        place += SLICE
+    raise UnusablePicture("broken")
+
+
+def jpeg_size(data: bytes) -> PixelSize:
+    for kind, start, _ in _jpeg_segments(data):
+        if kind in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, start + 1)
+            return width, height
+        require_whole(kind != _SOS)
+    raise UnusablePicture("broken")
+
+
+def check_jpeg(data: bytes) -> None:
+    jpeg_size(data)
+    require_whole(any(kind == _SOS for kind in [s[0] for s in _jpeg_segments(data)]))
+
+
+def bare_jpeg(data: bytes) -> bytes:
+    """The picture without notes: Pillow would read tables of any size in them."""
+    view, pieces = memoryview(data), [memoryview(b"\xff\xd8")]
+    for kind, start, end in _jpeg_segments(data):
+        if kind == _SOS:
+            pieces.append(view[start - 4 :])
+            break
+        if kind not in _JPEG_NOTES:
+            pieces.append(view[start - 4 : end])
+    return b"".join(pieces)
+
+
+def jpeg_exif(data: bytes) -> bytes:
+    """A JPEG's EXIF block, or nothing."""
+    if not data.startswith(JPEG_SIGN):
+        return b""
+    for kind, start, end in _jpeg_segments(data):
+        if kind == _EXIF and data.startswith(b"Exif\0\0", start, end):
+            return data[start:end]
+        if kind == _SOS:
+            break
+    return b""
+
+
+def jpeg_passes(data: bytes) -> int:
+    """In how many passes a JPEG comes; for more than one, its decoder keeps all of it."""
+    samples, passes = 0, []
+    for kind, start, _ in _jpeg_segments(data):
+        if kind in _JPEG_FRAMES:
+            samples = data[start + 5] if kind in b"\xc0\xc1" else 0
+        elif kind == _SOS:
+            passes.append(data[start])
+    return max(len(passes), 1 if passes[:1] == [samples] else 2)
+
+
+def _webp_chunks(data: bytes) -> Iterator[PictureBlock]:
+    end = 8 + struct.unpack_from("<I", data, 4)[0]
+    require_whole(20 <= end <= len(data))
+    place = 12
+    for _ in range(MAX_PICTURE_BLOCKS):
+        if place + 8 > end:
+            return
+        kind, length = struct.unpack_from("<4sI", data, place)
+        start, place = place + 8, place + 8 + length
+        require_whole(place <= end)
+        yield kind, start, place
+        place += length % 2
+    require_whole(False)
+
+
+def _webp_frame_size(data: bytes, kind: bytes, start: int) -> PixelSize:
+    """What the head of the three kinds of chunks says (RFC 9649)."""
+    if kind == b"VP8X":
+        across, top, down, high = struct.unpack_from("<HBHB", data, start + 4)
+        return across + (top << 16) + 1, down + (high << 16) + 1
+    if kind == b"VP8L":
+        sign, bits = struct.unpack_from("<BI", data, start)
+        require_whole(sign == 0x2F and bits >> 29 == 0)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    tag, sign, width, height = struct.unpack_from("<B2x3sHH", data, start)
+    require_whole(tag & 1 == 0 and sign == b"\x9d\x01\x2a")  # a key frame
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def webp_size(data: bytes) -> PixelSize:
+    return _webp_frame_size(data, data[12:16], 20)
+
+
+def check_webp(data: bytes) -> None:
+    size, frames = webp_size(data), 0
+    for kind, start, _ in _webp_chunks(data):
+        if kind in (b"VP8 ", b"VP8L"):
+            require_whole(_webp_frame_size(data, kind, start) == size)
+        frames += kind in (b"VP8 ", b"VP8L", b"ANMF")
+    require_whole(frames > 0)
+
+
+def gif_size(data: bytes) -> PixelSize:
+    """Of the first frame, which may be larger than the screen that the head declares.
+
+    Pillow, too, passes over all that stands before it byte by byte, or nearly.
+    """
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    place, inside = 13 + (6 << (flags & 7) if flags & 0x80 else 0), False
+    for _ in range(MAX_PICTURE_BLOCKS):
+        sign = data[place]
+        if inside:  # an extension, which ends with an empty block
+            place, inside = place + 1 + sign, sign > 0
+        elif sign == 0x21:
+            place, inside = place + 2, True
+        elif sign == 0x2C:
+            left, top, across, down = struct.unpack_from("<4H", data, place + 1)
+            return max(width, left + across), max(height, top + down)
+        else:
+            place += 1
+    raise UnusablePicture("broken")
+
+
+def _bmp_head(data: bytes) -> tuple[int, int, int, int]:
+    """Width, height, bits of a pixel, and how they are packed."""
+    (length,) = struct.unpack_from("<I", data, 14)
+    if length == 12:
+        width, height, _, bits = struct.unpack_from("<4H", data, 18)
+        return width, height, bits, 0
+    width, height, _, bits, packing = struct.unpack_from("<IiHHI", data, 18)
+    return width, abs(height), bits, packing
+
+
+def bmp_size(data: bytes) -> PixelSize:
+    return _bmp_head(data)[:2]
+
+
+def check_bmp(data: bytes) -> None:
+    width, height, bits, packing = _bmp_head(data)
+    if packing not in (0, 3):  # Pillow reads run lengths in Python, byte by byte
+        raise UnusablePicture("odd_form")
+    (start,) = struct.unpack_from("<I", data, 10)
+    require_whole(start + (width * bits + 31) // 32 * 4 * height <= len(data))
+
+
+# ── Containers ────────────────────────────────────────────────────────────────────────
+# The same of formats that are tables of what lies anywhere in them.
+
+# Of a value, by the types of more than one byte (TIFF 6.0, page 15).
+_TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+_TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_PACKING, _ORIENTATION = 256, 257, 259, 274
+_TIFF_STRIP_ROWS, _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 278, 322, 323
+_TIFF_NUMBERS = (256, 257, 259, 278, 322, 323)
+_TIFF_DIRECTORIES = (34665, 34853, 40965)  # EXIF, GPS and others, which Pillow reads
+# None, fax, LZW, JPEG, deflate and run lengths. libtiff's old JPEG and rare ones are
+# those in which most of its faults were found.
+_TIFF_PACKINGS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946)
+
+
+def _tiff_tags(data: bytes, order: str, place: int) -> dict[int, int]:
+    """The values of a directory's tags that are one whole number.
+
+    Raises UnusablePicture where they together are larger than any honest ones: their
+    lengths cost nothing, and Pillow reads all of them, twice.
+    """
+    (count,) = struct.unpack_from(order + "H", data, place)
+    values, seen, room = dict[int, int](), set[int](), MAX_TAG_BYTES
+    for at in range(place + 2, place + 2 + 12 * count, 12):
+        tag, kind, length = struct.unpack_from(order + "HHI", data, at)
+        room -= _TAG_BYTES.get(kind, 1) * length
+        whole = length == 1 and kind in (3, 4, 13)
+        # Readers differ on which of two tags counts, and on numbers of other types.
+        unclear = tag in seen or (tag in _TIFF_NUMBERS and not whole)
+        if room < 0 or count > MAX_TAGS or unclear:
+            raise UnusablePicture("odd_form")
+        if whole:
+            how = "H" if kind == 3 else "I"
+            (values[tag],) = struct.unpack_from(order + how, data, at + 8)
+        seen.add(tag)
+    return values
+
+
+def _tiff_order(data: bytes, place: int = 0) -> str:
+    return ">" if data[place : place + 2] == b"MM" else "<"
+
+
+def _tiff_head(data: bytes) -> dict[int, int]:
+    order = _tiff_order(data)
+    return _tiff_tags(data, order, struct.unpack_from(order + "I", data, 4)[0])
+
+
+def tiff_size(data: bytes) -> PixelSize:
+    tags = _tiff_head(data)
+    return tags.get(_TIFF_WIDTH, 0), tags.get(_TIFF_HEIGHT, 0)
+
+
+def check_tiff(data: bytes) -> None:
+    tags = _tiff_head(data)
+    _check_tiff_directories(data, tags)
+    width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+    across = tags.get(_TIFF_TILE_WIDTH, width)
+    down = tags.get(_TIFF_TILE_HEIGHT) or min(
+        tags.get(_TIFF_STRIP_ROWS, height), height
+    )
+    require_whole(min(width, height, across, down) > 0)
+    strips = -(-width // across) * -(-height // down)
+    packed = tags.get(_TIFF_PACKING, 1)
+    if packed not in _TIFF_PACKINGS or strips > MAX_STRIPS:
+        raise UnusablePicture("odd_form")
+    if across * down > max(width * height, MAX_TILE_PIXELS):
+        raise UnusablePicture("odd_form")
+
+
+def _check_tiff_directories(data: bytes, tags: dict[int, int]) -> None:
+    order = _tiff_order(data)
+    places = [tags[tag] for tag in _TIFF_DIRECTORIES if tag in tags]
+    for place in places:  # each may name more
+        more = _tiff_tags(data, order, place)
+        places += [more[tag] for tag in _TIFF_DIRECTORIES if tag in more]
+        if len(places) > MAX_DIRECTORIES:
+            raise UnusablePicture("odd_form")
+
+
+def exif_orientation(exif: bytes) -> int:
+    """How a picture lies, 1 to 8, by its EXIF block; 1 where that does not say.
+
+    Pillow's own reader takes memory for each table that the block declares.
+    """
+    block = exif.removeprefix(b"Exif\0\0")[:65_536]
+    with contextlib.suppress(struct.error, UnusablePicture):
+        turned = _tiff_head(block).get(_ORIENTATION, 1)
+        return turned if 1 <= turned <= 8 else 1
+    return 1
+
+
+# ISO/IEC 14496-12 (boxes), 23008-12 (HEIF), and AV1's bitstream specification.
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[PictureBlock]:
+    """The boxes from start to end. Raises UnusablePicture for one that is cut off."""
+    for _ in range(MAX_PICTURE_BLOCKS):
+        if start >= end:
+            return
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 16 if size == 1 else 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+        stop = start + size if size else end
+        require_whole(start + head <= stop <= end)
+        yield kind, start + head, stop
+        start = stop
+    require_whole(False)
+
+
+def _heif_box(data: bytes, *path: bytes) -> tuple[int, int]:
+    """Where the content of the first box under these names begins and ends."""
+    start, end = 0, len(data)
+    for name in path:
+        found = (b for b in _boxes(data, start, end) if b[0] == name)
+        _, start, end = next(found, (b"", 0, 0))
+        require_whole(end > 0)
+        start += 4 if name in (b"meta", b"iinf", b"iloc") else 0  # version and flags
+    return start, end
+
+
+def heif_size(data: bytes) -> PixelSize:
+    """The largest that the file declares: tiles, thumbnails and masks are smaller."""
+    sizes = [
+        struct.unpack_from(">II", data, start + 4)
+        for kind, start, _ in _boxes(data, *_heif_box(data, b"meta", b"iprp", b"ipco"))
+        if kind == b"ispe"
+    ]
+    return max(sizes, key=math.prod, default=(0, 0))
+
+
+def check_heif(data: bytes) -> None:
+    """Whether head and pixels are whole; what stands behind both may be anything."""
+    missing = {b"ftyp", b"mdat", b"meta", b"moov"}
+    for kind, _, _ in _boxes(data, 0, len(data)):
+        missing.discard(kind)
+        if kind in (b"meta", b"moov"):
+            missing -= {b"meta", b"moov"}
+        if not missing:
+            return
+    require_whole(False)
+
+
+def check_avif(data: bytes) -> None:
+    """Whether it is whole, and its pictures not larger than the file declares: a
+    decoder takes the memory that their own heads ask for."""
+    check_heif(data)
+    kinds, coded = dict(_heif_kinds(data)), 0
+    for item, place, end in _heif_items(data):
+        kind = kinds.get(item)
+        if kind in (b"av01", b"Exif") and not place < end:
+            raise UnusablePicture("odd_form")
+        require_whole(end <= len(data))
+        if kind == b"av01":
+            coded += math.prod(_av1_size(data, place, end))
+        elif kind == b"Exif":  # read by Pillow, whatever its tables declare
+            _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
+    require_whole(coded > 0)
+    if coded > MAX_CODED * math.prod(heif_size(data)):
+        raise UnusablePicture("odd_form")
+
+
+def _heif_kinds(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Number and kind of each item."""
+    start, end = _heif_box(data, b"meta", b"iinf")
+    start += 2 if data[start - 4] == 0 else 4
+    for kind, place, _ in _boxes(data, start, end):
+        if kind == b"infe":
+            how = ">HH4s" if data[place] == 2 else ">IH4s"
+            number, _, name = struct.unpack_from(how, data, place + 4)
+            yield number, name
+
+
+def _heif_items(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Number, beginning and end of each item; of one in pieces both are 0."""
+    start, end = _heif_box(data, b"meta", b"iloc")
+    version, rest = data[start - 4], io.BytesIO(data[start:end])
+
+    def number(size: int) -> int:
+        return int.from_bytes(rest.read(size), "big")
+
+    sizes, wide = number(2), 2 if version < 2 else 4
+    of_place, of_length, of_base, of_index = (sizes >> n & 15 for n in (12, 8, 4, 0))
+    for _ in range(min(number(wide), MAX_TAGS)):
+        item, method = number(wide), number(2) & 15 if version else 0
+        number(2)  # of the file, which is this one
+        base, pieces = number(of_base), number(2)
+        if method or pieces != 1:
+            rest.read(pieces * (of_place + of_length + (of_index if version else 0)))
+            yield item, 0, 0
+            continue
+        number(of_index if version else 0)
+        place, length = base + number(of_place), number(of_length)
+        yield item, place, place + length if length else len(data)
+
+
+def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
+    """The largest that an item's sequence headers allow (AV1 5.5.1)."""
+    sizes = [(0, 0)]
+    for _ in range(MAX_TAGS):
+        if place >= end:
+            return max(sizes, key=math.prod)
+        head = data[place]
+        length, place = _leb128(data, place + 1 + (head >> 2 & 1))
+        if head >> 3 & 15 == 1:
+            sizes.append(_av1_sequence_size(data[place : place + 16]))
+        if not head & 2:
+            break
+        place += length
+    raise UnusablePicture("odd_form")
+
+
+def _leb128(data: bytes, place: int) -> tuple[int, int]:
+    """A number in groups of seven bits, and where it ends."""
+    value = 0
+    for shift in range(0, 56, 7):
+        value |= (data[place] & 0x7F) << shift
+        place += 1
+        if data[place - 1] < 0x80:
+            break
+    return value, place
+
+
+def _av1_sequence_size(head: bytes) -> PixelSize:
+    bits = "".join(f"{byte:08b}" for byte in head.ljust(16, b"\0"))
+    place, is_reduced = 10, bits[4] == "1"
+    if not is_reduced:
+        if "1" in bits[5:12]:  # of films
+            raise UnusablePicture("odd_form")
+        place = 29 + (int(bits[24:29], 2) > 7)
+    across = int(bits[place : place + 4], 2) + 1
+    down = int(bits[place + 4 : place + 8], 2) + 1
+    if not is_reduced:  # each frame may have a size of its own in so many bits
+        return 1 << across, 1 << down
+    place += 8
+    sides = bits[place : place + across], bits[place + across : place + across + down]
+    return int(sides[0], 2) + 1, int(sides[1], 2) + 1
+
+
+def still_avif(data: bytes) -> bytes:
+    """As one that is no film: libavif then decodes the still picture in it."""
+    return data[:8] + b"avif" + data[12:]
+
+
+# ── Formats ───────────────────────────────────────────────────────────────────────────
+# What a picture is, told by its first bytes alone, and who may read it.
+
+
+def _unchanged(data: bytes) -> bytes:
+    return data
+
+
+class PictureFormat(NamedTuple):
+    """A format of pictures.
+
+    signatures: at these places stand these bytes, in one of the ways. goes: whether
+    Google takes it as it is (ai.google.dev/gemini-api/docs/image-understanding). size,
+    check: see above. For what has to be decoded: its name in Pillow, which is asked for
+    no other; what of the bytes Pillow is given; and how many bytes of memory a pixel
+    takes at most until it is saved again (measured, and a bit more).
+    """
+
+    mime: str
+    signatures: tuple[tuple[tuple[int, bytes], ...], ...]
+    goes: bool
+    size: Callable[[bytes], PixelSize]
+    check: Callable[[bytes], object]
+    pillow: str = ""
+    bare: Callable[[bytes], bytes] = _unchanged
+    weight: int = 0
+
+
+def _brands(*names: bytes) -> tuple[tuple[tuple[int, bytes], ...], ...]:
+    return tuple(((4, b"ftyp" + name),) for name in names)
+
+
+_RIFF = ((0, b"RIFF"), (8, b"WEBP"))
+_PNG_SIGN = b"\x89PNG\r\n\x1a\n"
+_TIFF_SIGNS = ((0, b"II*\0"),), ((0, b"MM\0*"),)
+_GIF_SIGNS = ((0, b"GIF87a"),), ((0, b"GIF89a"),)
+# fmt: off
+_FORMATS = (
+    PictureFormat("image/png", (((0, _PNG_SIGN),),), True, png_size, check_png, "PNG", bare_png, 14),
+    PictureFormat("image/jpeg", (((0, JPEG_SIGN),),), True, jpeg_size, check_jpeg, "JPEG", bare_jpeg, 15),
+    PictureFormat("image/webp", (_RIFF,), True, webp_size, check_webp, "WEBP", _unchanged, 30),
+    PictureFormat("image/gif", _GIF_SIGNS, False, gif_size, gif_size, "GIF", _unchanged, 10),
+    PictureFormat("image/avif", _brands(b"avif", b"avis"), False, heif_size, check_avif, "AVIF", still_avif, 22),
+    PictureFormat("image/heic", _brands(b"hei", b"hev"), True, heif_size, check_heif),
+    PictureFormat("image/heif", _brands(b"mif1", b"msf1"), True, heif_size, check_heif),
+    PictureFormat("image/tiff", _TIFF_SIGNS, False, tiff_size, check_tiff, "TIFF", _unchanged, 16),
+    PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 9),
 )
-# What Google reads (ai.google.dev/gemini-api/docs/image-understanding); Pillow turns
-# the others into PNG.
-_HEIF_TYPES = ("image/heic", "image/heif")  # Pillow reads neither
-_SENT_TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+# fmt: on
+
+
+def picture_format(mime: str) -> PictureFormat:
+    """The format of a type that image_type told."""
+    return next(form for form in _FORMATS if form.mime == mime)
 
 
 def image_type(data: bytes) -> str | None:
     """The MIME type that the first bytes tell, or None when they are no picture's."""
-    for magic, offset, mime in _IMAGE_TYPES:
-        if data[offset : offset + len(magic)] == magic:
-            return mime
+    for form in _FORMATS:
+        for signature in form.signatures:
+            if all(data.startswith(sign, place) for place, sign in signature):
+                return form.mime
     return None
+
+
+def picture_pixels(data: bytes) -> tuple[int, int] | None:
+    """Width and height, as the head of the picture says; None where it cannot be read."""
+    mime = image_type(data)
+    with contextlib.suppress(UnusablePicture, struct.error, IndexError):
+        width, height = picture_format(mime).size(data) if mime else (0, 0)
+        if width and height:
+            return width, height
+    return None
+
+
+def check_picture(data: bytes, mime: str) -> None:
+    """Raise UnusablePicture for a picture that is damaged, cut off or too large."""
+    form, size = picture_format(mime), picture_pixels(data)
+    if size and size[0] * size[1] > MAX_PIXELS:
+        raise UnusablePicture("too_many_pixels")
+    try:
+        form.check(data)
+    except (struct.error, IndexError, KeyError):
+        raise UnusablePicture("broken") from None
+    except UnusablePicture as error:
+        raise UnusablePicture(error.kind, form=form.pillow) from None
+    require_whole(size is not None or not form.pillow)
+
+
+# ── Pictures ──────────────────────────────────────────────────────────────────────────
+# What has to be done to a picture before Google takes it, and which go together.
 
 
 @dataclass(frozen=True)
@@ -2177,6 +2741,11 @@ def data_uri_bytes(address: str) -> bytes:
     return decoder.finish() or b""
 
 
+def picture_digest(data: bytes) -> bytes:
+    """By which a picture is known again."""
+    return hashlib.sha256(data).digest()
+
+
 _NAMED_TYPE = re.compile(r"data:\s*\w{1,20}/(?:x-)?([A-Za-z0-9]{1,5})\b", re.IGNORECASE)
 
 
@@ -2187,20 +2756,11 @@ def ending_of_uri(address: str) -> str:
     return named[1].lower() if named else ""
 
 
-class UnusablePicture(Exception):
-    """A picture that cannot be sent; `kind` is a key of NOTES."""
+def checked_picture(data: bytes, name: str) -> Image:
+    """The picture that a user gave, after a look at its structure; nothing is decoded.
 
-    def __init__(self, kind: str, **values: Any) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.values = values
-
-
-def ready_picture(data: bytes, name: str) -> Image:
-    """A picture as Google takes it: unchanged, or the first frame as PNG.
-
-    Its type is told by its bytes, then by its name. Raises UnusablePicture. Decodes
-    the picture once, since Google refuses the whole request for one damaged one.
+    Its type is told by its bytes, then by its name. Raises UnusablePicture, since Google
+    refuses the whole request for one damaged picture.
     """
     if not data:
         raise UnusablePicture("broken")
@@ -2212,97 +2772,136 @@ def ready_picture(data: bytes, name: str) -> Image:
     if mime is None:
         form = ending.upper() or make_note("this_form")
         raise UnusablePicture("no_picture", form=form)
-    if mime in _HEIF_TYPES:
-        return Image(data, mime)  # Pillow reads neither
-    if mime in _SENT_TYPES:
-        with contextlib.suppress(ImportError):
-            _decoded(data, reduced=True)
-        return Image(data, mime)
-    return _saved(_decoded(data), "PNG")
+    check_picture(data, mime)
+    return Image(data, mime)
 
 
-def _decoded(data: bytes, reduced: bool = False) -> Any:
-    """The picture as Pillow reads it, upright. Raises UnusablePicture, ImportError.
+def needs_conversion(image: Image) -> bool:
+    """Whether Google does not take the picture as it is."""
+    return not picture_format(image.mime).goes
 
-    reduced: only to see whether it can be read; a JPEG then takes an eighth of the
-    time and memory.
+
+def converted_picture(image: Image) -> Image:
+    """The first frame of a checked picture as PNG. Raises UnusablePicture, ImportError."""
+    return _saved(_decoded(image), "PNG")
+
+
+def smaller_picture(image: Image, limit: int) -> Image:
+    """A checked picture in at most `limit` bytes, with fewer pixels if need be.
+
+    Transparency and orientation stay. Raises UnusablePicture, ImportError.
     """
+    picture = _decoded(image)
+    form = "WEBP" if _has_alpha(picture) else "JPEG"
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
+    if form == "WEBP" and (most := MAX_WEBP_PIXELS / math.prod(picture.size)) < 1:
+        picture = _scaled(picture, most**0.5)
+    for _ in range(12):
+        made = _saved(picture, form)
+        if len(made.data) <= limit:
+            return made
+        picture = _scaled(picture, min(0.9, (limit / len(made.data)) ** 0.5))
+    raise UnusablePicture("too_large")
+
+
+def _scaled(picture: Any, factor: float) -> Any:
+    return picture.resize([max(1, int(side * factor)) for side in picture.size])
+
+
+def _decoded(image: Image) -> Any:
+    """The first frame as Pillow reads it, upright. Raises UnusablePicture, ImportError."""
+    form = picture_format(image.mime)
+    if not form.pillow:
+        raise UnusablePicture("too_large")
     # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
     import PIL.Image
-    import PIL.ImageOps
 
+    scale = _draft_scale(image, form)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
-            picture: Any = PIL.Image.open(io.BytesIO(data))
-            if picture.width * picture.height > MAX_PIXELS:
-                raise UnusablePicture("too_many_pixels")
-            if reduced:
-                picture.draft("RGB", (picture.width // 8, picture.height // 8))
+        # Pillow's object would hold the bytes until the picture is saved.
+        with io.BytesIO(form.bare(image.data)) as bare:
+            # Pillow guesses otherwise, and one of its guesses starts Ghostscript.
+            picture: Any = PIL.Image.open(bare, formats=(form.pillow,))
+            if scale > 1:
+                picture.draft(None, (picture.width // scale, picture.height // scale))
+            _check_pixels(picture.size, form)
             picture.load()
+        exif = picture.info.pop("exif", b"") or jpeg_exif(image.data)
+        return _upright(_plain(picture), exif_orientation(exif))
+    except (PIL.UnidentifiedImageError, KeyError):  # how it says that it cannot do it
+        raise UnusablePicture("odd_form", form=form.pillow) from None
     except PIL.Image.DecompressionBombError:
         raise UnusablePicture("too_many_pixels") from None
     except UnusablePicture:
         raise
     except Exception:  # its decoders fail in ways of their own
         raise UnusablePicture("broken") from None
-    if not reduced:
-        with contextlib.suppress(Exception):  # a damaged EXIF block is no damage
-            picture = PIL.ImageOps.exif_transpose(picture)
-    return picture
 
 
-def picture_pixels(data: bytes) -> tuple[int, int] | None:
-    """Width and height, as the head of the picture says; None where it cannot be read
-    (or Pillow is missing)."""
-    with contextlib.suppress(Exception):  # its readers fail in ways of their own
-        import PIL.Image
+def _draft_scale(image: Image, form: PictureFormat) -> int:
+    """To which part of its sides a picture is decoded: a JPEG can be decoded smaller.
+    Raises UnusablePicture when there are too many pixels for that, too."""
+    size = picture_pixels(image.data) or (0, 0)
+    if form.pillow == "JPEG" and (passes := jpeg_passes(image.data)) == 1:
+        for scale in (1, 2, 4):
+            if size[0] * size[1] // scale**2 <= MAX_DECODING_BYTES // form.weight:
+                return scale
+        return 8
+    if form.pillow == "JPEG" and passes > MAX_JPEG_PASSES:
+        raise UnusablePicture("odd_form", form="JPEG")
+    _check_pixels(size, form)
+    return 1
 
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            return picture.width, picture.height
-    return None
+
+def _check_pixels(size: tuple[int, int], form: PictureFormat) -> None:
+    if size[0] * size[1] > MAX_DECODING_BYTES // form.weight:
+        raise UnusablePicture("too_many_pixels")
 
 
 def _has_alpha(picture: Any) -> bool:
     return picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info
 
 
+def _plain(picture: Any) -> Any:
+    """In eight bits of red, green, blue and, where it has any, transparency."""
+    if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
+        picture = picture.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
+    mode = "RGBA" if _has_alpha(picture) else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _upright(picture: Any, orientation: int) -> Any:
+    """Turned and mirrored as EXIF's orientation says."""
+    import PIL.Image
+
+    how = PIL.Image.Transpose
+    turns = {
+        2: how.FLIP_LEFT_RIGHT,
+        3: how.ROTATE_180,
+        4: how.FLIP_TOP_BOTTOM,
+        5: how.TRANSPOSE,
+        6: how.ROTATE_270,
+        7: how.TRANSVERSE,
+        8: how.ROTATE_90,
+    }
+    turn = turns.get(orientation)
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _saved(picture: Any, form: str) -> Image:
     """The picture in another format. Raises UnusablePicture."""
     out = io.BytesIO()
     try:
-        if picture.mode.startswith("I"):  # 16 bits of grey; convert would clip them
-            picture = picture.convert("I").point(lambda grey: grey * (1 / 257))
-            picture = picture.convert("L")
-        picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
         picture.save(out, form, quality=90)
     except Exception:  # as above
         raise UnusablePicture("broken") from None
     return Image(out.getvalue(), f"image/{form.lower()}")
 
 
-def smaller_picture(image: Image, limit: int) -> Image:
-    """The picture in at most `limit` bytes, with fewer pixels if need be.
-
-    Transparency and orientation stay. Raises UnusablePicture, ImportError.
-    """
-    if image.mime in _HEIF_TYPES:
-        raise UnusablePicture("too_large")
-    picture = _decoded(image.data)
-    form = "WEBP" if _has_alpha(picture) else "JPEG"
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    for _ in range(12):
-        made = _saved(picture, form)
-        if len(made.data) <= limit:
-            return made
-        factor = min(0.9, (limit / len(made.data)) ** 0.5)
-        picture = picture.resize([max(1, int(side * factor)) for side in picture.size])
-    raise UnusablePicture("too_large")
-
-
 @dataclass(frozen=True)
 class InputPicture:
-    """A picture that may go along, and its name for notes.
+    """A picture that may go along, its name for notes, and the digest of what the user
+    gave.
 
     numbers: its places among the pictures that are attached to the newest message,
     counted from 1 as people do; an earlier one has none.
@@ -2311,6 +2910,7 @@ class InputPicture:
     image: Image
     name: str | Note
     numbers: tuple[int, ...] = ()
+    digest: bytes = b""
 
 
 def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | Note:
@@ -2326,54 +2926,48 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
     return name or make_note("pasted_picture" if pasted else "a_picture")
 
 
-def fit_pictures(
-    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
-) -> tuple[list[InputPicture], list[Note]]:
-    """The pictures, each once, within one request's limit in bytes, and notes for the
-    user.
+class PicturePlan(NamedTuple):
+    """Which pictures go along, each once and in their order; how many bytes each of
+    them may have; and what is to be said."""
 
-    Earlier ones are left out first, oldest first; then the largest are made smaller.
+    kept: list[InputPicture]
+    share: int
+    notes: list[Note]
+
+
+def plan_pictures(
+    pictures: Iterable[InputPicture], limit: int = MAX_PICTURE_BYTES
+) -> PicturePlan:
+    """How the pictures fit into one request's limit in bytes.
+
+    Earlier ones are left out first, oldest first; then the largest have to be made
+    smaller.
     """
     kept, notes, left_out = _each_once(pictures), [], 0
     while _bytes_of(kept) > limit:
-        oldest = next((p for p in kept if not p.numbers), None)
+        oldest = next((n for n, p in enumerate(kept) if not p.numbers), None)
         if oldest is None:
             break
-        kept.remove(oldest)
+        del kept[oldest]
         left_out += 1
     if left_out:
         notes.append(make_note("earlier_large", count=left_out))
-    fitted = []
-    too_much = _bytes_of(kept) > limit
-    share = limit // max(len(kept), 1)
-    for picture in kept:
-        if too_much and len(picture.image.data) > share:
-            try:
-                image = smaller_picture(picture.image, share)
-                notes.append(make_note("shrunk", name=picture.name))
-            except (UnusablePicture, ImportError):
-                notes.append(make_note("too_large", name=picture.name))
-                continue
-            picture = replace(picture, image=image)
-        fitted.append(picture)
-    return fitted, notes
+    share = limit // len(kept) if _bytes_of(kept) > limit else limit
+    return PicturePlan(kept, share, notes)
 
 
 def _each_once(pictures: Iterable[InputPicture]) -> list[InputPicture]:
     """Without those that come twice; one that is attached, too, goes there, and one
     that is attached twice has both numbers."""
-    kept: list[InputPicture] = []
+    kept: dict[bytes, InputPicture] = {}
     for picture in pictures:
-        at = next((i for i, p in enumerate(kept) if p.image == picture.image), None)
-        if at is None:
-            kept.append(picture)
-        elif picture.numbers and not kept[at].numbers:
-            kept.pop(at)
-            kept.append(picture)
-        else:
-            numbers = kept[at].numbers + picture.numbers
-            kept[at] = replace(kept[at], numbers=numbers)
-    return kept
+        twin = kept.get(picture.digest)
+        if twin and picture.numbers and not twin.numbers:
+            del kept[picture.digest]  # to stand at the end
+        elif twin:
+            picture = replace(twin, numbers=twin.numbers + picture.numbers)
+        kept[picture.digest] = picture
+    return [*kept.values()]
 
 
 def _bytes_of(pictures: Iterable[InputPicture]) -> int:
@@ -5101,6 +5695,7 @@ PICTURE_LINE = FairLine()  # of work on them
 REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
 LISTS = DaemonThreads(4, "gemini-image-list")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
+PICTURE_WORK = DaemonThreads(1, "gemini-image-picture")  # decoding takes memory
 
 
 async def in_turn(
@@ -5108,12 +5703,17 @@ async def in_turn(
 ) -> Any:
     """What a function makes of pictures when it is the caller's turn: one at a time.
 
-    Raises TurnMissed after so many seconds in line, and what the function raises. For
-    whoever goes away before nothing is done.
+    Raises TurnMissed when it is not done after so many seconds, and what the function
+    raises. For whoever goes away before nothing is done.
     """
     with PICTURE_LINE.place(caller.owner, Bounds(1, 1)) as place, caller.at(place):
+        deadline = asyncio.get_running_loop().time() + seconds
         await place.enter(seconds)
-        return await SHORT_WORK.run(function, *arguments)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await PICTURE_WORK.run(function, *arguments)
+        except TimeoutError:
+            raise TurnMissed(is_own_limit=False) from None
 
 
 async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
@@ -6928,7 +7528,7 @@ class Answer:
     async def _is_known(self, image: Image, number: int) -> bool:
         """Whether the same request has brought the picture before: some gateways send
         all again with each piece of an answer."""
-        digest = await work_on(image.data, lambda data: hashlib.sha256(data).digest())
+        digest = await work_on(image.data, picture_digest)
         known = (number, digest) in self._seen
         self._seen.add((number, digest))
         return known
@@ -7090,9 +7690,7 @@ async def gather_pictures(
     notes += (picture for picture in found.values() if isinstance(picture, Note))
     chosen, unread = _within_bounds(request, addresses, found)
     usable, unusable = await _read_pictures(request, chosen, room, budget)
-    fitted, more = await in_turn(
-        request.caller, budget.seconds_left, fit_pictures, usable
-    )
+    fitted, more = await fitted_pictures(request, usable, budget)
     room.lighten(sum(len(picture.image.data) for picture in fitted))
     return fitted, list(dict.fromkeys(notes + unread + unusable + more))
 
@@ -7167,16 +7765,54 @@ async def _read_pictures(
         name = _shown(request, address, found.name)
         numbers = request.conversation.numbers.get(address, ())
         try:
-            data = await request.chat.read(found)
-            caller, seconds = request.caller, budget.seconds_left
             typed = found.name or f".{ending_of_uri(address)}"
-            image = await in_turn(caller, seconds, ready_picture, data, typed)
-            usable.append(InputPicture(image, name, numbers))
+            image, digest = await _read_picture(request, found, typed, budget)
+            usable.append(InputPicture(image, name, numbers, digest))
         except UnusablePicture as error:
             notes.append(make_note(error.kind, name=name, **error.values))
         except ImportError:
             notes.append(make_note("no_pillow", name=name))
     return usable, notes
+
+
+async def _read_picture(
+    request: ImageRequest, found: FoundPicture, name: str, budget: Budget
+) -> tuple[Image, bytes]:
+    """A picture as Google takes it, and the digest of what it was; the name may tell its
+    type. Raises UnusablePicture, ImportError, TurnMissed."""
+    data = await request.chat.read(found)
+    image = await SHORT_WORK.run(checked_picture, data, name)
+    digest = await work_on(data, picture_digest)
+    if needs_conversion(image):
+        seconds = budget.seconds_left
+        image = await in_turn(request.caller, seconds, converted_picture, image)
+    return image, digest
+
+
+async def fitted_pictures(
+    request: ImageRequest,
+    pictures: Iterable[InputPicture],
+    budget: Budget,
+    limit: int = MAX_PICTURE_BYTES,
+) -> tuple[list[InputPicture], list[Note]]:
+    """The pictures that go along, the larger ones made smaller if need be. Raises
+    TurnMissed."""
+    plan = plan_pictures(pictures, limit)
+    fitted, notes = list[InputPicture](), plan.notes
+    for picture in plan.kept:
+        if len(picture.image.data) <= plan.share:
+            fitted.append(picture)
+            continue
+        work = partial(smaller_picture, picture.image, plan.share)
+        try:
+            image = await in_turn(request.caller, budget.seconds_left, work)
+            fitted.append(replace(picture, image=image))
+            notes.append(make_note("shrunk", name=picture.name))
+        except UnusablePicture as error:
+            notes.append(make_note(error.kind, name=picture.name, **error.values))
+        except ImportError:
+            notes.append(make_note("too_large", name=picture.name))
+    return fitted, notes
 
 
 # ── Course ────────────────────────────────────────────────────────────────────────────

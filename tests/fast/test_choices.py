@@ -599,7 +599,7 @@ def test_one_of_several_that_counts_otherwise_spoils_no_sum(
 def test_thoughts_come_apart_from_the_answer_and_safe(google: StandIn) -> None:
     chat = asked(google, f"{FOX} [[think64 {given('I draw. ' + EVIL)}]] --thoughts")
     assert chat.thoughts.startswith("I draw. ")
-    assert "&lt;details" in chat.thoughts
+    assert "<\u2060details" in chat.thoughts
     assert not re.search(r"<details|!\[|<img", chat.thoughts)
     assert "I draw." not in chat.text and "evil.example" not in chat.text
     deltas = [choice["delta"] for c in chat.chunks for choice in c["choices"]]

@@ -5,6 +5,7 @@ import base64
 import io
 import itertools
 import re
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from messages import model, system, user
 from rows import check_rows
 from traffic import posts
+from waiting import LIMIT_S
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -124,6 +126,26 @@ def test_each_turn_carries_the_earlier_pictures_bytes_and_the_user_s_words(
         assert not failures(markdown) and not notes(markdown)
         for text in request.texts:
             assert "base64" not in text and gip.NOTE_MARK not in text
+
+
+def test_a_picture_that_is_not_decoded_in_time_ends_the_answer(
+    google: StandIn,
+) -> None:
+    """A line before the decoding of pictures is no reason to wait for ever."""
+    may_end = threading.Event()
+
+    def work() -> None:
+        may_end.wait(LIMIT_S)
+
+    gip.PICTURE_WORK.start(work)
+    try:
+        pipe = pipe_for(google, REQUEST_TIMEOUT=1)
+        request = attached("blue", uri(encoded(1, "GIF")))
+        [failure] = failures(ask(google, request, pipe=pipe))
+    finally:
+        may_end.set()
+    assert "waited in line" in failure
+    assert not posts(google)
 
 
 def test_links_of_earlier_answers_give_the_same(

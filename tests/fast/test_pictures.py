@@ -7,10 +7,10 @@ import io
 import itertools
 import json
 import random
-import struct
 import sys
+import threading
+import time
 import tracemalloc
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,17 @@ from typing import Any, cast
 import PIL.Image
 import PIL.ImageCms
 import pytest
+from drawing import (
+    RED,
+    bomb,
+    encoded,
+    half_clear,
+    heif,
+    noise,
+    plain,
+    ready_picture,
+    turned,
+)
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
@@ -437,7 +448,7 @@ def test_unusable_data_uris_get_their_note(
     written: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(*read(written, monkeypatch))
+        ready_picture(*read(written, monkeypatch))
     assert caught.value.kind == kind
 
 
@@ -474,35 +485,7 @@ def test_a_data_uri_gives_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ── Formats ──────────────────────────────────────────────────────────────────────────
 
-RED, BLUE = (214, 30, 30), (30, 30, 214)
-
-
-def encoded(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
-    out = io.BytesIO()
-    image.save(out, form, **options)
-    return out.getvalue()
-
-
-def plain(mode: str = "RGB", size: tuple[int, int] = (32, 16)) -> PIL.Image.Image:
-    return PIL.Image.new("RGB", size, RED).convert(mode)
-
-
-def half_clear() -> PIL.Image.Image:
-    image = PIL.Image.new("RGBA", (32, 16), (*RED, 0))
-    image.paste((*RED, 255), (16, 0, 32, 16))
-    return image
-
-
-def noise(mode: str = "RGB", size: tuple[int, int] = (64, 64)) -> PIL.Image.Image:
-    count = len(PIL.Image.new(mode, size).tobytes())
-    return PIL.Image.frombytes(mode, size, random.Random(7).randbytes(count))
-
-
-def turned(form: str, image: PIL.Image.Image | None = None) -> bytes:
-    """A picture whose EXIF says that it lies on its side."""
-    exif = PIL.Image.Exif()
-    exif[274] = 6
-    return encoded(image or plain(), form, exif=exif)
+BLUE = (30, 30, 214)
 
 
 def opened(image: gip.Image) -> PIL.Image.Image:
@@ -528,7 +511,7 @@ def near(pixel: Any, colour: tuple[int, ...], tolerance: int = 12) -> bool:
     return all(abs(one - other) <= tolerance for one, other in pairs)
 
 
-HEIC = b"\0\0\0\x18ftypheic" + bytes(40)
+HEIC = heif(b"heic")
 
 
 # What Google reads → its type.
@@ -543,8 +526,8 @@ READ_BY_GOOGLE = {
     "webp": (encoded(plain(), "WEBP"), "image/webp"),
     "webp alpha": (encoded(half_clear(), "WEBP", lossless=True), "image/webp"),
     "heic": (HEIC, "image/heic"),
-    "heif": (HEIC.replace(b"heic", b"mif1"), "image/heif"),
-    "heic sequence": (HEIC.replace(b"heic", b"hevx"), "image/heic"),
+    "heif": (heif(b"mif1"), "image/heif"),
+    "heic sequence": (heif(b"hevx"), "image/heic"),
 }
 
 
@@ -553,17 +536,17 @@ def test_what_google_reads_goes_unchanged() -> None:
 
     def check(kind: str, name: str) -> None:
         data, mime = READ_BY_GOOGLE[kind]
-        assert gip.ready_picture(data, name) == gip.Image(data, mime)
+        assert ready_picture(data, name) == gip.Image(data, mime)
 
     names = ["a.png", "A.GIF", "", "picture"]
     check_rows(itertools.product(READ_BY_GOOGLE, names), check)
 
 
 def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
-    data = HEIC.replace(b"heic", b"zzzz")
-    assert gip.ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
+    data = heif(b"zzzz")
+    assert ready_picture(data, "IMG_1.HEIC").mime == "image/heic"
     with pytest.raises(gip.UnusablePicture):
-        gip.ready_picture(data, "film.mp4")
+        ready_picture(data, "film.mp4")
 
 
 @pytest.mark.parametrize(
@@ -602,14 +585,14 @@ def test_an_unknown_heif_brand_is_believed_by_its_name() -> None:
 )
 def test_other_formats_become_png(data: bytes) -> None:
     """Google refuses the whole request for one of these, and with it the chat."""
-    picture = opened(gip.ready_picture(data, "a.dat"))
+    picture = opened(ready_picture(data, "a.dat"))
     assert (picture.format, picture.size, picture.mode) == ("PNG", (32, 16), "RGB")
     assert near(picture.getpixel((5, 5)), RED)
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "AVIF"])
 def test_conversion_keeps_transparency(form: str) -> None:
-    picture = opened(gip.ready_picture(encoded(half_clear(), form), "a"))
+    picture = opened(ready_picture(encoded(half_clear(), form), "a"))
     assert picture.mode == "RGBA"
     clear, solid = picture.getpixel((2, 2)), picture.getpixel((29, 2))
     assert isinstance(clear, tuple) and isinstance(solid, tuple)
@@ -619,7 +602,7 @@ def test_conversion_keeps_transparency(form: str) -> None:
 @pytest.mark.parametrize("form", ["TIFF", "AVIF"])
 def test_conversion_keeps_the_picture_upright(form: str) -> None:
     """The PNG has no EXIF that readers would mind: the pixels have to be turned."""
-    picture = opened(gip.ready_picture(turned(form), "a"))
+    picture = opened(ready_picture(turned(form), "a"))
     assert picture.size == (16, 32)
     assert picture.getexif().get(274, 1) == 1
 
@@ -630,20 +613,8 @@ def test_conversion_keeps_the_picture_upright(form: str) -> None:
 def test_a_deep_grey_scan_does_not_turn_white(mode: str, middle: int) -> None:
     """Clipped to eight bits nothing is left of it but a white sheet."""
     data = encoded(PIL.Image.new(mode, (9, 9), middle), "TIFF")
-    pixel = opened(gip.ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
+    pixel = opened(ready_picture(data, "scan.tif")).convert("RGB").getpixel((4, 4))
     assert near(pixel, (128, 128, 128), tolerance=2)
-
-
-def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 20,000 × 20,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-    head = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99)))
-    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
 def note_on(error: gip.UnusablePicture) -> str:
@@ -673,7 +644,7 @@ def note_on(error: gip.UnusablePicture) -> str:
 def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) -> None:
     """Sent anyway, it would have Google refuse this turn and all that follow."""
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(data, name)
+        ready_picture(data, name)
     assert caught.value.kind == kind
     assert note_on(caught.value)
 
@@ -692,7 +663,7 @@ def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) ->
 def test_the_note_names_the_form_of_the_file(name: str, form: str) -> None:
     """ "A PASTED PICTURE is no picture" helps nobody."""
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(b"<svg/>", name)
+        ready_picture(b"<svg/>", name)
     assert f"x was left out: {form} is no picture" in note_on(caught.value)
 
 
@@ -707,7 +678,7 @@ def test_a_damaged_note_of_the_camera_does_not_make_a_photo_unusable() -> None:
         for value in (0, 1, 255):
             odd = bytearray(data)
             odd[place] = value
-            assert gip.ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
+            assert ready_picture(bytes(odd), "a.jpg").data == bytes(odd)
 
 
 SEEDS = {
@@ -729,7 +700,7 @@ def test_any_damage_is_a_note_and_no_exception(
     for place, value in changes:
         data[place % len(data)] = value
     try:
-        image = gip.ready_picture(bytes(data), f"a.{form}")
+        image = ready_picture(bytes(data), f"a.{form}")
         gip.smaller_picture(image, 700)
     except gip.UnusablePicture as error:
         assert note_on(error)
@@ -741,7 +712,7 @@ def test_a_damaged_avif_is_a_note() -> None:
     data[-200:] = bytes(200)
     data[40:60] = bytes(20)
     with pytest.raises(gip.UnusablePicture) as caught:
-        gip.ready_picture(bytes(data), "a.avif")
+        ready_picture(bytes(data), "a.avif")
     assert caught.value.kind == "broken"
 
 
@@ -762,7 +733,11 @@ def no_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 def test_without_pillow_common_pictures_go(form: str, no_pillow: None) -> None:
-    assert gip.ready_picture(SEEDS[form], "a").data == SEEDS[form]
+    assert ready_picture(SEEDS[form], "a").data == SEEDS[form]
+
+
+def data_uri(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
 def datas(pictures: list[gip.InputPicture]) -> list[bytes]:
@@ -789,11 +764,10 @@ def gathered_for(ask: Any) -> tuple[list[gip.InputPicture], list[gip.Note]]:
 def gathered(
     attached: list[bytes], earlier: list[bytes] | None = None
 ) -> tuple[list[gip.InputPicture], list[gip.Note]]:
-    def uri(data: bytes) -> str:
-        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-    history = [m for data in earlier or [] for m in (user("x"), model(link(uri(data))))]
-    newest = user([words("edit"), *(picture(uri(data)) for data in attached)])
+    history = [
+        m for data in earlier or [] for m in (user("x"), model(link(data_uri(data))))
+    ]
+    newest = user([words("edit"), *(picture(data_uri(data)) for data in attached)])
     ask: Any = SimpleNamespace(
         conversation=gip.read_conversation([*history, newest]),
         valves=gip.Pipe.Valves(),
@@ -1036,6 +1010,83 @@ def test_a_pasted_picture_is_decoded_without_copies_of_it() -> None:
         tracemalloc.stop()
 
 
+# ── One decoding at a time ───────────────────────────────────────────────────────────
+
+
+def gif_of(number: int) -> bytes:
+    return encoded(plain(size=(8, 8 + number)), "GIF")
+
+
+async def gathered_alone(data: bytes, owner: str) -> list[gip.InputPicture]:
+    """What goes along with one user's request to change a picture."""
+    newest = user([words("edit"), picture(data_uri(data))])
+    ask: Any = SimpleNamespace(
+        conversation=gip.read_conversation([newest]),
+        valves=gip.Pipe.Valves(),
+        chat=gip.HostChat(),
+        caller=gip.Caller(owner),
+    )
+    with gip.room_for_pictures(ask) as room:
+        return (await gathering(ask, room))[0]
+
+
+def test_pictures_of_all_users_are_decoded_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each takes up to 300 MB while it is decoded."""
+    running, most = [0], [0]
+    convert = gip.converted_picture
+
+    def counted(image: gip.Image) -> gip.Image:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.01)
+        running[0] -= 1
+        return convert(image)
+
+    monkeypatch.setattr(gip, "converted_picture", counted)
+
+    async def gather_all() -> list[list[gip.InputPicture]]:
+        work = (gathered_alone(gif_of(number), f"user {number}") for number in range(5))
+        return await asyncio.gather(*work)
+
+    found = asyncio.run(gather_all())
+    assert [len(pictures) for pictures in found] == [1] * 5
+    assert most == [1]
+
+
+def test_what_nobody_waits_for_any_more_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stop takes a picture out of the line; the one that is decoded stays to its end."""
+    decoded: list[gip.Image] = []
+    gate, begun = threading.Event(), threading.Event()
+    convert = gip.converted_picture
+
+    def recorded(image: gip.Image) -> gip.Image:
+        decoded.append(image)
+        begun.set()
+        gate.wait(LIMIT_S)
+        return convert(image)
+
+    monkeypatch.setattr(gip, "converted_picture", recorded)
+
+    async def stop_the_second() -> None:
+        first, second, third = (
+            asyncio.create_task(gathered_alone(gif_of(n), "ann")) for n in range(3)
+        )
+        assert await until(begun.is_set)
+        await asyncio.sleep(0.05)  # the others stand in line now
+        second.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, third)
+        assert second.cancelled()
+
+    asyncio.run(stop_the_second())
+    assert len(decoded) == 2
+
+
 # ── Fitting into one request ─────────────────────────────────────────────────────────
 
 
@@ -1099,9 +1150,7 @@ def test_very_long_pictures_are_made_smaller_too(
 ) -> None:
     """Screenshots of whole pages: longer than WebP and JPEG can be."""
     image = as_image(encoded(noise(mode, size), "PNG"))
-    [made], notes = gip.fit_pictures(
-        [gip.InputPicture(image, "page.png", (1,))], 500_000
-    )
+    [made], notes = fit([attached_as(image.data, "page.png")], 500_000)
     assert len(made.image.data) <= 500_000
     assert max(opened(made.image).size) > 5_000
     assert len(notes) == 1
@@ -1113,14 +1162,29 @@ def test_a_heic_that_is_too_large_is_said_to_be() -> None:
     assert caught.value.kind == "too_large"
 
 
+def attached_as(data: bytes, name: str) -> gip.InputPicture:
+    digest = gip.picture_digest(data)
+    return gip.InputPicture(as_image(data), name, (1,), digest)
+
+
 def sized(count: int, name: str, attached: bool) -> gip.InputPicture:
-    image = gip.Image(name.encode().ljust(count, b"."), "image/png")
-    return gip.InputPicture(image, name, (1,) if attached else ())
+    """A picture of so many bytes, that cannot be made smaller."""
+    image = gip.Image(name.encode().ljust(count, b"."), "image/heic")
+    digest = gip.picture_digest(image.data)
+    return gip.InputPicture(image, name, (1,) if attached else (), digest)
+
+
+def fit(
+    pictures: list[gip.InputPicture], limit: int
+) -> tuple[list[gip.InputPicture], list[gip.Note]]:
+    ask: Any = SimpleNamespace(caller=gip.Caller())
+    budget = gip.Budget(LIMIT_S)
+    return asyncio.run(gip.fitted_pictures(ask, pictures, budget, limit))
 
 
 def test_pictures_that_fit_stay_as_they_are() -> None:
     pictures = [sized(30, "a", False), sized(30, "b", True), sized(40, "c", True)]
-    fitted, notes = gip.fit_pictures(pictures, 100)
+    fitted, notes = fit(pictures, 100)
     assert (fitted, notes) == (pictures, [])
 
 
@@ -1131,14 +1195,14 @@ def test_earlier_pictures_make_room_for_attached_ones_oldest_first() -> None:
         sized(40, "one", True),
         sized(20, "two", True),
     ]
-    fitted, [note] = gip.fit_pictures(pictures, 100)
+    fitted, [note] = fit(pictures, 100)
     assert fitted == pictures[1:]
     assert note == gip.make_note("earlier_large", count=1)
 
 
 def test_equal_pictures_are_not_mixed_up() -> None:
     pictures = [sized(60, "a", True), sized(60, "a", False), sized(40, "b", True)]
-    fitted, _ = gip.fit_pictures(pictures, 100)
+    fitted, _ = fit(pictures, 100)
     assert fitted == [pictures[0], pictures[2]]
 
 
@@ -1166,7 +1230,7 @@ def test_each_picture_goes_once_and_where_the_user_put_it(
             for name in names.split()
         ]
 
-    assert gip.fit_pictures(read(given), 1000) == (read(sent), [])
+    assert fit(read(given), 1000) == (read(sent), [])
 
 
 def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
@@ -1174,8 +1238,8 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
     small = encoded(plain(), "PNG")
     tall = encoded(noise(size=(200, 300)), "PNG")
     given = (("one.png", large), ("two.png", small), ("three.png", tall))
-    pictures = [gip.InputPicture(as_image(data), name, (1,)) for name, data in given]
-    made, notes = gip.fit_pictures(pictures, 60_000)
+    pictures = [attached_as(data, name) for name, data in given]
+    made, notes = fit(pictures, 60_000)
     fitted = [picture.image for picture in made]
     assert sum(len(image.data) for image in fitted) <= 60_000
     assert fitted[1].data == small
@@ -1188,7 +1252,7 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
 
 def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
     pictures = [sized(90, "one", True), sized(20, "two", True)]
-    fitted, [note] = gip.fit_pictures(pictures, 100)
+    fitted, [note] = fit(pictures, 100)
     assert fitted == [pictures[1]]
     assert note == gip.make_note("too_large", name="one")
     assert gip.sentence(note).startswith("one ")
@@ -1205,7 +1269,7 @@ def test_what_fits_is_within_the_limit(
         sized(size, f"{number}", attached)
         for number, (size, attached) in enumerate(sizes)
     ]
-    fitted, notes = gip.fit_pictures(pictures, limit)
+    fitted, notes = fit(pictures, limit)
     assert sum(map(len, datas(fitted))) <= limit
     order = [picture.name for picture in pictures]
     places = [order.index(picture.name) for picture in fitted]

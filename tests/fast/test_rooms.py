@@ -29,25 +29,28 @@ USES: dict[str, str] = {
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
-    "Pictures": "Limits Words Base64",
+    "Heads": "Limits",
+    "Containers": "Limits Heads",
+    "Formats": "Limits Heads Containers",
+    "Pictures": "Limits Words Base64 Heads Containers Formats",
     "Conversation": "Limits Words Options",
     "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
-    "Wire": "Limits Words Base64 Options Pictures Conversation Reader",
+    "Wire": "Limits Words Base64 Options Formats Pictures Conversation Reader",
     "Failures": "Limits Words Wire",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
-    "Host": "Limits Words Pictures Wire Threads",
+    "Host": "Limits Words Heads Formats Pictures Wire Threads",
     "Settings": "Limits Words Messages Options Threads",
     "Backend": "Limits Words Models Routes Settings Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
-    "Answer": "Limits Words Markdown Messages Models Options Pictures Wire Failures Threads "
-    "Host",
-    "Request": "Limits Words Models Routes Options Pictures Conversation Threads Host "
-    "Settings",
+    "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
+    "Failures Threads Host",
+    "Request": "Limits Words Models Routes Options Heads Pictures Conversation Threads "
+    "Host Settings",
     "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
     "Failures Threads Settings Backend Client Answer Request",
     "Chunks": "Limits Answer",
