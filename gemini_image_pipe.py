@@ -947,7 +947,7 @@ FAILURES: dict[str, str] = {
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
     "gateway_gave_up": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
     "gateway_down": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
-    "gateway_setup": "{who} is not set up for this request. | An administrator can check its settings and log.",
+    "gateway_setup": "{who} cannot check the API key, or lacks something that it needs for this request. | An administrator can check the key, GATEWAY_HEADERS, and the settings and the log of {host}.",
     "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
     "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
     "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
