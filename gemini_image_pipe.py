@@ -2958,7 +2958,10 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
         if not document.text and not document.address:
             why = make_note("no_text", name=document.shown)
             document = replace(document, why=why)
-        found.setdefault(file_id or f"{len(found)}", document)
+        key = file_id or f"{len(found)}"
+        # Of several entries of one file only the chat's own may say that it was pasted.
+        if document.is_paste or key not in found:
+            found[key] = document
     return list(found.values())
 
 
