@@ -47,9 +47,7 @@ def type_of(data: bytes) -> str:
     return ""
 
 
-def refusal_of(
-    mime: str, data: bytes, reads_pdf: bool = False
-) -> GoogleError | None:
+def refusal_of(mime: str, data: bytes, reads_pdf: bool = False) -> GoogleError | None:
     """Why Google would not take these bytes as this type; None if it would."""
     if mime == PDF and reads_pdf:
         return _refusal_of_pdf(data)

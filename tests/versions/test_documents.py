@@ -282,8 +282,8 @@ def test_a_file_by_its_id_is_its_owner_s(on: WatchedHost) -> None:
         on.google.reset()
         answer = asked(on.second_user, *parts, **body)
         assert NOT_YOURS in notes_of(answer)[0]
-        if on.version >= (0, 9):  # older hosts put anybody's words into the request
-            assert texts(on.google) == ["make a poster"]
+        # Older hosts put anybody's words into the request.
+        assert texts(on.google) == ["make a poster"]
 
 
 def test_a_pdf_part_goes_as_it_is(on: WatchedHost) -> None:
