@@ -13,6 +13,7 @@ import base64
 import binascii
 import concurrent.futures
 import contextlib
+import enum
 import fnmatch
 import hashlib
 import http.client
@@ -41,6 +42,7 @@ from collections.abc import (
     Coroutine,
     Iterable,
     Iterator,
+    Mapping,
     Sequence,
 )
 from dataclasses import dataclass, field, replace
@@ -106,6 +108,8 @@ MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
 MAX_TILE_PIXELS = 4_000_000  # of a TIFF that is smaller than one tile
 MAX_CODED = 4  # times the pixels that an AVIF declares: its colours and its mask
 MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_GATEWAY_HEADERS = 20  # more are no setting any more
+MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
@@ -125,6 +129,7 @@ MAX_GROUNDING_CHUNKS = 200  # that are looked at for pages
 MAX_INTERIM_RESPONSES = 16  # such as 103 Early Hints, before the response
 MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
+MAX_CONTINUATIONS = 8  # requests for the rest of one answer, each billed
 MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
@@ -384,7 +389,20 @@ def is_page(raw: bytes | bytearray) -> bool:
 
 def page_text(raw: bytes) -> str:
     """What a web page or an unknown body says, without its markup."""
-    text = raw[:MAX_STRAY_BYTES].decode("utf-8", "replace")
+    return _without_tags(raw[:MAX_STRAY_BYTES].decode("utf-8", "replace"))
+
+
+_PAGE_BEGINS = re.compile(
+    r"<(?:!doctype|html|head|body|title|center|div|h[1-6]|p|pre)\b", re.IGNORECASE
+)
+
+
+def without_markup(text: str) -> str:
+    """A sentence as it is, or, where somebody has put a web page into it, its words."""
+    return _without_tags(text) if _PAGE_BEGINS.search(text) else text
+
+
+def _without_tags(text: str) -> str:
     text = re.sub(
         r"<(script|style|head)\b.*?(</\1>|\Z)",
         " ",
@@ -455,6 +473,13 @@ def mask_key(text: str, key: str) -> str:
     return _without_spelled(_apart(text, key), key).replace("\0", "")
 
 
+def mask_keys(text: str, keys: Iterable[str]) -> str:
+    """The same for several secrets."""
+    for key in keys:
+        text = mask_key(text, key)
+    return text
+
+
 def _apart(text: str, key: str) -> str:
     """The text with a sign before each beginning of the key, so that none is taken as a
     part of a spelling before it, as in "%2AIza"."""
@@ -471,9 +496,9 @@ def _without_spelled(text: str, key: str) -> str:
     return "".join(kept) + text[at:]
 
 
-def mask_strings(value: Any, key: str) -> Any:
-    """A JSON value with the key masked in all its texts."""
-    return map_strings(value, lambda text: mask_key(text, key))
+def mask_strings(value: Any, *keys: str) -> Any:
+    """A JSON value with the keys masked in all its texts."""
+    return map_strings(value, lambda text: mask_keys(text, keys))
 
 
 class KeyMask:
@@ -872,38 +897,42 @@ FAILURES: dict[str, str] = {
     "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
     "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
     "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
-    "key_refused": "Google does not accept the API key. | {key_advice}",
-    "key_expired": "The Gemini API key has expired. | {key_advice}",
-    "key_leaked": "Google has blocked the API key because it was found in public. | {key_advice}",
-    "key_type": "Google no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
+    "key_refused": "{who} does not accept the API key. | {key_advice}",
+    "key_expired": "The API key has expired. | {key_advice}",
+    "key_leaked": "{who} has blocked the API key because it was found in public. | {key_advice}",
+    "key_type": "{who} no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
     "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
     "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
-    "permission": "Google does not allow this API key to use {model}. | {keeper} can check the key and its project.",
+    "permission": "{who} does not allow this API key to use {model}. | {keeper} can check the key and its project.",
     "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
     "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
     "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
     "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
     "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
     "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
-    "capacity": "Google has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
+    "capacity": "{who} has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
     "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
     "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
-    "model_unknown": "Google has no model {model} for this API key. | Please pick another image model.{available}",
-    "model_retired": "Google has retired {model}. | Please pick another image model.{available}",
-    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.",
+    "model_unknown": "{who} has no model {model} for this API key. | Please pick another image model.{available}{region}",
+    "model_retired": "{who} no longer offers {model}. | Please pick another image model.{available}{region}",
+    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.{region}",
     "no_image_model": "{model} does not make pictures. | Please pick another image model.",
     "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
     "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
     "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
     "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
     "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
-    "too_large": "The request is too large for Google: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
-    "prompt_blocked": "Google's filter blocked the prompt. | {rephrase}",
+    "too_large": "The request is too large for {who}: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
+    "too_large_on_the_way": "The request is too large for {who}, which did not pass it on to Google. | Please use fewer or smaller pictures, or start a new chat; an administrator can raise the limit ({limit_name}).",
+    "prompt_blocked": "{who}'s filter blocked the prompt. | {rephrase}",
     "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
     "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
     "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
     "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
-    "account_limited": "Google has suspended or limited the project of the API key. | {keeper} must look into the project.",
+    "too_many_searches": "{model} looked up too much and came to no picture. | Please rephrase the prompt, or switch Google Search off, and try again.",
+    "no_signature": "{model} misses something of its own earlier answer. | Please press Regenerate, or start a new chat with the picture attached.",
+    "picture_elsewhere": "{model} sent the address of a picture instead of the picture. | An administrator can let the gateway put pictures into its answers.",
+    "account_limited": "{who} has suspended or limited the project of the API key. | {keeper} must look into the project.",
     "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
     "empty": "{model} answered nothing at all. | Please press Regenerate.",
     "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
@@ -912,16 +941,24 @@ FAILURES: dict[str, str] = {
     "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
     "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
-    "google": "Google had an internal error. | {wait}",
+    "internal": "{who} had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
-    "gateway_gave_up": "A gateway on the way to Google stopped waiting for the answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
-    "web_page": "{host} answered with a web page instead of a picture. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+    "gateway_gave_up": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
+    "gateway_down": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
+    "gateway_setup": "{who} cannot check the API key, or lacks something that it needs for this request. | An administrator can check the key, GATEWAY_HEADERS, and the settings and the log of {host}.",
+    "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
+    "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
+    "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
+    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: a JSON object of names and texts, or one `Name: text` a line.",
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
+    "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached. | An administrator can name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
+    "certificates": "The file of certificates that the server's environment names is not there, so {host} cannot be trusted. | An administrator can correct {variable}.",
     "timeout": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+    "no_answer": "{host} closed the connection without an answer. | Please press Regenerate; if it happens with large pictures only, an administrator can raise the limit of whatever stands in between (in nginx, client_max_body_size).",
     "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
     "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
     "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
@@ -945,12 +982,17 @@ OWN_KEY_ADVICE = {
 # How a placeholder reads when its value is not known.
 UNKNOWN_VALUES = {
     "model": "The model",
+    "who": "Google",
     "host": "Google",
     "target": "another address",
     "seconds": "60",
     "elapsed": "many",
     "available": "",
+    "region": "",
+    "problem": "one of them is none",
     "status": "",
+    "variable": "REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
+    "limit_name": "in nginx, client_max_body_size",
     "waited": "",
     "whose": "others",
 }
@@ -972,6 +1014,8 @@ NOTES: dict[str, str] = {
     "searched": "Google searched for {queries}.",
     "sources": "Sources: {pages}.",
     "draft": "Google sent only a draft of this picture, no finished one.",
+    "elsewhere": "The address of a picture came instead of the picture, and nothing is downloaded from there{where}.",
+    "retires": "For administrators: Google shuts `{model}` down on {date}.",
     "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
     "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
     "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
@@ -1030,6 +1074,12 @@ PHRASES: dict[str, str] = {
     "others_pictures": "those of others",
     "own_pictures": "others of your own",
     "available": " This key can use {ids}.",
+    "region": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
+    "headers_json": "they are no JSON object of texts",
+    "headers_many": "they are too many",
+    "header_line": "line {number} is no header",
+    "header_value": "what is set for `{name}` cannot be sent",
+    "header_name": "`{name}` is not theirs to set",
     "ratio_and_size": "{ratio} at {size}",
     "seconds": "{seconds:.0f} s",
     "tokens": "{count:,} tokens",
@@ -1056,7 +1106,8 @@ def sentence(note: Note) -> str:
 
 def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
     """What happened, and what to do about it, for a kind of FAILURES."""
-    known = {**UNKNOWN_VALUES, **ADVICE, **_in_words(values)}
+    who = values.get("host", "Google")  # where nobody says who spoke
+    known = {**UNKNOWN_VALUES, **ADVICE, "who": who, **_in_words(values)}
     what, _, advice = FAILURES[kind].partition(" | ")
     return what.format_map(known), advice.format_map(known)
 
@@ -1114,7 +1165,8 @@ def option_description(option: str, of_user: bool = False) -> str:
 VALVES: dict[str, str] = {
     "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
     "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
-    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is. Empty: Google.",
+    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
+    "GATEWAY_HEADERS": "Headers that a gateway wants, as a JSON object, or one Name: text a line. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
     "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
     "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
     "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
@@ -1153,7 +1205,8 @@ class Prices(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What one current model takes; `released` is the day of general availability.
+    """What one current model takes; `released` is the day of general availability,
+    `ends` the one on which Google shuts it down, as far as that is announced.
 
     searches: the kinds of Google Search. thinks: whether there are thoughts to show;
     thinking_levels: those that can be chosen. thresholds: whether those of the safety
@@ -1172,10 +1225,12 @@ class ModelFacts:
     thresholds: bool = True
     max_input_images: int = 14
     reads_pdf: bool = False
+    ends: str = ""
 
 
 # In the order in which the model list shows them. Prices: the pricing page in October
-# 2026, standard tier; where its readings differ, the higher figure.
+# 2026, standard tier; where its readings differ, the higher figure. `python3 dev prices`
+# compares them, and the successors, with what a gateway's makers know.
 CURRENT_MODELS: tuple[ModelFacts, ...] = (
     # "512" is documented as refused; one third party still lists it.
     ModelFacts(
@@ -1219,8 +1274,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         released="2026-06-30",
         ratios=RATIOS_14,
         sizes=("1K",),
-        # Its prices of text were not found; they are taken to be Nano Banana 2's.
-        prices=Prices(0.50, 3.00, {"1K": 0.034}),
+        prices=Prices(0.25, 1.50, {"1K": 0.0336}),
         thinking_levels=("MINIMAL", "HIGH"),
         reads_pdf=True,
     ),
@@ -1234,6 +1288,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         prices=Prices(0.30, 2.50, {"1K": 0.039}),
         thinks=False,
         max_input_images=3,
+        ends="2027-03-15",
     ),
 )
 # Imagen, as gateways still serve it; one row for all of its models. Sizes can be chosen
@@ -1288,6 +1343,27 @@ def clean_model_id(text: object) -> str:
     return model_id if _MODEL_ID.fullmatch(model_id) else ""
 
 
+def bare_id(model_id: str) -> str:
+    """Google's id in one that a gateway has put names before, as LiteLLM does in
+    "gemini/gemini-3-pro-image". What is known of a model goes by it; a call does not.
+    """
+    return model_id.rpartition("/")[2]
+
+
+def read_listed_model(row: Any) -> ListedModel | None:
+    """A model in a row of Google's list, or of a gateway's in the manner of OpenAI:
+    there "id" is what is called, and "name" a title, if it is there at all."""
+    own_id = as_str(get_field(row, "id"))
+    model_id = clean_model_id(own_id or as_str(get_field(row, "name")))
+    if not model_id:
+        return None
+    titles = [get_field(row, "displayName"), own_id and get_field(row, "name")]
+    title = next((t for t in map(as_str, titles) if t and t != own_id), "")
+    title = plain_line(title, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
+    methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
+    return ListedModel(model_id, title, tuple(m for m in methods if isinstance(m, str)))
+
+
 @lru_cache(maxsize=4 * MAX_LISTED_MODELS)
 def is_image_model(model: ListedModel) -> bool:
     """Whether a listed model makes images, judged by its names and methods.
@@ -1296,7 +1372,7 @@ def is_image_model(model: ListedModel) -> bool:
     out; then the names decide.
     """
     names = f"{model.id} {model.name}"
-    if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(model.id):
+    if not _IMAGE_WORDS.search(names) or _OTHER_WORDS.search(bare_id(model.id)):
         return False
     return not model.methods or bool({"generateContent", "predict"} & {*model.methods})
 
@@ -1305,12 +1381,19 @@ def uses_generate(model: ListedModel) -> bool:
     """Whether the model is called with generateContent (else with predict)."""
     if "generateContent" in model.methods:
         return True
-    return "predict" not in model.methods and not model.id.startswith("imagen")
+    is_imagen = bare_id(model.id).startswith("imagen")
+    return "predict" not in model.methods and not is_imagen
 
 
 def model_facts(model_id: str) -> ModelFacts | None:
     """The row of a current model, or None for a model this file does not know."""
-    return next((facts for facts in CURRENT_MODELS if facts.id == model_id), None)
+    known = bare_id(model_id)
+    return next((facts for facts in CURRENT_MODELS if facts.id == known), None)
+
+
+def is_known_id(model_id: str) -> bool:
+    """Whether it is a current model's own id, without a gateway's names before it."""
+    return model_id == bare_id(model_id) and model_facts(model_id) is not None
 
 
 def facts_of(model_id: str, generate: bool = True) -> ModelFacts | None:
@@ -1380,26 +1463,29 @@ SUCCESSORS: tuple[tuple[str, Successor], ...] = (
     ("gemini-2.0-flash-exp", Successor("gemini-2.5-flash-image")),
     ("gemini-2.0-flash-*image*", Successor("gemini-2.5-flash-image")),
     ("gemini-2.5-flash-image-preview", Successor("gemini-2.5-flash-image")),
-    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-image")),
+    # New projects get a 404 since 2026-09-18.
+    ("gemini-2.5-flash-image", Successor("gemini-3.1-flash-lite-image")),
     ("gemini-3-pro-image-preview", Successor("gemini-3-pro-image")),
     ("nano-banana-pro-preview", Successor("gemini-3-pro-image")),
     ("gemini-3.1-flash-image-preview", Successor("gemini-3.1-flash-image")),
     ("gemini-3.1-flash-image", Successor("gemini-nano-banana-2.1")),
     ("gemini-3.1-flash-lite-image-preview", Successor("gemini-3.1-flash-lite-image")),
+    # Nobody announced one; whoever may not use it has this one.
+    ("gemini-3.1-flash-lite-image", Successor("gemini-nano-banana-2.1")),
 )
 
 
 def successor_of(model_id: str) -> Successor | None:
     """The next model in place of that id, or None when it is not to be replaced."""
     for pattern, successor in SUCCESSORS:
-        if fnmatch.fnmatchcase(model_id, pattern):
+        if fnmatch.fnmatchcase(bare_id(model_id), pattern):
             return successor
     return None
 
 
 def successors(model_id: str) -> Iterator[Successor]:
     """All who may answer for an id, nearest first; ends, even if the table loops."""
-    seen = {model_id}
+    seen = {bare_id(model_id)}
     level = None
     while (step := successor_of(model_id)) and step.id not in seen:
         level = level or step.thinking_level
@@ -1412,7 +1498,7 @@ _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,3}")
 
 
 def _version(model_id: str) -> tuple[int, ...]:
-    found = _VERSION.search(model_id)
+    found = _VERSION.search(bare_id(model_id))
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
@@ -1424,14 +1510,17 @@ def newest_model(available: Iterable[str]) -> str:
     nothing else is left, since their price is unknown.
     """
     ids = list(available)
-    known = [facts for facts in CURRENT_MODELS if facts.id in ids]
+    known = [facts for model_id in ids if (facts := model_facts(model_id))]
     if not known:
         released = [model_id for model_id in ids if not is_preview(model_id)]
         return (released or ids or [CURRENT_MODELS[0].id])[0]
-    newest = max(known, key=lambda facts: facts.released).id
-    line = _VERSION.sub("*", newest, count=1)
-    same_line = [i for i in ids if _VERSION.sub("*", i, count=1) == line]
-    return max(same_line, key=_version)
+    line = _line_of(max(known, key=lambda facts: facts.released).id)
+    return max((i for i in ids if _line_of(i) == line), key=_version)
+
+
+def _line_of(model_id: str) -> str:
+    """What ids of one line of models have in common."""
+    return _VERSION.sub("*", bare_id(model_id), count=1)
 
 
 @dataclass(frozen=True)
@@ -1450,8 +1539,9 @@ class Route:
 
     @property
     def replaced(self) -> bool:
-        """Whether a successor answers; `auto` is a choice, not a replacement."""
-        return self.asked not in (self.model, AUTO)
+        """Whether a successor answers; `auto` is a choice, not a replacement, and a
+        gateway's names before an id make no other model of it."""
+        return self.asked != AUTO and bare_id(self.asked) != bare_id(self.model)
 
 
 @dataclass(frozen=True)
@@ -1485,7 +1575,8 @@ def candidates(
         tried.append(route.model)
         if not choice.follow:
             return
-        hint = next((i for i in hints if _may_follow(i, tried, available)), None)
+        ids = [_id_at(hint, choice.asked, available) for hint in hints]
+        hint = next((i for i in ids if _may_follow(i, tried, available)), None)
         if hint:
             route = _route(choice.asked, hint, available)
         elif available or not is_known:
@@ -1551,18 +1642,31 @@ def resolve_model(
             i for i in choose_models(available.values(), wanted) if i in available
         ]
         return _route(AUTO, newest_model(chosen or available), available)
+    asked_for, asked = asked, _id_at(asked, asked, available)
     known = _known_successors(asked, available)
     is_current = asked in available or (not available and model_facts(asked))
     if is_current or not follow or not known:
-        return _route(asked, asked, available)
-    return _first_successor(asked, known, available)
+        return _route(asked_for, asked, available)
+    return _first_successor(asked_for, known, available)
+
+
+def _id_at(model_id: str, asked: str, available: Iterable[str]) -> str:
+    """How a model is called where another one, or itself, was asked for: with the names
+    that a gateway puts before its id, best those of the one that was asked for."""
+    alike = asked.removesuffix(bare_id(asked)) + bare_id(model_id)
+    ids = [i for i in available if bare_id(i) == bare_id(model_id)]
+    return alike if alike in ids or not ids else ids[0]
 
 
 def _known_successors(
     model_id: str, available: dict[str, ListedModel]
 ) -> list[Successor]:
-    """The table's successors; for a preview it lacks, the released model, if listed."""
-    known = list(successors(model_id))
+    """The table's successors, by the ids that they have in the list; for a preview it
+    lacks, the released model, if listed."""
+    known = [
+        Successor(_id_at(step.id, model_id, available), step.thinking_level)
+        for step in successors(model_id)
+    ]
     released = released_id(model_id)
     if not known and released in available:
         return [Successor(released)]
@@ -1588,6 +1692,20 @@ def named_successor(sentence: str) -> str | None:
     return found.group(1) if found else None
 
 
+def typed_ids(wanted: Iterable[str]) -> list[str]:
+    """The ids without wildcards among what an administrator typed."""
+    return _without_wildcards(_clean_patterns(wanted))
+
+
+def usable_models(
+    listed: Iterable[ListedModel], typed: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The models that can be asked, by id: the image models of a list, or, where a
+    gateway has none, the ids that the administrator typed for it."""
+    images = [model for model in listed if is_image_model(model)]
+    return choose_models(images or [ListedModel(i, display_name(i)) for i in typed], ())
+
+
 def choose_models(
     available: Iterable[ListedModel], wanted: Iterable[str]
 ) -> dict[str, ListedModel]:
@@ -1601,7 +1719,10 @@ def choose_models(
     by_id = {model.id: model for model in available}
     ids = _in_order(by_id)
     if patterns := _clean_patterns(wanted):
-        ids = _matching(ids, patterns)[:MAX_MODELS] + _without_wildcards(patterns)
+        matching = _matching(ids, patterns)
+        found = {*matching, *map(bare_id, matching)}
+        typed = [i for i in _without_wildcards(patterns) if i not in found]
+        ids = matching[:MAX_MODELS] + typed
     # An id that comes twice keeps its first place.
     offered = list(dict.fromkeys(i for i in ids if i != AUTO))[:MAX_MODELS]
     return {i: by_id.get(i) or ListedModel(i, display_name(i)) for i in offered}
@@ -1609,8 +1730,9 @@ def choose_models(
 
 def _in_order(available: dict[str, ListedModel]) -> list[str]:
     """Current models in the table's order, then all as Google lists them."""
-    current = [facts.id for facts in CURRENT_MODELS if facts.id in available]
-    return [*current, *available]
+    known = [facts.id for facts in CURRENT_MODELS]
+    current = [i for i in available if bare_id(i) in known]
+    return [*sorted(current, key=lambda i: known.index(bare_id(i))), *available]
 
 
 def _clean_patterns(wanted: Iterable[str]) -> list[str]:
@@ -1618,7 +1740,13 @@ def _clean_patterns(wanted: Iterable[str]) -> list[str]:
 
 
 def _matching(ids: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    return [i for i in ids if any(fnmatch.fnmatchcase(i, p) for p in patterns)]
+    return [i for i in ids if any(_is_meant(i, pattern) for pattern in patterns)]
+
+
+def _is_meant(model_id: str, pattern: str) -> bool:
+    """Whether a pattern is that of an id, or of the bare one in it."""
+    ids = (model_id, bare_id(model_id))
+    return any(fnmatch.fnmatchcase(i, pattern) for i in ids)
 
 
 def _without_wildcards(patterns: Iterable[str]) -> list[str]:
@@ -1651,7 +1779,7 @@ def model_entries(
     entries = [ListEntry(AUTO, AUTO_NAME)]
     names = [model.name for model in shown.values()] + [AUTO_NAME]
     for model in shown.values():
-        twin = names.count(model.name) > 1 and not model_facts(model.id)
+        twin = names.count(model.name) > 1 and not is_known_id(model.id)
         name = f"{model.name} ({model.id})" if twin else model.name
         entries.append(ListEntry(model.id, name))
     others = (i for i in dict.fromkeys(retired) if i and i not in {AUTO, *shown})
@@ -1661,8 +1789,8 @@ def model_entries(
 def _retired_entry(
     model_id: str, available: dict[str, ListedModel], follow: bool
 ) -> ListEntry:
-    if model_id in available:
-        return ListEntry(model_id, available[model_id].name)
+    if listed := available.get(_id_at(model_id, model_id, available)):
+        return ListEntry(model_id, listed.name)
     route = resolve_model(model_id, available, follow)
     if route is None or not route.replaced:
         return ListEntry(model_id, "", retired=True)
@@ -1675,7 +1803,7 @@ def _retired_entry(
 # What one request asks for beyond its words.
 
 SIZES = ("512", "1K", "2K", "4K")
-THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH")
+THINKING_LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
 # ai.google.dev/gemini-api/docs/safety-settings
 SAFETY_THRESHOLDS = (
     "BLOCK_LOW_AND_ABOVE",
@@ -2266,7 +2394,7 @@ def bmp_size(data: bytes) -> PixelSize:
 def check_bmp(data: bytes) -> None:
     width, height, bits, packing = _bmp_head(data)
     if packing not in (0, 3):  # Pillow reads run lengths in Python, byte by byte
-        raise UnusablePicture("odd_form", form="BMP")
+        raise UnusablePicture("odd_form")
     (start,) = struct.unpack_from("<I", data, 10)
     require_whole(start + (width * bits + 31) // 32 * 4 * height <= len(data))
 
@@ -2274,18 +2402,8 @@ def check_bmp(data: bytes) -> None:
 # ── Containers ────────────────────────────────────────────────────────────────────────
 # The same of formats that are tables of what lies anywhere in them.
 
-_TAG_BYTES = {
-    3: 2,
-    4: 4,
-    5: 8,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-}  # by type
+# Of a value, by the types of more than one byte (TIFF 6.0, page 15).
+_TAG_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_PACKING, _ORIENTATION = 256, 257, 259, 274
 _TIFF_STRIP_ROWS, _TIFF_TILE_WIDTH, _TIFF_TILE_HEIGHT = 278, 322, 323
 _TIFF_NUMBERS = (256, 257, 259, 278, 322, 323)
@@ -2310,7 +2428,7 @@ def _tiff_tags(data: bytes, order: str, place: int) -> dict[int, int]:
         # Readers differ on which of two tags counts, and on numbers of other types.
         unclear = tag in seen or (tag in _TIFF_NUMBERS and not whole)
         if room < 0 or count > MAX_TAGS or unclear:
-            raise UnusablePicture("odd_form", form="TIFF")
+            raise UnusablePicture("odd_form")
         if whole:
             how = "H" if kind == 3 else "I"
             (values[tag],) = struct.unpack_from(order + how, data, at + 8)
@@ -2344,9 +2462,9 @@ def check_tiff(data: bytes) -> None:
     strips = -(-width // across) * -(-height // down)
     packed = tags.get(_TIFF_PACKING, 1)
     if packed not in _TIFF_PACKINGS or strips > MAX_STRIPS:
-        raise UnusablePicture("odd_form", form="TIFF")
+        raise UnusablePicture("odd_form")
     if across * down > max(width * height, MAX_TILE_PIXELS):
-        raise UnusablePicture("odd_form", form="TIFF")
+        raise UnusablePicture("odd_form")
 
 
 def _check_tiff_directories(data: bytes, tags: dict[int, int]) -> None:
@@ -2356,7 +2474,7 @@ def _check_tiff_directories(data: bytes, tags: dict[int, int]) -> None:
         more = _tiff_tags(data, order, place)
         places += [more[tag] for tag in _TIFF_DIRECTORIES if tag in more]
         if len(places) > MAX_DIRECTORIES:
-            raise UnusablePicture("odd_form", form="TIFF")
+            raise UnusablePicture("odd_form")
 
 
 def exif_orientation(exif: bytes) -> int:
@@ -2431,7 +2549,7 @@ def check_avif(data: bytes) -> None:
     for item, place, end in _heif_items(data):
         kind = kinds.get(item)
         if kind in (b"av01", b"Exif") and not place < end:
-            raise UnusablePicture("odd_form", form="AVIF")
+            raise UnusablePicture("odd_form")
         require_whole(end <= len(data))
         if kind == b"av01":
             coded += math.prod(_av1_size(data, place, end))
@@ -2439,7 +2557,7 @@ def check_avif(data: bytes) -> None:
             _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
     require_whole(coded > 0)
     if coded > MAX_CODED * math.prod(heif_size(data)):
-        raise UnusablePicture("odd_form", form="AVIF")
+        raise UnusablePicture("odd_form")
 
 
 def _heif_kinds(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -2489,7 +2607,7 @@ def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
         if not head & 2:
             break
         place += length
-    raise UnusablePicture("odd_form", form="AVIF")
+    raise UnusablePicture("odd_form")
 
 
 def _leb128(data: bytes, place: int) -> tuple[int, int]:
@@ -2508,7 +2626,7 @@ def _av1_sequence_size(head: bytes) -> PixelSize:
     place, is_reduced = 10, bits[4] == "1"
     if not is_reduced:
         if "1" in bits[5:12]:  # of films
-            raise UnusablePicture("odd_form", form="AVIF")
+            raise UnusablePicture("odd_form")
         place = 29 + (int(bits[24:29], 2) > 7)
     across = int(bits[place : place + 4], 2) + 1
     down = int(bits[place + 4 : place + 8], 2) + 1
@@ -2539,7 +2657,7 @@ class PictureFormat(NamedTuple):
     Google takes it as it is (ai.google.dev/gemini-api/docs/image-understanding). size,
     check: see above. For what has to be decoded: its name in Pillow, which is asked for
     no other; what of the bytes Pillow is given; and how many bytes of memory a pixel
-    takes at most until it is saved again.
+    takes at most until it is saved again (measured, and a bit more).
     """
 
     mime: str
@@ -2573,7 +2691,6 @@ _FORMATS = (
     PictureFormat("image/bmp", (((0, b"BM"),),), False, bmp_size, check_bmp, "BMP", _unchanged, 9),
 )
 # fmt: on
-_HEIF_NAMES = {"heic": "image/heic", "heif": "image/heif"}
 
 
 def picture_format(mime: str) -> PictureFormat:
@@ -2609,6 +2726,8 @@ def check_picture(data: bytes, mime: str) -> None:
         form.check(data)
     except (struct.error, IndexError, KeyError):
         raise UnusablePicture("broken") from None
+    except UnusablePicture as error:
+        raise UnusablePicture(error.kind, form=form.pillow) from None
     require_whole(size is not None or not form.pillow)
 
 
@@ -2636,7 +2755,8 @@ def data_uri_bytes(address: str) -> bytes:
     start = address.find(",") + 1
     head = address[: min(start, MAX_ADDRESS_CHARACTERS)].rstrip(",")
     if not "".join(head.split()).lower().endswith(";base64"):
-        raise UnusablePicture("no_picture", form=make_note("this_form"))
+        form = ending_of_uri(address).upper() or make_note("this_form")
+        raise UnusablePicture("no_picture", form=form)
     decoder = Base64Decoder()
     for at in range(start, len(address), SLICE):  # a copy of it all would be large
         piece = address[at : at + SLICE].encode("ascii", "replace")
@@ -2647,6 +2767,16 @@ def data_uri_bytes(address: str) -> bytes:
 def picture_digest(data: bytes) -> bytes:
     """By which a picture is known again."""
     return hashlib.sha256(data).digest()
+
+
+_NAMED_TYPE = re.compile(r"data:\s*\w{1,20}/(?:x-)?([A-Za-z0-9]{1,5})\b", re.IGNORECASE)
+
+
+def ending_of_uri(address: str) -> str:
+    """The type that a data URI names, as the ending of a file's name would: "svg" of
+    image/svg+xml. Nothing where there is none."""
+    named = _NAMED_TYPE.match(address)
+    return named[1].lower() if named else ""
 
 
 def checked_picture(data: bytes, name: str) -> Image:
@@ -2709,7 +2839,7 @@ def _decoded(image: Image) -> Any:
     # Open WebUI ships Pillow; a plain Python that runs the tests may lack it.
     import PIL.Image
 
-    scale = _scale(image, form)
+    scale = _draft_scale(image, form)
     try:
         # Pillow's object would hold the bytes until the picture is saved.
         with io.BytesIO(form.bare(image.data)) as bare:
@@ -2731,7 +2861,7 @@ def _decoded(image: Image) -> Any:
         raise UnusablePicture("broken") from None
 
 
-def _scale(image: Image, form: PictureFormat) -> int:
+def _draft_scale(image: Image, form: PictureFormat) -> int:
     """To which part of its sides a picture is decoded: a JPEG can be decoded smaller.
     Raises UnusablePicture when there are too many pixels for that, too."""
     size = picture_pixels(image.data) or (0, 0)
@@ -4617,6 +4747,27 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Continuation:
+    """The answer goes on when its request is sent again with this token."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class PictureElsewhere:
+    """A picture of which only the address came, if that is a web page's at all."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """The day on which Google shuts the model down, as in 2027-03-15."""
+
+    date: str
+
+
+@dataclass(frozen=True)
 class Usage:
     """Token counts: "in", "out", "thoughts", and of pictures "in_image", "out_image";
     "words" are those of text among "out"."""
@@ -4649,7 +4800,9 @@ class Sources:
         )
 
 
-Event = Text | Image | Refusal | Finish | Usage | Sources | BadPicture
+Event = (Text | Image | PictureElsewhere | BadPicture) | (
+    Refusal | Finish | Continuation | Usage | Sources | Retirement
+)
 _HARM_CATEGORIES = (
     "HARM_CATEGORY_HARASSMENT",
     "HARM_CATEGORY_HATE_SPEECH",
@@ -4844,15 +4997,65 @@ def read_events(response: Any, blobs: list[bytes | None]) -> Iterator[Event]:
         for part in as_list(get_field(get_field(candidate, "content"), "parts")):
             yield from _part_events(part, blobs)
         yield from _grounding_events(get_field(candidate, "groundingMetadata"))
-        if reason := get_field(candidate, "finishReason"):
-            message = as_str(get_field(candidate, "finishMessage"))
-            name = str(reason).upper()
-            fine = name in ("STOP", "CONTINUATION")
-            yield Finish() if fine else Refusal(name, message)
+        yield from _end_events(candidate)
     yield from _prediction_events(response, blobs)
+    status = get_field(response, "modelStatus")
+    day = re.match(r"\d{4}-\d\d-\d\d", as_str(get_field(status, "retirementTime")))
+    if day:
+        yield Retirement(day[0])
     usage = get_field(response, "usageMetadata")
     if isinstance(usage, dict):
         yield Usage(_token_counts(usage))
+
+
+def _end_events(candidate: Any) -> Iterator[Event]:
+    """How a candidate ends, if it does."""
+    if reason := get_field(candidate, "finishReason"):
+        name = str(reason).upper()
+        token = as_str(get_field(candidate, "continuationToken"))
+        if name == "CONTINUATION" and token:
+            yield Continuation(token)
+        elif name in ("STOP", "CONTINUATION"):
+            yield Finish()
+        else:
+            yield Refusal(name, as_str(get_field(candidate, "finishMessage")))
+
+
+class WholeAnswer:
+    """One answer, for which Google may want several requests.
+
+    Each but the first is the first with the token of the one before; each counts its
+    own tokens, which are added up (google-genai 3.6.1, `StreamContinuation`).
+    """
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self._body = body
+        self._tokens: list[str] = []
+        self._counted: Counter[str] = Counter()
+        self._counting: Counter[str] = Counter()
+
+    def bodies(self) -> Iterator[dict[str, Any]]:
+        """The body of each request, as long as the one before leaves something."""
+        yield self._body
+        answered = 0
+        while len(self._tokens) > answered:
+            answered = len(self._tokens)
+            self._counted += self._counting
+            self._counting.clear()
+            yield {**self._body, "continuationToken": self._tokens[-1]}
+
+    def take(self, event: Event) -> Event | None:
+        """The event as one of the whole answer, or None for a seam."""
+        if isinstance(event, Usage):
+            self._counting = Counter(event.tokens)
+            return Usage(dict(self._counted + self._counting))
+        if not isinstance(event, Continuation):
+            return event
+        # The same token again would bring the same again.
+        if event.token in self._tokens or len(self._tokens) >= MAX_CONTINUATIONS:
+            return Finish()
+        self._tokens.append(event.token)
+        return None
 
 
 class EventBatch:
@@ -4922,6 +5125,10 @@ def _part_events(part: Any, blobs: list[bytes | None]) -> Iterator[Event]:
     inline = get_field(part, "inlineData")
     if isinstance(inline, dict):
         yield _picture(inline.get("data"), blobs, draft=thought)
+    file = get_field(part, "fileData")
+    is_picture = as_str(get_field(file, "mimeType") or "image/").startswith("image/")
+    if isinstance(file, dict) and is_picture and not thought:
+        yield PictureElsewhere(_page_address(get_field(file, "fileUri")))
     if text := as_str(get_field(part, "text")):
         yield from _text_events(text, blobs, thought)
 
@@ -5041,6 +5248,14 @@ class GeminiError(Exception):
         self.values = values
 
 
+class Speaker(enum.Enum):
+    """Whose words an error is; only Google's own are Google's fault."""
+
+    GOOGLE = "google.rpc.Status"
+    GATEWAY = "JSON, but not Google's"
+    SERVER = "a page, a text, or nothing"
+
+
 @dataclass(frozen=True)
 class ApiError:
     """Google's error object, or what a gateway made of it.
@@ -5053,6 +5268,7 @@ class ApiError:
     message: str = ""
     reason: str = ""
     retry_after: float | None = None
+    speaker: Speaker = Speaker.SERVER
 
 
 # google.rpc.Code by name, as HTTP status (cloud.google.com/apis/design/errors).
@@ -5066,14 +5282,22 @@ _RPC_STATUS = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
+    "UNIMPLEMENTED": 501,
+    "DATA_LOSS": 500,
 }
 
 
-def read_error(status: int, response: Any) -> ApiError:
+def read_error(status: int, response: Any, secrets: Iterable[str] = ()) -> ApiError:
     """The error of which a response tells, in Google's shape or in a gateway's.
 
     status: of HTTP. response: its JSON, whatever that is; what tells of no error gives
-    one without words. Raises nothing. Google's shape is google.rpc.Status, its details
+    one without words. secrets: what is masked, for JSON within a sentence could not be
+    read at the border. Raises nothing. Google's shape is google.rpc.Status, its details
     are ErrorInfo, QuotaFailure, RetryInfo and BadRequest
     (cloud.google.com/apis/design/errors).
     """
@@ -5083,16 +5307,34 @@ def read_error(status: int, response: Any) -> ApiError:
     reasons = _reasons(error, details)
     return ApiError(
         status=_error_status(status, get_field(error, "code"), reasons),
-        message=" ".join([message, *_field_violations(details, message)]).strip(),
-        reason=" ".join(reasons),
+        message=mask_keys(
+            " ".join([message, *_field_violations(details, message)]).strip(), secrets
+        ),
+        reason=mask_keys(" ".join(reasons), secrets),
         retry_after=_retry_delay(details, message),
+        speaker=_speaker(error, details, bool(message or reasons)),
     )
 
 
+def _speaker(error: Any, details: list[Any], says_something: bool) -> Speaker:
+    """Who speaks: a "status" of google.rpc.Code or a type of its details is Google's;
+    LiteLLM, which has such names on some routes, adds a "type" or "param"."""
+    if not says_something:
+        return Speaker.SERVER
+    types = (as_str(get_field(detail, "@type")) for detail in details)
+    is_named = as_str(get_field(error, "status")) in _RPC_STATUS
+    is_typed = any(name.startswith("type.googleapis.com/") for name in types)
+    is_gateways = isinstance(error, dict) and {"type", "param"} & {*error}
+    is_googles = (is_named or is_typed) and not is_gateways
+    return Speaker.GOOGLE if is_googles else Speaker.GATEWAY
+
+
 def _reasons(error: Any, details: list[Any]) -> list[str]:
-    """All names of what happened: Google's "status", those of gateways such as new-api,
-    who put them into "code", and the exact ones of ErrorInfo and QuotaFailure."""
-    reasons = [get_field(error, "status"), get_field(error, "code")]
+    """All names of what happened: Google's "status", those of gateways, which put them
+    into "code" (new-api), "type" (LiteLLM) or "reason", and the exact ones of ErrorInfo
+    and QuotaFailure."""
+    names = ("status", "code", "type", "reason")
+    reasons = [get_field(error, name) for name in names]
     reasons += [get_field(detail, "reason") for detail in details]
     reasons += [get_field(v, "quotaId") for v in _each(details, "violations")]
     return [reason[:200] for reason in map(as_str, reasons) if reason]
@@ -5216,8 +5458,10 @@ def _listed_error(response: Any) -> Any:
 
 
 def _fastapi_error(response: Any) -> Any:
-    """FastAPI's {"detail": "…"}, or {"detail": [{"loc": …, "msg": …}]}."""
-    return _first(get_field(response, "detail"))
+    """FastAPI's {"detail": "…"}, {"detail": [{"loc": …, "msg": …}]}, or LiteLLM's
+    {"detail": {"error": "…"}}."""
+    detail = _first(get_field(response, "detail"))
+    return get_field(detail, "error") or detail
 
 
 _GATEWAY_DIALECTS = (_bare_error, _listed_error, _fastapi_error)
@@ -5258,9 +5502,12 @@ def _python_bytes_in(text: str) -> Any:
 
 
 def _python_dict_in(text: str) -> Any:
-    """As Python writes a dict: LiteLLM's {'message': …}; the sentence is enough."""
+    """As Python writes a dict: LiteLLM's {'message': …, 'status': …}."""
     said = re.search(r"[{,]\s*'message': (['\"])(.{1,2000}?)\1\s*[,}]", text)
-    return {"message": said[2]} if said else None
+    if not said:
+        return None
+    status = re.search(r"'status': '([A-Z_]{1,40})'", text)
+    return {"message": said[2], **({"status": status[1]} if status else {})}
 
 
 _TEXT_DIALECTS = (_json_in, _python_bytes_in, _python_dict_in)
@@ -5280,20 +5527,23 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 class _Rule(NamedTuple):
+    """A kind of failure, told by words; by: only where they are this one's."""
+
     kind: str
     statuses: tuple[int, ...]
     words: str
+    by: Speaker | None = None
 
 
-_NO_MESSAGE = r"\A "  # only the blank that stands between message and reason
 # First match wins; no statuses = any. The texts are Google's, as gathered from its
-# pages and from bug reports of other projects; `words` are looked for in message and
-# reason together.
+# pages and from bug reports of other projects, and those of gateways; `words` are
+# looked for in message and reason together.
 _ERROR_RULES: tuple[_Rule, ...] = (
-    _Rule("address_unknown", (404,), _NO_MESSAGE),
-    # Google says more; its work may go on, and be billed.
-    _Rule("gateway_gave_up", (504,), _NO_MESSAGE),
-    _Rule("key_expired", (), r"(API key|token)( has|.is|_)? ?expired|令牌已过期"),
+    _Rule(
+        "key_expired",
+        (),
+        r"(API key|token)( has|.is|_)? ?expired|expired[ _]key|令牌已过期",
+    ),
     _Rule("key_leaked", (), r"(reported|identified) as leaked"),
     _Rule(
         "key_type",
@@ -5301,30 +5551,46 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         r"ACCESS_TOKEN_TYPE_UNSUPPORTED|API keys are (not|no longer) (supported|accepted)",
     ),
     _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
+    _Rule("key_refused", (400,), r"invalid (proxy |virtual )?(api[ _-]?key|token)"),
     _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
-    _Rule(
-        "key_restricted",
-        (403,),
-        r"API_KEY_\w+_BLOCKED|are blocked|address restriction",
-    ),
+    _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|address restriction"),
+    _Rule("key_restricted", (403,), r"are blocked", Speaker.GOOGLE),
     # As gateways say it, such as LiteLLM and new-api.
     _Rule(
         "budget",
         (),
-        r"budget.{1,20}exceeded|insufficient.{1,20}(quota|credit|balance)|[额余]额不足|"
+        r"budget.{1,20}exceeded|ExceededBudget|over budget|crossed budget|"
+        r"insufficient.{1,20}(quota|credit|balance)|[额余]额不足|"
         r"额度已用尽|spend(ing)? (cap|limit)",
     ),
     _Rule("budget", (402,), r""),
+    # LiteLLM without its database; Portkey without its headers.
+    _Rule(
+        "gateway_setup",
+        (),
+        r"no_db_connection|no connected db|x-portkey-|cf-aig-",
+        Speaker.GATEWAY,
+    ),
+    _Rule(
+        "no_deployment",
+        (),
+        r"no (healthy )?deployments? available|no healthy deployments?",
+    ),
     _Rule(
         "model_unknown",
         (),
         r"model_not_found|invalid model name|no available channel for model|"
         r"not a valid model|unexpected model name",
     ),
-    _Rule("permission", (), r"not allowed to access model|has no access to model"),
+    _Rule(
+        "permission",
+        (),
+        r"not allowed to access model|has no access to model|model_access_denied",
+    ),
     _Rule("key_refused", (401,), r""),
     _Rule("key_refused", (403,), r"unregistered callers|without established identity"),
-    _Rule("billing", (400, 403), r"billed users|billing|dunning|paid (tier|plan)"),
+    _Rule("billing", (400, 403), r"billed users|dunning|paid (tier|plan)"),
+    _Rule("billing", (400, 403), r"billing", Speaker.GOOGLE),
     _Rule(
         "region",
         (),
@@ -5335,29 +5601,25 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     _Rule("prompt_blocked", (400,), r"prompt could not be submitted|sensitive words"),
     _Rule("prompt_blocked", (400,), r"prompt.{1,40}(blocked|flagged|filtered)"),
     _Rule("account_limited", (403,), r"has been (suspended|denied access)"),
-    _Rule("permission", (403,), r""),
     _Rule("quota_prepaid", (429,), r"prepa(y|id)"),
     _Rule("billing", (429,), r"billing account"),
     _Rule("quota_zero", (429,), r"limit: 0\b|-FreeTier"),
     _Rule("quota_day", (429,), r"per.?day"),
     _Rule("quota_minute", (429,), r"PerMinute"),
     _Rule("capacity", (429,), r"check quota|capacity|exhausted\. Please try"),
-    _Rule("overloaded", (503, 529), r""),
+    _Rule("overloaded", (500, 503, 529), r"model is overloaded|high demand"),
     _Rule(
         "address_unknown",
         (404, 405),
         r"^\s*(404 )?(page |method |resource )?not (found|allowed)|"
         r"^(invalid url|no route matched|cannot post)\b",
     ),
-    _Rule("address_unknown", (405,), r""),
     _Rule(
         "model_retired",
         (404, 410),
         r"no longer available|retired|shut ?down|discontinued|deprecated",
     ),
     _Rule("model_retired", (400,), r"model.{1,80}(no longer available|shut ?down)"),
-    _Rule("model_unknown", (404, 410), r""),
-    _Rule("too_large", (413,), r""),
     _Rule(
         "too_large",
         (400,),
@@ -5383,22 +5645,68 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         r"Unknown name|not supported|not enabled|aspect|image_?size|safety|threshold|"
         r"thinking",
     ),
-    _Rule("request", (400, 409, 416, 422), r""),
     _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
     _Rule("gateway_gave_up", (408, 500, 502, 504), r"timed out|litellm\.Timeout"),
-    _Rule("gateway_gave_up", (524,), r""),
-    _Rule("gateway_timeout", (408, 504), r""),
-    _Rule("proxy", (407,), r""),
-    _Rule("google", (500, 502), r""),
+)
+# What a status means that no rule has words for, by who says it. Behind a 502, 503 or
+# 504 of somebody else Google may be well, and its work go on and be billed.
+_GOOGLES_STATUSES: dict[int, str] = {
+    **dict.fromkeys((400, 409, 416, 422), "request"),
+    **{403: "permission", 404: "model_unknown", 405: "address_unknown"},
+    **{410: "model_unknown", 413: "too_large"},
+    **dict.fromkeys((408, 504), "gateway_timeout"),
+    **dict.fromkeys((500, 502), "internal"),
+    **dict.fromkeys((503, 529), "overloaded"),
+}
+_OTHERS_STATUSES: dict[int, str] = {
+    **dict.fromkeys((400, 409, 414, 416, 422, 431), "gateway_request"),
+    **{403: "permission", 404: "model_unknown", 405: "address_unknown"},
+    **{407: "proxy", 410: "model_unknown", 413: "too_large_on_the_way"},
+    **dict.fromkeys((500, 520), "internal"),
+    # Those from 521 on are Cloudflare's.
+    **dict.fromkeys((502, 503, 521, 522, 523, 525, 526, 529, 530), "gateway_down"),
+    **dict.fromkeys((408, 504, 524), "gateway_gave_up"),
+}
+_STATUSES = {
+    Speaker.GOOGLE: _GOOGLES_STATUSES,
+    Speaker.GATEWAY: _OTHERS_STATUSES,
+    Speaker.SERVER: {**_OTHERS_STATUSES, 404: "address_unknown"},
+}
+
+
+class _Server(NamedTuple):
+    """A web server: how its pages or its "Server" header tell it, and what it calls the
+    limit of a request."""
+
+    name: str
+    words: str
+    limit: str = ""
+
+
+_SERVERS: tuple[_Server, ...] = (
+    _Server("nginx", r"nginx|openresty", "client_max_body_size"),
+    _Server(
+        "HAProxy",
+        r"haproxy|No server is available to handle this request|"
+        r"server didn't respond in time|invalid or incomplete response",
+    ),
+    _Server("Caddy", r"caddy", "request_body max_size"),
+    _Server("Apache", r"apache", "LimitRequestBody"),
+    _Server("Cloudflare", r"cloudflare"),
+    _Server("Envoy", r"envoy|upstream connect error", "max_request_bytes"),
+    _Server("squid", r"squid", "request_body_max_size"),
+    _Server("IIS", r"microsoft-iis", "maxAllowedContentLength"),
 )
 
 
-def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiError:
+def explain_error(
+    error: ApiError, stray: bytes = b"", server: str = "", **values: Any
+) -> GeminiError:
     """The failure behind an error, for the caller to raise.
 
-    stray: the text of a response that is not JSON. values: what the message's
-    placeholders stand for (see FAILURES); "status", "details" and "seconds" are filled
-    in here.
+    stray: the text of a response that is not JSON. server: its header of that name.
+    values: what the message's placeholders stand for (see FAILURES); "status",
+    "details", "seconds", "who" and "limit_name" are filled in here.
     """
     kind = _error_kind(error, stray)
     delay = error.retry_after
@@ -5408,15 +5716,77 @@ def explain_error(error: ApiError, stray: bytes = b"", **values: Any) -> GeminiE
     status = f"HTTP {error.status}" if error.status >= 300 else ""
     values["status"] = status and f" ({status})"
     values["details"] = quote_sentence(f"{status} {error.reason}", 200)
-    quote_text = error.message or page_text(stray)
-    return GeminiError(kind, quote_sentence(quote_text), delay, **values)
+    page = page_text(stray)
+    values |= _who_spoke(error, f"{server} {page}", values.get("host", ""))
+    said = without_markup(error.message) or page
+    return GeminiError(kind, quote_sentence(said), delay, **values)
+
+
+class Reply(NamedTuple):
+    """An answer that holds nothing to show.
+
+    objects: the JSON in it. stray: what else came. is_page: whether that is a web page.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    objects: Sequence[Any]
+    stray: bytes | bytearray
+    is_page: bool
+
+
+def explain_reply(reply: Reply, secrets: Sequence[str], **values: Any) -> GeminiError:
+    """The failure behind such an answer, for the caller to raise, without the secrets.
+
+    values: what the message's placeholders stand for.
+    """
+    if 300 <= reply.status < 400:
+        location = mask_keys(reply.headers.get("Location", ""), secrets)
+        if target := host_name(location):
+            values["target"] = target
+        return GeminiError("redirect", **values)
+    error = next((each for each in reply.objects if is_error(each)), None)
+    if error is None and reply.status == 200:
+        return GeminiError("web_page" if reply.is_page else "unreadable", **values)
+    received = reply.objects if error is None else error
+    found = read_error(reply.status, received, secrets)
+    if found.retry_after is None:
+        seconds = read_seconds(reply.headers.get("Retry-After"))
+        found = replace(found, retry_after=seconds)
+    stray = mask_keys(reply.stray.decode("utf-8", "replace"), secrets)
+    server = reply.headers.get("Server", "")
+    return explain_error(found, stray.encode(), server, **values)
+
+
+def host_name(address: str) -> str:
+    """The host in an address that a stranger has written, if it fits a message."""
+    try:
+        name = urlsplit(address).hostname or ""
+    except ValueError:
+        name = ""
+    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
+
+
+def _who_spoke(error: ApiError, words: str, host: str) -> dict[str, str]:
+    """Who answered, as a person would call them, and what they call their limit."""
+    if error.speaker is Speaker.GOOGLE:
+        return {"who": "Google"}
+    if not host:
+        return {}
+    if error.speaker is Speaker.GATEWAY:
+        return {"who": host}
+    for server in _SERVERS:
+        if re.search(server.words, words, re.IGNORECASE):
+            limit = {"limit_name": server.limit} if server.limit else {}
+            return {"who": f"{host} ({server.name})", **limit}
+    return {"who": host}
 
 
 def _error_kind(error: ApiError, stray: bytes) -> str:
     """The key of FAILURES for an error: mostly as the rules have it."""
     if error.status in (401, 403) and not error.message and is_page(stray):
         return "web_page"  # a firewall's or a login's; it knows nothing of the key
-    kind = _kind_by_rules(error)
+    kind = _kind_by_words(error) or _STATUSES[error.speaker].get(error.status, "http")
     if error.status == 429 and kind == "http":
         # Which quota it is shows in the delay: a minute's is there again within one.
         is_long = error.retry_after and error.retry_after > 60
@@ -5424,13 +5794,14 @@ def _error_kind(error: ApiError, stray: bytes) -> str:
     return kind
 
 
-def _kind_by_rules(error: ApiError) -> str:
+def _kind_by_words(error: ApiError) -> str:
     said = f"{error.message} {error.reason}"
     for rule in _ERROR_RULES:
         is_status = not rule.statuses or error.status in rule.statuses
-        if is_status and re.search(rule.words, said, re.IGNORECASE):
+        is_speaker = rule.by in (None, error.speaker)
+        if is_status and is_speaker and re.search(rule.words, said, re.IGNORECASE):
             return rule.kind
-    return "http"
+    return ""
 
 
 # finishReason and blockReason of google-genai 3.6.1 (types.py); anything unknown is
@@ -5448,6 +5819,9 @@ _REFUSALS = {
     "RECITATION": "picture_recitation",
     "IMAGE_RECITATION": "picture_recitation",
     "NO_IMAGE": "no_picture",
+    "ESCALATION": "picture_safety",
+    "TOO_MANY_TOOL_CALLS": "too_many_searches",
+    "MISSING_THOUGHT_SIGNATURE": "no_signature",
     "PUP_LIMITED_DISABLED": "account_limited",
 }
 
@@ -6289,6 +6663,7 @@ class AdminValves(_Settings):
     GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
     REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
     GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
+    GATEWAY_HEADERS: str = _key(VALVES["GATEWAY_HEADERS"])
     MODELS: str = _setting("MODELS", "")
     RETIRED_MODELS: str = _setting(
         "RETIRED_MODELS", "imagen-3.0-generate-002, imagen-4.0-generate-001"
@@ -6375,44 +6750,188 @@ def settings_in_order(
 
 
 # ── Backend ───────────────────────────────────────────────────────────────────────────
-# Where requests go: address and key.
+# Where requests go: address, headers and key.
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
 _VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
+# Of a pasted request of Google's; each request has its own, and the key is in no URL.
+_OWN_PARAMETERS = ("key", "alt", "pageSize", "pageToken")
 
 
-def api_base_url(text: str) -> str:
-    """The prefix of every request, from what an administrator typed.
+@dataclass(frozen=True)
+class Backend:
+    """Who is asked: Google, or a gateway that stands before it.
+
+    address: the prefix of every request. query: what goes behind each. headers: the
+    administrator's own, in whose texts "{key}" stands for the key. models: the ids that
+    are the list where a gateway has none.
+    """
+
+    address: str
+    query: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    models: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The host's name, for messages."""
+        return urlsplit(self.address).hostname or "Google"
+
+    @property
+    def who(self) -> str:
+        """Who is asked, as a person would call them."""
+        return "Google" if self.is_google else self.host
+
+    @property
+    def is_google(self) -> bool:
+        """Whether the address is one of Google's own."""
+        return f".{self.host}".endswith(".googleapis.com")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown of the headers: all but words and numbers with signs
+        between them, as names of providers and models are."""
+        texts = [part for _, text in self.headers for part in text.split()]
+        return tuple(text for text in texts if not _HARMLESS.fullmatch(text))
+
+    def url(self, path: str) -> str:
+        """The whole address of a request."""
+        joint = "&" if "?" in path else "?"
+        return self.address + path + (joint + self.query if self.query else "")
+
+    def headers_with(self, key: str) -> dict[str, str]:
+        """The headers with the key: where the administrator put it, or else where
+        Google wants it (ai.google.dev/gemini-api/docs/api-key)."""
+        own = {name: text.replace("{key}", key) for name, text in self.headers}
+        if any("{key}" in text for _, text in self.headers):
+            return own
+        return {"x-goog-api-key": key, **own}
+
+    def nobody(
+        self,
+        asked: str,
+        available: Iterable[str],
+        quoted: str = "",
+        listed: Sequence[ListedModel] = (),
+    ) -> GeminiError:
+        """The failure when nobody answers for a model here.
+
+        available: who else there is. quoted: the last refusal. listed: the list of
+        models before it turned out who is gone.
+        """
+        ids = ", ".join(f"`{model_id}`" for model_id in available)
+        kind = "model_retired" if successor_of(asked) else "model_unknown"
+        kind = "no_models" if listed and not ids else kind
+        error = GeminiError(kind, quoted, model=f"`{asked}`", who=self.who)
+        if ids:
+            error.values["available"] = make_note("available", ids=ids)
+        if self.is_google and asked in (model.id for model in listed):
+            error.values["region"] = make_note("region")
+        return error
+
+
+_HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9.]{1,8})(?:[-_/.:]|\Z))+")
+
+
+def backend_for(valves: AdminValves) -> Backend:
+    """Who is asked, as an administrator's settings say. Raises GeminiError."""
+    address, query = read_address(valves.GEMINI_API_BASE_URL)
+    backend = Backend(address, query)
+    if backend.is_google:
+        return backend
+    return replace(
+        backend,
+        headers=read_headers(valves.GATEWAY_HEADERS),
+        models=tuple(typed_ids(split_list(valves.MODELS))),
+    )
+
+
+def read_address(text: str) -> tuple[str, str]:
+    """The prefix of every request and what goes behind each, from what an administrator
+    typed.
 
     Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
     behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
     is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
-    url = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
-    exact = url.endswith("#")
+    typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
         url = url.removesuffix(suffix).rstrip("/")
+    if not _is_address(url) or not re.fullmatch(r"[\x21\x24-\x7e]*", query):
+        raise GeminiError("base_url")
+    is_whole = "#" in typed or _VERSION_SEGMENT.search(url)
+    kept = [p for p in query.split("&") if p.partition("=")[0] not in _OWN_PARAMETERS]
+    return (url if is_whole else f"{url}/v1beta"), "&".join(filter(None, kept))
+
+
+def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and parts.hostname
-        labels = (parts.hostname or "").split(".")
-        if not is_address or parts.port == 0 or parts.query or parts.fragment:
-            raise ValueError(url)
-        if max(map(len, labels)) > 63:  # longer ones no name server takes (RFC 1035)
-            raise ValueError(url)
+        port, labels = parts.port, (parts.hostname or "").split(".")
     except ValueError:  # as urlsplit has it for a port that is no number
-        raise GeminiError("base_url") from None
-    return url if exact or _VERSION_SEGMENT.search(url) else f"{url}/v1beta"
+        return False
+    if parts.scheme not in ("http", "https") or port == 0 or parts.fragment:
+        return False
+    return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
 
 
-def host_name(address: str) -> str:
-    """The host in an address that a stranger has written, if it fits a message."""
+# Those that frame a request, and the key's, which `{key}` alone moves.
+_NOT_THEIRS = re.compile(
+    r"host|content-.*|accept-encoding|transfer-encoding|connection|keep-alive|te|"
+    r"trailer|upgrade|expect|proxy-.*|x-goog-api-key",
+    re.IGNORECASE,
+)
+
+
+def read_headers(text: str) -> tuple[tuple[str, str], ...]:
+    """The headers that an administrator typed: a JSON object, or `Name: text` lines.
+
+    Raises GeminiError("gateway_headers"), which names at most a name: what cannot be
+    read may be a secret.
+    """
+    text = text.strip()
+    pairs = _headers_in_json(text) if text[:1] == "{" else _headers_in_lines(text)
+    if len(pairs) > MAX_GATEWAY_HEADERS:
+        raise GeminiError("gateway_headers", problem=make_note("headers_many"))
+    for name, value in pairs:
+        if _NOT_THEIRS.fullmatch(name):
+            problem = make_note("header_name", name=name)
+            raise GeminiError("gateway_headers", problem=problem)
+        if not re.fullmatch(rf"[\x20-\x7e]{{1,{MAX_HEADER_CHARACTERS}}}", value):
+            problem = make_note("header_value", name=name)
+            raise GeminiError("gateway_headers", problem=problem)
+    return tuple({name.lower(): (name, value) for name, value in pairs}.values())
+
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+
+def _headers_in_json(text: str) -> list[tuple[str, str]]:
     try:
-        name = urlsplit(address).hostname or ""
-    except ValueError:
-        name = ""
-    return name if re.fullmatch(r"[\w.:-]{1,100}", name) else ""
+        found = json.loads(text)
+        pairs = [(name.strip(), value.strip()) for name, value in found.items()]
+    except (ValueError, RecursionError, AttributeError):
+        problem = make_note("headers_json")
+        raise GeminiError("gateway_headers", problem=problem) from None
+    if not all(_HEADER_NAME.fullmatch(name) for name, _ in pairs):
+        raise GeminiError("gateway_headers", problem=make_note("headers_json"))
+    return pairs
+
+
+def _headers_in_lines(text: str) -> list[tuple[str, str]]:
+    """A page's field for secrets makes one line of several: then a text has a name in
+    it, and is refused."""
+    pairs = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        name, colon, value = map(str.strip, line.partition(":"))
+        is_header = _HEADER_NAME.fullmatch(name) and colon
+        if line.strip() and (not is_header or re.search(r"[\w-]: ", value)):
+            problem = make_note("header_line", number=number)
+            raise GeminiError("gateway_headers", problem=problem)
+        pairs += [(name, value)] if line.strip() else []
+    return pairs
 
 
 def checked_key(text: str) -> str:
@@ -6427,6 +6946,26 @@ def checked_key(text: str) -> str:
     if not re.fullmatch(rf"[\x21-\x7e]{{1,{MAX_KEY_CHARACTERS}}}", key):
         raise GeminiError("key_malformed")
     return key
+
+
+def environment_fault(kind: str, url: str) -> tuple[str, dict[str, Any]]:
+    """What in the server's environment is behind a failure of that kind, and what its
+    message's placeholders stand for; else the kind itself.
+
+    An address of a proxy may hold a login, so it is not shown; a path is for
+    administrators.
+    """
+    if kind == "proxy":
+        proxies = requests.utils.get_environ_proxies(url)
+        proxy = requests.utils.select_proxy(url, proxies) or ""
+        return ("socks" if proxy.lower().startswith("socks") else kind), {}
+    if kind in ("tls", "no_connection") and url.startswith("https:"):
+        names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+        variable = next(filter(os.environ.get, names), "")
+        path = os.environ.get(variable, "")
+        if variable and not os.path.exists(path):
+            return "certificates", {"variable": variable, "details": path}
+    return kind, {}
 
 
 # ── Connections ───────────────────────────────────────────────────────────────────────
@@ -6745,11 +7284,17 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ConnectTimeout, "no_connection"),
     (requests.exceptions.Timeout, "timeout"),
     (requests.exceptions.ChunkedEncodingError, "broken_off"),
+    (requests.exceptions.ContentDecodingError, "unreadable"),
     (requests.exceptions.InvalidURL, "base_url"),
+    (requests.exceptions.InvalidSchema, "proxy"),  # of one, such as SOCKS
     (requests.RequestException, "no_connection"),
     (urllib3.exceptions.TimeoutError, "timeout"),
+    (urllib3.exceptions.DecodeError, "unreadable"),
     (urllib3.exceptions.HTTPError, "broken_off"),
+    (OSError, "no_connection"),  # such as requests' about a file of certificates
 )
+# What http.client cannot make sense of at the beginning of an answer.
+_NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
 
 
 _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
@@ -6757,13 +7302,12 @@ _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 
 @dataclass(frozen=True)
 class GeminiClient:
-    """Google's API behind one base URL and key; blocking calls run on own threads.
+    """Google's API at one backend and with one key; blocking calls run on own threads.
 
-    base_url: as `api_base_url` returns it. parallel: how many requests of this worker
-    may run at the same time, and how many of one user. caller: who waits in line.
+    parallel: how many requests of this worker may run at the same time, and how many of one user. caller: who waits in line.
     """
 
-    base_url: str
+    backend: Backend
     key: str = field(repr=False)
     parallel: Bounds = _PARALLEL
     caller: Caller = field(default_factory=Caller, repr=False, compare=False)
@@ -6771,12 +7315,18 @@ class GeminiClient:
     @property
     def host(self) -> str:
         """The host's name, for messages."""
-        return urlsplit(self.base_url).hostname or "Google"
+        return self.backend.host
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no answer may show: the key, and what the headers hold."""
+        return (self.key, *self.backend.secrets)
 
     @property
     def identity(self) -> str:
-        """A digest of address and key: what caches are keyed by."""
-        secret = f"{self.base_url}\0{self.key}".encode()
+        """A digest of address, headers and key: what caches are keyed by."""
+        headers = json.dumps(self.backend.headers_with(self.key))
+        secret = f"{self.backend.url('')}\0{headers}".encode()
         return hashlib.sha256(secret).hexdigest()
 
     async def generate(
@@ -6787,7 +7337,7 @@ class GeminiClient:
         take: Callable[[Event], Awaitable[None]],
         attempt: int = 1,
     ) -> None:
-        """Hand `take` the events of one request, as they arrive.
+        """Hand `take` the events of one answer, as they arrive.
 
         body: as the route's method takes it. timeout: seconds for the whole request,
         with its wait in line. attempt: for the log. Raises GeminiError, after whatever
@@ -6795,17 +7345,26 @@ class GeminiClient:
         """
         method = "streamGenerateContent?alt=sse" if route.generate else "predict"
         path = f"/models/{quote(route.model, safe='')}:{method}"
-        await _Exchange(self, path, body, route.model, timeout, attempt).run(take)
+        answer, deadline = WholeAnswer(body), time.monotonic() + timeout
+
+        async def take_whole(event: Event) -> None:
+            if (whole := answer.take(event)) is not None:
+                await take(whole)
+
+        for part in answer.bodies():
+            left = max(deadline - time.monotonic(), 0.1)
+            exchange = _Exchange(self, path, part, route.model, left, attempt)
+            await exchange.run(take_whole)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
         found: list[ListedModel] = []
         token = ""
         for _ in range(MAX_LIST_PAGES):
-            page = mask_strings(self._list_page(token, sockets), self.key)
+            page = mask_strings(self._list_page(token, sockets), *self.secrets)
             rows = as_list(page.get("models")) or as_list(page.get("data"))
             rows = rows[: MAX_LISTED_MODELS - len(found)]
-            found += [model for row in rows if (model := _listed_model(row))]
+            found += [model for row in rows if (model := read_listed_model(row))]
             token = as_str(get_field(page, "nextPageToken"))[:MAX_ADDRESS_CHARACTERS]
             if not token or len(found) >= MAX_LISTED_MODELS:
                 break
@@ -6836,17 +7395,17 @@ class GeminiClient:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
         headers = {
-            "x-goog-api-key": self.key,
-            "Accept-Encoding": "identity",
             "User-Agent": "gemini-image-pipe",
+            **self.backend.headers_with(self.key),
+            "Accept-Encoding": "identity",
         }
         if body is not None:
             headers["Content-Type"] = "application/json"
-        url = self.base_url + path
+        url = self.backend.url(path)
         try:
             with exchange(method, url, headers, body, timeout, sockets) as response:
                 yield response
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (OSError, urllib3.exceptions.HTTPError) as error:
             raise self._transport_failure(error, timeout) from None
         except UnicodeError:  # of a host's name that cannot be one
             raise GeminiError("base_url") from None
@@ -6858,15 +7417,10 @@ class GeminiClient:
         if kind == "no_connection" and "Read timed out" in str(error):
             kind = "timeout"  # in mid-body requests calls it a ConnectionError
         elif kind == "no_connection" and "Connection aborted" in str(error):
-            kind = "broken_off"
-        return GeminiError(kind, host=self.host, elapsed=round(timeout))
-
-    def read_error(self, status: int, received: Any) -> ApiError:
-        """The error of which a response tells, the key masked in it: what stands in its
-        message as JSON was not yet readable at the border."""
-        found = read_error(status, received)
-        message, reason = (mask_key(t, self.key) for t in (found.message, found.reason))
-        return replace(found, message=message, reason=reason)
+            # Before the answer began; what it breaks off in is told otherwise.
+            kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
+        kind, about = environment_fault(kind, self.backend.address)
+        return GeminiError(kind, host=self.host, elapsed=round(timeout), **about)
 
     def failure(
         self,
@@ -6880,34 +7434,9 @@ class GeminiClient:
         values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
         if model:
             values["model"] = f"`{model}`"
-        status = response.status_code
-        if 300 <= status < 400:
-            location = mask_key(response.headers.get("Location", ""), self.key)
-            if target := host_name(location):
-                values["target"] = target
-            return GeminiError("redirect", **values)
-        error = next((a for a in objects if is_error(a)), None)
-        if error is not None or status != 200:
-            found = self.read_error(status, error if error is not None else objects)
-            if found.retry_after is None:
-                seconds = read_seconds(response.headers.get("Retry-After"))
-                found = replace(found, retry_after=seconds)
-            stray = mask_key(reader.stray.decode("utf-8", "replace"), self.key)
-            return explain_error(found, stray.encode(), **values)
-        if reader.is_page:
-            return GeminiError("web_page", **values)
-        return GeminiError("unreadable", **values)
-
-
-def _listed_model(row: Any) -> ListedModel | None:
-    named = as_str(get_field(row, "name")) or as_str(get_field(row, "id"))
-    model_id = clean_model_id(named)
-    if not model_id:
-        return None
-    name = as_str(get_field(row, "displayName"))
-    name = plain_line(name, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
-    methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
-    return ListedModel(model_id, name, tuple(m for m in methods if isinstance(m, str)))
+        status, headers = response.status_code, response.headers
+        reply = Reply(status, headers, objects, reader.stray, reader.is_page)
+        return explain_reply(reply, self.secrets, **values)
 
 
 @dataclass
@@ -7082,7 +7611,7 @@ class _Exchange:
         reader = ObjectReader()
         objects: list[Any] = []
         batch = EventBatch()
-        unpaused, usable = 0, False
+        unpaused, usable, secrets = 0, False, self.client.secrets
         for chunk in pieces_of(response):
             if self._sockets.ended:
                 raise Cancelled
@@ -7094,7 +7623,7 @@ class _Exchange:
             try:
                 with _PARSING:
                     for framed, blobs in reader.feed(chunk):
-                        received = mask_strings(unwrapped(framed), self.client.key)
+                        received = mask_strings(unwrapped(framed), *secrets)
                         objects = [*objects[-9:], received]
                         usable = usable or is_response(received)
                         for event in self._events(response, received, blobs):
@@ -7114,7 +7643,8 @@ class _Exchange:
         if response.status_code != 200:
             return
         if get_field(received, "error"):
-            error = self.client.read_error(response.status_code, received)
+            secrets = self.client.secrets
+            error = read_error(response.status_code, received, secrets)
             raise explain_error(error, **self._values())
         response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
         self._response_id = self._response_id or response_id[:64]
@@ -7329,6 +7859,7 @@ class Answer:
         self._seen: set[tuple[int, bytes]] = set()
         self._thinking = False
         self._damaged = False
+        self._elsewhere = False
         self._finished = False
         self._texts = 0
         self._refusals: list[Refusal] = []
@@ -7372,7 +7903,22 @@ class Answer:
             self._damaged = True
         elif isinstance(event, Finish):
             self._finished = True
+        else:
+            self._note(event)
         return ""
+
+    def _note(self, event: Event) -> None:
+        """Note what is only to be told, once, and no more than an answer may hold."""
+        if isinstance(event, PictureElsewhere):
+            self._elsewhere = True
+            where = f": <{event.address}>" if event.address else ""
+            note = make_note("elsewhere", where=where)
+        elif isinstance(event, Retirement) and self._chat.is_admin:
+            note = make_note("retires", model=self.tally.model, date=event.date)
+        else:
+            return
+        if note not in self.notes and len(self.notes) < MAX_PICTURES:
+            self.notes.append(note)
 
     async def end(self, model: str, errors: Sequence[GeminiError] = ()) -> str:
         """What is left to say and show when no more events come.
@@ -7406,6 +7952,8 @@ class Answer:
             return None
         if self._damaged:
             return GeminiError("bad_picture")
+        if self._elsewhere:
+            return GeminiError("picture_elsewhere", model=model)
         if self._texts or self.pictures:
             return GeminiError("no_picture", model=model)
         cut_off = self._thinking and not self._finished
@@ -7694,7 +8242,8 @@ async def _read_pictures(
         name = _shown(request, address, found.name)
         numbers = request.conversation.numbers.get(address, ())
         try:
-            image, digest = await _read_picture(request, found, budget)
+            typed = found.name or f".{ending_of_uri(address)}"
+            image, digest = await _read_picture(request, found, typed, budget)
             usable.append(InputPicture(image, name, numbers, digest))
         except UnusablePicture as error:
             notes.append(make_note(error.kind, name=name, **error.values))
@@ -7704,12 +8253,12 @@ async def _read_pictures(
 
 
 async def _read_picture(
-    request: ImageRequest, found: FoundPicture, budget: Budget
+    request: ImageRequest, found: FoundPicture, name: str, budget: Budget
 ) -> tuple[Image, bytes]:
-    """A picture as Google takes it, and the digest of what it was. Raises
-    UnusablePicture, ImportError, TurnMissed."""
+    """A picture as Google takes it, and the digest of what it was; the name may tell its
+    type. Raises UnusablePicture, ImportError, TurnMissed."""
     data = await request.chat.read(found)
-    image = await SHORT_WORK.run(checked_picture, data, found.name)
+    image = await SHORT_WORK.run(checked_picture, data, name)
     digest = await work_on(data, picture_digest)
     if needs_conversion(image):
         seconds = budget.seconds_left
@@ -7877,7 +8426,7 @@ def client_for(
 ) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
     return GeminiClient(
-        base_url=api_base_url(valves.GEMINI_API_BASE_URL),
+        backend=backend_for(valves),
         key=checked_key(key),
         parallel=parallel_requests(valves),
         caller=caller or Caller(),
@@ -7981,9 +8530,9 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(client)
-    available = choose_models(filter(is_image_model, listed), ())
+    available = usable_models(listed, client.backend.models)
     hints: list[str] = []
-    failure = _nobody(request.asked, available)
+    failure = client.backend.nobody(request.asked, available)
     for route in candidates(_choice_of(request), available, hints):
         try:
             return await _ask_model(work, route)
@@ -7992,7 +8541,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
                 raise
             available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
-            failure = _nobody(route.model, available, error.quote, bool(listed))
+            failure = client.backend.nobody(route.model, available, error.quote, listed)
             if not work.budget.spend():
                 break
     raise failure
@@ -8014,20 +8563,6 @@ def _is_gone(error: GeminiError, model_id: str) -> bool:
     if error.kind == "address_unknown":
         return successor_of(model_id) is not None
     return error.kind in ("model_unknown", "model_retired")
-
-
-def _nobody(
-    asked: str, available: Iterable[str], quoted: str = "", listed: bool = False
-) -> GeminiError:
-    """The failure when nobody answers for a model; listed: whether Google listed any."""
-    ids = ", ".join(f"`{model_id}`" for model_id in available)
-    if listed and not ids:
-        return GeminiError("no_models", quoted)
-    kind = "model_retired" if successor_of(asked) else "model_unknown"
-    error = GeminiError(kind, quoted, model=f"`{asked}`")
-    if ids:
-        error.values["available"] = make_note("available", ids=ids)
-    return error
 
 
 async def _ask_model(work: _Making, route: Route) -> None:
@@ -8135,7 +8670,8 @@ RETRYABLE = {
     "quota_minute",
     "capacity",
     "overloaded",
-    "google",
+    "internal",
+    "gateway_down",
     "gateway_timeout",
     "no_connection",
 }
@@ -8297,7 +8833,7 @@ def _is_result(event: Event) -> bool:
     """Whether an event is something that a second try must not bring again."""
     if isinstance(event, Text):
         return not event.thought and bool(event.text.strip())
-    return isinstance(event, Image)
+    return isinstance(event, Image | PictureElsewhere)
 
 
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
@@ -8419,23 +8955,24 @@ class Pipe:
         """The models for the host's list, `{"id", "name"}` each. Never raises."""
         valves = self.valves
         listed: list[ListedModel] = []
+        typed: tuple[str, ...] = ()
         retired = split_list(valves.RETIRED_MODELS)
         try:
             client = client_for(valves, api_key(valves))
+            typed = client.backend.models
             listed = await MODEL_LISTS.get(client)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        models = [model for model in listed if is_image_model(model)] or [
-            ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS
-        ]
-        available = choose_models(models, ())
+        available = usable_models(listed, typed) or usable_models(
+            [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS], ()
+        )
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
         entries = model_entries(
-            choose_models(models, split_list(valves.MODELS)),
+            choose_models(available.values(), split_list(valves.MODELS)),
             map(clean_model_id, retired),
             available,
             valves.FOLLOW_SUCCESSORS,

@@ -37,6 +37,9 @@ COMMANDS = {
         "write manifest.json and the generated tables", "dev.pages.manifest"
     ),
     "bench": Command("measure the plugin against plain requests", "dev.bench"),
+    "prices": Command(
+        "compare the table of models with a file of prices", "dev.prices"
+    ),
     "verify": Command("ask Google what no document settles", "dev.verify"),
 }
 

@@ -13,7 +13,7 @@ from dev.pages import tables
 if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts
 
-HEAD = ("Model", "Name", "Pictures up to", "Pictures that it takes")
+HEAD = ("Model", "Name", "Pictures up to", "Pictures that it takes", "Ends")
 
 
 def table() -> str:
@@ -21,7 +21,7 @@ def table() -> str:
     from gemini_image_pipe import AUTO, AUTO_NAME, CURRENT_MODELS
 
     newest = "the newest released model of your key"
-    rows = [(f"`{AUTO}`", AUTO_NAME, newest, ""), *map(_row, CURRENT_MODELS)]
+    rows = [(f"`{AUTO}`", AUTO_NAME, newest, "", ""), *map(_row, CURRENT_MODELS)]
     lines = [HEAD, ("---",) * len(HEAD), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -36,7 +36,8 @@ def refresh() -> bool:
     return tables.refresh(filled)
 
 
-def _row(facts: ModelFacts) -> tuple[str, str, str, str]:
+def _row(facts: ModelFacts) -> tuple[str, ...]:
     # A model without a choice of sizes makes the size that its price is named for.
     largest = facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
-    return f"`{facts.id}`", facts.name, largest, str(facts.max_input_images)
+    taken = str(facts.max_input_images)
+    return f"`{facts.id}`", facts.name, largest, taken, facts.ends

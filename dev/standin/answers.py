@@ -22,6 +22,8 @@ Json = dict[str, Any]
 
 SIGNATURE_BYTES = 24_000
 THOUGHT_TOKENS = 210
+# Where nothing is: no client is to fetch it.
+PICTURE_ADDRESS = "https://files.example/a%20picture.png"
 
 _responses = itertools.count(1)
 
@@ -99,6 +101,11 @@ class _Writer:
     # -- kinds of answers
 
     def _with_pictures(self) -> None:
+        step = int(self.request.continuation or 0)
+        if step < self.script.continues:
+            self._text(f"Part {step + 1}. ")
+            self._finish("CONTINUATION", str(step + 1))
+            return
         self._opening()
         self._thoughts()
         if not self.script.drafts_only:
@@ -174,6 +181,10 @@ class _Writer:
         data = self._draw(self.request.prompt)
         self.answer.images.append(data)
         self.image_tokens += self.model.tokens_of_image(self.size)
+        if self.script.elsewhere:
+            file = {"mimeType": _mime_of(data), "fileUri": PICTURE_ADDRESS}
+            self._parts([{"fileData": file}])
+            return
         if self.script.relay:
             self._parts([{"text": f"Done.\n![image]({_data_uri(data)})"}])
             return
@@ -219,13 +230,16 @@ class _Writer:
     def _parts(self, parts: list[Json]) -> None:
         self._chunk({"content": {"parts": parts, "role": "model"}, "index": 0})
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: str, token: str = "") -> None:
         candidate: Json = {
             "content": {"parts": [{"text": ""}], "role": "model"},
             "finishReason": reason,
             "index": 0,
         }
-        if reason != "STOP" and _finish_message(reason):
+        if token:
+            encoded = base64.b64encode(token.encode()).decode()
+            candidate["continuationToken"] = encoded
+        elif reason != "STOP" and _finish_message(reason):
             candidate["finishMessage"] = _finish_message(reason)
         if self.script.grounding is not None:
             candidate["groundingMetadata"] = self.script.grounding
@@ -252,7 +266,7 @@ class _Writer:
             "promptTokenCount": prompt,
             "candidatesTokenCount": output,
             "totalTokenCount": prompt + output + self.thought_tokens,
-            "promptTokensDetails": self._prompt_details(prompt),
+            "promptTokensDetails": _details(self.model, self.request),
             "serviceTier": "standard",
         }
         if self.thought_tokens:
@@ -262,13 +276,6 @@ class _Writer:
                 {"modality": "IMAGE", "tokenCount": self.image_tokens}
             ]
         return usage
-
-    def _prompt_details(self, prompt: int) -> list[Json]:
-        images = len(self.request.images) * self.model.input_image_tokens
-        details = [{"modality": "TEXT", "tokenCount": prompt - images}]
-        return details + (
-            [{"modality": "IMAGE", "tokenCount": images}] if images else []
-        )
 
     def _runs_out_of_tokens(self) -> bool:
         """maxOutputTokens counts the picture and the thoughts too."""
@@ -281,6 +288,19 @@ def input_tokens(model: ImageModel, request: GenerateRequest) -> int:
     """About four characters to a token, and a fixed price for a picture."""
     characters = sum(map(len, request.texts))
     return characters // 4 + len(request.images) * model.input_image_tokens + 1
+
+
+def token_count(model: ImageModel, request: GenerateRequest) -> Json:
+    """What countTokens says of a request."""
+    total = input_tokens(model, request)
+    return {"totalTokens": total, "promptTokensDetails": _details(model, request)}
+
+
+def _details(model: ImageModel, request: GenerateRequest) -> list[Json]:
+    images = len(request.images) * model.input_image_tokens
+    words = input_tokens(model, request) - images
+    counts = {"TEXT": words, **({"IMAGE": images} if images else {})}
+    return [{"modality": kind, "tokenCount": n} for kind, n in counts.items()]
 
 
 def output_pixels(

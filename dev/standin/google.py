@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dev.standin import announced, catalogue, errors, framing, imagen
-from dev.standin.answers import Answer, answer, text_answer
+from dev.standin.answers import Answer, answer, text_answer, token_count
 from dev.standin.catalogue import ImageModel
 from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer
 from dev.standin.keys import KeyRights, rights_of
 from dev.standin.reading import GenerateRequest, snake
 from dev.standin.records import RecordedRequest
-from dev.standin.schema import parse_body
+from dev.standin.schema import check_fields, parse_body
 from dev.standin.scripts import Script, parse
 from dev.standin.validate import check_generate
 from dev.standin.wire import first_bytes, slowly
@@ -237,6 +237,8 @@ class Google:
         if target.method == "predict":
             return self._predict(record, raw, target, rights, wait)
         model = self._models_of(target.prefix, rights).get(target.model_id)
+        if target.method == "countTokens":
+            return self._count_tokens(raw, target, rights)
         if target.method not in ("generateContent", "streamGenerateContent"):
             raise _not_found(target.model_id, target.method, target.version)
         if model is None:
@@ -252,6 +254,22 @@ class Google:
         if failure:
             return failure
         return self._sent(answer(model, request, script), script, record, target)
+
+    def _count_tokens(
+        self, raw: bytes, target: _Target, rights: KeyRights
+    ) -> RawAnswer:
+        """ai.google.dev/api/tokens: contents, or a whole generateContentRequest."""
+        model = self._models_of(target.prefix, rights).get(target.model_id)
+        others = {name: methods for name, _, methods in catalogue.OTHER_MODELS}
+        if model is None and target.method in others.get(target.model_id, ()):
+            model = catalogue.NANO_BANANA_2_1  # words count alike
+        if model is None:
+            raise _not_found(target.model_id, target.method, target.version)
+        body = parse_body(raw)
+        whole = GenerateRequest(body).body.get("generateContentRequest") or body
+        check_fields(whole, target.version)
+        request = GenerateRequest(whole)
+        return _json_answer(token_count(model, request))
 
     def _other_model(
         self, raw: bytes, record: RecordedRequest, target: _Target

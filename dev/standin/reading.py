@@ -56,6 +56,12 @@ class GenerateRequest:
         return self.body.get("contents") or []
 
     @property
+    def continuation(self) -> str:
+        """What the token of the answer before says, or nothing."""
+        token = decoded(self.body.get("continuationToken") or "") or b""
+        return token.decode("ascii", "replace")
+
+    @property
     def config(self) -> dict[str, Any]:
         return self.body.get("generationConfig") or {}
 
@@ -123,9 +129,18 @@ def _inline_image(
     )
 
 
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
 def decoded(data: str) -> bytes | None:
-    """The bytes of a proto `bytes` field, or None where it is not base64."""
+    """The bytes of a proto `bytes` field, or None where it is not base64.
+
+    The URL-safe alphabet is taken too, with and without padding
+    (protobuf.dev/programming-guides/json).
+    """
+    data = data.translate(_URL_SAFE).rstrip("=")
+    padding = "=" * (-len(data) % 4)
     try:
-        return base64.b64decode(data, validate=True)
+        return base64.b64decode(data + padding, validate=True)
     except (binascii.Error, ValueError):
         return None

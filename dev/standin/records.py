@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from dev.standin.reading import decoded
 
 LONG_TEXT = 4_000
 
@@ -95,10 +95,7 @@ def parsed(raw: bytes) -> Any:
 
 
 def _decoded(data: Any) -> bytes:
-    try:
-        return base64.b64decode(data)
-    except (TypeError, ValueError, binascii.Error):
-        return b""
+    return (decoded(data) if isinstance(data, str) else None) or b""
 
 
 def _shortened(value: Any) -> Any:

@@ -71,7 +71,7 @@ def _enum(name: str, values: str) -> Enum:
 
 
 MODALITY = _enum("GenerationConfig.Modality", "TEXT IMAGE AUDIO")
-THINKING_LEVEL = _enum("ThinkingConfig.ThinkingLevel", "MINIMAL LOW MEDIUM HIGH")
+THINKING_LEVEL = _enum("ThinkingConfig.ThinkingLevel", "MINIMAL LOW MEDIUM HIGH XHIGH")
 MEDIA_RESOLUTION = _enum(
     "GenerationConfig.MediaResolution",
     "MEDIA_RESOLUTION_LOW MEDIA_RESOLUTION_MEDIUM MEDIA_RESOLUTION_HIGH",
@@ -178,6 +178,7 @@ REQUEST = Message(
         "safety_settings": Repeated(SAFETY_SETTING),
         "generation_config": GENERATION_CONFIG,
         "cached_content": STRING,
+        "continuation_token": BYTES,
         "service_tier": STRING,
         "store": BOOL,
     },

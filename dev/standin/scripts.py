@@ -68,6 +68,8 @@ class Script:
     bad_base64: bool = False
     bad_picture: bool = False
     deprecated: bool = False
+    continues: int = 0
+    elsewhere: bool = False
     # how the answer is written
     framing: str = ""
     snake: bool = False
@@ -314,6 +316,12 @@ DIRECTIVES: tuple[Directive, ...] = (
         "modelStatus says the model is deprecated",
         _sets(deprecated=True),
     ),
+    Directive(
+        r"continue (?P<n>\d+)",
+        "so many times words and CONTINUATION before the picture",
+        _count("continues"),
+    ),
+    Directive(r"elsewhere", "the picture's address in fileData", _sets(elsewhere=True)),
     # -- how the answer is written
     Directive(r"json", "one JSON object, whatever was asked", _sets(framing="json")),
     Directive(r"array", "a JSON array, whatever was asked", _sets(framing="array")),

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     from dev.verify.google import Google
 
     try:
-        google = Google(gip.api_base_url(options.base_url), key)
+        google = Google(gip.read_address(options.base_url)[0], key)
     except gip.GeminiError:
         raise Failure("--base-url needs a web address, such as https://…") from None
     return Verification(google, options.out).run(free=options.free, yes=options.yes)

@@ -43,8 +43,8 @@ A_SEARCH = A_LITTLE + 0.014
 PLAIN = 60
 # Failures that say nothing about what was asked.
 _BESIDE_THE_POINT = re.compile(
-    r"key_|quota_|api_disabled|billing|region|permission|overloaded|capacity|google$|"
-    r"gateway_|http$|address_unknown"
+    r"key_|quota_|api_disabled|billing|region|permission|overloaded|capacity|internal$|"
+    r"budget|no_deployment|gateway_|http$|address_unknown"
 )
 
 
@@ -310,6 +310,14 @@ def _gone(model: str) -> Probe:
 def _v1_refuses(google: Google) -> Finding:
     reply = _decisive(google.generate(NB_2_1, _body(), version="v1"))
     return _finding(reply.is_error and reply.kind == "api_version", reply)
+
+
+def _v1_accepts(google: Google) -> Finding:
+    """The same without what v1 did not know when it was last asked."""
+    body = _body()
+    del body["generationConfig"]["responseModalities"]
+    reply = _decisive(google.generate(NB_2_1, body, version="v1"))
+    return _finding(reply.accepted, reply)
 
 
 # -- probes of a picture that was paid for --------------------------------------------
@@ -662,6 +670,14 @@ def _acceptance_facts() -> Iterable[Fact]:
         "accepted, and no picture",
         "what should be accepted can be tried without a picture",
         _makes_nothing,
+        A_LITTLE,
+        limited=True,
+    )
+    yield Fact(
+        f"{NB_2_1}: v1 without responseModalities",
+        "accepted",
+        "Google's own libraries ask v1; a base URL with /v1 might make pictures then",
+        _v1_accepts,
         A_LITTLE,
         limited=True,
     )

@@ -60,13 +60,12 @@ class Price(NamedTuple):
         return (prompt + words * self.words + pictures * self.picture) / 1e6
 
 
-# ai.google.dev/gemini-api/docs/pricing, as read in October 2026. What it does not say
-# of the Lite model is taken from the dearest of its kind.
+# ai.google.dev/gemini-api/docs/pricing, as read in October 2026.
 PRICES = {
     "gemini-nano-banana-2.1": Price(1.50, 7.50, 30, 1120),
     "gemini-3.1-flash-image": Price(0.50, 3.00, 60, 747),
     "gemini-3-pro-image": Price(2.00, 12.00, 120, 1120),
-    "gemini-3.1-flash-lite-image": Price(1.50, 7.50, 30, 1120),
+    "gemini-3.1-flash-lite-image": Price(0.25, 1.50, 30, 1120),
     "gemini-2.5-flash-image": Price(0.30, 2.50, 30, 1290),
 }
 UNKNOWN_PRICE = PRICES["gemini-3-pro-image"]

@@ -261,7 +261,7 @@ NAMES = (
 
 def test_names_and_ids_of_listed_models_are_one_short_line() -> None:
     def check(row: Any, model_id: str | None, longest: int) -> None:
-        model = gip._listed_model(row)
+        model = gip.read_listed_model(row)
         assert (model.id if model else None) == model_id
         if model:
             assert 0 < len(model.name) <= longest

@@ -399,7 +399,7 @@ PRICED: list[tuple[str, str | None, str, str, str, str, float]] = [
     (PRO, "1K", "Nano Banana Pro", "1024×1024", "1,342", "0.137", 0.1366),
     (PRO, "2K", "Nano Banana Pro", "2048×2048", "1,342", "0.137", 0.1366),
     (PRO, "4K", "Nano Banana Pro", "4096×4096", "2,222", "0.243", 0.2426),
-    (LITE, "1K", "Nano Banana 2 Lite", "1024×1024", "1,342", "0.035", 0.0347),
+    (LITE, "1K", "Nano Banana 2 Lite", "1024×1024", "1,342", "0.034", 0.0339),
     (OLD, None, "Nano Banana", "1024×1024", "1,302", "0.039", 0.0390),
 ]
 
@@ -599,7 +599,7 @@ def test_one_of_several_that_counts_otherwise_spoils_no_sum(
 def test_thoughts_come_apart_from_the_answer_and_safe(google: StandIn) -> None:
     chat = asked(google, f"{FOX} [[think64 {given('I draw. ' + EVIL)}]] --thoughts")
     assert chat.thoughts.startswith("I draw. ")
-    assert "&lt;details" in chat.thoughts
+    assert "<\u2060details" in chat.thoughts
     assert not re.search(r"<details|!\[|<img", chat.thoughts)
     assert "I draw." not in chat.text and "evil.example" not in chat.text
     deltas = [choice["delta"] for c in chat.chunks for choice in c["choices"]]

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import responses
@@ -34,7 +35,7 @@ ROUTE = gip.Route("gemini-nano-banana-2.1", "gemini-nano-banana-2.1")
 
 
 def client_for(google: StandIn, **changes: Any) -> gip.GeminiClient:
-    settings = {"base_url": f"{google.url}/v1beta", "key": DEFAULT_KEY}
+    settings = {"backend": gip.Backend(f"{google.url}/v1beta"), "key": DEFAULT_KEY}
     return gip.GeminiClient(**{**settings, **changes})
 
 
@@ -102,7 +103,34 @@ def pictures(events: list[gip.Event]) -> list[bytes]:
 )
 def test_any_base_url_ends_in_one_right_prefix(typed: str, url: str) -> None:
     url = url or typed.removesuffix("/").removesuffix("/models")
-    assert gip.api_base_url(typed) == url
+    assert gip.read_address(typed) == (url, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "address", "query"),
+    [
+        ("https://a.example/?tenant=1", "https://a.example/v1beta", "tenant=1"),
+        ("https://a.example/x?y=1&z#", "https://a.example/x", "y=1&z"),
+        ("https://a.example/x/#?y=1", "https://a.example/x", "y=1"),
+        ("https://a.example/v1?y=1?2", "https://a.example/v1", "y=1?2"),
+        ("https://a.example/v1?", "https://a.example/v1", ""),
+        # A pasted request: each has its own, and the key is in no URL.
+        (
+            f"{GOOGLE}/v1beta/models/x:streamGenerateContent?alt=sse&key=AIzaSECRET",
+            f"{GOOGLE}/v1beta",
+            "",
+        ),
+    ],
+)
+def test_what_follows_a_base_url_goes_behind_each_request(
+    typed: str, address: str, query: str
+) -> None:
+    assert gip.read_address(typed) == (address, query)
+    backend = gip.Backend(address, query)
+    assert backend.url("/models?pageSize=1").startswith(f"{address}/models?pageSize=1")
+    for path in ("/models?pageSize=1", "/models/x:predict"):
+        asked = urlsplit(backend.url(path)).query.split("&")
+        assert set(filter(None, query.split("&"))) <= {*asked}
 
 
 @pytest.mark.parametrize(
@@ -113,12 +141,12 @@ def test_any_base_url_ends_in_one_right_prefix(typed: str, url: str) -> None:
         "https://",
         "http://example.org:port",
         "http://[::1",
-        "https://example.org/v1beta?key=x",
+        "https://example.org/v1beta?x=\N{SNOWMAN}",
     ],
 )
 def test_what_is_no_web_address_is_refused_with_a_sentence(typed: str) -> None:
     with pytest.raises(gip.GeminiError) as failure:
-        gip.api_base_url(typed)
+        gip.read_address(typed)
     assert failure.value.kind == "base_url"
     assert "https://" in gip.failure_text(failure.value)
 
@@ -149,7 +177,7 @@ def test_keys_of_any_form_pass_without_the_blanks_around_them(key: str) -> None:
 
 
 def test_a_key_never_shows_in_a_client_s_text() -> None:
-    client = gip.GeminiClient("https://example.org/v1beta", "AIzaSECRET")
+    client = gip.GeminiClient(gip.Backend("https://example.org/v1beta"), "AIzaSECRET")
     assert "SECRET" not in repr(client)
     assert "SECRET" not in client.identity
 
@@ -198,7 +226,7 @@ def test_a_netrc_file_adds_no_credentials(
 
 
 def test_imagen_answers_through_predict_where_it_lives(google: StandIn) -> None:
-    client = client_for(google, base_url=f"{google.url}/legacy/v1beta")
+    client = client_for(google, backend=gip.Backend(f"{google.url}/legacy/v1beta"))
     route = gip.Route("imagen-4.0-generate-001", "imagen-4.0-generate-001", False)
     events = asyncio.run(events_of(client, "a fox", route))
     assert google.requests[-1].path.endswith("imagen-4.0-generate-001:predict")
@@ -206,7 +234,7 @@ def test_imagen_answers_through_predict_where_it_lives(google: StandIn) -> None:
 
 
 def test_a_redirect_is_named_and_not_followed(google: StandIn) -> None:
-    client = client_for(google, base_url=f"{google.url}/moved/v1beta")
+    client = client_for(google, backend=gip.Backend(f"{google.url}/moved/v1beta"))
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == "redirect"
@@ -218,7 +246,7 @@ def test_a_redirect_is_named_and_not_followed(google: StandIn) -> None:
 def test_an_error_without_json_or_text_still_makes_a_sentence() -> None:
     url = f"{GOOGLE}/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent"
     responses.post(url, status=404, body=b"")
-    client = gip.GeminiClient(f"{GOOGLE}/v1beta", "key-for-tests")
+    client = gip.GeminiClient(gip.Backend(f"{GOOGLE}/v1beta"), "key-for-tests")
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     for said in ("404", "`gemini-nano-banana-2.1`", "googleapis.com"):
@@ -233,7 +261,7 @@ def test_an_error_without_json_or_text_still_makes_a_sentence() -> None:
 def test_what_is_not_google_s_answer_is_said_to_be_so(
     google: StandIn, prefix: str, kind: str
 ) -> None:
-    client = client_for(google, base_url=google.url + prefix)
+    client = client_for(google, backend=gip.Backend(google.url + prefix))
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == kind
@@ -254,7 +282,7 @@ PAINTED: dict[str, Any] = {
 def events_of_answer(body: Any) -> list[gip.Event]:
     url = f"{GOOGLE}/v1beta/models/gemini-nano-banana-2.1:streamGenerateContent"
     responses.post(url, json=body)
-    client = gip.GeminiClient(f"{GOOGLE}/v1beta", "key-for-tests")
+    client = gip.GeminiClient(gip.Backend(f"{GOOGLE}/v1beta"), "key-for-tests")
     return asyncio.run(events_of(client, "a fox"))
 
 
@@ -304,7 +332,7 @@ def test_an_answer_that_breaks_off_is_a_failure(google: StandIn, how: str) -> No
 
 
 def test_nobody_listening_is_a_failure_without_address_or_key() -> None:
-    client = gip.GeminiClient("http://127.0.0.1:9/v1beta", "key-for-tests")
+    client = gip.GeminiClient(gip.Backend("http://127.0.0.1:9/v1beta"), "key-for-tests")
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == "no_connection"
@@ -315,7 +343,7 @@ def test_nobody_listening_is_a_failure_without_address_or_key() -> None:
 def test_a_proxy_that_is_down_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "")
-    client = gip.GeminiClient(f"{GOOGLE}/v1beta", "key-for-tests")
+    client = gip.GeminiClient(gip.Backend(f"{GOOGLE}/v1beta"), "key-for-tests")
     with pytest.raises(gip.GeminiError) as failure:
         asyncio.run(events_of(client, "a fox"))
     assert failure.value.kind == "proxy"
@@ -431,7 +459,7 @@ def test_a_cancelled_request_ends_where_the_server_wants_to_close() -> None:
         async def take(event: gip.Event) -> None:
             arrived.append(event)
 
-        client = gip.GeminiClient(address, DEFAULT_KEY)
+        client = gip.GeminiClient(gip.Backend(address), DEFAULT_KEY)
         task = asyncio.create_task(ask(client, "a fox", take))
         assert await until(lambda: arrived)
         assert arrived == [gip.Text("A")]
@@ -475,7 +503,7 @@ def test_a_request_cancelled_in_line_is_never_sent_and_holds_no_pictures(
         raise AssertionError(event)
 
     async def cancel_in_line() -> None:
-        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, ONE)
+        client = gip.GeminiClient(gip.Backend(GOOGLE), DEFAULT_KEY, ONE)
         with await standing_in_line("other", ONE):
             for _ in range(3):
                 body = Body(contents=["a picture"])
@@ -536,7 +564,7 @@ def test_a_place_is_given_back_when_the_thread_has_ended(
     monkeypatch.setattr(gip.GeminiClient, "request", connect)
 
     async def stop_and_begin() -> None:
-        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, ONE)
+        client = gip.GeminiClient(gip.Backend(GOOGLE), DEFAULT_KEY, ONE)
         first = asyncio.create_task(events_of(client, "a fox"))
         assert await until(lambda: began)
         assert len(began[0])
@@ -593,7 +621,9 @@ def test_who_waited_in_vain_reads_how_long_and_whose_limit_it_was() -> None:
         async def take(event: gip.Event) -> None:
             raise AssertionError(event)
 
-        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY, bounds, gip.Caller("me"))
+        client = gip.GeminiClient(
+            gip.Backend(GOOGLE), DEFAULT_KEY, bounds, gip.Caller("me")
+        )
         with (
             await standing_in_line(owner, bounds),
             pytest.raises(gip.GeminiError) as failure,
@@ -673,7 +703,7 @@ def test_what_comes_together_with_the_deadline_is_handed_over() -> None:
         async def take(event: gip.Event) -> None:
             taken.append(event)
 
-        client = gip.GeminiClient(GOOGLE, DEFAULT_KEY)
+        client = gip.GeminiClient(gip.Backend(GOOGLE), DEFAULT_KEY)
         try:
             await client.generate(ROUTE, {}, 0.0, take)
         except gip.GeminiError as error:
@@ -702,7 +732,7 @@ def test_only_google_s_silence_is_told_as_its_timeout(
     async def take(event: gip.Event) -> None:
         raise TimeoutError("of the one who takes it")
 
-    client = gip.GeminiClient(GOOGLE, DEFAULT_KEY)
+    client = gip.GeminiClient(gip.Backend(GOOGLE), DEFAULT_KEY)
     with pytest.raises(TimeoutError, match="who takes it"):
         asyncio.run(client.generate(ROUTE, {}, 20.0, take))
 
@@ -1054,7 +1084,7 @@ def test_the_list_that_was_renewed_last_is_the_last_to_go(
 
     async def get(name: str) -> None:
         key = f"stand-in-key-{name}"
-        known = await listed(lists, gip.GeminiClient(GOOGLE, key), LIMIT_S)
+        known = await listed(lists, gip.GeminiClient(gip.Backend(GOOGLE), key), LIMIT_S)
         assert known == [key]
         assert await until(lambda: not lists._refreshes)
 
@@ -1112,7 +1142,9 @@ def test_the_loop_stays_free_while_a_picture_arrives() -> None:
 
         ticker = asyncio.create_task(ticking())
         await asyncio.sleep(0)  # it has begun
-        events = await events_of(gip.GeminiClient(address, DEFAULT_KEY), "a fox")
+        events = await events_of(
+            gip.GeminiClient(gip.Backend(address), DEFAULT_KEY), "a fox"
+        )
         stop = True
         await ticker
         assert len(pictures(events)[0]) > 8_000_000

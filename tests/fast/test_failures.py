@@ -23,9 +23,18 @@ def failure(status: int, body: Any = None, raw: bytes = b"") -> gip.GeminiError:
     return gip.explain_error(gip.read_error(status, body), raw, **values)
 
 
+# google.rpc.Code as Google names it beside each status of HTTP.
+RPC_NAMES = {
+    **{400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED"},
+    **{404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 499: "CANCELLED", 500: "INTERNAL"},
+    **{413: "INVALID_ARGUMENT", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"},
+}
+
+
 def google(
     code: int, message: str, status: str = "", details: Any = None
 ) -> dict[str, Any]:
+    status = status or RPC_NAMES.get(code, "UNKNOWN")
     error: dict[str, Any] = {"code": code, "message": message, "status": status}
     if details is not None:
         error["details"] = details
@@ -324,7 +333,7 @@ GOOGLES_ERRORS = [
         "Resource exhausted. Please try again later.",
         None,
     ),
-    ("internal", "google", 500, "An internal error has occurred.", None),
+    ("internal", "internal", 500, "An internal error has occurred.", None),
     (
         "high-demand",
         "overloaded",
@@ -465,9 +474,157 @@ GATEWAYS_ERRORS = [
     ("request", 400, "Multiturn chat is not enabled for models/x", 400),
     ("gateway_gave_up", 408, "Request timed out.", "408"),
     ("gateway_gave_up", 500, "litellm.Timeout: Connection timed out.", "500"),
-    ("gateway_timeout", 408, "Request Timeout", 408),
-    ("gateway_timeout", 504, "Gateway Timeout", 504),
+    ("gateway_gave_up", 408, "Request Timeout", 408),
+    ("gateway_gave_up", 504, "Gateway Timeout", 504),
+    ("gateway_request", 400, "Something is wrong with this.", "400"),
+    ("key_refused", 400, "Invalid API key.", "400"),
+    ("key_refused", 401, "LiteLLM Virtual Key expected.", "401"),
+    ("permission", 403, "Blocked.", "waf"),
+    ("too_large_on_the_way", 413, "Request size is too large.", "413"),
+    ("internal", 500, "Something went wrong", "500"),
+    ("gateway_down", 502, "upstream failed", "502"),
+    ("overloaded", 503, "The model is overloaded. Please try again later.", 503),
 ]
+
+# Sentences and types of LiteLLM 1.110 (proxy/_types.py, auth/, router.py) and Portkey.
+LITELLMS_ERRORS = [
+    ("gateway_setup", 400, "No connected db.", "no_db_connection"),
+    ("gateway_setup", 503, "DB not connected", "no_db_connection"),
+    ("budget", 400, "ExceededBudget: User=a over budget. Spend=9, Budget=1", "None"),
+    ("budget", 422, "ExceededBudget: End User=a over budget. Spend=9", None),
+    ("budget", 429, "Key=a over budget. Spend=9", "budget_exceeded"),
+    ("budget", 429, "No deployments available - crossed budget", "None"),
+    ("key_expired", 401, "Authentication Error - Expired Key. Key Expiry", "x"),
+    ("key_expired", 401, "Authentication Error", "expired_key"),
+    ("permission", 401, "You may not.", "key_model_access_denied"),
+    ("no_deployment", 400, "There are no healthy deployments for this model", None),
+    ("no_deployment", 429, "No deployments available for selected model", "None"),
+    ("model_unknown", 400, "x: Invalid model name passed in model=x.", None),
+    ("gateway_setup", 400, "x-portkey-config or x-portkey-provider is required", ""),
+]
+
+
+def test_the_type_of_a_gateways_error_tells_whose_turn_it_is() -> None:
+    """None of them passes by itself, and no other prompt helps."""
+
+    def check(kind: str, status: int, message: str, name: Any) -> None:
+        body = {"message": message, "type": name, "param": None, "code": str(status)}
+        error = failure(status, {"error": body})
+        assert error.kind == kind and kind not in gip.RETRYABLE
+        assert message in gip.failure_text(error)
+
+    check_rows(LITELLMS_ERRORS, check)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "failure", "message": "x-portkey-provider header is required"},
+        {"detail": {"error": "x-portkey-provider header is required"}},
+        {"error": {"reason": "no_db_connection", "message": "Sorry"}},
+    ],
+)
+def test_a_gateways_error_is_found_wherever_it_stands(body: dict[str, Any]) -> None:
+    error = failure(400, body)
+    assert error.kind == "gateway_setup"
+    assert "administrator" in gip.failure_text(error)
+
+
+# ── Who speaks ───────────────────────────────────────────────────────────────────────
+
+NGINX = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1>"
+    "</center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+)
+HAPROXY = (
+    b"<html><body><h1>503 Service Unavailable</h1>\n"
+    b"No server is available to handle this request.\n</body></html>\n"
+)
+# Status, "Server" header, body, kind, and who is named.
+SERVERS_ANSWERS = [
+    (502, "nginx", NGINX.format("502 Bad Gateway").encode(), "gateway_down", "nginx"),
+    (
+        504,
+        "",
+        NGINX.format("504 Gateway Time-out").encode(),
+        "gateway_gave_up",
+        "nginx",
+    ),
+    (413, "", NGINX.format("413 Too Large").encode(), "too_large_on_the_way", "nginx"),
+    (413, "Caddy", b"", "too_large_on_the_way", "Caddy"),
+    (502, "Caddy", b"", "gateway_down", "Caddy"),
+    (503, "", HAPROXY, "gateway_down", "HAProxy"),
+    (401, "nginx", b"Unauthorized", "key_refused", "nginx"),
+    (401, "", b"", "key_refused", ""),
+    (403, "cloudflare", b"", "permission", "Cloudflare"),
+    (500, "", b"", "internal", ""),
+    (400, "squid/5.7", b"<h1>ERR</h1>", "gateway_request", "squid"),
+    (521, "cloudflare", b"", "gateway_down", "Cloudflare"),
+    (404, "nginx", b"", "address_unknown", ""),
+]
+BLAMES = re.compile(r"^\*\*(Google|[^*]* too large for Google|`)")
+
+
+def test_a_web_server_is_named_and_google_is_not_blamed() -> None:
+    """Who is told that Google had an error looks at the wrong end of the line."""
+
+    def check(status: int, header: str, body: bytes, kind: str, named: str) -> None:
+        values = {"model": MODEL, "host": "api.example", "elapsed": 7}
+        error = gip.explain_error(gip.read_error(status, []), body, header, **values)
+        text = gip.failure_text(error)
+        assert error.kind == kind
+        assert text.startswith("**") and "api.example" in text
+        assert f"api.example ({named})" in text if named else "(nginx)" not in text
+        assert not BLAMES.search(text)
+        assert_readable(error)
+
+    check_rows(SERVERS_ANSWERS, check)
+
+
+def test_only_google_is_blamed_in_googles_name() -> None:
+    """The same status and sentence, once Google's and once a gateway's."""
+    for status in (401, 403, 404, 413, 429, 500, 502, 503, 504):
+        googles = failure(status, google(status, "Sorry."))
+        others = failure(status, {"error": {"message": "Sorry.", "code": str(status)}})
+        text = gip.failure_text(others)
+        assert not BLAMES.search(text) or others.kind == "quota_minute", text
+        assert "api.example" not in gip.failure_text(googles).partition("**")[0]
+
+
+def test_litellm_does_not_speak_for_google_in_googles_shape() -> None:
+    """On one of its routes it answers with names of google.rpc.Code; elsewhere it puts
+    Google's whole answer into a sentence of its own."""
+    as_google = google(401, "No.", "UNAUTHENTICATED")
+    as_google["error"]["type"] = "auth_error"
+    assert "api.example" in gip.failure_text(failure(401, as_google))
+    inside = json.dumps(google(500, "An internal error has occurred."))
+    relayed = {"error": {"message": f"litellm.Error: {inside}", "type": None}}
+    assert gip.failure_text(failure(500, relayed)).startswith("**Google had")
+
+
+@pytest.mark.parametrize(
+    ("server", "limit"),
+    [
+        ("nginx/1.22.1", "client_max_body_size"),
+        ("Apache", "LimitRequestBody"),
+        ("", "in nginx, client_max_body_size"),
+    ],
+)
+def test_a_413_names_the_limit_to_raise(server: str, limit: str) -> None:
+    error = gip.explain_error(gip.ApiError(413), b"", server, host="api.example")
+    assert limit in gip.failure_text(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<!DOCTYPE html><html><head><title>x</title></head><body><h1>Bad</h1> luck",
+        "litellm.APIError: <html><body><p>Bad</p><p>luck</p></body></html>",
+    ],
+)
+def test_of_a_page_in_a_sentence_only_the_words_are_shown(said: str) -> None:
+    error = failure(502, {"error": {"message": said, "code": "502"}})
+    assert error.quote.endswith("Bad luck") and "html" not in error.quote
 
 
 def test_gateways_say_it_in_their_own_words() -> None:
@@ -700,10 +857,10 @@ def test_a_code_that_is_no_http_status_does_not_replace_it(code: Any) -> None:
     [
         ({"status": "RESOURCE_EXHAUSTED"}, "quota_minute"),
         ({"status": "UNAVAILABLE"}, "overloaded"),
-        ({"status": "INTERNAL"}, "google"),
+        ({"status": "INTERNAL"}, "internal"),
         ({"status": "NOT_FOUND"}, "model_unknown"),
         ({"code": "429"}, "quota_minute"),
-        ({"code": 503}, "overloaded"),
+        ({"code": 503}, "gateway_down"),
     ],
 )
 def test_an_error_inside_a_stream_brings_its_own_status(
@@ -731,7 +888,7 @@ def test_an_error_inside_a_stream_without_a_status_names_none() -> None:
             502,
             b"<html><head><title>502</title></head><body><center><h1>502 Bad Gateway"
             b"</h1></center><hr>nginx</body></html>",
-            "google",
+            "gateway_down",
             "502 Bad Gateway nginx",
             id="nginx",
         ),
@@ -742,18 +899,20 @@ def test_an_error_inside_a_stream_without_a_status_names_none() -> None:
             "Time",
             id="style-and-script",
         ),
-        pytest.param(413, b"Payload Too Large", "too_large", "Payload Too", id="413"),
+        pytest.param(
+            413, b"Payload Too Large", "too_large_on_the_way", "Payload", id="413"
+        ),
         pytest.param(
             500,
             b"bufio.Scanner: token too long",
-            "google",
+            "internal",
             "token too long",
             id="relay",
         ),
-        pytest.param(503, b"\xff\xfe\x00plain", "overloaded", "plain", id="charset"),
-        pytest.param(500, b"<script>alert(1)", "google", "", id="open-script"),
-        pytest.param(500, b"<p", "google", "", id="open-tag"),
-        pytest.param(503, b"", "overloaded", "", id="empty"),
+        pytest.param(503, b"\xff\xfe\x00plain", "gateway_down", "plain", id="charset"),
+        pytest.param(500, b"<script>alert(1)", "internal", "", id="open-script"),
+        pytest.param(500, b"<p", "internal", "", id="open-tag"),
+        pytest.param(503, b"", "gateway_down", "", id="empty"),
     ],
 )
 def test_a_page_or_a_plain_body_is_cut_to_its_words(
@@ -792,7 +951,7 @@ def test_a_404_that_is_not_googles_names_status_and_host(raw: bytes) -> None:
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 def test_any_body_gives_a_readable_message(raw: bytes) -> None:
     text = gip.failure_text(failure(500, None, raw))
-    assert not set(text) & set("{}<>\n\r") and text.startswith("**Google")
+    assert not set(text) & set("{}<>\n\r") and text.startswith("**api.example")
 
 
 # ── Quotes ───────────────────────────────────────────────────────────────────────────
@@ -848,13 +1007,14 @@ FINISH_REASONS = [
     ("BLOCKLIST", "picture_safety"),
     ("PROHIBITED_CONTENT", "picture_prohibited"),
     ("SPII", "picture_safety"),
-    ("ESCALATION", "picture_failed"),
+    ("ESCALATION", "picture_safety"),
+    ("TOO_MANY_TOOL_CALLS", "too_many_searches"),
     ("MODEL_ARMOR", "picture_safety"),
     ("PUP_LIMITED_DISABLED", "account_limited"),
     ("OTHER", "picture_failed"),
     ("MALFORMED_FUNCTION_CALL", "picture_failed"),
     ("MALFORMED_RESPONSE", "picture_failed"),
-    ("MISSING_THOUGHT_SIGNATURE", "picture_failed"),
+    ("MISSING_THOUGHT_SIGNATURE", "no_signature"),
     ("FINISH_REASON_UNSPECIFIED", "picture_failed"),
     ("SOME_FUTURE_REASON", "picture_failed"),
 ]

@@ -118,7 +118,7 @@ def stream(text: str) -> None:
 
 def base_url(text: str) -> None:
     try:
-        gip.api_base_url(f"http://{text}")
+        gip.read_address(f"http://{text}")
     except gip.GeminiError:
         return
 

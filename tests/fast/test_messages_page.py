@@ -75,7 +75,7 @@ def test_what_is_tried_again_is_marked() -> None:
 
 
 def test_a_placeholder_without_words_is_not_written_as_it_is() -> None:
-    source = SOURCE.replace("Google had an internal error.", "Google had {a_fit}.")
+    source = SOURCE.replace("{who} had an internal error.", "{who} had {a_fit}.")
     with pytest.raises(Failure, match=r"no words for \{a_fit\}"):
         messages.build(source)
 

@@ -6,6 +6,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import check_rows
 
 import gemini_image_pipe as gip
 
@@ -244,10 +245,10 @@ def test_a_retired_model_is_answered_by_googles_successor(
 @pytest.mark.parametrize(
     ("asked", "available", "heir"),
     [
-        pytest.param("gemini-2.5-flash-image-preview", [FLASH, NB], FLASH, id="2.5"),
+        pytest.param("gemini-2.5-flash-image-preview", [LITE, NB], LITE, id="2.5"),
         pytest.param("gemini-2.5-flash-image-preview", [NB], NB, id="2.5-to-the-end"),
         pytest.param("gemini-2.0-flash-exp", [NB, PRO], NB, id="2.0"),
-        pytest.param(OLD, [NB, FLASH], FLASH, id="whatever-retires-next"),
+        pytest.param(OLD, [NB, LITE], LITE, id="whatever-retires-next"),
         pytest.param(FLASH, [NB], NB, id="deprecated-one"),
     ],
 )
@@ -337,13 +338,13 @@ def called_for(choice: gip.Choice | str, ids: list[str], *named: str) -> list[st
 @pytest.mark.parametrize(
     ("asked", "available", "called"),
     [
-        pytest.param(OLD, [OLD, FLASH, NB], [OLD, FLASH, NB], id="down-the-line"),
+        pytest.param(OLD, [OLD, LITE, NB], [OLD, LITE, NB], id="down-the-line"),
         pytest.param(OLD, [OLD, NB], [OLD, NB], id="only-those-that-are-there"),
         pytest.param(IMAGEN_4, [IMAGEN_4, NB], [IMAGEN_4, NB], id="imagen"),
         pytest.param(PRO, [PRO, NB], [PRO], id="no-successor"),
         pytest.param("gemini-9-image", [NB], ["gemini-9-image"], id="unknown"),
         pytest.param(
-            "gemini-2.5-flash-image-preview", [], [OLD, FLASH, NB], id="no-list"
+            "gemini-2.5-flash-image-preview", [], [OLD, LITE, NB], id="no-list"
         ),
     ],
 )
@@ -375,19 +376,19 @@ def test_four_are_asked_at_most() -> None:
 @pytest.mark.parametrize(
     ("available", "named", "called"),
     [
-        pytest.param([OLD, NB, FLASH], [NB], [OLD, NB], id="before-the-table-s"),
-        pytest.param([OLD, FLASH], [NB], [OLD, NB], id="of-the-table-alone"),
+        pytest.param([OLD, NB, LITE], [NB], [OLD, NB], id="before-the-table-s"),
+        pytest.param([OLD, LITE], [NB], [OLD, NB], id="of-the-table-alone"),
         pytest.param(
-            [OLD, FLASH, "gemini-9"], ["gemini-9"], [OLD, "gemini-9"], id="listed-alone"
+            [OLD, LITE, "gemini-9"], ["gemini-9"], [OLD, "gemini-9"], id="listed-alone"
         ),
         pytest.param([], [PRO], [OLD, PRO], id="where-nothing-is-listed"),
-        pytest.param([OLD, NB, FLASH], ["gemini-8-image"], [OLD, FLASH], id="neither"),
-        pytest.param([], ["gemini-8-image"], [OLD, FLASH], id="neither-without-a-list"),
+        pytest.param([OLD, NB, LITE], ["gemini-8-image"], [OLD, LITE], id="neither"),
+        pytest.param([], ["gemini-8-image"], [OLD, LITE], id="neither-without-a-list"),
         pytest.param(
-            [OLD, FLASH, NB], ["gemini-3.5-flash"], [OLD, FLASH], id="text-model"
+            [OLD, LITE, NB], ["gemini-3.5-flash"], [OLD, LITE], id="text-model"
         ),
-        pytest.param([OLD, FLASH, NB], [OLD], [OLD, FLASH], id="the-one-that-is-gone"),
-        pytest.param([OLD, FLASH, NB], [""], [OLD, FLASH], id="none"),
+        pytest.param([OLD, LITE, NB], [OLD], [OLD, LITE], id="the-one-that-is-gone"),
+        pytest.param([OLD, LITE, NB], [""], [OLD, LITE], id="none"),
     ],
 )
 def test_a_model_that_google_names_comes_first_if_it_is_known(
@@ -572,3 +573,111 @@ def test_models_of_one_name_can_be_told_apart() -> None:
 def test_a_model_cannot_pose_as_auto() -> None:
     entries = entries_of({"x-image": model("x-image", "Gemini Image")}, [])
     assert entries[1].name != entries[0].name
+
+
+# ── Ids with a gateway's names before them ───────────────────────────────────────────
+
+
+@pytest.mark.parametrize("prefix", ["gemini/", "vertex_ai/", "openrouter/google/"])
+def test_what_is_known_of_a_model_is_known_with_a_prefix(prefix: str) -> None:
+    """LiteLLM's commonest set-up lists "gemini/*"; Google's 500 followed a size that
+    the model does not take."""
+    for facts in gip.CURRENT_MODELS:
+        prefixed = prefix + facts.id
+        assert gip.model_facts(prefixed) is facts
+        assert gip.display_name(prefixed) == facts.name
+        assert gip.estimate_price(prefixed, ["1K"], 0, 0)
+    fitted, notes = gip.fit_options(
+        gip.ImageOptions(image_size="4K"), prefix + OLD, gip.model_facts(prefix + OLD)
+    )
+    assert not fitted.image_size and notes
+    assert gip.is_image_model(model(prefix + NB, methods=()))
+
+
+@pytest.mark.parametrize("prefix", ["gemini/", "vertex_ai/"])
+def test_imagen_is_called_as_such_with_a_prefix(prefix: str) -> None:
+    assert not gip.uses_generate(model(prefix + IMAGEN_4, methods=()))
+    assert gip.uses_generate(model(prefix + NB, methods=()))
+
+
+# Asked for, what is listed, and who is called.
+WITH_PREFIXES = [
+    (gip.AUTO, [f"gemini/{FLASH}", f"gemini/{NB}"], f"gemini/{NB}"),
+    (gip.AUTO, [f"gemini/{NB}", "gemini/gemini-nano-banana-3"], None),
+    (f"gemini/{OLD}", [f"gemini/{OLD}", f"gemini/{NB}"], f"gemini/{OLD}"),
+    (f"gemini/{IMAGEN_4}", [f"gemini/{NB}", NB], f"gemini/{NB}"),
+    (f"gemini/{IMAGEN_4}", [NB], NB),
+    (IMAGEN_4, [f"gemini/{PRO}", f"gemini/{NB}"], f"gemini/{NB}"),
+    (f"vertex_ai/{OLD}", [f"gemini/{LITE}", f"vertex_ai/{LITE}"], f"vertex_ai/{LITE}"),
+    (f"gemini/{IMAGEN_4}", [], f"gemini/{NB}"),
+    (f"gemini/{PRO}-preview", [f"gemini/{PRO}"], f"gemini/{PRO}"),
+    (OLD, [f"gemini/{OLD}", f"gemini/{NB}"], f"gemini/{OLD}"),
+    (f"gemini/{PRO}", [], f"gemini/{PRO}"),
+]
+
+
+def test_whoever_answers_is_called_by_the_whole_id() -> None:
+    def check(asked: str, ids: list[str], called: str | None) -> None:
+        route = route_to(asked, *ids)
+        assert route.model == (called or ids[-1])
+        assert route.asked == asked
+
+    check_rows(WITH_PREFIXES, check)
+
+
+def test_a_prefix_makes_no_other_model_of_it() -> None:
+    """No note says that Google no longer offers what just answered."""
+    assert not route_to(OLD, f"gemini/{OLD}").replaced
+    assert route_to(f"gemini/{IMAGEN_4}", f"gemini/{NB}").replaced
+
+
+def test_a_hint_of_googles_is_found_with_its_prefix() -> None:
+    available = listed(f"gemini/{FLASH}", f"gemini/{PRO}")
+    choice = gip.Choice(f"gemini/{FLASH}")
+    routes = gip.candidates(choice, available, hints := [])
+    first = next(routes).model
+    del available[first]
+    hints.append(PRO)
+    assert [first, next(routes).model] == [f"gemini/{FLASH}", f"gemini/{PRO}"]
+
+
+@pytest.mark.parametrize("typed", [NB, f"gemini/{NB}", "gemini-nano*", "gemini/*2.1"])
+def test_a_wanted_model_is_found_with_its_prefix_and_shown_once(typed: str) -> None:
+    available = listed(f"gemini/{PRO}", f"gemini/{NB}").values()
+    assert [*gip.choose_models(available, [typed])] == [f"gemini/{NB}"]
+
+
+def test_the_list_with_prefixes_has_names_and_stays_in_order() -> None:
+    available = listed(f"gemini/{PRO}", f"gemini/{NB}", f"vertex_ai/{NB}", NB)
+    shown = gip.choose_models(available.values(), ())
+    entries = gip.model_entries(shown, [IMAGEN_3, PRO], available)
+    assert [(entry.id, entry.name) for entry in entries[1:]] == [
+        (f"gemini/{NB}", f"Nano Banana 2.1 (gemini/{NB})"),
+        (f"vertex_ai/{NB}", f"Nano Banana 2.1 (vertex_ai/{NB})"),
+        (NB, "Nano Banana 2.1"),
+        (f"gemini/{PRO}", "Nano Banana Pro"),
+        (IMAGEN_3, "Nano Banana 2.1"),
+        (PRO, "Nano Banana Pro"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"name": f"models/{NB}", "displayName": "N B"}, (NB, "N B")),
+        (
+            {"id": OLD, "name": "Gemini 2.5 Flash Image"},
+            (OLD, "Gemini 2.5 Flash Image"),
+        ),
+        ({"id": f"gemini/{OLD}", "object": "model"}, (f"gemini/{OLD}", "Nano Banana")),
+        ({"id": f"models/{OLD}", "name": f"models/{OLD}"}, (OLD, "Nano Banana")),
+        ({"id": "a b c"}, None),
+        ({"name": "a title of many words"}, None),
+        ("x", None),
+    ],
+)
+def test_a_row_of_a_list_has_an_id_and_a_name(
+    row: object, expected: tuple[str, str] | None
+) -> None:
+    found = gip.read_listed_model(row)
+    assert (found and (found.id, found.name)) == expected

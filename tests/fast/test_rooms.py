@@ -46,7 +46,7 @@ USES: dict[str, str] = {
     "Threads": "Limits",
     "Host": "Limits Words Heads Formats Pictures Wire Threads",
     "Settings": "Limits Words Messages Options Threads",
-    "Backend": "Limits Failures",
+    "Backend": "Limits Words Models Routes Settings Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",

@@ -112,7 +112,12 @@ def test_anything_that_was_saved_loads_and_can_be_worked_with(
     try:
         gip.client_for(valves, key)
     except gip.GeminiError as error:
-        assert error.kind in ("base_url", "key_missing", "key_malformed")
+        assert error.kind in (
+            "base_url",
+            "gateway_headers",
+            "key_missing",
+            "key_malformed",
+        )
     with socket.socket() as connection:
         connection.settimeout(gip.Budget(valves.REQUEST_TIMEOUT).seconds_left)
 
@@ -191,12 +196,13 @@ def test_defaults_are_among_what_is_offered(valves: Valves) -> None:
 
 
 @BOTH
-def test_the_key_is_a_password_and_nothing_else_is(valves: Valves) -> None:
+def test_what_is_secret_is_a_password_and_nothing_else_is(valves: Valves) -> None:
     shown = in_the_dialogue(valves)
     passwords = {
         name: field["input"] for name, field in shown.items() if "input" in field
     }
-    assert passwords == {"GEMINI_API_KEY": {"type": "password"}}
+    secret = {"GEMINI_API_KEY", "GATEWAY_HEADERS"} & {*shown}
+    assert passwords == {name: {"type": "password"} for name in secret}
 
 
 def test_administrators_see_the_key_first_and_every_option() -> None:
@@ -339,10 +345,12 @@ def test_the_client_is_as_the_settings_say() -> None:
     saved: dict[str, Any] = {"REQUEST_TIMEOUT": "60", "MAX_PARALLEL_REQUESTS": "3"}
     valves = gip.AdminValves(**saved, GEMINI_API_BASE_URL="https://a.example/")
     client = gip.client_for(valves, f" {KEY} ")
-    assert client == gip.GeminiClient("https://a.example/v1beta", KEY, gip.Bounds(3, 2))
+    assert client == gip.GeminiClient(
+        gip.Backend("https://a.example/v1beta"), KEY, gip.Bounds(3, 2)
+    )
     assert valves.REQUEST_TIMEOUT == 60
     standard = gip.client_for(gip.AdminValves(), KEY)
-    assert standard.base_url == f"{gip.DEFAULT_BASE_URL}/v1beta"
+    assert standard.backend.address == f"{gip.DEFAULT_BASE_URL}/v1beta"
     assert standard.parallel == gip.Bounds(64, 32)
     assert gip.AdminValves().REQUEST_TIMEOUT == 300
 

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 import urllib.error
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -300,6 +301,59 @@ def test_base_urls(google: StandIn, prefix: str, status: int) -> None:
     answer = post(google, body_of("a fox"), prefix=prefix)
     assert answer.status_code == status
     assert bool(google.sent_images) == (b"candidates" in answer.content)
+
+
+@pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("padded", [True, False])
+def test_base64_is_taken_in_both_alphabets(
+    google: StandIn, alphabet: Callable[[bytes], bytes], padded: bool
+) -> None:
+    """As Google does: 80 recorded requests have the one for addresses."""
+    part = image_part()
+    data = base64.b64decode(part["inlineData"]["data"])
+    encoded = alphabet(data).decode()
+    part["inlineData"]["data"] = encoded if padded else encoded.rstrip("=")
+    assert post(google, with_images(part)).status_code == 200
+    assert google.requests[-1].images == [data]
+
+
+def test_tokens_are_counted_as_they_are_billed(google: StandIn) -> None:
+    body = with_images(image_part())
+    counted = post(google, {"contents": body["contents"]}, method="countTokens").json()
+    assert post(google, {"generateContentRequest": body}, method="countTokens").json()
+    usage = post(google, body).json()["usageMetadata"]
+    assert counted["totalTokens"] == usage["promptTokenCount"]
+    assert counted["promptTokensDetails"] == usage["promptTokensDetails"]
+    text = {"contents": body_of("hi")["contents"]}
+    answer = post(google, text, "gemini-3.5-flash", "countTokens")
+    assert answer.json()["totalTokens"] == 1
+    assert post(google, text, "gemini-9", "countTokens").status_code == 404
+    assert post(google, {"contens": []}, method="countTokens").status_code == 400
+
+
+def test_a_level_that_google_knows_is_refused_by_the_model(google: StandIn) -> None:
+    """Not by the parser, as one that nobody knows is."""
+    level = {"thinkingLevel": "XHIGH"}
+    assert "for this model" in message_of(ask(google, "a fox", thinkingConfig=level))
+    level = {"thinkingLevel": "XXHIGH"}
+    assert "Invalid value" in message_of(ask(google, "a fox", thinkingConfig=level))
+
+
+def test_an_answer_goes_on_with_its_token(google: StandIn) -> None:
+    body = body_of("a fox [[continue 1]]")
+    [candidate] = post(google, body).json()["candidates"]
+    assert candidate["finishReason"] == "CONTINUATION"
+    body["continuationToken"] = candidate["continuationToken"]
+    rest = post(google, body).json()
+    assert pictures_in(parts_of(rest)) == google.sent_images
+    body["continuationToken"] = "!"
+    assert post(google, body).status_code == 400
+
+
+def test_a_picture_may_be_elsewhere(google: StandIn) -> None:
+    parts = parts_of(ask(google, "a fox [[elsewhere]]").json())
+    [file] = [part["fileData"] for part in parts if "fileData" in part]
+    assert file["fileUri"].startswith("https://files.example/")
 
 
 def test_a_redirect_leads_to_another_host_that_keeps_records(google: StandIn) -> None:

@@ -702,6 +702,67 @@ def test_a_regular_end_is_no_refusal(reason: str) -> None:
     assert not [e for e in events if isinstance(e, gip.Refusal)]
 
 
+def test_an_answer_in_several_requests_is_one_and_its_tokens_are_added_up() -> None:
+    """Each but the first repeats it with the last token, as google-genai 3.6.1 does."""
+    body = {"contents": [1]}
+    answer = gip.WholeAnswer(body)
+    bodies = answer.bodies()
+    assert next(bodies) == body
+    assert answer.take(gip.Usage({"in": 5, "out": 1})) == gip.Usage({"in": 5, "out": 1})
+    assert answer.take(gip.Usage({"in": 5, "out": 2})) == gip.Usage({"in": 5, "out": 2})
+    assert answer.take(gip.Continuation("a")) is None
+    assert next(bodies) == {**body, "continuationToken": "a"}
+    assert answer.take(gip.Text("x")) == gip.Text("x")
+    total = gip.Usage({"in": 10, "out": 5})
+    assert answer.take(gip.Usage({"in": 5, "out": 3})) == total
+    assert answer.take(gip.Continuation("a")) == gip.Finish()  # would bring the same
+    assert next(bodies, None) is None
+    assert body == {"contents": [1]}
+
+
+def test_an_answer_does_not_go_on_for_ever() -> None:
+    answer = gip.WholeAnswer({})
+    asked = 0
+    for asked, _ in enumerate(answer.bodies(), start=1):
+        answer.take(gip.Continuation(str(asked)))
+    assert asked == gip.MAX_CONTINUATIONS + 1
+
+
+SENT_ELSEWHERE = [
+    ("https://a.example/x(1).png", "https://a.example/x%281%29.png"),
+    ("gs://bucket/x.png", ""),
+    ("javascript:alert(1)", ""),
+    (7, ""),
+]
+
+
+def test_of_a_picture_elsewhere_a_web_address_is_named() -> None:
+    def check(uri: Any, address: str) -> None:
+        for file in ({"fileUri": uri}, {"fileUri": uri, "mimeType": "image/png"}):
+            events = events_of(parts_answer({"fileData": file}))
+            assert events[0] == gip.PictureElsewhere(address)
+
+    check_rows(SENT_ELSEWHERE, check)
+    film = {"fileUri": "https://a.example/x", "mimeType": "video/mp4"}
+    for part in ({"fileData": film}, {"fileData": {}, "thought": True}):
+        events = events_of(parts_answer(part))
+        assert not [e for e in events if isinstance(e, gip.PictureElsewhere)]
+
+
+@pytest.mark.parametrize(
+    ("status", "dates"),
+    [
+        ({"retirementTime": "2027-03-15T00:00:00Z"}, ["2027-03-15"]),
+        ({"retirementTime": "soon"}, []),
+        ({"modelStage": "DEPRECATED"}, []),
+        ("x", []),
+    ],
+)
+def test_the_day_of_a_models_end_is_read(status: Any, dates: list[str]) -> None:
+    events = events_of({**parts_answer({"text": "x"}), "modelStatus": status})
+    assert [e.date for e in events if isinstance(e, gip.Retirement)] == dates
+
+
 def test_imagen_shows_what_passed_the_filter() -> None:
     """One refused picture must not take the paid ones with it."""
     answer = {

@@ -32,7 +32,7 @@ async def ask(url: str, prompt: str, events: list[gip.Event]) -> None:
     async def take(event: gip.Event) -> None:
         events.append(event)
 
-    client = gip.GeminiClient(f"{url}/v1beta", DEFAULT_KEY)
+    client = gip.GeminiClient(gip.Backend(f"{url}/v1beta"), DEFAULT_KEY)
     asked = gip.Conversation(newest=gip.Turn("user", prompt))
     body = gip.generate_body(asked, gip.ImageOptions())
     await client.generate(ROUTE, body, 60.0, take)
