@@ -1263,8 +1263,8 @@ class ModelFacts:
     searches: tuple[str, ...] = ()
     thresholds: bool = True
     max_input_images: int = 14
-    ends: str = ""
     reads_pdf: bool = False
+    ends: str = ""
 
 
 # In the order in which the model list shows them. Prices: the pricing page in October
@@ -3191,7 +3191,10 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
         if not document.text and not document.address:
             why = make_note("no_text", name=document.shown)
             document = replace(document, why=why)
-        found.setdefault(file_id or f"{len(found)}", document)
+        key = file_id or f"{len(found)}"
+        # Of several entries of one file only the chat's own may say that it was pasted.
+        if document.is_paste or key not in found:
+            found[key] = document
     return list(found.values())
 
 
@@ -3250,17 +3253,35 @@ def joined_documents(
     pieces: dict[tuple[str, str], list[Document]] = {}
     for piece in dict.fromkeys(framed):
         is_named = piece.name in names and not piece.file_id
-        if not (piece.file_id in ids or is_named or piece.text in texts):
+        is_read = piece.file_id in ids or is_named or piece.text in texts
+        if not is_read and not _may_be_denied(piece, read):
             key = (piece.file_id, "" if piece.file_id else piece.name)
             pieces.setdefault(key, []).append(piece)
     only_framed = [
         replace(first, text=clean_document("\n\n".join(p.text for p in (first, *more))))
         for first, *more in pieces.values()
     ]
-    told = {d.file_id for d in only_framed} | {d.name for d in only_framed}
-    return [d for d in read if not d.why or not told & {d.file_id, d.name}] + [
-        *only_framed
-    ]
+    return [d for d in read if not _is_told(d, only_framed)] + only_framed
+
+
+def _may_be_denied(piece: Document, read: Iterable[Document]) -> bool:
+    """Whether a piece may be of a file that is not this user's. Hosts before 0.9 put
+    anybody's words into a request, without an id; newer ones look whose they are."""
+    return not piece.file_id and any(
+        d.why and d.why.kind == "no_file" and piece.name in ("", d.name) for d in read
+    )
+
+
+def _is_told(document: Document, framed: Iterable[Document]) -> bool:
+    """Whether a frame holds a document that has no words elsewhere; 0.6.5 names none."""
+    if not document.why:
+        return False
+    same = ({document.file_id} | {document.name}) - {""}
+    may_be_any = document.why.kind == "no_text"
+    return any(
+        same & {d.file_id, d.name} or (may_be_any and not d.file_id + d.name)
+        for d in framed
+    )
 
 
 def with_words(

@@ -31,7 +31,7 @@ PLACEHOLDERS = {
     "limit": "*number*",
     "limit_name": "*the name of that limit*",
     "model": "*the model*",
-    "name": "*the picture's name*",
+    "name": "*the name of what was given*",
     "pages": "*links to pages*",
     "queries": "*what it looked for*",
     "problem": "*what is wrong with them*",

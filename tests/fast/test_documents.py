@@ -284,6 +284,38 @@ def test_what_cannot_go_along_is_named(google: StandIn, records: Records) -> Non
     check_rows(rows, check)
 
 
+def test_another_s_words_that_the_host_hands_over_go_nowhere(
+    google: StandIn, records: Records
+) -> None:
+    """Hosts before 0.9 look at no owner; what they write has no id."""
+    bare = {"type": "file", "id": IDS[7]}
+    in_system = [system(documents(source(BRIEF), "a fox", RAG_0_6_5)), user("a fox")]
+
+    def check(given: Json, messages: list[Json]) -> None:
+        google.reset()
+        answer = ask(google, *messages, __files__=[given])
+        assert sent(google).texts == ["a fox"]
+        [note] = notes(answer)
+        assert "not yours to use" in note
+
+    rows = [
+        (bare, in_system),
+        (bare, [framed("a fox", source(BRIEF))]),
+        (entry(7, "x"), [framed("a fox", source(BRIEF, "x"))]),
+    ]
+    check_rows(rows, check)
+
+
+def test_knowledge_of_the_oldest_host_has_no_name(
+    google: StandIn, records: Records
+) -> None:
+    foxes = {"type": "collection", "id": IDS[6], "name": "Foxes"}
+    old_frame = documents(source("Red."), "a fox", RAG_0_6_5)
+    answer = ask(google, system(old_frame), user("a fox"), __files__=[foxes])
+    assert sent(google).texts == ["Document:\n\nRed.", "a fox"]
+    assert not notes(answer)
+
+
 def test_a_scanned_pdf_goes_as_it_is_where_the_model_reads_pdf(
     google: StandIn, records: Records
 ) -> None:
