@@ -32,6 +32,7 @@ PLACEHOLDERS = {
     "limit_name": "*the name of that limit*",
     "model": "*the model*",
     "name": "*the name of what was given*",
+    "names": "*their names*",
     "pages": "*links to pages*",
     "queries": "*what it looked for*",
     "problem": "*what is wrong with them*",
