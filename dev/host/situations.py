@@ -266,7 +266,7 @@ def knowledge_native(stage: Stage) -> None:
 
 
 def knowledge_legacy(stage: Stage) -> None:
-    knowledge(stage, "legacy" if stage.user.version >= (0, 12) else "default")
+    knowledge(stage, "legacy")  # to old hosts all but "native" is the default
 
 
 @contextmanager
