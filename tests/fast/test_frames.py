@@ -536,6 +536,9 @@ def test_a_frame_around_any_words_makes_no_difference(words: str, frame: str) ->
         return
     plain = gip.read_conversation([user(words)])
     read = gip.read_conversation([user(text)], wrapping=told)
+    if read.newest and not plain.newest:  # documents alone are something to draw
+        assert read.documents and not read.prompt and not read.flags
+        return
     assert replace(read, documents=()) == plain
 
 
