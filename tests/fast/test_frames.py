@@ -536,6 +536,10 @@ def test_a_frame_around_any_words_makes_no_difference(words: str, frame: str) ->
         return
     plain = gip.read_conversation([user(words)])
     read = gip.read_conversation([user(text)], wrapping=told)
+    if read.newest and not plain.newest:  # documents alone are something to draw
+        assert read.documents and not read.prompt
+        assert read.flags == gip.split_flags(words)[1]
+        return
     assert replace(read, documents=()) == plain
 
 
