@@ -2221,7 +2221,7 @@ def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
 
 
 def _is_foreign(tool: Any, host_tools: Any) -> bool:
-    name = get_field(get_field(tool, "function"), "name")
+    name = as_str(get_field(get_field(tool, "function"), "name"))
     return not isinstance(host_tools, dict) or name not in host_tools
 
 

@@ -129,6 +129,7 @@ def test_what_changes_nothing_is_not_named() -> None:
         ("tool_choice", "required"),
         ("tools", [{"type": "function", "function": {"name": "f"}}]),
         ("tools", [{"type": "web_search"}]),
+        ("tools", [None, {"function": {"name": ["f"]}}]),
         ("stop", ["END"]),
         ("think", False),
         ("IMAGE_SIZE", "4K"),  # a setting's name, which no request reads
