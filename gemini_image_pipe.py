@@ -67,6 +67,11 @@ log = logging.getLogger("gemini_image_pipe")
 MAX_MESSAGE_CHARACTERS = 65_536  # of one message: more than a prompt of any model takes
 MESSAGE_END_CHARACTERS = 4_096  # of them those at its end, where wishes and flags stand
 MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
+# Of all documents together: about 15,000 tokens of English, up to four times as many of
+# other scripts, and all are billed; the smallest model takes 32,768.
+MAX_DOCUMENT_CHARACTERS = 60_000
+MAX_DOCUMENTS = 200  # that are listed with a chat, or pieces of some in one frame
+MAX_PDF_BYTES = 50_000_000  # Google's limit for one
 MAX_MESSAGES = 2_000  # that are looked at, the newest ones
 MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
 MAX_DATA_URIS = 1_000  # that are looked for in a text; what follows is words
@@ -75,6 +80,8 @@ MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of fi
 MAX_TAG_CHARACTERS = 400  # in which the end of such a block's tag is looked for
 MAX_ADDRESS_CHARACTERS = 2_000  # of a picture that is not part of the message
 MAX_NAME_CHARACTERS = 2_000  # of a name or title before it is cleaned
+MAX_NAMED_SETTINGS = 40  # of those left out; more are no wishes of anybody
+MAX_SETTING_NAME_CHARACTERS = 40
 MAX_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
 MAX_FLAG_CHARACTERS = (
     200  # of the end of a prompt, in which its last flag is looked for
@@ -139,6 +146,7 @@ MAX_TITLE_CHARACTERS = 50
 CONNECT_TIMEOUT = 10.0
 MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
 MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of centuries
+DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads a document
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
@@ -960,7 +968,7 @@ FAILURES: dict[str, str] = {
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
     "gateway_gave_up": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
     "gateway_down": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
-    "gateway_setup": "{who} is not set up for this request. | An administrator can check its settings and log.",
+    "gateway_setup": "{who} cannot check the API key, or lacks something that it needs for this request. | An administrator can check the key, GATEWAY_HEADERS, and the settings and the log of {host}.",
     "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
     "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
     "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
@@ -1018,6 +1026,7 @@ NOTES: dict[str, str] = {
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
     "bad_option": "`{name}` was left out: it can be {choices}.",
+    "left_out": "These settings do not apply to pictures and were left out: {names}.",
     "prompt_cut": "The message was too long: only its beginning and its end were sent.",
     "words_cut": "The model wrote too much; the rest was left out.",
     "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
@@ -1044,7 +1053,25 @@ NOTES: dict[str, str] = {
     "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one.",
     "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
     "too_large": "{name} was left out: it is too large for one request.",
+    "document_cut": "Only the beginning of {name} was sent: all documents together were too long.",
+    "document_left_out": "{name} was left out: the newer documents take all the room that a request has for them.",
+    "document_pending": "{name} could not be read yet: Open WebUI is still working on it. Please press Regenerate in a moment.",
+    "no_text": "{name} was left out: no words could be read from it.",
+    "no_pdf": "{name} was left out: Open WebUI found no words in it, and `{model}` reads no PDF.",
+    "not_sent": "{name} was left out: only words, pictures and PDF can be sent to image models.",
+    "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
+    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It does so where an administrator sets the model's Function Calling to Legacy (before 0.10: Default).",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+}
+
+# Those that a chat needs to hear once, and which of their numbers may differ then.
+SAID_ONCE: dict[str, tuple[str, ...]] = {
+    "left_out": (),
+    "no_knowledge": (),
+    "document_cut": (),
+    "document_left_out": (),
+    "earlier_none": ("count",),
+    "earlier_cut": ("count",),
 }
 
 STATUSES: dict[str, str] = {
@@ -1062,6 +1089,11 @@ PHRASES: dict[str, str] = {
     "pictures": "{count} pictures",
     "a_picture": "A picture",
     "pasted_picture": "A pasted picture",
+    "a_document": "A document",
+    "knowledge": "Knowledge",
+    "sound": "A sound",
+    "film": "A film",
+    "part": "A part of the message of an unknown kind",
     "picture_number": "Picture {number}",
     "numbered_picture": "Picture {number} ({name})",
     "generated": "Generated image",
@@ -1103,6 +1135,32 @@ _SENTENCES = NOTES | STATUSES | PHRASES
 def sentence(note: Note) -> str:
     """A note in words, and those within it."""
     return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+
+
+def notes_said(messages: Any) -> frozenset[str]:
+    """The notes at the end of a chat's earlier answers, without their mark; in channels
+    the system message holds the answers."""
+    lines: set[str] = set()
+    for message in as_list(messages)[-MAX_MESSAGES:]:
+        content = get_field(message, "content")
+        if get_field(message, "role") not in ("assistant", "system"):
+            continue
+        for part in as_list(content) or [content]:
+            text = as_str(get_field(part, "text") or part)
+            lines.update(text[-MESSAGE_END_CHARACTERS:].splitlines())
+    notes = (line.rstrip() for line in lines if line.startswith(NOTE_MARK))
+    return frozenset(note.removeprefix(NOTE_MARK) for note in notes)
+
+
+def was_said(note: Note, lines: Iterable[str]) -> bool:
+    """Whether one of the lines is this note, which a chat needs to hear once; numbers
+    that may differ are not looked at."""
+    if note.kind not in SAID_ONCE:
+        return False
+    numbers = dict.fromkeys(SAID_ONCE[note.kind], "\0")
+    text = sentence(make_note(note.kind, **{**dict(note.values), **numbers}))
+    pattern = "[0-9]+".join(map(re.escape, text.split("\0")))
+    return any(re.fullmatch(pattern, line) for line in lines)
 
 
 def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
@@ -1211,7 +1269,7 @@ class ModelFacts:
 
     searches: the kinds of Google Search. thinks: whether there are thoughts to show;
     thinking_levels: those that can be chosen. thresholds: whether those of the safety
-    filter can be.
+    filter can be. reads_pdf: whether a PDF can go along as it is.
     """
 
     id: str
@@ -1225,6 +1283,7 @@ class ModelFacts:
     searches: tuple[str, ...] = ()
     thresholds: bool = True
     max_input_images: int = 14
+    reads_pdf: bool = False
     ends: str = ""
 
 
@@ -1242,6 +1301,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         prices=Prices(1.50, 7.50, {"1K": 0.0336, "2K": 0.0504, "4K": 0.1134}),
         thinking_levels=("MINIMAL", "MEDIUM", "HIGH"),
         searches=("web", "image"),
+        reads_pdf=True,
     ),
     # Deprecated on 2026-10-06 without a shutdown day.
     ModelFacts(
@@ -1255,6 +1315,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         ),
         thinking_levels=("MINIMAL", "HIGH"),
         searches=("web", "image"),
+        reads_pdf=True,
     ),
     # Thinking cannot be switched off, and no page documents a level for it.
     ModelFacts(
@@ -1274,6 +1335,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         sizes=("1K",),
         prices=Prices(0.25, 1.50, {"1K": 0.0336}),
         thinking_levels=("MINIMAL", "HIGH"),
+        reads_pdf=True,
     ),
     # Any imageSize is answered with 500 INTERNAL (new-api pull request 2330).
     ModelFacts(
@@ -2106,8 +2168,10 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     notes = []
     for name, value in named:
         option, text = OPTION_BY_NAME.get(name), as_word(value)
-        if option is None or text.lower() in ("", "auto", "default"):
+        if option is None or text.lower() in ("auto", "default"):
             continue
+        if value is None or (isinstance(value, str) and not text):
+            continue  # all else that is no word, such as -1 or a list, is a mistake
         found = option.read(text)
         if found is None:
             choices = ", ".join(option.choices)
@@ -2117,6 +2181,68 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
         fields["count"] = MAX_PICTURES_PER_PROMPT
         notes.append(make_note("count_cut", limit=MAX_PICTURES_PER_PROMPT))
     return ImageOptions(**fields), notes
+
+
+# What stands in a request and asks nothing of a picture: OpenAI's own keys, and those of
+# the page, of which some hosts leave what they do not know in the request.
+_NO_SETTINGS = {
+    *("model", "messages", "stream", "stream_options", "user", "safety_identifier"),
+    *("metadata", "prompt_cache_key", "parallel_tool_calls"),
+    *("id", "chat_id", "session_id", "parent_id", "folder_id", "automation_id"),
+    *("user_message", "parent_message", "message_ids", "assistant_message_id"),
+    *("regeneration_message_id", "regeneration_prompt", "background_tasks"),
+    *("params", "features", "variables", "chat_variables", "files", "model_item"),
+    *("tool_ids", "tool_servers", "skill_ids", "filter_ids", "terminal_id"),
+    "model_controls",
+}
+_PARAMETERS = {name for option in OPTIONS for name in option.parameters}
+# Values that ask for what happens anyway, most of them OpenAI's defaults.
+_USUAL_VALUES: dict[str, tuple[Any, ...]] = {
+    "temperature": (1,),
+    "top_p": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logprobs": (False,),
+    "response_format": ({"type": "text"},),
+    "modalities": (["image", "text"], ["text", "image"], ["image"]),
+    "tool_choice": ("auto", "none"),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "quality": ("auto", "standard"),
+    "background": ("auto", "opaque"),
+    "moderation": ("auto",),
+}
+
+
+def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note]:
+    """A note that names what a request asks for and no image model takes, if there is
+    something: sampling parameters, tools, settings that nobody knows.
+
+    host_tools: by their names those that the host itself has put into the request.
+    """
+    names = sorted(
+        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "")
+        for name, value in body.items()
+        if _is_left_out(name, value, host_tools)
+    )
+    if not names:
+        return []
+    more = ["…"] if len(names) > MAX_NAMED_SETTINGS else []
+    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]] + more
+    return [make_note("left_out", names=", ".join(listed))]
+
+
+def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
+    if not isinstance(name, str) or name in _NO_SETTINGS | _PARAMETERS:
+        return False
+    if value in (None, "", [], {}) or value in _USUAL_VALUES.get(name, ()):
+        return False
+    return name != "tools" or any(_is_foreign(t, host_tools) for t in as_list(value))
+
+
+def _is_foreign(tool: Any, host_tools: Any) -> bool:
+    name = as_str(get_field(get_field(tool, "function"), "name"))
+    return not isinstance(host_tools, dict) or name not in host_tools
 
 
 def fit_options(
@@ -3006,16 +3132,298 @@ def _bytes_of(pictures: Iterable[InputPicture]) -> int:
     return sum(len(picture.image.data) for picture in pictures)
 
 
-# ── Conversation ──────────────────────────────────────────────────────────────────────
-# From the host's chat messages to what the model is sent.
+# ── Documents ─────────────────────────────────────────────────────────────────────────
+# What people and hosts hand over that is no picture: words under the name that they
+# have, or a PDF as it is. No word of theirs is a prompt, a flag or a title.
 
-_OWN_LINES = re.compile(
-    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+
+@dataclass(frozen=True)
+class Document:
+    """A document's words, or where it can be read from.
+
+    file_id: the host's of the file, note or collection. address: of the bytes where
+    there are no words (yet): a data URI or a file's id. data: a PDF that goes along as
+    it is. is_newest: whether it is part of the newest message, not of an earlier one.
+    is_paste: whether the page made it of a long text that was pasted as the message.
+    why: the note on why there are no words.
+    """
+
+    name: str = ""
+    text: str = ""
+    file_id: str = ""
+    address: str = ""
+    data: bytes = b""
+    is_newest: bool = True
+    is_paste: bool = False
+    why: Note | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it says so itself."""
+        return self.address[:11].lower() == "data:image/"
+
+    @property
+    def shown(self) -> str | Note:
+        """What a note calls it: a stranger may have chosen its name."""
+        return plain_words(self.name, 80, default="") or make_note("a_document")
+
+    @property
+    def title(self) -> str:
+        """What the model is told that the words behind it are."""
+        name = plain_line(self.name, 200).replace('"', "'")
+        return f'Document "{name}":' if name else "Document:"
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether bytes are a PDF's."""
+    return data[:5] == b"%PDF-"
+
+
+def plain_text(data: bytes) -> str:
+    """The words of a text file, or nothing where it is none."""
+    try:
+        text = data.decode("utf-16" if data[:2] in _UTF_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in text else text
+
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# The page's name for a long text that was pasted, which it makes a file of
+# (open_webui's MessageInput.svelte). The file's context is then "full".
+_PASTE_NAME = re.compile(r"Pasted_Text_[0-9]{1,20}\.txt")
+# Types of entries that have no record among the host's files, and whose words it may
+# write into its frame: notes, knowledge, other chats, folders, pages.
+_WITHOUT_RECORD = ("note", "collection", "chat", "folder", "url", "web_search")
+
+
+def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Document]:
+    """The documents among the host's file entries without pictures, not yet read, each
+    once; old hosts and pages write the words into an entry.
+
+    newest: the ids of the newest message's; None where they all are.
+    """
+    found: dict[str, Document] = {}
+    for entry in as_list(entries)[:MAX_DOCUMENTS]:
+        if not isinstance(entry, dict):
+            continue
+        file_id = as_str(entry.get("id"))
+        has_record = entry.get("type", "file") not in _WITHOUT_RECORD
+        name = as_str(entry.get("name")) or as_str(get_field(entry, "title"))
+        is_pasted = entry.get("context") == "full" and _PASTE_NAME.fullmatch(name)
+        is_newest = newest is None or file_id in newest
+        document = Document(
+            name,
+            clean_document(_text_in(entry)),
+            file_id,
+            address=file_id if has_record else "",
+            is_newest=is_newest,
+            is_paste=bool(is_pasted and has_record and is_newest),
+        )
+        if not document.text and not document.address:
+            why = make_note("no_text", name=document.shown)
+            document = replace(document, why=why)
+        key = file_id or f"{len(found)}"
+        # Of several entries of one file only the chat's own may say that it was pasted.
+        if document.is_paste or key not in found:
+            found[key] = document
+    return list(found.values())
+
+
+def _text_in(entry: dict[str, Any]) -> str:
+    inside = get_field(get_field(entry.get("file"), "data"), "content")
+    return as_str(inside) or as_str(entry.get("content"))
+
+
+def clean_document(text: str) -> str:
+    """A document's words without what no request may hold, and no more of them than is
+    looked at."""
+    return without_surrogates(text[:MAX_PATTERN_CHARACTERS]).replace("\0", " ").strip()
+
+
+# The tag of a document in the host's frame (open_webui/utils/middleware.py,
+# get_source_context). A name stands there as it is, with whatever quotes it holds.
+_SOURCE = re.compile(
+    r'<source id="[0-9]{1,6}"(?: name="([^\n]{1,300}?)")?'
+    r'(?: resource-type="[\w-]{1,40}")?(?: resource-id="([^"\n]{1,300})")?'
+    r'(?: [\w-]{1,40}="[^"\n]{0,1000}"){0,20}>'
 )
-# Several pictures side by side, as an answer shows them.
-_PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
-)
+
+
+def framed_documents(frame: str) -> list[Document]:
+    """The pieces of documents in a frame of the host's, in its order."""
+    found: list[Document] = []
+    at = _first_source(frame)
+    while at >= 0 and len(found) < MAX_DOCUMENTS:
+        behind = frame.find('</source>\n<source id="', at)
+        end = behind if behind >= 0 else frame.rfind("</source>")
+        tag = _SOURCE.match(frame, at)
+        begin = tag.end() if tag else frame.find(">", at) + 1
+        name, file_id = (tag[1] or "", tag[2] or "") if tag else ("", "")
+        if text := clean_document(without_pictures(frame[begin : max(end, begin)])):
+            found.append(Document(name, text, file_id))
+        at = behind + len("</source>\n") if behind >= 0 else -1
+    return found
+
+
+def _first_source(frame: str) -> int:
+    """Where the first document's tag stands; the template's own words may name one,
+    too, but not at the beginning of a line."""
+    at = frame.find('\n<source id="')
+    is_first = at >= 0 and not frame[:at].endswith("</source>")
+    return at + 1 if is_first else frame.find('<source id="')
+
+
+def joined_documents(
+    read: Sequence[Document], framed: Iterable[Document]
+) -> list[Document]:
+    """Those that were read, whole, and what only a frame holds, the pieces of one
+    document together; nothing twice."""
+    ids = {d.file_id for d in read if d.text} - {""}
+    names = {d.name for d in read if d.text} - {""}
+    texts = "\n".join(d.text for d in read)[:MAX_PATTERN_CHARACTERS]
+    pieces: dict[tuple[str, str], list[Document]] = {}
+    for piece in dict.fromkeys(framed):
+        is_named = piece.name in names and not piece.file_id
+        is_read = piece.file_id in ids or is_named or piece.text in texts
+        if not is_read and not _may_be_denied(piece, read):
+            key = (piece.file_id, "" if piece.file_id else piece.name)
+            pieces.setdefault(key, []).append(piece)
+    only_framed = [
+        replace(first, text=clean_document("\n\n".join(p.text for p in (first, *more))))
+        for first, *more in pieces.values()
+    ]
+    return [d for d in read if not _is_told(d, only_framed)] + only_framed
+
+
+def _may_be_denied(piece: Document, read: Iterable[Document]) -> bool:
+    """Whether a piece may be of a file that is not this user's. Hosts before 0.9 put
+    anybody's words into a request, without an id; newer ones look whose they are."""
+    return not piece.file_id and any(
+        d.why and d.why.kind == "no_file" and piece.name in ("", d.name) for d in read
+    )
+
+
+def _is_told(document: Document, framed: Iterable[Document]) -> bool:
+    """Whether a frame holds a document that has no words elsewhere; 0.6.5 names none."""
+    if not document.why:
+        return False
+    same = ({document.file_id} | {document.name}) - {""}
+    may_be_any = document.why.kind == "no_text"
+    return any(
+        same & {d.file_id, d.name} or (may_be_any and not d.file_id + d.name)
+        for d in framed
+    )
+
+
+def with_words(
+    documents: Iterable[Document],
+) -> tuple[list[Document], tuple[Note, ...]]:
+    """Those that have words, or bytes to be read, and notes on the newest message's
+    others."""
+    kept, notes = [], dict[Note, None]()
+    for document in documents:
+        if not document.why:
+            kept.append(document)
+        elif document.is_newest:
+            notes[document.why] = None
+    return kept, tuple(notes)
+
+
+def missing_knowledge(knowledge: Any, documents: Sequence[Document]) -> list[Note]:
+    """Notes on the knowledge of a model or folder of which the host handed over none.
+
+    Hosts before 0.6.43 name no document; there any may be of it.
+    """
+    if any(not d.name and not d.file_id for d in documents):
+        return []
+    ids, names = {d.file_id for d in documents}, {d.name for d in documents}
+    items = [item for item in as_list(knowledge) if isinstance(item, dict)]
+    missing = [
+        plain_words(as_str(item.get("name")), 80, default="")
+        for item in items[:MAX_DOCUMENTS]
+        if item.get("id") not in ids and item.get("name") not in names
+    ]
+    return [
+        make_note("no_knowledge", name=name or make_note("knowledge"))
+        for name in dict.fromkeys(missing)
+    ]
+
+
+def bounded_documents(
+    documents: Sequence[Document], room: int = MAX_DOCUMENT_CHARACTERS
+) -> tuple[list[Document], list[Note]]:
+    """The documents in so many characters, and notes on what is left out of them.
+
+    The newest message's go first; several share the room, and what short ones leave of
+    their share is the others'.
+    """
+    shares: dict[Document, int] = {}
+    for is_newest in (True, False):
+        waiting = sorted(
+            (d for d in documents if d.is_newest is is_newest),
+            key=lambda d: len(d.text),
+        )
+        for done, document in enumerate(waiting):
+            share = min(len(document.text), room // (len(waiting) - done))
+            shares[document] = share
+            room -= share
+    kept, notes = [], []
+    for document in dict.fromkeys(documents):
+        share = shares[document]
+        if share < len(document.text):
+            kind = "document_cut" if share else "document_left_out"
+            notes.append(make_note(kind, name=document.shown))
+        if share or document.data:
+            kept.append(replace(document, text=document.text[:share]))
+    return kept, notes
+
+
+# Kinds of content parts that are read, whatever else they hold.
+_READ_PARTS = ("text", "input_text", "output_text", "image_url", "input_image")
+_SOUNDS, _FILMS = ("input_audio", "audio", "audio_url"), ("video_url", "input_video")
+
+
+def part_document(part: Any) -> Document | Note | None:
+    """What a part of an API client's message is that is no text and no picture: a file,
+    or a note on what cannot go along; None for all others.
+
+    platform.openai.com/docs/guides/pdf-files, in both of its forms.
+    """
+    kind = as_str(part.get("type")) if isinstance(part, dict) else "text"
+    if kind in ("file", "input_file"):
+        return _file_part(part)
+    if kind in _READ_PARTS or "text" in part or "image_url" in part:
+        return None
+    what = "sound" if kind in _SOUNDS else "film" if kind in _FILMS else "part"
+    return make_note("not_sent", name=make_note(what))
+
+
+def _file_part(part: dict[str, Any]) -> Document | Note | None:
+    file = part["file"] if isinstance(part.get("file"), dict) else part
+    name = as_str(file.get("filename"))
+    if data := as_str(file.get("file_data")):
+        is_uri = data[:5].lower() == "data:"
+        return Document(name, address=data if is_uri else f"data:;base64,{data}")
+    if part_entry(part):
+        return None
+    if file.get("file_url"):
+        return make_note("remote_file")
+    return make_note("no_text", name=Document(name).shown)
+
+
+def part_entry(part: Any) -> dict[str, str] | None:
+    """A part that names one of the host's files, as the host itself lists files."""
+    if not isinstance(part, dict) or part.get("type") not in ("file", "input_file"):
+        return None
+    file = part["file"] if isinstance(part.get("file"), dict) else part
+    file_id = as_str(file.get("file_id"))[:MAX_ADDRESS_CHARACTERS]
+    return {"type": "file", "id": file_id} if file_id else None
+
+
+# ── Frames ────────────────────────────────────────────────────────────────────────────
+# What the host writes around and beside people's words, and how it is taken off.
+
 # The blocks that hosts store in answers, by how each begins, and the tag that ends it.
 # Hosts of 0.8.12 and later write the last three when they hand an answer back
 # (open_webui/utils/middleware.py, utils/misc.py).
@@ -3197,303 +3605,33 @@ def host_wrapping(
     return Wrapping(frame, _HOST_FRAMES + own, unwrapped)
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One side's words and pictures; a picture is an address: data URI, link or id.
+class Said(NamedTuple):
+    """What a message says, and what the host wrote beside it: what its tools found out,
+    and its whole frame of documents."""
 
-    flags: those at the end of a user's words, as `split_flags` returns them. is_cut:
-    whether the words were more than a message may hold.
-    """
-
-    role: str  # "user" or "model"
-    text: str
-    pictures: tuple[str, ...] = ()
-    flags: tuple[tuple[str, str], ...] = ()
-    is_cut: bool = False
+    words: str
+    results: str = ""
+    documents: str = ""
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """What was said so far, and what the user says now.
-
-    history: the turns before the newest message; they alternate and begin with the
-    user's. newest: that message, or None when it is empty. earlier: the addresses of
-    all pictures before it, oldest first, those that only system messages name (as they
-    do in channels) among them. before: the turns before it as they came, whose words
-    history joins and cuts. unfinished: the text of the answer that is to go on
-    ("Continue Response"), to which the host adds what it is given.
-    """
-
-    system: str = ""
-    history: tuple[Turn, ...] = ()
-    newest: Turn | None = None
-    earlier: tuple[str, ...] = ()
-    before: tuple[Turn, ...] = ()
-    unfinished: str = ""
-
-    @property
-    def prompt(self) -> str:
-        """The user's newest words."""
-        return self.newest.text if self.newest else ""
-
-    @property
-    def flags(self) -> tuple[tuple[str, str], ...]:
-        """The flags behind the user's newest words."""
-        return self.newest.flags if self.newest else ()
-
-    @property
-    def attached(self) -> tuple[str, ...]:
-        """The addresses of the pictures in the user's newest message."""
-        return self.newest.pictures if self.newest else ()
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """Those of them that people count: not a website's that the words mention."""
-        words = self.prompt
-        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
-
-    @property
-    def numbers(self) -> dict[str, tuple[int, ...]]:
-        """The places of each address among those that are counted, from 1."""
-        places: dict[str, tuple[int, ...]] = {}
-        for number, address in enumerate(self.counted, 1):
-            places[address] = (*places.get(address, ()), number)
-        return places
-
-
-def read_conversation(
-    messages: Any,
-    files: Any = None,
-    speaker: str = "",
-    addressed: str = "",
-    wrapping: Wrapping = Wrapping(),
-) -> Conversation:
-    """The conversation in the host's messages, whatever their shape.
-
-    files: what is attached to the newest message, as the host lists it.
-    speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words. wrapping: what the host may have written around these.
-    """
-    quoted, system = _system_messages(messages, wrapping)
-    turns = read_turns(messages, wrapping)
-    while turns and turns[-1].role == "model":
-        turns.pop()
-    if not turns:
-        return Conversation(system)
-    last = turns.pop()
-    pictures = _with_files(last.pictures, files)
-    text = _without_names(last.text, speaker, addressed)
-    newest = replace(last, text=text, pictures=pictures)
-    if not newest.text and not newest.pictures:
-        return Conversation(system)
-    # Elsewhere a system message may well show a logo that nobody wants changed.
-    quoted = quoted if speaker else ()
-    earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
-    room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(turns), room)
-    unfinished = _unfinished_text(messages)
-    before = tuple(turns)
-    return Conversation(system, tuple(history), newest, earlier, before, unfinished)
-
-
-def _unfinished_text(messages: Any) -> str:
-    """The text of the last message, if it is the model's."""
-    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
-    parts = as_list(last[0]["content"]) or last[:1] if last else []
-    texts = (
-        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
-    )
-    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
-
-
-def _without_names(text: str, speaker: str, addressed: str) -> str:
-    """The words behind "Name: @model ", as a channel writes its turns."""
-    if not speaker or not text.startswith(f"{speaker}:"):
-        return text
-    text = text.removeprefix(f"{speaker}:").strip()
-    if addressed and addressed in text:
-        before, _, behind = text.partition(addressed)
-        return f"{before.removesuffix('@').rstrip()} {behind.lstrip()}".strip()
-    return re.sub(r"^<?@\S+\s*", "", text)
-
-
-def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
-    """A message's pictures, and those that only its files name, in the files' order.
-
-    Where the host has inlined the message's pictures, these are the last of them, and
-    only what it never inlines is added, each in its place: people count from it on.
-    """
-    found = list(picture_files(files))
-    if not pictures:
-        return tuple(address for address, _ in found)
-    shown = list(pictures)
-    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
-    for address, is_drawing in found:
-        if is_drawing and address not in pictures:
-            shown.insert(at, address)
-        at += 1
-    return tuple(shown)
-
-
-def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
-    """The pictures among the host's file entries, by link or id, and whether each is a
-    drawing, which the host never inlines."""
-    for entry in as_list(files):
-        if not isinstance(entry, dict):
-            continue
-        kinds = (str(entry.get("type")), _file_type(entry))
-        if any(kind.startswith("image") for kind in kinds):
-            address = entry.get("url") or entry.get("id")
-            if isinstance(address, str) and address:
-                yield address, any(kind.startswith("image/svg") for kind in kinds)
-
-
-def _file_type(entry: dict[str, Any]) -> str:
-    """An entry's type, told by its name where nobody knew it at the upload."""
-    noted = (entry, get_field(entry.get("file"), "meta"))
-    types = (as_str(get_field(place, "content_type")) for place in noted)
-    name = as_str(entry.get("name"))[-8:].lower()
-    by_name = "image" if name.endswith(PICTURE_ENDINGS) else ""
-    return next(filter(None, types), by_name)
-
-
-def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
-    """The user's and the model's messages as they stand, cleaned; some may be empty.
-
-    Only so many of the newest are read as patterns may look at.
-    """
-    said = list(_messages_of(messages, "user", "assistant"))[-MAX_MESSAGES:]
-    room = MAX_PATTERN_CHARACTERS
-    turns: list[Turn] = []
-    for message in reversed(said):
-        if room <= 0:
-            break
-        content = _read_content(message, wrapping)
-        room -= content.characters + 100 * (1 + len(content.pictures))
-        turns.append(_turn_of(message, content))
-    return turns[::-1]
-
-
-def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
-    pictures = _with_files(content.pictures, message.get("files"))
-    if message["role"] != "user":
-        return Turn("model", content.text, pictures)
-    text, flags = split_flags(content.text)
-    text = joined_words(text, content.results)
-    return Turn("user", text, pictures, flags, content.is_cut)
-
-
-def _system_messages(messages: Any, wrapping: Wrapping) -> tuple[tuple[str, ...], str]:
-    """The pictures that system messages name, and all their texts as one."""
-    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message, wrapping) for message in said]
-    pictures = tuple(p for content in contents for p in content.pictures)
-    texts = dict.fromkeys(content.text for content in contents if content.text)
-    return pictures, cut_middle("\n\n".join(texts))
-
-
-def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
-    for message in as_list(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if role in roles and "content" in message:
-            yield message
-
-
-def alternating(turns: Iterable[Turn]) -> list[Turn]:
-    """Without empty turns and a leading model turn; neighbours of one role joined."""
-    joined: list[Turn] = []
-    for turn in turns:
-        if not turn.text and not turn.pictures:
-            continue
-        if joined and joined[-1].role == turn.role:
-            before = joined.pop()
-            text = joined_words(before.text, turn.text)
-            turn = Turn(turn.role, text, before.pictures + turn.pictures)
-        if joined or turn.role == "user":
-            joined.append(turn)
-    return joined
-
-
-def joined_words(*texts: str) -> str:
-    """The texts that say something, as paragraphs of one."""
-    return "\n\n".join(filter(None, texts))
-
-
-def _bounded(turns: list[Turn], room: int) -> list[Turn]:
-    """The newest turns, as many as the room in characters takes."""
-    kept = len(turns)
-    for turn in reversed(turns):
-        room -= len(turn.text)
-        if room < 0:
-            break
-        kept -= 1
-    while kept < len(turns) and turns[kept].role == "model":
-        kept += 1
-    return turns[kept:]
-
-
-class _Content(NamedTuple):
-    """What a message holds: its words, and the addresses of its pictures in order.
-
-    results: what the host's tools found out. characters: how many patterns have looked
-    at. is_cut: whether there were more.
-    """
-
-    text: str
-    pictures: tuple[str, ...]
-    results: str
-    characters: int
-    is_cut: bool
-
-
-def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
-    """A message's words, those of all its parts, without what the host, this plugin or
-    a picture put into them; and its pictures."""
-    texts: list[str] = []
-    pictures: list[str] = []
-    results: list[str] = []
-    seen = 0
-    content = message["content"]
-    parts = content if isinstance(content, list) else [content]
-    is_cut = len(parts) > MAX_PARTS
-    for part in parts[:MAX_PARTS]:
-        text = part.get("text") if isinstance(part, dict) else part
-        room = 2 * MAX_MESSAGE_CHARACTERS - seen
-        is_cut = is_cut or room <= 0
-        if isinstance(text, str) and text and room > 0:
-            short, data_uris = cut_data_uris(text)
-            said, result = _unwrapped(short, message["role"], wrapping)
-            kept = cut_middle(said)[:room]
-            is_cut = is_cut or len(kept) < len(said)
-            seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
-            pictures += picture_addresses(kept, data_uris)
-            texts.append(_own_words(kept))
-            results.append(cut_middle(without_pictures(result)).strip())
-        pictures += _image_url(part)
-    words = "\n".join(text for text in texts if text.strip()).strip()
-    is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
-    result = joined_words(*dict.fromkeys(results))  # it stands in every text part
-    return _Content(cut_middle(words), tuple(pictures), result, seen, is_cut)
-
-
-def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
-    """What a message says without what the host wrote into it, and what the host's
-    tools found out.
+def take_apart(text: str, role: str, wrapping: Wrapping) -> Said:
+    """What a message of that role says, without what the host wrote into it.
 
     What looks like the host's in any other place or form is somebody's own words.
     """
     if role == "assistant":
-        return _without_blocks(text), ""
+        return Said(_without_blocks(text))
     if role != "user":
-        text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
+        text, documents = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
         text = _without_frames(text, wrapping.frames, "system")
-        return _EMPTY_MEMORY.sub("", text), ""
-    text = _without_documents(text, wrapping)
+        return Said(_EMPTY_MEMORY.sub("", text), documents=documents)
+    text, documents = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
     at = found.start() if found else len(text)
     said = _without_endings(text[:at], wrapping.frames)
-    return said if said == text else _of_written_parts(said), text[at:]
+    words = said if said == text else _of_written_parts(said)
+    return Said(words, text[at:], documents)
 
 
 def _of_written_parts(text: str) -> str:
@@ -3511,71 +3649,36 @@ def _of_written_parts(text: str) -> str:
 
 
 def _written_part(part: Any) -> str:
-    for url in _image_url(part):
+    for url in image_url(part):
         token = re.fullmatch("\1([0-9]{1,6})\1", url)
         return f"\0{token[1]}\0" if token else f"![]({url})"
     return as_str(get_field(part, "text")).replace("\1", " ")
 
 
-def _image_url(part: Any) -> list[str]:
-    image = part.get("image_url") if isinstance(part, dict) else None
+def image_url(part: Any) -> list[str]:
+    """The address of the picture that a part is, in any of the forms in use."""
+    if not isinstance(part, dict):
+        return []
+    image = part.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
+    if url is None and part.get("type") == "input_image":
+        url = part.get("file_id")
+    file = part_document(part)
+    if isinstance(file, Document) and file.is_picture:
+        url = file.address
     return [url.strip()] if isinstance(url, str) and url.strip() else []
 
 
-def _may_be_read(address: str) -> bool:
-    """Whether an address can be one of this host's; others are never fetched."""
-    if address[:5].lower() == "data:":
-        return True
-    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
-    return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))
-
-
-def pick_pictures(
-    conversation: Conversation,
-    history_images: int,
-    max_images: int,
-    lost: Collection[str] = (),
-) -> tuple[list[str], list[Note]]:
-    """The addresses of the pictures to send, in the chat's order, and notes for the
-    user on what is left out.
-
-    The newest message's own go first, then earlier ones, newest first, as many as
-    `history_images` and the model's limit allow; each picture once. lost: those that
-    were looked for in vain; like those from elsewhere they take no other's place.
-    """
-    notes = []
-    attached = list(dict.fromkeys(conversation.attached))
-    if len(attached) > max_images:
-        notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
-        attached = attached[:max_images]
-    newest_first = dict.fromkeys(conversation.earlier[::-1])
-    others = [p for p in newest_first if p not in attached and p not in lost]
-    earlier = [p for p in others if _may_be_read(p)]
-    if len(earlier) < len(others) and history_images > 0:
-        notes.append(make_note("remote", name=make_note("a_picture")))
-    room = max(min(history_images, max_images - len(attached)), 0)
-    if len(earlier) > room and history_images > 0:
-        kind = "earlier_cut" if room else "earlier_none"
-        notes.append(make_note(kind, limit=room, count=len(earlier)))
-    return earlier[:room][::-1] + attached, notes
-
-
-def _own_words(text: str) -> str:
-    """A text without this plugin's sentences, and without pictures."""
-    text = _OWN_LINES.sub("", without_surrogates(text))
-    return without_pictures(_PICTURE_TABLE.sub("", text))
-
-
-def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> str:
-    """The text without the documents that the host put into it; whatever its filters
-    wrote before them stays."""
+def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> tuple[str, str]:
+    """The text without the documents that the host put into it, and these; whatever its
+    filters wrote before them stays."""
     frames = (wrapping.documents, *more, _DOCUMENTS)
     for frame in filter(None, frames):
         if span := _documents_span(text, frame, wrapping.unwrapped):
             start, end = span
-            return text[:start] + text[end:].removeprefix("\n").removeprefix("\n")
-    return text
+            behind = text[end:].removeprefix("\n").removeprefix("\n")
+            return text[:start] + behind, text[start:end]
+    return text, ""
 
 
 def _documents_span(text: str, frame: Frame, unwrapped: str) -> tuple[int, int] | None:
@@ -3672,6 +3775,422 @@ def _find_tag(text: str, beginning: str, start: int) -> int:
     return -1
 
 
+# ── Conversation ──────────────────────────────────────────────────────────────────────
+# From the host's chat messages to what the model is sent.
+
+_OWN_LINES = re.compile(
+    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+)
+# Several pictures side by side, as an answer shows them.
+_PICTURE_TABLE = re.compile(
+    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One side's words and pictures; a picture is an address: data URI, link or id.
+
+    flags: those at the end of a user's words, as `split_flags` returns them. is_cut:
+    whether the words were more than a message may hold. documents: files that are parts
+    of it; framed: what the host put around its words; notes: on parts that cannot go
+    along.
+    """
+
+    role: str  # "user" or "model"
+    text: str
+    pictures: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+    is_cut: bool = False
+    documents: tuple[Document, ...] = ()
+    framed: tuple[Document, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What was said so far, and what the user says now.
+
+    history: the turns before the newest message; they alternate and begin with the
+    user's. newest: that message, or None when it is empty. earlier: the addresses of
+    all pictures before it, oldest first, those that only system messages name (as they
+    do in channels) among them. before: the turns before it as they came, whose words
+    history joins and cuts. documents: what goes along with all this, each once. notes:
+    on what of the newest message cannot. unfinished: the text of the answer that is to go on
+    ("Continue Response"), to which the host adds what it is given.
+    """
+
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    newest: Turn | None = None
+    earlier: tuple[str, ...] = ()
+    before: tuple[Turn, ...] = ()
+    unfinished: str = ""
+    documents: tuple[Document, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        """The user's newest words."""
+        return self.newest.text if self.newest else ""
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """The flags behind the user's newest words."""
+        return self.newest.flags if self.newest else ()
+
+    @property
+    def attached(self) -> tuple[str, ...]:
+        """The addresses of the pictures in the user's newest message."""
+        return self.newest.pictures if self.newest else ()
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """Those of them that people count: not a website's that the words mention."""
+        words = self.prompt
+        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+
+    @property
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """The places of each address among those that are counted, from 1."""
+        places: dict[str, tuple[int, ...]] = {}
+        for number, address in enumerate(self.counted, 1):
+            places[address] = (*places.get(address, ()), number)
+        return places
+
+
+def read_conversation(
+    messages: Any,
+    files: Any = None,
+    speaker: str = "",
+    addressed: str = "",
+    wrapping: Wrapping = Wrapping(),
+    documents: Sequence[Document] = (),
+) -> Conversation:
+    """The conversation in the host's messages, whatever their shape.
+
+    files: what is attached to the newest message, as the host lists it.
+    speaker, addressed: in channels the names of the user and of the model, which stand
+    before the user's words. wrapping: what the host may have written around these.
+    documents: those of the chat as they were read; a long paste among them is the
+    user's words.
+    """
+    quoted, system, told = _system_messages(messages, wrapping)
+    turns = read_turns(messages, wrapping)
+    while turns and turns[-1].role == "model":
+        turns.pop()
+    if not turns:
+        return Conversation(system)
+    last = turns.pop()
+    pictures = _with_files(last.pictures, files)
+    text = _without_names(last.text, speaker, addressed)
+    newest = replace(last, text=text, pictures=pictures)
+    newest = replace(newest, documents=(), framed=(), notes=())
+    earlier_own = [replace(d, is_newest=False) for t in turns for d in t.documents]
+    read = [*documents, *last.documents, *earlier_own]
+    given = joined_documents(read, [*told, *last.framed])
+    documents, unread = with_words(given)
+    notes = (*last.notes, *unread)
+    newest, documents = _with_pastes(newest, documents)
+    if not newest.text and not newest.pictures and not documents:
+        return Conversation(system, notes=notes)
+    # Elsewhere a system message may well show a logo that nobody wants changed.
+    quoted = quoted if speaker else ()
+    earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
+    room = MAX_HISTORY_CHARACTERS - len(newest.text)
+    history = _bounded(alternating(turns), room)
+    unfinished = _unfinished_text(messages)
+    return Conversation(
+        *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
+        *(tuple(documents), notes),
+    )
+
+
+def _with_pastes(
+    newest: Turn, documents: Iterable[Document]
+) -> tuple[Turn, list[Document]]:
+    """The message with the long texts that were pasted as part of it behind its words,
+    and the other documents."""
+    others = []
+    for document in documents:
+        if not (document.is_paste and document.text):
+            others.append(document)
+            continue
+        words, flags = split_flags(cut_middle(document.text))
+        words = joined_words(newest.text, words)
+        is_cut = len(document.text) + len(newest.text) > MAX_MESSAGE_CHARACTERS
+        newest = replace(
+            newest,
+            text=cut_middle(words),
+            flags=flags + newest.flags,
+            is_cut=newest.is_cut or is_cut,
+        )
+    return newest, others
+
+
+def _unfinished_text(messages: Any) -> str:
+    """The text of the last message, if it is the model's."""
+    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
+    parts = as_list(last[0]["content"]) or last[:1] if last else []
+    texts = (
+        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
+    )
+    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
+
+
+def _without_names(text: str, speaker: str, addressed: str) -> str:
+    """The words behind "Name: @model ", as a channel writes its turns."""
+    if not speaker or not text.startswith(f"{speaker}:"):
+        return text
+    text = text.removeprefix(f"{speaker}:").strip()
+    if addressed and addressed in text:
+        before, _, behind = text.partition(addressed)
+        return f"{before.removesuffix('@').rstrip()} {behind.lstrip()}".strip()
+    return re.sub(r"^<?@\S+\s*", "", text)
+
+
+def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
+    """A message's pictures, and those that only its files name, in the files' order.
+
+    Where the host has inlined the message's pictures, these are the last of them, and
+    only what it never inlines is added, each in its place: people count from it on.
+    """
+    found = list(picture_files(files))
+    if not pictures:
+        return tuple(address for address, _ in found)
+    shown = list(pictures)
+    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
+    for address, is_drawing in found:
+        if is_drawing and address not in pictures:
+            shown.insert(at, address)
+        at += 1
+    return tuple(shown)
+
+
+def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
+    """The pictures among the host's file entries, by link or id, and whether each is a
+    drawing, which the host never inlines."""
+    for entry in as_list(files):
+        if not isinstance(entry, dict):
+            continue
+        kinds = (str(entry.get("type")), _file_type(entry))
+        if any(kind.startswith("image") for kind in kinds):
+            address = entry.get("url") or entry.get("id")
+            if isinstance(address, str) and address:
+                yield address, any(kind.startswith("image/svg") for kind in kinds)
+
+
+def _file_type(entry: dict[str, Any]) -> str:
+    """An entry's type, told by its name where nobody knew it at the upload."""
+    noted = (entry, get_field(entry.get("file"), "meta"))
+    types = (as_str(get_field(place, "content_type")) for place in noted)
+    name = as_str(entry.get("name"))[-8:].lower()
+    by_name = "image" if name.endswith(PICTURE_ENDINGS) else ""
+    return next(filter(None, types), by_name)
+
+
+def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
+    """The user's and the model's messages as they stand, cleaned; some may be empty.
+
+    Only so many of the newest are read as patterns may look at.
+    """
+    said = list(_messages_of(messages, "user", "assistant"))[-MAX_MESSAGES:]
+    room = MAX_PATTERN_CHARACTERS
+    turns: list[Turn] = []
+    for message in reversed(said):
+        if room <= 0:
+            break
+        content = _read_content(message, wrapping)
+        room -= content.characters + 100 * (1 + len(content.pictures))
+        turns.append(_turn_of(message, content))
+    return turns[::-1]
+
+
+def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
+    pictures = _with_files(content.pictures, message.get("files"))
+    if message["role"] != "user":
+        return Turn("model", content.text, pictures)
+    text, flags = split_flags(content.text)
+    text = joined_words(text, content.results)
+    files = content.files
+    return Turn(
+        *("user", text, pictures, flags, content.is_cut),
+        documents=tuple(file for file in files if isinstance(file, Document)),
+        framed=content.framed,
+        notes=tuple(dict.fromkeys(file for file in files if isinstance(file, Note))),
+    )
+
+
+def _system_messages(
+    messages: Any, wrapping: Wrapping
+) -> tuple[tuple[str, ...], str, list[Document]]:
+    """The pictures that system messages name, all their texts as one, and the documents
+    that the host put there."""
+    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
+    contents = [_read_content(message, wrapping) for message in said]
+    pictures = tuple(p for content in contents for p in content.pictures)
+    texts = dict.fromkeys(content.text for content in contents if content.text)
+    framed = [document for content in contents for document in content.framed]
+    return pictures, cut_middle("\n\n".join(texts)), framed
+
+
+def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
+    for message in as_list(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role in roles and "content" in message:
+            yield message
+
+
+def alternating(turns: Iterable[Turn]) -> list[Turn]:
+    """Without empty turns and a leading model turn; neighbours of one role joined."""
+    joined: list[Turn] = []
+    for turn in turns:
+        if not turn.text and not turn.pictures:
+            continue
+        if joined and joined[-1].role == turn.role:
+            before = joined.pop()
+            text = joined_words(before.text, turn.text)
+            turn = Turn(turn.role, text, before.pictures + turn.pictures)
+        if joined or turn.role == "user":
+            joined.append(turn)
+    return joined
+
+
+def joined_words(*texts: str) -> str:
+    """The texts that say something, as paragraphs of one."""
+    return "\n\n".join(filter(None, texts))
+
+
+def _bounded(turns: list[Turn], room: int) -> list[Turn]:
+    """The newest turns, as many as the room in characters takes."""
+    kept = len(turns)
+    for turn in reversed(turns):
+        room -= len(turn.text)
+        if room < 0:
+            break
+        kept -= 1
+    while kept < len(turns) and turns[kept].role == "model":
+        kept += 1
+    return turns[kept:]
+
+
+class _Content(NamedTuple):
+    """What a message holds: its words, and the addresses of its pictures in order.
+
+    results: what the host's tools found out. framed: the documents that it put around
+    the words. files: parts that are no words and no pictures. characters: how many
+    patterns have looked at. is_cut: whether there were more.
+    """
+
+    text: str
+    pictures: tuple[str, ...]
+    results: str
+    framed: tuple[Document, ...]
+    files: tuple[Document | Note, ...]
+    characters: int
+    is_cut: bool
+
+
+def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
+    """A message's words, those of all its parts, without what the host, this plugin or
+    a picture put into them; its pictures, and what else is given with it."""
+    texts: list[str] = []
+    pictures: list[str] = []
+    # What the host wrote beside the words stands in every text part.
+    results, frames = dict[str, None](), dict[str, None]()
+    seen = 0
+    content = message["content"]
+    parts = content if isinstance(content, list) else [content]
+    is_cut = len(parts) > MAX_PARTS
+    for part in parts[:MAX_PARTS]:
+        text = part.get("text") if isinstance(part, dict) else part
+        room = 2 * MAX_MESSAGE_CHARACTERS - seen
+        is_cut = is_cut or room <= 0
+        if isinstance(text, str) and text and room > 0:
+            short, data_uris = cut_data_uris(text)
+            said = take_apart(short, message["role"], wrapping)
+            kept = cut_middle(said.words)[:room]
+            is_cut = is_cut or len(kept) < len(said.words)
+            seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
+            pictures += picture_addresses(kept, data_uris)
+            texts.append(_own_words(kept))
+            results[cut_middle(without_pictures(said.results)).strip()] = None
+            frames[said.documents] = None
+        pictures += image_url(part)
+    words = "\n".join(text for text in texts if text.strip()).strip()
+    is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
+    framed = tuple(d for frame in frames for d in framed_documents(frame))
+    files = _files_of(parts[:MAX_PARTS])
+    result = joined_words(*results)
+    given = (tuple(pictures), result, framed, files, seen, is_cut)
+    return _Content(cut_middle(words), *given)
+
+
+def _files_of(parts: Iterable[Any]) -> tuple[Document | Note, ...]:
+    found = (part_document(part) for part in parts)
+    return tuple(
+        file
+        for file in found
+        if isinstance(file, Note) or (file is not None and not file.is_picture)
+    )
+
+
+def part_files(messages: Any) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """The host's files that parts of the newest message name, and those of earlier
+    ones, as the host itself lists files."""
+    said = list(_messages_of(messages, "user"))[-MAX_MESSAGES:]
+    named = [
+        [entry for p in as_list(m["content"])[:MAX_PARTS] if (entry := part_entry(p))]
+        for m in said
+    ]
+    earlier = [entry for entries in named[:-1] for entry in entries]
+    return (named[-1] if named else []), earlier
+
+
+def _may_be_read(address: str) -> bool:
+    """Whether an address can be one of this host's; others are never fetched."""
+    if address[:5].lower() == "data:":
+        return True
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))
+
+
+def pick_pictures(
+    conversation: Conversation,
+    history_images: int,
+    max_images: int,
+    lost: Collection[str] = (),
+) -> tuple[list[str], list[Note]]:
+    """The addresses of the pictures to send, in the chat's order, and notes for the
+    user on what is left out.
+
+    The newest message's own go first, then earlier ones, newest first, as many as
+    `history_images` and the model's limit allow; each picture once. lost: those that
+    were looked for in vain; like those from elsewhere they take no other's place.
+    """
+    notes = []
+    attached = list(dict.fromkeys(conversation.attached))
+    if len(attached) > max_images:
+        notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
+        attached = attached[:max_images]
+    newest_first = dict.fromkeys(conversation.earlier[::-1])
+    others = [p for p in newest_first if p not in attached and p not in lost]
+    earlier = [p for p in others if _may_be_read(p)]
+    if len(earlier) < len(others) and history_images > 0:
+        notes.append(make_note("remote", name=make_note("a_picture")))
+    room = max(min(history_images, max_images - len(attached)), 0)
+    if len(earlier) > room and history_images > 0:
+        kind = "earlier_cut" if room else "earlier_none"
+        notes.append(make_note(kind, limit=room, count=len(earlier)))
+    return earlier[:room][::-1] + attached, notes
+
+
+def _own_words(text: str) -> str:
+    """A text without this plugin's sentences, and without pictures."""
+    text = _OWN_LINES.sub("", without_surrogates(text))
+    return without_pictures(_PICTURE_TABLE.sub("", text))
+
+
 # ── Saved ─────────────────────────────────────────────────────────────────────────────
 # What the page shows of a chat and the host leaves out of its requests: the pictures
 # that stand in a message's "files" alone, such as those of the host's own image tool.
@@ -3701,6 +4220,17 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
         if room <= 0:
             break
     return turns[::-1]
+
+
+def saved_file_ids(chat: Any, metadata: dict[str, Any]) -> set[str]:
+    """The ids of the files of the saved turns before the newest message."""
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if not isinstance(messages, dict):
+        return set()
+    before = _upwards(messages, _last_before(history, messages, metadata))
+    files = (file for message in before for file in as_list(message.get("files")))
+    return {as_str(get_field(file, "id")) for file in files} - {""}
 
 
 def _last_before(
@@ -4461,13 +4991,15 @@ def _search_types(searches: Sequence[str]) -> dict[str, Any]:
 def _contents(
     conversation: Conversation, pictures: Sequence[InputPicture]
 ) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words; each
-    under a label where the user may mean one of several by its number."""
+    """The turns in words, and at the end documents and pictures before the newest
+    words; each picture under a label where the user may mean one of several by its
+    number."""
     are_counted = len(conversation.counted) > 1
     turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
     parts: list[dict[str, Any]] = []
     if turns and turns[-1].role == "user":
         parts.append({"text": turns.pop().text})
+    parts += _document_parts(conversation.documents)
     for picture in pictures:
         if are_counted:
             parts.append({"text": _picture_label(picture.numbers)})
@@ -4477,6 +5009,17 @@ def _contents(
         parts.append({"text": conversation.prompt})
     contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
     return [*contents, {"role": "user", "parts": parts}]
+
+
+def _document_parts(documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
+    """Each document under its name, so that nobody's words are taken for the user's."""
+    for document in documents:
+        if document.data:
+            pdf = Image(document.data, "application/pdf")
+            yield {"text": document.title}
+            yield {"inlineData": {"mimeType": pdf.mime, "data": pdf}}
+        else:
+            yield {"text": f"{document.title}\n\n{document.text}"}
 
 
 def _picture_label(numbers: Sequence[int]) -> str:
@@ -4498,7 +5041,9 @@ def with_system_in_words(conversation: Conversation) -> Conversation:
 def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
     """The body of Imagen's predict, which knows one prompt and no conversation."""
     unanswered = [t.text for t in conversation.history[-1:] if t.role == "user"]
-    prompt = joined_words(conversation.system, *unanswered, conversation.prompt)
+    given = [f"{d.title}\n\n{d.text}" for d in conversation.documents if d.text]
+    words = (*unanswered, *given, conversation.prompt)
+    prompt = joined_words(conversation.system, *words)
     parameters = _filled(
         sampleCount=options.count,
         includeRaiReason=True,
@@ -5834,6 +6379,16 @@ class FoundPicture(NamedTuple):
     read: Callable[[], bytes]
 
 
+class FileRecord(NamedTuple):
+    """A file's name and type, the words that the host has read in it, and whether it is
+    still about to."""
+
+    name: str
+    mime: str
+    text: str
+    is_pending: bool
+
+
 @dataclass(frozen=True)
 class HostChat:
     """The place an answer goes to; any field may be missing (API calls, old hosts)."""
@@ -5990,6 +6545,26 @@ class HostChat:
             for entry in files[:MAX_FILE_RECORDS]
         ]
         return known + files[MAX_FILE_RECORDS:]
+
+    async def file_record(self, file_id: str) -> FileRecord:
+        """What the host knows of a file that may be read. Raises UnusablePicture."""
+        if not FILE_ID.fullmatch(file_id):
+            raise UnusablePicture("no_file")
+        try:
+            file = await self._file(file_id)
+        except UnusablePicture:
+            raise
+        except Exception as error:
+            log.warning("file record not read: %s", type(error).__name__)
+            log.debug("file record not read", exc_info=True)
+            raise UnusablePicture("no_file") from None
+        meta, data = (v if isinstance(v, dict) else {} for v in (file.meta, file.data))
+        return FileRecord(
+            as_str(meta.get("name")) or as_str(file.filename),
+            as_str(meta.get("content_type")),
+            as_str(data.get("content")),
+            is_pending=data.get("status") in ("pending", "processing"),
+        )
 
     async def _record(self, file_id: str) -> dict[str, str]:
         """What an entry says of a file that is a picture; nothing of any other."""
@@ -7638,9 +8213,11 @@ class Answer:
             links = [f"[{title}]({address})" for address, title in pages]
             self.notes.append(make_note("sources", pages=", ".join(links)))
 
-    def remarks(self) -> Iterator[str]:
-        """The notes in words, each once."""
-        for text in dict.fromkeys(map(sentence, self.notes)):
+    def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
+        """The notes in words, each once; without those that a chat needs once, if the
+        notes of its earlier answers hold them."""
+        news = (note for note in self.notes if not was_said(note, said))
+        for text in dict.fromkeys(map(sentence, news)):
             yield self._block(NOTE_MARK + self._chat.scrub(text))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
@@ -7685,7 +8262,7 @@ class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
     notes: what is to be said about the options. own_key: whether the key is the user's.
-    caller: on whose behalf it waits in lines.
+    caller: on whose behalf it waits in lines. said: the notes of earlier answers.
     """
 
     asked: str
@@ -7697,6 +8274,7 @@ class ImageRequest:
     own_key: bool
     valves: AdminValves
     caller: Caller = field(default_factory=Caller)
+    said: frozenset[str] = frozenset()
 
 
 class Budget:
@@ -7728,14 +8306,21 @@ def room_for_pictures(request: ImageRequest) -> Place:
     return BYTES_LINE.place(request.caller.owner, _HELD)
 
 
+async def enter(request: ImageRequest, room: Place, budget: Budget, size: int) -> None:
+    """Wait until so many bytes may be read. Raises TurnMissed."""
+    with request.caller.at(room):
+        await room.enter(budget.seconds_left, size)
+
+
 async def gather_pictures(
-    request: ImageRequest, route: Route, room: Place, budget: Budget
+    request: ImageRequest, route: Route, room: Place, budget: Budget, beside: int = 0
 ) -> tuple[list[InputPicture], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user.
 
     Their sizes are asked first, then room is waited for, and only then are they read.
-    Raises TurnMissed where no room comes in time, and GeminiError where the host's
-    storage takes too long.
+    beside: bytes of what else is to be read, for which there must be room, too. Raises
+    TurnMissed where no room comes in time, and GeminiError where the host's storage
+    takes too long.
     """
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
@@ -7756,9 +8341,12 @@ async def gather_pictures(
         addresses, notes = pick(lost)
     notes += (picture for picture in found.values() if isinstance(picture, Note))
     chosen, unread = _within_bounds(request, addresses, found)
-    usable, unusable = await _read_pictures(request, chosen, room, budget)
+    if chosen:
+        size = beside + sum(picture.size for picture in chosen.values())
+        await enter(request, room, budget, size)
+    usable, unusable = await _read_pictures(request, chosen, budget)
     fitted, more = await fitted_pictures(request, usable, budget)
-    room.lighten(sum(len(picture.image.data) for picture in fitted))
+    room.lighten(beside + sum(len(picture.image.data) for picture in fitted))
     return fitted, list(dict.fromkeys(notes + unread + unusable + more))
 
 
@@ -7766,7 +8354,7 @@ def _is_lost(picture: FoundPicture | Note) -> bool:
     return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
 
 
-async def _in_time(work: Coroutine[Any, Any, Any], budget: Budget) -> Any:
+async def in_time(work: Coroutine[Any, Any, Any], budget: Budget) -> Any:
     """What the host's storage hands over. It may hang for longer than an answer may
     take: then raises GeminiError."""
     try:
@@ -7782,7 +8370,7 @@ async def _find_picture(
     """What stands behind an address, still unread, or why it cannot go along. Raises
     GeminiError."""
     try:
-        found: FoundPicture = await _in_time(request.chat.find(address), budget)
+        found: FoundPicture = await in_time(request.chat.find(address), budget)
         return found
     except UnusablePicture as error:
         name = _shown(request, address)
@@ -7832,15 +8420,10 @@ def _within_bounds(
 async def _read_pictures(
     request: ImageRequest,
     chosen: dict[str, FoundPicture],
-    room: Place,
     budget: Budget,
 ) -> tuple[list[InputPicture], list[Note]]:
-    """The pictures as Google takes them, and why others cannot go along; they are read
-    when there is room for all of them. Raises TurnMissed."""
-    if chosen:
-        with request.caller.at(room):
-            size = sum(picture.size for picture in chosen.values())
-            await room.enter(budget.seconds_left, size)
+    """The pictures as Google takes them, and why others cannot go along. Raises
+    TurnMissed."""
     usable, notes = list[InputPicture](), list[Note]()
     for address, found in chosen.items():
         name = _shown(request, address, found.name)
@@ -7861,7 +8444,7 @@ async def _read_picture(
 ) -> tuple[Image, bytes]:
     """A picture as Google takes it, and the digest of what it was; the name may tell its
     type. Raises UnusablePicture, ImportError, TurnMissed, GeminiError."""
-    data = await _in_time(request.chat.read(found), budget)
+    data = await in_time(request.chat.read(found), budget)
     image = await SHORT_WORK.run(checked_picture, data, name)
     digest = await work_on(data, picture_digest)
     if needs_conversion(image):
@@ -7896,6 +8479,135 @@ async def fitted_pictures(
     return fitted, notes
 
 
+# ── Reading ───────────────────────────────────────────────────────────────────────────
+# The words of documents, from the host's records or from their bytes.
+
+
+async def read_records(chat: HostChat, documents: Iterable[Document]) -> list[Document]:
+    """The documents with the words that the host has read in them, as far as whoever
+    asks may read them.
+
+    One without words that may be a PDF keeps its address; others say why.
+    """
+    found: list[Document] = []
+    looked_up = 0
+    for document in documents:
+        looked_up += bool(document.address)
+        if not document.address:
+            found.append(document)
+        elif looked_up > MAX_FILE_RECORDS:
+            found.append(_without_words(document, "document_left_out"))
+        elif read := await _read_record(chat, document):
+            found.append(read)
+    return found
+
+
+async def _read_record(chat: HostChat, document: Document) -> Document | None:
+    """The document as its record has it, or as the host listed it; None for a
+    picture."""
+    try:
+        record = await chat.file_record(document.address)
+        for seconds in DOCUMENT_PAUSES if document.is_newest else ():
+            if record.text or not record.is_pending:
+                break
+            await asyncio.sleep(seconds)
+            record = await chat.file_record(document.address)
+    except UnusablePicture as error:
+        if document.text:  # it came with the request itself
+            return replace(document, address="")
+        return _without_words(document, error.kind)
+    if record.mime.startswith("image/"):
+        return None
+    document = replace(document, name=document.name or record.name)
+    if text := clean_document(record.text) or document.text:
+        return replace(document, text=text, address="")
+    return (
+        _without_words(document, "document_pending") if record.is_pending else document
+    )
+
+
+def _without_words(document: Document, kind: str, **values: Any) -> Document:
+    why = make_note(kind, name=document.shown, **values)
+    return replace(document, address="", why=why)
+
+
+async def gather_all(
+    request: ImageRequest, route: Route, room: Place, budget: Budget
+) -> tuple[list[InputPicture], tuple[Document, ...], list[Note]]:
+    """The pictures and documents to send, and notes for the user. Documents that are
+    still to be read wait for room together with the pictures, or two requests could
+    wait for each other. Raises TurnMissed, and GeminiError where the host's storage
+    takes too long."""
+    found = await _find_documents(request, budget)
+    size = sum(
+        there.size for there in found.values() if isinstance(there, FoundPicture)
+    )
+    pictures, notes = await gather_pictures(request, route, room, budget, size)
+    if size and not room.is_in:
+        await enter(request, room, budget, size)
+    facts = facts_of(route.model, route.generate)
+    left = MAX_PICTURE_BYTES - sum(len(picture.image.data) for picture in pictures)
+    # One that this file does not know may read PDF; Google says so if it does not.
+    left = max(left, 1) if facts is None or facts.reads_pdf else 0
+    read: list[Document] = []
+    for document, there in found.items():
+        if isinstance(there, FoundPicture):
+            data = await _read_all(request, there, budget)
+            document = await _as_sent(document, data, route.model, left)
+            left -= len(document.data)
+        read.append(document)
+    readable, unread = with_words(read)
+    kept, more = bounded_documents(readable)
+    return pictures, tuple(kept), [*notes, *unread, *more]
+
+
+async def _find_documents(
+    request: ImageRequest, budget: Budget
+) -> dict[Document, FoundPicture | None]:
+    """The documents, and for those that are still to be read where they are; one that
+    cannot be sent in any case says why. Raises GeminiError."""
+    found: dict[Document, FoundPicture | None] = {}
+    for document in request.conversation.documents:
+        there = None
+        if document.address and not document.text:
+            try:
+                there = await in_time(request.chat.find(document.address), budget)
+            except UnusablePicture as error:
+                kind = "no_file" if error.kind == "no_file" else "no_text"
+                document = _without_words(document, kind)
+        if there and there.size > MAX_PDF_BYTES:
+            document, there = _without_words(document, "too_large"), None
+        found[document] = there
+    return found
+
+
+async def _read_all(
+    request: ImageRequest, there: FoundPicture, budget: Budget
+) -> bytes:
+    """The bytes of a file; none where it cannot be read. Raises GeminiError."""
+    try:
+        data: bytes = await in_time(request.chat.read(there), budget)
+        return data
+    except UnusablePicture:
+        return b""
+
+
+async def _as_sent(
+    document: Document, data: bytes, model: str, pdf_room: int
+) -> Document:
+    """The document with its bytes, which are a PDF, or with their words, or with why it
+    cannot go along. pdf_room: none where the model reads no PDF."""
+    if not is_pdf(data):
+        text = clean_document(await SHORT_WORK.run(plain_text, data))
+        read = replace(document, text=text, address="")
+        return read if text else _without_words(document, "no_text")
+    if not pdf_room:
+        return _without_words(document, "no_pdf", model=model)
+    if len(data) > pdf_room:
+        return _without_words(document, "too_large")
+    return replace(document, data=data)
+
+
 # ── Course ────────────────────────────────────────────────────────────────────────────
 # A request from the first model that is asked to the last note.
 
@@ -7928,7 +8640,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
             await _until_heard(request, seconds)
             await send(answer.failure(failure, seconds))
         await answer.show_sources()
-        for remark in answer.remarks():
+        for remark in answer.remarks(request.said):
             await send(remark)
         if usage := answer.tally.usage:
             await send(usage)
@@ -8064,35 +8776,36 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
-    pictures, more = await _pictures_in_time(work, route, room)
-    if request.conversation.newest and request.conversation.newest.is_cut:
+    pictures, documents, more = await _gather_in_time(work, route, room)
+    conversation = replace(request.conversation, documents=documents)
+    if conversation.newest and conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
     answer.begin(route.model, options, notes + more)
-    if not pictures and not request.conversation.prompt:
+    if not pictures and not conversation.prompt and not documents:
         raise GeminiError("prompt_empty")
-    body_of = partial(_body, route, request.conversation, pictures)
+    body_of = partial(_body, route, conversation, pictures)
     try:
         await _ask_side_by_side(work, route, options, body_of)
     except GeminiError as error:
         if error.kind == "empty" and not route.generate:
             # Imagen's answer is then an empty object.
             raise GeminiError("filtered", **error.values) from None
-        if error.kind != "system_refused" or not request.conversation.system:
+        if error.kind != "system_refused" or not conversation.system:
             raise
         if not work.budget.spend():
             raise
-        in_words = with_system_in_words(request.conversation)
+        in_words = with_system_in_words(conversation)
         body_of = partial(_body, route, in_words, pictures)
         options = without_options(options, work.dropped)
         await _ask_side_by_side(work, route, options, body_of)
 
 
-async def _pictures_in_time(
+async def _gather_in_time(
     work: _Making, route: Route, room: Place
-) -> tuple[list[InputPicture], list[Note]]:
+) -> tuple[list[InputPicture], tuple[Document, ...], list[Note]]:
     started = time.monotonic()
     try:
-        return await gather_pictures(work.request, route, room, work.budget)
+        return await gather_all(work.request, route, room, work.budget)
     except TurnMissed as missed:
         seconds = round(time.monotonic() - started)
         whose = "own_pictures" if missed.is_own_limit else "others_pictures"
@@ -8485,9 +9198,12 @@ class Pipe:
             emitter=__event_emitter__,
             secret=key_to_use(valves, own)[0],
         )
+        messages = body.get("messages")
+        if __task__:
+            return reply_to_task(str(__task__), __task_body__, messages)
         conversation = await _conversation(body, metadata, __files__, chat)
-        if task := __task__ or unnamed_task(conversation):
-            return reply_to_task(str(task), __task_body__, body.get("messages"))
+        if task := unnamed_task(conversation):
+            return reply_to_task(task, __task_body__, messages)
         if valves.HISTORY_IMAGES and conversation.before:
             saved = saved_turns(await chat.saved_chat(), metadata)
             conversation = with_saved_pictures(conversation, saved)
@@ -8509,6 +9225,7 @@ def _image_request(
     features = metadata.get("features")
     settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
+    notes += settings_left_out(body, metadata.get("tools"))
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
     return ImageRequest(
@@ -8516,11 +9233,12 @@ def _image_request(
         asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
         conversation=conversation,
         options=options,
-        notes=notes,
+        notes=[*notes, *conversation.notes],
         chat=chat,
         key=key,
         own_key=own_key,
         valves=valves,
+        said=notes_said(body.get("messages")),
         caller=Caller(as_str(chat.user.get("id"))),
     )
 
@@ -8543,13 +9261,44 @@ def _label(entry: ListEntry) -> str:
 async def _conversation(
     body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
 ) -> Conversation:
-    return read_conversation(
-        body.get("messages"),
-        files=await chat.with_records(_attached_files(metadata, files)),
+    messages = body.get("messages")
+    named, earlier = part_files(messages)
+    attached = [*as_list(_attached_files(metadata, files)), *named]
+    attached = await chat.with_records(attached)
+    all_files = [*attached, *as_list(files or metadata.get("files")), *earlier]
+    others = [entry for entry in all_files if not any(picture_files([entry]))]
+    newest = await _ids_of_newest(metadata, others, attached, chat)
+    conversation = read_conversation(
+        messages,
+        files=attached,
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
         wrapping=await _wrapping(metadata, files),
+        documents=await read_records(chat, listed_documents(others, newest)),
     )
+    missing = missing_knowledge(_knowledge(metadata), conversation.documents)
+    return replace(conversation, notes=(*conversation.notes, *missing))
+
+
+async def _ids_of_newest(
+    metadata: dict[str, Any], files: Any, attached: Any, chat: HostChat
+) -> set[str] | None:
+    """Which of the chat's files are the newest message's; None if all are. Hosts before
+    0.9 do not tell, but keep them with the messages."""
+    if not files:
+        return None
+    if isinstance(metadata.get("user_message"), dict):
+        return {as_str(get_field(entry, "id")) for entry in attached}
+    saved = saved_file_ids(await chat.saved_chat(), metadata)
+    ids = {as_str(get_field(entry, "id")) for entry in files}
+    return ids - saved if saved else None
+
+
+def _knowledge(metadata: dict[str, Any]) -> list[Any]:
+    """What a workspace model and the chat's folder know."""
+    about = get_field(get_field(metadata.get("model"), "info"), "meta")
+    of_model = as_list(get_field(about, "knowledge"))
+    return [*of_model, *as_list(metadata.get("folder_knowledge"))]
 
 
 async def _wrapping(metadata: dict[str, Any], files: Any) -> Wrapping:

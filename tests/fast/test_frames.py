@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -534,7 +535,12 @@ def test_a_frame_around_any_words_makes_no_difference(words: str, frame: str) ->
     if is_like_a_frame_s_end(words) and not text.endswith(words):
         return
     plain = gip.read_conversation([user(words)])
-    assert gip.read_conversation([user(text)], wrapping=told) == plain
+    read = gip.read_conversation([user(text)], wrapping=told)
+    if read.newest and not plain.newest:  # documents alone are something to draw
+        assert read.documents and not read.prompt
+        assert read.flags == gip.split_flags(words)[1]
+        return
+    assert replace(read, documents=()) == plain
 
 
 @given(words_of_people, st.sampled_from(sorted(BESIDE)))

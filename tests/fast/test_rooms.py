@@ -26,7 +26,7 @@ USES: dict[str, str] = {
     "Words": "Limits",
     "Markdown": "Words",
     "Base64": "Limits",
-    "Messages": "Words",
+    "Messages": "Limits Words",
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
@@ -34,11 +34,14 @@ USES: dict[str, str] = {
     "Containers": "Limits Heads",
     "Formats": "Limits Heads Containers",
     "Pictures": "Limits Words Base64 Heads Containers Formats",
-    "Conversation": "Limits Words Options",
+    "Documents": "Limits Words",
+    "Frames": "Limits Words Documents",
+    "Conversation": "Limits Words Options Documents Frames",
     "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
-    "Wire": "Limits Words Base64 Options Formats Pictures Conversation Reader",
+    "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
+    "Reader",
     "Failures": "Limits Words Wire",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
@@ -52,11 +55,13 @@ USES: dict[str, str] = {
     "Failures Threads Host",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
     "Threads Host Settings",
-    "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
-    "Failures Threads Settings Backend Client Answer Request",
+    "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
+    "Request",
+    "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
+    "Failures Threads Settings Backend Client Answer Request Reading",
     "Chunks": "Limits Answer",
-    "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
-    "Threads Host Settings Client Request Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
+    "Threads Host Settings Client Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
