@@ -46,7 +46,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -3110,7 +3110,7 @@ _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
 _MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
 # The memory of a user whose memory is empty (0.6.43 to 0.9.6).
-_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
+_EMPTY_MEMORY = "User Context:"
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -3214,13 +3214,14 @@ class Conversation:
         """The addresses of the pictures in the user's newest message."""
         return self.newest.pictures if self.newest else ()
 
-    @property
+    # Each note on a picture asks for both, and there may be a thousand pictures.
+    @cached_property
     def counted(self) -> tuple[str, ...]:
         """Those of them that people count: not a website's that the words mention."""
-        words = self.prompt
-        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+        mentioned = {*picture_addresses(self.prompt, ())}
+        return tuple(a for a in self.attached if a not in mentioned or _may_be_read(a))
 
-    @property
+    @cached_property
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """The places of each address among those that are counted, from 1."""
         places: dict[str, tuple[int, ...]] = {}
@@ -3294,10 +3295,10 @@ def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
     found = list(picture_files(files))
     if not pictures:
         return tuple(address for address, _ in found)
-    shown = list(pictures)
+    shown, known = list(pictures), {*pictures}
     at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
     for address, is_drawing in found:
-        if is_drawing and address not in pictures:
+        if is_drawing and address not in known:
             shown.insert(at, address)
         at += 1
     return tuple(shown)
@@ -3306,7 +3307,7 @@ def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
 def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
     """The pictures among the host's file entries, by link or id, and whether each is a
     drawing, which the host never inlines."""
-    for entry in as_list(files):
+    for entry in as_list(files)[:MAX_PARTS]:
         if not isinstance(entry, dict):
             continue
         kinds = (str(entry.get("type")), _file_type(entry))
@@ -3337,7 +3338,8 @@ def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
         if room <= 0:
             break
         content = _read_content(message, wrapping)
-        room -= content.characters + 100 * (1 + len(content.pictures))
+        files = as_list(message.get("files"))[:MAX_PARTS]
+        room -= content.characters + 100 * (1 + len(content.pictures) + len(files))
         turns.append(_turn_of(message, content))
     return turns[::-1]
 
@@ -3353,8 +3355,13 @@ def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
 
 def _system_messages(messages: Any, wrapping: Wrapping) -> tuple[tuple[str, ...], str]:
     """The pictures that system messages name, and all their texts as one."""
-    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message, wrapping) for message in said]
+    room = MAX_PATTERN_CHARACTERS
+    contents: list[_Content] = []
+    for message in itertools.islice(_messages_of(messages, "system", "developer"), 32):
+        if room <= 0:
+            break
+        contents.append(_read_content(message, wrapping))
+        room -= contents[-1].characters
     pictures = tuple(p for content in contents for p in content.pictures)
     texts = dict.fromkeys(content.text for content in contents if content.text)
     return pictures, cut_middle("\n\n".join(texts))
@@ -3455,7 +3462,7 @@ def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
     if role != "user":
         text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
         text = _without_frames(text, wrapping.frames, "system")
-        return _EMPTY_MEMORY.sub("", text), ""
+        return _without_empty_memory(text), ""
     text = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
@@ -3595,6 +3602,13 @@ def _without_endings(text: str, frames: Iterable[Frame]) -> str:
         if start >= 0 and _begins_a_line(text, start):
             text = text[:start].removesuffix("\n")
     return text
+
+
+def _without_empty_memory(text: str) -> str:
+    """The text without such a memory as its last line."""
+    before = text.rstrip().removesuffix(_EMPTY_MEMORY)
+    is_there = text.startswith(_EMPTY_MEMORY, len(before))
+    return before.removesuffix("\n") if is_there and before[-1:] in ("", "\n") else text
 
 
 def _without_blocks(text: str) -> str:
