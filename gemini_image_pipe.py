@@ -69,6 +69,9 @@ MESSAGE_END_CHARACTERS = 4_096  # of them those at its end, where wishes and fla
 MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
 MAX_MESSAGES = 2_000  # that are looked at, the newest ones
 MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
+MAX_WRAPPED_CHARACTERS = (
+    1_000_000  # of a message in which frames of the host's are found
+)
 MAX_DATA_URIS = 1_000  # that are looked for in a text; what follows is words
 MAX_PARTS = 1_000  # of one message
 MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of files
@@ -345,12 +348,13 @@ def without_pictures(text: str) -> str:
     return _TOKEN.sub("", _MARKDOWN_PICTURE.sub("", text))
 
 
-def cut_middle(text: str) -> str:
-    """A message of at most MAX_MESSAGE_CHARACTERS: its beginning and its end."""
-    if len(text) <= MAX_MESSAGE_CHARACTERS:
+def cut_middle(
+    text: str, most: int = MAX_MESSAGE_CHARACTERS, end: int = MESSAGE_END_CHARACTERS
+) -> str:
+    """A text's beginning and its end, which are of about so many characters."""
+    if len(text) <= most:
         return text
-    kept = MAX_MESSAGE_CHARACTERS - MESSAGE_END_CHARACTERS
-    return f"{text[:kept]}\n…\n{text[-MESSAGE_END_CHARACTERS:]}"
+    return f"{text[: most - end]}\n…\n{text[-end:]}"
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
@@ -3437,6 +3441,11 @@ def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
         is_cut = is_cut or room <= 0
         if isinstance(text, str) and text and room > 0:
             short, data_uris = cut_data_uris(text)
+            # The host's frames stand at its ends; what it is cut in is words, too many
+            # to be kept, or documents, which are not.
+            short = cut_middle(
+                short, MAX_WRAPPED_CHARACTERS, MAX_WRAPPED_CHARACTERS // 2
+            )
             said, result = _unwrapped(short, message["role"], wrapping)
             kept = cut_middle(said)[:room]
             is_cut = is_cut or len(kept) < len(said)
