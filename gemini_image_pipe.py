@@ -6336,7 +6336,7 @@ class Backend:
     @property
     def is_google(self) -> bool:
         """Whether the address is one of Google's own."""
-        return f".{self.host}".endswith(".googleapis.com")
+        return f".{self.host.rstrip('.')}".endswith(".googleapis.com")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -6406,6 +6406,7 @@ def read_address(text: str) -> tuple[str, str]:
     is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
     typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
