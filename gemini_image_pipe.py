@@ -100,6 +100,7 @@ MAX_WEBP_PIXELS = 6_000_000  # that are encoded: each takes 37 bytes for that
 MAX_PICTURE_BLOCKS = 50_000  # chunks, segments or boxes; honest ones have hundreds
 MAX_JPEG_PASSES = 100  # each goes over the whole picture; encoders make about ten
 MAX_TAGS = 1_000  # of one directory of a TIFF, or items of an AVIF
+MAX_AV1_UNITS = 8_000  # of all items of an AVIF; honest ones have about four each
 MAX_TAG_BYTES = 4_000_000  # that they hold together: profiles take about one
 MAX_DIRECTORIES = 8  # of a TIFF that are read: the picture's, the camera's, the place's
 MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
@@ -2526,14 +2527,14 @@ def check_avif(data: bytes) -> None:
     """Whether it is whole, and its pictures not larger than the file declares: a
     decoder takes the memory that their own heads ask for."""
     check_heif(data)
-    kinds, coded = dict(_heif_kinds(data)), 0
+    kinds, coded, room = dict(_heif_kinds(data)), 0, iter(range(MAX_AV1_UNITS))
     for item, place, end in _heif_items(data):
         kind = kinds.get(item)
         if kind in (b"av01", b"Exif") and not place < end:
             raise UnusablePicture("odd_form")
         require_whole(end <= len(data))
         if kind == b"av01":
-            coded += math.prod(_av1_size(data, place, end))
+            coded += math.prod(_av1_size(data, place, end, room))
         elif kind == b"Exif":  # read by Pillow, whatever its tables declare
             _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
     require_whole(coded > 0)
@@ -2575,10 +2576,14 @@ def _heif_items(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield item, place, place + length if length else len(data)
 
 
-def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
-    """The largest that an item's sequence headers allow (AV1 5.5.1)."""
+def _av1_size(data: bytes, place: int, end: int, room: Iterator[Any]) -> PixelSize:
+    """The largest that an item's sequence headers allow (AV1 5.5.1).
+
+    room: yields as often as a unit may still be looked at, of all items, since these
+    may all be the same bytes.
+    """
     sizes = [(0, 0)]
-    for _ in range(MAX_TAGS):
+    for _ in room:
         if place >= end:
             return max(sizes, key=math.prod)
         head = data[place]
