@@ -5486,17 +5486,32 @@ class DaemonThreads:
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, computed on a thread while the loop goes on."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.start(partial(_settle, future, function, *arguments))
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await waiting
+        finally:
+            del future, waiting  # see _settle
 
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(function(*arguments))
-            except BaseException as error:  # goes to the waiter, whatever it is
-                future.set_exception(error)
 
-        self.start(job)
-        return await asyncio.wrap_future(future)
+def _settle(
+    future: concurrent.futures.Future[Any],
+    function: Callable[..., Any],
+    *arguments: Any,
+) -> None:
+    """Put the function's result, or its exception, into the future.
+
+    An exception knows all frames that it came through, and they what may be large. A
+    future that holds it and stands in one of them would keep all of that in memory,
+    until Python some day looks for such circles.
+    """
+    try:
+        if future.set_running_or_notify_cancel():
+            future.set_result(function(*arguments))
+    except BaseException as error:  # goes to the waiter, whatever it is
+        future.set_exception(error)
+    finally:
+        del future
 
 
 class Bounds(NamedTuple):
@@ -5792,6 +5807,8 @@ async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
         if task.cancelled() and not (this and this.cancelling()):
             raise RuntimeError("the host broke it off by itself") from None
         raise
+    finally:
+        del task  # it holds the exception, whose frames hold it
 
 
 @lru_cache(maxsize=64)
@@ -7903,11 +7920,18 @@ async def _failure_of(work: Coroutine[Any, Any, None]) -> GeminiError | None:
     try:
         await work
     except GeminiError as error:
+        _forget_frames(error)
         return error
     except Exception as error:
         log.exception("answer failed unexpectedly: %s", type(error).__name__)
         return GeminiError("unexpected")
     return None
+
+
+def _forget_frames(error: GeminiError) -> None:
+    """To be called where a failure ends: the frames that it came through hold pictures,
+    and some of them the failure, so that all of these would stay for a while."""
+    error.__traceback__ = error.__context__ = None
 
 
 async def _until_heard(request: ImageRequest, elapsed: float) -> None:
@@ -7966,6 +7990,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
+            _forget_frames(error)
             available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
             failure = client.backend.nobody(route.model, available, error.quote, listed)
@@ -8027,6 +8052,7 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
             raise
         if not work.budget.spend():
             raise
+        _forget_frames(error)
         in_words = with_system_in_words(request.conversation)
         body_of = partial(_body, route, in_words, pictures)
         options = without_options(options, work.dropped)
@@ -8178,6 +8204,7 @@ async def _ask_with_retries(
             if step is None:
                 await this.end()
                 raise
+            _forget_frames(error)
             if step.dropped:
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
