@@ -2901,7 +2901,8 @@ def _saved(picture: Any, form: str) -> Image:
     """The picture in another format. Raises UnusablePicture."""
     out = io.BytesIO()
     try:
-        picture.save(out, form, quality=90)
+        # Others wait meanwhile: PNG's usual level takes four times as long.
+        picture.save(out, form, quality=90, compress_level=2)
     except Exception:  # as above
         raise UnusablePicture("broken") from None
     return Image(out.getvalue(), f"image/{form.lower()}")
