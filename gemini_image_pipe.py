@@ -46,7 +46,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -74,6 +74,9 @@ MAX_DOCUMENTS = 200  # that are listed with a chat, or pieces of some in one fra
 MAX_PDF_BYTES = 50_000_000  # Google's limit for one
 MAX_MESSAGES = 2_000  # that are looked at, the newest ones
 MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
+MAX_WRAPPED_CHARACTERS = (
+    1_000_000  # of a message in which frames of the host's are found
+)
 MAX_DATA_URIS = 1_000  # that are looked for in a text; what follows is words
 MAX_PARTS = 1_000  # of one message
 MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of files
@@ -104,6 +107,7 @@ MAX_WEBP_PIXELS = 6_000_000  # that are encoded: each takes 37 bytes for that
 MAX_PICTURE_BLOCKS = 50_000  # chunks, segments or boxes; honest ones have hundreds
 MAX_JPEG_PASSES = 100  # each goes over the whole picture; encoders make about ten
 MAX_TAGS = 1_000  # of one directory of a TIFF, or items of an AVIF
+MAX_AV1_UNITS = 8_000  # of all items of an AVIF; honest ones have about four each
 MAX_TAG_BYTES = 4_000_000  # that they hold together: profiles take about one
 MAX_DIRECTORIES = 8  # of a TIFF that are read: the picture's, the camera's, the place's
 MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
@@ -362,12 +366,13 @@ def without_pictures(text: str) -> str:
     return _TOKEN.sub("", _MARKDOWN_PICTURE.sub("", text))
 
 
-def cut_middle(text: str) -> str:
-    """A message of at most MAX_MESSAGE_CHARACTERS: its beginning and its end."""
-    if len(text) <= MAX_MESSAGE_CHARACTERS:
+def cut_middle(
+    text: str, most: int = MAX_MESSAGE_CHARACTERS, end: int = MESSAGE_END_CHARACTERS
+) -> str:
+    """A text's beginning and its end, which are of about so many characters."""
+    if len(text) <= most:
         return text
-    kept = MAX_MESSAGE_CHARACTERS - MESSAGE_END_CHARACTERS
-    return f"{text[:kept]}\n…\n{text[-MESSAGE_END_CHARACTERS:]}"
+    return f"{text[: most - end]}\n…\n{text[-end:]}"
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
@@ -2675,14 +2680,14 @@ def check_avif(data: bytes) -> None:
     """Whether it is whole, and its pictures not larger than the file declares: a
     decoder takes the memory that their own heads ask for."""
     check_heif(data)
-    kinds, coded = dict(_heif_kinds(data)), 0
+    kinds, coded, room = dict(_heif_kinds(data)), 0, iter(range(MAX_AV1_UNITS))
     for item, place, end in _heif_items(data):
         kind = kinds.get(item)
         if kind in (b"av01", b"Exif") and not place < end:
             raise UnusablePicture("odd_form")
         require_whole(end <= len(data))
         if kind == b"av01":
-            coded += math.prod(_av1_size(data, place, end))
+            coded += math.prod(_av1_size(data, place, end, room))
         elif kind == b"Exif":  # read by Pillow, whatever its tables declare
             _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
     require_whole(coded > 0)
@@ -2724,10 +2729,14 @@ def _heif_items(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield item, place, place + length if length else len(data)
 
 
-def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
-    """The largest that an item's sequence headers allow (AV1 5.5.1)."""
+def _av1_size(data: bytes, place: int, end: int, room: Iterator[Any]) -> PixelSize:
+    """The largest that an item's sequence headers allow (AV1 5.5.1).
+
+    room: yields as often as a unit may still be looked at, of all items, since these
+    may all be the same bytes.
+    """
     sizes = [(0, 0)]
-    for _ in range(MAX_TAGS):
+    for _ in room:
         if place >= end:
             return max(sizes, key=math.prod)
         head = data[place]
@@ -3050,7 +3059,8 @@ def _saved(picture: Any, form: str) -> Image:
     """The picture in another format. Raises UnusablePicture."""
     out = io.BytesIO()
     try:
-        picture.save(out, form, quality=90)
+        # Others wait meanwhile: PNG's usual level takes four times as long.
+        picture.save(out, form, quality=90, compress_level=2)
     except Exception:  # as above
         raise UnusablePicture("broken") from None
     return Image(out.getvalue(), f"image/{form.lower()}")
@@ -3550,7 +3560,7 @@ _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
 _MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
 # The memory of a user whose memory is empty (0.6.43 to 0.9.6).
-_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
+_EMPTY_MEMORY = "User Context:"
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -3624,7 +3634,7 @@ def take_apart(text: str, role: str, wrapping: Wrapping) -> Said:
     if role != "user":
         text, documents = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
         text = _without_frames(text, wrapping.frames, "system")
-        return Said(_EMPTY_MEMORY.sub("", text), documents=documents)
+        return Said(_without_empty_memory(text), documents=documents)
     text, documents = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
@@ -3730,6 +3740,13 @@ def _without_endings(text: str, frames: Iterable[Frame]) -> str:
         if start >= 0 and _begins_a_line(text, start):
             text = text[:start].removesuffix("\n")
     return text
+
+
+def _without_empty_memory(text: str) -> str:
+    """The text without such a memory as its last line."""
+    before = text.rstrip().removesuffix(_EMPTY_MEMORY)
+    is_there = text.startswith(_EMPTY_MEMORY, len(before))
+    return before.removesuffix("\n") if is_there and before[-1:] in ("", "\n") else text
 
 
 def _without_blocks(text: str) -> str:
@@ -3844,13 +3861,14 @@ class Conversation:
         """The addresses of the pictures in the user's newest message."""
         return self.newest.pictures if self.newest else ()
 
-    @property
+    # Each note on a picture asks for both, and there may be a thousand pictures.
+    @cached_property
     def counted(self) -> tuple[str, ...]:
         """Those of them that people count: not a website's that the words mention."""
-        words = self.prompt
-        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
+        mentioned = {*picture_addresses(self.prompt, ())}
+        return tuple(a for a in self.attached if a not in mentioned or _may_be_read(a))
 
-    @property
+    @cached_property
     def numbers(self) -> dict[str, tuple[int, ...]]:
         """The places of each address among those that are counted, from 1."""
         places: dict[str, tuple[int, ...]] = {}
@@ -3958,10 +3976,10 @@ def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
     found = list(picture_files(files))
     if not pictures:
         return tuple(address for address, _ in found)
-    shown = list(pictures)
+    shown, known = list(pictures), {*pictures}
     at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
     for address, is_drawing in found:
-        if is_drawing and address not in pictures:
+        if is_drawing and address not in known:
             shown.insert(at, address)
         at += 1
     return tuple(shown)
@@ -3970,7 +3988,7 @@ def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
 def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
     """The pictures among the host's file entries, by link or id, and whether each is a
     drawing, which the host never inlines."""
-    for entry in as_list(files):
+    for entry in as_list(files)[:MAX_PARTS]:
         if not isinstance(entry, dict):
             continue
         kinds = (str(entry.get("type")), _file_type(entry))
@@ -4001,7 +4019,8 @@ def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
         if room <= 0:
             break
         content = _read_content(message, wrapping)
-        room -= content.characters + 100 * (1 + len(content.pictures))
+        files = as_list(message.get("files"))[:MAX_PARTS]
+        room -= content.characters + 100 * (1 + len(content.pictures) + len(files))
         turns.append(_turn_of(message, content))
     return turns[::-1]
 
@@ -4026,8 +4045,13 @@ def _system_messages(
 ) -> tuple[tuple[str, ...], str, list[Document]]:
     """The pictures that system messages name, all their texts as one, and the documents
     that the host put there."""
-    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message, wrapping) for message in said]
+    room = MAX_PATTERN_CHARACTERS
+    contents: list[_Content] = []
+    for message in itertools.islice(_messages_of(messages, "system", "developer"), 32):
+        if room <= 0:
+            break
+        contents.append(_read_content(message, wrapping))
+        room -= contents[-1].characters
     pictures = tuple(p for content in contents for p in content.pictures)
     texts = dict.fromkeys(content.text for content in contents if content.text)
     framed = [document for content in contents for document in content.framed]
@@ -4108,6 +4132,11 @@ def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
         is_cut = is_cut or room <= 0
         if isinstance(text, str) and text and room > 0:
             short, data_uris = cut_data_uris(text)
+            # The host's frames stand at its ends; what it is cut in is words, too many
+            # to be kept, or documents, of which few are.
+            short = cut_middle(
+                short, MAX_WRAPPED_CHARACTERS, MAX_WRAPPED_CHARACTERS // 2
+            )
             said = take_apart(short, message["role"], wrapping)
             kept = cut_middle(said.words)[:room]
             is_cut = is_cut or len(kept) < len(said.words)
@@ -6039,17 +6068,32 @@ class DaemonThreads:
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, computed on a thread while the loop goes on."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.start(partial(_settle, future, function, *arguments))
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await waiting
+        finally:
+            del future, waiting  # see _settle
 
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(function(*arguments))
-            except BaseException as error:  # goes to the waiter, whatever it is
-                future.set_exception(error)
 
-        self.start(job)
-        return await asyncio.wrap_future(future)
+def _settle(
+    future: concurrent.futures.Future[Any],
+    function: Callable[..., Any],
+    *arguments: Any,
+) -> None:
+    """Put the function's result, or its exception, into the future.
+
+    An exception knows all frames that it came through, and they what may be large. A
+    future that holds it and stands in one of them would keep all of that in memory,
+    until Python some day looks for such circles.
+    """
+    try:
+        if future.set_running_or_notify_cancel():
+            future.set_result(function(*arguments))
+    except BaseException as error:  # goes to the waiter, whatever it is
+        future.set_exception(error)
+    finally:
+        del future
 
 
 class Bounds(NamedTuple):
@@ -6350,6 +6394,8 @@ async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
         if task.cancelled() and not (this and this.cancelling()):
             raise RuntimeError("the host broke it off by itself") from None
         raise
+    finally:
+        del task  # it holds the exception, whose frames hold it
 
 
 @lru_cache(maxsize=64)
@@ -6932,7 +6978,7 @@ class Backend:
     @property
     def is_google(self) -> bool:
         """Whether the address is one of Google's own."""
-        return f".{self.host}".endswith(".googleapis.com")
+        return f".{self.host.rstrip('.')}".endswith(".googleapis.com")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -7002,6 +7048,7 @@ def read_address(text: str) -> tuple[str, str]:
     is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
     typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
@@ -8667,11 +8714,18 @@ async def _failure_of(work: Coroutine[Any, Any, None]) -> GeminiError | None:
     try:
         await work
     except GeminiError as error:
+        _forget_frames(error)
         return error
     except Exception as error:
         log.exception("answer failed unexpectedly: %s", type(error).__name__)
         return GeminiError("unexpected")
     return None
+
+
+def _forget_frames(error: GeminiError) -> None:
+    """To be called where a failure ends: the frames that it came through hold pictures,
+    and some of them the failure, so that all of these would stay for a while."""
+    error.__traceback__ = error.__context__ = None
 
 
 async def _until_heard(request: ImageRequest, elapsed: float) -> None:
@@ -8732,6 +8786,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
+            _forget_frames(error)
             available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
             failure = client.backend.nobody(route.model, available, error.quote, listed)
@@ -8945,6 +9000,7 @@ async def _ask_with_retries(
             if step is None:
                 await this.end()
                 raise
+            _forget_frames(error)
             if step.dropped:
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))

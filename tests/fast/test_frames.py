@@ -348,6 +348,15 @@ TEMPLATES = (
 )
 
 
+def test_documents_may_be_longer_than_what_frames_are_looked_for_in() -> None:
+    long = "Foxes are red. " * (gip.MAX_WRAPPED_CHARACTERS // 5)
+    conversation = gip.read_conversation([user(framed(W, f"{FOXES}{long}</source>"))])
+    assert conversation.prompt == W
+    assert conversation.newest and not conversation.newest.is_cut
+    conversation = gip.read_conversation([user(framed(long))])
+    assert conversation.newest and conversation.newest.is_cut
+
+
 def test_documents_are_taken_off_by_the_template_that_is_set() -> None:
     def check(template: str, filled: str) -> None:
         wrapping = gip.host_wrapping(documents=template)

@@ -1079,6 +1079,12 @@ def test_pictures_of_all_users_are_decoded_one_at_a_time(
     assert most == [1]
 
 
+def test_a_picture_is_packed_quickly() -> None:
+    """Level 2 or so, as the head of the packed pixels says (RFC 1950): others wait."""
+    packed = gip.converted_picture(as_image(gif_of(1))).data.partition(b"IDAT")[2]
+    assert packed[1] >> 6 <= 1
+
+
 def test_what_nobody_waits_for_any_more_is_not_decoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import gc
 import itertools
 import json
 import re
@@ -704,6 +705,50 @@ def test_a_stop_in_an_upload_is_a_stop_and_the_upload_runs_to_its_end(
         steps.clear()
         asyncio.run(stop(ends_too))
         assert steps == ["began", "ended"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("a fox", "[[status 400]]", "[[status 403]] --n 3", "[[block SAFETY]]"),
+        *("[[cut 300]]", "[[finish IMAGE_SAFETY]]", "[[bad base64]]", "[[status 404]]"),
+        *("[[refuse imageSize]] --size 2K", "[[wait 60]]"),
+    ],
+)
+def test_no_answer_and_no_failure_keeps_the_pictures(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, prompt: str
+) -> None:
+    """Nor has Python to look for circles first, which it does seldom."""
+
+    async def upload(**picture: Any) -> str:
+        raise OSError("the storage is down")
+
+    monkeypatch.setattr(gip, "STORE_PAUSE", 0)
+    host = with_uploads(monkeypatch, upload)
+    valves = {"REQUEST_TIMEOUT": "1"} if "wait" in prompt else {}
+    good = pictures.plain_picture((64, 64), "image/png")
+    urls = [gip.data_uri(gip.Image(data, "image/png")) for data in (good, good[:-20])]
+    shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    body = body_of([{"type": "text", "text": f"a fox {prompt}"}, *shown])
+    kept = (gip.Image, gip.InputPicture, gip.UnusablePicture)
+
+    async def held() -> list[Any]:
+        await pipe_for(google, **valves).pipe(body, **host)
+
+        def found() -> list[Any]:
+            there = (value for value in gc.get_objects() if isinstance(value, kept))
+            return [value for value in there if id(value) not in before]
+
+        await until(lambda: not found(), 2)
+        return found()
+
+    gc.collect()
+    before = {id(value) for value in gc.get_objects() if isinstance(value, kept)}
+    gc.disable()
+    try:
+        assert asyncio.run(held()) == []
+    finally:
+        gc.enable()
 
 
 def test_one_status_while_it_works_and_one_at_the_end(google: StandIn) -> None:
