@@ -3413,7 +3413,7 @@ def _file_part(part: dict[str, Any]) -> Document | Note | None:
     file = part["file"] if isinstance(part.get("file"), dict) else part
     name = as_str(file.get("filename"))
     if data := as_str(file.get("file_data")):
-        is_uri = data[:5].lower() == "data:"
+        is_uri = is_data_uri(data)
         return Document(name, address=data if is_uri else f"data:;base64,{data}")
     if part_entry(part):
         return None
@@ -4178,7 +4178,7 @@ def part_files(messages: Any) -> tuple[list[dict[str, str]], list[dict[str, str]
 
 def _may_be_read(address: str) -> bool:
     """Whether an address can be one of this host's; others are never fetched."""
-    if address[:5].lower() == "data:":
+    if is_data_uri(address):
         return True
     is_short = len(address) <= MAX_ADDRESS_CHARACTERS
     return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))

@@ -3,6 +3,7 @@ words under its name, or a note names it."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ from messages import model, system, user
 from rows import check_rows
 from test_editing import ask, failures, notes, sent
 from test_frames import RAG_0_6_5, before, documents
+from traffic import posts
+from waiting import LIMIT_S
 
 import gemini_image_pipe as gip
 from dev.standin import StandIn
@@ -324,6 +327,21 @@ def test_a_scanned_pdf_goes_as_it_is_where_the_model_reads_pdf(
     assert sent(google).images == [PDF]
     assert sent(google).texts == ['Document "scan.pdf":', "a fox"]
     assert not notes(answer)
+
+
+@pytest.mark.parametrize("hangs", ["find", "read"])
+def test_a_storage_that_hangs_keeps_no_document_beyond_the_deadline(
+    google: StandIn, records: Records, hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: Any) -> Any:
+        await asyncio.sleep(LIMIT_S)
+
+    records.put(2, "", name="scan.pdf", mime="application/pdf", data=PDF)
+    monkeypatch.setattr(gip.HostChat, hangs, hang)
+    monkeypatch.setattr(gip.Budget, "seconds_left", 0.1)
+    answer = ask(google, user("a fox"), **told(entry(2, "scan.pdf")))
+    assert "Open WebUI did not hand over" in answer
+    assert not posts(google)
 
 
 def test_a_document_that_the_host_finishes_meanwhile_is_waited_for(
