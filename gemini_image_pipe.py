@@ -139,10 +139,10 @@ STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
-# At these the status says that the work goes on, or how many are before it in line; at
-# the first ones only the latter. The host saves each.
+# At these the status says that the work goes on, or how many are before it in line. The
+# host saves each.
 HEARTBEATS = (15, 30, 60, 120)
-LINE_HEARTBEATS = (1,)
+LINE_LOOK = 1.0  # how often it is looked whether a wait in line has begun or is over
 NOTICEABLE_WAIT = 0.1  # in line, of all the time; a message on too little time names it
 # After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
 # to 0.11 learn it from the answer to their request, which a slow line or phone brings
@@ -1030,6 +1030,8 @@ STATUSES: dict[str, str] = {
     "making": "{name} is making {what} …",
     "still_working": "Still working, {seconds} s …",
     "in_line": "Waiting in line; requests before yours: {count} …",
+    "next_in_line": "Waiting in line; yours is next …",
+    "out_of_line": "Your turn has come; working on it …",
     "made_none": "{model} made no picture",
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
@@ -7839,7 +7841,10 @@ async def compose(request: ImageRequest, send: Send) -> None:
     answer = _empty_answer(request)
     started = time.monotonic()
     closing: str | Note = make_note("stopped")
-    heartbeat = asyncio.create_task(_heartbeat(answer, request.caller))
+    signs_of_life = [
+        asyncio.create_task(work(answer, request.caller))
+        for work in (_heartbeat, _tell_of_line)
+    ]
     try:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
@@ -7853,7 +7858,8 @@ async def compose(request: ImageRequest, send: Send) -> None:
             await send(usage)
         closing = what_happened(failure) if failure else answer.tally.summary(seconds)
     finally:
-        heartbeat.cancel()
+        for task in signs_of_life:
+            task.cancel()
         await answer.status(closing, done=True)
 
 
@@ -7889,13 +7895,29 @@ async def _until_heard(request: ImageRequest, elapsed: float) -> None:
 
 async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
-    for seconds in sorted((*LINE_HEARTBEATS, *HEARTBEATS)):
+    for seconds in HEARTBEATS:
         await asyncio.sleep(seconds - before)
-        if (count := caller.before) is not None:
-            await answer.status(make_note("in_line", count=count))
-        elif seconds in HEARTBEATS:
-            await answer.status(make_note("still_working", seconds=seconds))
+        status = _place_in_line(caller) or make_note("still_working", seconds=seconds)
+        await answer.status(status)
         before = seconds
+
+
+async def _tell_of_line(answer: Answer, caller: Caller) -> None:
+    """Say it when a wait in line is noticed, and again when it is over."""
+    waited = False
+    while True:
+        await asyncio.sleep(LINE_LOOK)
+        place = _place_in_line(caller)
+        if bool(place) != waited:
+            await answer.status(place or make_note("out_of_line"))
+            waited = bool(place)
+
+
+def _place_in_line(caller: Caller) -> Note | None:
+    count = caller.before
+    if count is None:
+        return None
+    return make_note("in_line", count=count) if count else make_note("next_in_line")
 
 
 @dataclass(frozen=True)
