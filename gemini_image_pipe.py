@@ -2101,6 +2101,11 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     return ImageOptions(**fields), notes
 
 
+def _as_chosen(option: Option, value: str) -> str:
+    """A value as people write it: Google's LOW is their low."""
+    return next((c for c in option.choices if c.upper() == value.upper()), value)
+
+
 def fit_options(
     options: ImageOptions,
     model_id: str,
@@ -2125,8 +2130,8 @@ def fit_options(
         if asked and not got and asked != "1K":  # who has no sizes makes 1K anyway
             notes.append(make_note("not_offered", model=model_id, what=what))
         elif got != asked and isinstance(got, str):
-            values = {"model": model_id, "what": what, "asked": asked, "got": got}
-            notes.append(make_note("nearest", **values))
+            both = {"asked": _as_chosen(option, asked), "got": _as_chosen(option, got)}
+            notes.append(make_note("nearest", model=model_id, what=what, **both))
     if not options.thinking_level and level in facts.thinking_levels:
         taken["thinking_level"] = level
     return replace(options, **taken), notes

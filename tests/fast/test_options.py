@@ -785,6 +785,9 @@ def test_a_thinking_level_only_where_the_model_has_it(
     found, said_of_it = fitted(model_id, level=route_level, thinking_level=chosen)
     assert found.thinking_level == sent
     assert len(said_of_it) == notes
+    if notes and sent:  # in the words that people choose among
+        wanted = f"level {chosen}, so {sent} was taken.".lower()
+        assert gip.sentence(said_of_it[0]).endswith(wanted)
 
 
 @pytest.mark.parametrize(
