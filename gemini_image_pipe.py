@@ -945,8 +945,8 @@ FAILURES: dict[str, str] = {
     "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
-    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: a JSON object of names and texts, or one `Name: text` a line.",
-    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
+    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: one as `Name: text`, several as a JSON object of names and texts.",
+    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network, and GEMINI_API_BASE_URL if it is set.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
     "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached. | An administrator can name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
@@ -1020,7 +1020,7 @@ NOTES: dict[str, str] = {
     "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
-    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one.",
+    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one, or save it as JPEG.",
     "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
     "too_large": "{name} was left out: it is too large for one request.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
@@ -1043,7 +1043,7 @@ PHRASES: dict[str, str] = {
     "the_picture": "the picture",
     "pictures": "{count} pictures",
     "a_picture": "A picture",
-    "pasted_picture": "A pasted picture",
+    "attached_picture": "An attached picture",
     "picture_number": "Picture {number}",
     "numbered_picture": "Picture {number} ({name})",
     "generated": "Generated image",
@@ -1149,7 +1149,7 @@ VALVES: dict[str, str] = {
     "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
     "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
     "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
-    "GATEWAY_HEADERS": "Headers that a gateway wants, as a JSON object, or one Name: text a line. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
+    "GATEWAY_HEADERS": "Headers that a gateway wants besides the key: one as Name: text, several as a JSON object of names and texts. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
     "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
     "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
     "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
@@ -2929,8 +2929,8 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
         return make_note("numbered_picture", number=number, name=name)
     if number:
         return make_note("picture_number", number=number)
-    pasted = address[:5].lower() == "data:"
-    return name or make_note("pasted_picture" if pasted else "a_picture")
+    attached = address[:5].lower() == "data:"
+    return name or make_note("attached_picture" if attached else "a_picture")
 
 
 class PicturePlan(NamedTuple):

@@ -419,4 +419,4 @@ def test_of_a_pasted_picture_the_named_type_is_told(
     """ "This is no picture" tells nobody what to attach instead."""
     part = {"type": "image_url", "image_url": {"url": address}}
     text = answered(google, [{"type": "text", "text": "a fox"}, part])
-    assert f"A pasted picture was left out: {form}" in text
+    assert f"An attached picture was left out: {form}" in text
