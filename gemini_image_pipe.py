@@ -1060,7 +1060,7 @@ PHRASES: dict[str, str] = {
     "region": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
     "headers_json": "they are no JSON object of texts",
     "headers_many": "they are too many",
-    "header_line": "line {number} is no header",
+    "header_line": "line {number} is not one `Name: text`",
     "header_value": "what is set for `{name}` cannot be sent",
     "header_name": "`{name}` is not theirs to set",
     "ratio_and_size": "{ratio} at {size}",
@@ -1158,7 +1158,7 @@ VALVES: dict[str, str] = {
     "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
     "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
     "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
-    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
+    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries and the wait in line.",
 }
 # What a user's own dialogue says of it.
 OWN_KEY = "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's."
