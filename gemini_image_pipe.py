@@ -996,7 +996,7 @@ NOTES: dict[str, str] = {
     "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
-    "bad_option": "`{name}` was left out: it can be {choices}.",
+    "bad_option": "`{option}` was left out: it can be {choices}.",
     "prompt_cut": "The message was too long: only its beginning and its end were sent.",
     "words_cut": "The model wrote too much; the rest was left out.",
     "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
@@ -2093,7 +2093,7 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
         found = option.read(text)
         if found is None:
             choices = ", ".join(option.choices)
-            notes.append(make_note("bad_option", name=name, choices=choices))
+            notes.append(make_note("bad_option", option=name, choices=choices))
         fields |= found or {}
     if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
         fields["count"] = MAX_PICTURES_PER_PROMPT
