@@ -155,10 +155,10 @@ STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
-# At these the status says that the work goes on, or how many are before it in line; at
-# the first ones only the latter. The host saves each.
+# At these the status says that the work goes on, or how many are before it in line. The
+# host saves each.
 HEARTBEATS = (15, 30, 60, 120)
-LINE_HEARTBEATS = (1,)
+LINE_LOOK = 1.0  # how often it is looked whether a wait in line has begun or is over
 NOTICEABLE_WAIT = 0.1  # in line, of all the time; a message on too little time names it
 # After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
 # to 0.11 learn it from the answer to their request, which a slow line or phone brings
@@ -979,8 +979,8 @@ FAILURES: dict[str, str] = {
     "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
     "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
     "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
-    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: a JSON object of names and texts, or one `Name: text` a line.",
-    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network.",
+    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: one as `Name: text`, several as a JSON object of names and texts.",
+    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network, and GEMINI_API_BASE_URL if it is set.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
     "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached. | An administrator can name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
@@ -1030,7 +1030,7 @@ NOTES: dict[str, str] = {
     "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
-    "bad_option": "`{name}` was left out: it can be {choices}.",
+    "bad_option": "`{option}` was left out: it can be {choices}.",
     "left_out": "These settings do not apply to pictures and were left out: {names}.",
     "prompt_cut": "The message was too long: only its beginning and its end were sent.",
     "words_cut": "The model wrote too much; the rest was left out.",
@@ -1055,7 +1055,7 @@ NOTES: dict[str, str] = {
     "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
     "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
     "broken": "{name} was left out: it is damaged or empty.",
-    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one.",
+    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one, or save it as JPEG.",
     "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
     "too_large": "{name} was left out: it is too large for one request.",
     "document_cut": "Only the beginning of {name} was sent: all documents together were too long.",
@@ -1083,6 +1083,8 @@ STATUSES: dict[str, str] = {
     "making": "{name} is making {what} …",
     "still_working": "Still working, {seconds} s …",
     "in_line": "Waiting in line; requests before yours: {count} …",
+    "next_in_line": "Waiting in line; yours is next …",
+    "out_of_line": "Your turn has come; working on it …",
     "made_none": "{model} made no picture",
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
@@ -1093,7 +1095,7 @@ PHRASES: dict[str, str] = {
     "the_picture": "the picture",
     "pictures": "{count} pictures",
     "a_picture": "A picture",
-    "pasted_picture": "A pasted picture",
+    "attached_picture": "An attached picture",
     "a_document": "A document",
     "knowledge": "Knowledge",
     "sound": "A sound",
@@ -1115,7 +1117,7 @@ PHRASES: dict[str, str] = {
     "region": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
     "headers_json": "they are no JSON object of texts",
     "headers_many": "they are too many",
-    "header_line": "line {number} is no header",
+    "header_line": "line {number} is not one `Name: text`",
     "header_value": "what is set for `{name}` cannot be sent",
     "header_name": "`{name}` is not theirs to set",
     "ratio_and_size": "{ratio} at {size}",
@@ -1230,7 +1232,7 @@ VALVES: dict[str, str] = {
     "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
     "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
     "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
-    "GATEWAY_HEADERS": "Headers that a gateway wants, as a JSON object, or one Name: text a line. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
+    "GATEWAY_HEADERS": "Headers that a gateway wants besides the key: one as Name: text, several as a JSON object of names and texts. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
     "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
     "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
     "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
@@ -1239,7 +1241,7 @@ VALVES: dict[str, str] = {
     "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
     "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
     "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
-    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries.",
+    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries and the wait in line.",
 }
 # What a user's own dialogue says of it.
 OWN_KEY = "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's."
@@ -2180,7 +2182,7 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
         found = option.read(text)
         if found is None:
             choices = ", ".join(option.choices)
-            notes.append(make_note("bad_option", name=name, choices=choices))
+            notes.append(make_note("bad_option", option=name, choices=choices))
         fields |= found or {}
     if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
         fields["count"] = MAX_PICTURES_PER_PROMPT
@@ -2250,6 +2252,11 @@ def _is_foreign(tool: Any, host_tools: Any) -> bool:
     return not isinstance(host_tools, dict) or name not in host_tools
 
 
+def _as_chosen(option: Option, value: str) -> str:
+    """A value as people write it: Google's LOW is their low."""
+    return next((c for c in option.choices if c.upper() == value.upper()), value)
+
+
 def fit_options(
     options: ImageOptions,
     model_id: str,
@@ -2274,8 +2281,8 @@ def fit_options(
         if asked and not got and asked != "1K":  # who has no sizes makes 1K anyway
             notes.append(make_note("not_offered", model=model_id, what=what))
         elif got != asked and isinstance(got, str):
-            values = {"model": model_id, "what": what, "asked": asked, "got": got}
-            notes.append(make_note("nearest", **values))
+            both = {"asked": _as_chosen(option, asked), "got": _as_chosen(option, got)}
+            notes.append(make_note("nearest", model=model_id, what=what, **both))
     if not options.thinking_level and level in facts.thinking_levels:
         taken["thinking_level"] = level
     return replace(options, **taken), notes
@@ -3090,7 +3097,7 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
         return make_note("numbered_picture", number=number, name=name)
     if number:
         return make_note("picture_number", number=number)
-    kind = "pasted_picture" if is_data_uri(address) else "a_picture"
+    kind = "attached_picture" if is_data_uri(address) else "a_picture"
     return name or make_note(kind)
 
 
@@ -8679,7 +8686,10 @@ async def compose(request: ImageRequest, send: Send) -> None:
     answer = _empty_answer(request)
     started = time.monotonic()
     closing: str | Note = make_note("stopped")
-    heartbeat = asyncio.create_task(_heartbeat(answer, request.caller))
+    signs_of_life = [
+        asyncio.create_task(work(answer, request.caller))
+        for work in (_heartbeat, _tell_of_line)
+    ]
     try:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
@@ -8693,7 +8703,8 @@ async def compose(request: ImageRequest, send: Send) -> None:
             await send(usage)
         closing = what_happened(failure) if failure else answer.tally.summary(seconds)
     finally:
-        heartbeat.cancel()
+        for task in signs_of_life:
+            task.cancel()
         await answer.status(closing, done=True)
 
 
@@ -8736,13 +8747,29 @@ async def _until_heard(request: ImageRequest, elapsed: float) -> None:
 
 async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
-    for seconds in sorted((*LINE_HEARTBEATS, *HEARTBEATS)):
+    for seconds in HEARTBEATS:
         await asyncio.sleep(seconds - before)
-        if (count := caller.before) is not None:
-            await answer.status(make_note("in_line", count=count))
-        elif seconds in HEARTBEATS:
-            await answer.status(make_note("still_working", seconds=seconds))
+        status = _place_in_line(caller) or make_note("still_working", seconds=seconds)
+        await answer.status(status)
         before = seconds
+
+
+async def _tell_of_line(answer: Answer, caller: Caller) -> None:
+    """Say it when a wait in line is noticed, and again when it is over."""
+    waited = False
+    while True:
+        await asyncio.sleep(LINE_LOOK)
+        place = _place_in_line(caller)
+        if bool(place) != waited:
+            await answer.status(place or make_note("out_of_line"))
+            waited = bool(place)
+
+
+def _place_in_line(caller: Caller) -> Note | None:
+    count = caller.before
+    if count is None:
+        return None
+    return make_note("in_line", count=count) if count else make_note("next_in_line")
 
 
 @dataclass(frozen=True)

@@ -33,12 +33,13 @@ PLACEHOLDERS = {
     "model": "*the model*",
     "name": "*the name of what was given*",
     "names": "*their names*",
+    "option": "*an option*",
     "pages": "*links to pages*",
     "queries": "*what it looked for*",
     "problem": "*what is wrong with them*",
     "reason": "*what Open WebUI says*",
     "seconds": "*number*",
-    "status": "*number*",
+    "status": " *(HTTP and its number)*",
     "target": "*another host*",
     "variable": "*an environment variable*",
     "what": "*setting*",
@@ -53,16 +54,16 @@ PLACEHOLDERS = {
 _PAGE = """\
 # Messages
 
-Whatever the plugin says of its own in a chat. Words in *italics* are filled in.
+What the plugin says of its own in answers. Words in *italics* are filled in.
 `python3 dev manifest` writes this page from the tables `FAILURES` and `NOTES` in
 `gemini_image_pipe.py`: change a message there.
 
 ## Failures
 
-A failure stands below what had arrived, in this form; Google's sentence is there when
-Google sent one:
+A failure stands below what had arrived, in this form; whoever answered is quoted, if it
+said something:
 
-> ⚠️ **What happened.** “Google's own sentence.” What to do.
+> ⚠️ **What happened.** “The sentence of whoever answered.” What to do.
 
 {failures}
 

@@ -83,12 +83,14 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     sleep = asyncio.sleep
 
     async def note(seconds: float, *rest: Any) -> None:
+        if seconds == gip.LINE_LOOK:
+            await sleep(seconds)
         waited.append(seconds)
         await sleep(0)
 
     # Neither what runs beside the answer, nor the milliseconds after the test before.
     monkeypatch.setattr(gip, "HEARTBEATS", ())
-    monkeypatch.setattr(gip, "LINE_HEARTBEATS", ())
+    monkeypatch.setattr(gip, "LINE_LOOK", 3_600)
     monkeypatch.setattr(gip, "BEGINNINGS", gip.Pace(0.0))
     monkeypatch.setattr(asyncio, "sleep", note)
     return waited

@@ -202,8 +202,8 @@ def test_headers_are_sent_as_they_are_written_and_the_key_in_one_of_them() -> No
 
 # What cannot be sent, and what its message names.
 REFUSED = [
-    (SECRET, "line 1 is no header"),
-    (f"x-a: 1\n{SECRET}", "line 2 is no header"),
+    (SECRET, "line 1 is not one `Name: text`"),
+    (f"x-a: 1\n{SECRET}", "line 2 is not one `Name: text`"),
     (f"x a: {SECRET}", "line 1"),
     (f"x-a: {SECRET}x-b: 2", "line 1"),  # two lines, pasted into a field of one
     (f'{{"x-a": "{SECRET}"', "no JSON object"),
@@ -421,4 +421,4 @@ def test_of_a_pasted_picture_the_named_type_is_told(
     """ "This is no picture" tells nobody what to attach instead."""
     part = {"type": "image_url", "image_url": {"url": address}}
     text = answered(google, [{"type": "text", "text": "a fox"}, part])
-    assert f"A pasted picture was left out: {form}" in text
+    assert f"An attached picture was left out: {form}" in text

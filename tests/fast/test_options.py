@@ -142,7 +142,7 @@ def test_a_value_that_is_no_word_is_a_mistake_and_named() -> None:
     def check(name: str, value: Any) -> None:
         options, [note] = of_body({name: value})
         assert options == NOTHING
-        assert dict(note.values)["name"] == name
+        assert dict(note.values)["option"] == name
 
     check_rows(itertools.product(PARAMETERS, ODD), check)
 
@@ -793,6 +793,9 @@ def test_a_thinking_level_only_where_the_model_has_it(
     found, said_of_it = fitted(model_id, level=route_level, thinking_level=chosen)
     assert found.thinking_level == sent
     assert len(said_of_it) == notes
+    if notes and sent:  # in the words that people choose among
+        wanted = f"level {chosen}, so {sent} was taken.".lower()
+        assert gip.sentence(said_of_it[0]).endswith(wanted)
 
 
 @pytest.mark.parametrize(

@@ -655,7 +655,7 @@ def test_an_unusable_picture_is_told_apart(data: bytes, name: str, kind: str) ->
         ("plan.pdf", "PDF"),
         ("logo.final.SVG", "SVG"),
         ("README", "this"),
-        ("A pasted picture", "this"),
+        ("An attached picture", "this"),
         ("", "this"),
         ("odd.", "this"),
     ],

@@ -935,15 +935,16 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
 def test_who_waits_in_line_is_told_how_many_are_before(
     google: StandIn, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    """At few moments, since each status is kept for good; of four requests once."""
-    monkeypatch.setattr(gip, "LINE_HEARTBEATS", (0.05,))
-    monkeypatch.setattr(gip, "HEARTBEATS", (0.1, 0.15, 0.6))
+    """At few moments, since each status is kept for good; of four requests once. The
+    last word on the line is that the wait is over."""
+    monkeypatch.setattr(gip, "LINE_LOOK", 0.05)
+    monkeypatch.setattr(gip, "HEARTBEATS", (0.2, 0.3))
     emitter = Emitter()
     pipe = pipe_for(google, MAX_PARALLEL_REQUESTS="1")
 
     def told() -> list[str]:
         said = [event["data"].get("description", "") for event in emitter.events]
-        return [text for text in said if "line" in text or "working" in text]
+        return [text for text in said if "making" not in text]
 
     async def crowd() -> None:
         others = [
@@ -962,12 +963,37 @@ def test_who_waits_in_line_is_told_how_many_are_before(
         assert await until(lambda: len(told()) == 4)
         chat.cancel()
         await asyncio.wait([chat, *others])
-        assert emitter.last["description"] == "Stopped"
-        assert len(told()) == 4
 
     asyncio.run(crowd())
-    assert told()[:3] == ["Waiting in line; requests before yours: 2 …"] * 3
-    assert told()[3].startswith("Still working")
+    assert told() == [
+        *["Waiting in line; requests before yours: 2 …"] * 3,
+        "Your turn has come; working on it …",
+        "Stopped",
+    ]
+
+
+def test_who_is_next_in_line_reads_no_count_of_nobody(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gip, "LINE_LOOK", 0.05)
+    emitter = Emitter()
+    pipe = pipe_for(google, MAX_PARALLEL_REQUESTS_PER_USER="1")
+
+    async def ask_twice() -> None:
+        user = {"id": "a"}
+        first = asyncio.create_task(
+            pipe.pipe(body_of("a fox [[wait 30]]"), __user__=user)
+        )
+        assert await until(lambda: posts(google))
+        second = asyncio.create_task(
+            pipe.pipe(body_of("a boat"), __user__=user, __event_emitter__=emitter)
+        )
+        assert await until(lambda: len(emitter.events) == 2)
+        assert emitter.last["description"] == "Waiting in line; yours is next …"
+        first.cancel()
+        await asyncio.wait([first, second])
+
+    asyncio.run(ask_twice())
 
 
 def test_pictures_that_find_no_room_in_time_are_said_to(google: StandIn) -> None:
