@@ -27,7 +27,7 @@ from dev import environment
 from dev.console import Failure, say
 from dev.host.browser import ensure_chromium
 from dev.host.install import VERSIONS, ensure_host
-from dev.host.proxies import ensure_squid
+from dev.host.proxies import ensure_proxies
 from dev.host.services import ensure_services
 
 ALL = "all"
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     if not arguments:
         install(VERSIONS[-1])
-        ensure_squid()
+        ensure_proxies()
         parts = of_a_change()
     elif arguments[0] == ALL:
         if arguments[1:]:
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str]) -> int:
         os.environ.setdefault(FUZZ, FUZZ_OF_ALL)
         install(*VERSIONS)
         ensure_services()
-        ensure_squid()
+        ensure_proxies()
         parts = everything()
     else:
         if FAST not in arguments[0]:

@@ -1,16 +1,21 @@
-"""A forward proxy as companies have them: Debian's Squid, on loopback.
+"""Forward proxies as companies have them, on loopback: Debian's Squid and MicroSocks.
 
     with Squid(certificate) as proxy:
         proxy.url("https")                      # the way to it is encrypted
         proxy.url("http", ("name", "password"))  # it wants a login
 
-It passes on requests for http addresses, and opens tunnels for https ones.
+    with MicroSocks(login) as proxy:
+        proxy.url("socks5h")
+
+Squid passes on requests for http addresses, and opens tunnels for https ones;
+MicroSocks speaks SOCKS 5.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     import trustme
 
 PROGRAM = Path("/usr/sbin/squid")
+SOCKS_PROGRAM = Path("/usr/bin/microsocks")
 LOGIN_CHECKER = "/usr/lib/squid/basic_ncsa_auth"
 # As root Squid becomes this user, which Debian's package makes for it.
 USER = "proxy"
@@ -47,10 +53,10 @@ class Passed(NamedTuple):
     user: str
 
 
-def ensure_squid() -> None:
-    """Install Squid if it is missing and this user may."""
-    if not PROGRAM.exists():
-        debian.install("Squid", ["squid-openssl"])
+def ensure_proxies() -> None:
+    """Install Squid and MicroSocks if one is missing and this user may."""
+    if not (PROGRAM.exists() and SOCKS_PROGRAM.exists()):
+        debian.install("Squid and MicroSocks", ["squid-openssl", "microsocks"])
 
 
 class Squid(Server):
@@ -68,7 +74,7 @@ class Squid(Server):
     ) -> None:
         """``certificate`` is what it shows; ``login`` the only one that it knows;
         ``refused`` a host to which it lets nobody."""
-        ensure_squid()
+        ensure_proxies()
         super().__init__(USER if os.geteuid() == 0 else None)
         self._certificate = certificate
         self.login = login
@@ -80,8 +86,7 @@ class Squid(Server):
         """Its address; with a login, be that right or wrong, one that asks for it."""
         if login is None:
             return f"{scheme}://{LOOPBACK}:{self._open[scheme]}"
-        shown = ":".join(quote(word, safe="") for word in login)
-        return f"{scheme}://{shown}@{LOOPBACK}:{self._locked[scheme]}"
+        return f"{scheme}://{_shown(login)}@{LOOPBACK}:{self._locked[scheme]}"
 
     @property
     def passed(self) -> list[Passed]:
@@ -145,3 +150,41 @@ class Squid(Server):
             "buffered_logs off",
             "",
         ]
+
+
+class MicroSocks(Server):
+    """A SOCKS 5 proxy for whoever has the login, or without one for everybody."""
+
+    name = "MicroSocks"
+
+    def __init__(self, login: Login | None = None) -> None:
+        ensure_proxies()
+        super().__init__()
+        self._login = login
+
+    def url(self, scheme: str, login: Login | None = None) -> str:
+        """Its address, with a login, be that right or wrong."""
+        shown = f"{_shown(login)}@" if login else ""
+        return f"{scheme}://{shown}{LOOPBACK}:{self.port}"
+
+    @property
+    def passed(self) -> list[str]:
+        """The targets, as host and port, to which it has connected somebody."""
+        lines = (self.folder / "log").read_text().splitlines()
+        found = [re.search(r"connected to (\S+)$", line) for line in lines]
+        return [match[1] for match in found if match]
+
+    def command(self) -> Sequence[str]:
+        login = ("-u", self._login[0], "-P", self._login[1]) if self._login else ()
+        return [str(SOCKS_PROGRAM), "-i", LOOPBACK, "-p", str(self.port), *login]
+
+    def is_up(self) -> bool:
+        with suppress(OSError):
+            socket.create_connection((LOOPBACK, self.port)).close()
+            return True
+        return False
+
+
+def _shown(login: Login) -> str:
+    """As it stands in an address."""
+    return ":".join(quote(word, safe="") for word in login)
