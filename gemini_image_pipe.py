@@ -5205,6 +5205,13 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     ),
     _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
     _Rule("gateway_gave_up", (408, 500, 502, 504), r"timed out|litellm\.Timeout"),
+    # As aiohttp and httpx say it, with which gateways are written.
+    _Rule(
+        "broken_off",
+        (500, 502, 503),
+        r"payload is not completed|incomplete chunked read|connection lost",
+        Speaker.GATEWAY,
+    ),
 )
 # What a status means that no rule has words for, by who says it. Behind a 502, 503 or
 # 504 of somebody else Google may be well, and its work go on and be billed.

@@ -279,6 +279,17 @@ def test_the_key_goes_into_one_header(
     assert http("GET", url, key=key, headers=headers).status_code == status
 
 
+def test_the_key_goes_into_the_url_only_where_gateways_may_need_it() -> None:
+    with StandIn(takes_key_in_url=True) as google:
+        for query, status in (
+            ("", 403),
+            ("?key=no", 400),
+            (f"?key={DEFAULT_KEY}", 200),
+        ):
+            url = f"{google.url}/v1beta/models/{NB}{query}"
+            assert http("GET", url, key=None).status_code == status
+
+
 @pytest.mark.parametrize(
     ("prefix", "status"),
     [
