@@ -38,4 +38,4 @@ def assert_fails_as(answer: str, begins: str, *named: str) -> None:
     """The sentence about what happened begins so, and these are told as well."""
     assert answer.startswith(f"{gip.FAILURE_MARK}**{begins}"), answer[:500]
     for text in named:
-        assert text in said
+        assert text in answer, answer[:500]
