@@ -3,8 +3,8 @@
     python3 dev test                  what every change needs: linters, the fast tests,
                                       those through a proxy, and those on the newest
                                       host and in its browser
-    python3 dev test all              also old hosts, two hosts at once, load and speed,
-                                      and many requests in a row
+    python3 dev test all              also gateways, old hosts, two hosts at once, load
+                                      and speed, and many requests in a row
     python3 dev test fast -k ratios   what pytest is told; the first word may be the
     python3 dev test tests/host -x    name of a folder in tests/
 
@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from dev import environment
 from dev.console import Failure, say
+from dev.host import between
 from dev.host.browser import ensure_chromium
 from dev.host.install import VERSIONS, ensure_host
 from dev.host.proxies import ensure_proxies
@@ -101,6 +102,7 @@ def everything() -> list[Part]:
         tests_in("tests/versions", beside=True),
         tests_in("tests/fast", *SPREAD),
         tests_in("tests/network"),
+        tests_in("tests/gateways"),
         tests_in("tests/scale"),
         tests_in("tests/host", *IN_TWO),
         tests_in("tests/hostile"),
@@ -135,6 +137,7 @@ def main(arguments: Sequence[str]) -> int:
         install(*VERSIONS)
         ensure_services()
         ensure_proxies()
+        between.ensure_all()
         parts = everything()
     else:
         if FAST not in arguments[0]:
