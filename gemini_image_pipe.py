@@ -5260,6 +5260,7 @@ _SERVERS: tuple[_Server, ...] = (
     _Server("Cloudflare", r"cloudflare"),
     _Server("Envoy", r"envoy|upstream connect error", "max_request_bytes"),
     _Server("squid", r"squid", "request_body_max_size"),
+    _Server("tinyproxy", r"tinyproxy"),
     _Server("IIS", r"microsoft-iis", "maxAllowedContentLength"),
 )
 
@@ -6846,6 +6847,19 @@ def exchange(
 
 
 def pieces_of(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives; of an error, as much of it as does.
+
+    Whoever refuses a request unread may reset the connection, and the status tells more
+    than that. Raises what requests and urllib3 raise.
+    """
+    try:
+        yield from _read_pieces(response)
+    except (OSError, urllib3.exceptions.HTTPError):
+        if response.status_code < 400:
+            raise
+
+
+def _read_pieces(response: requests.Response) -> Iterator[bytes]:
     """The body as it arrives.
 
     iter_content gathers until it has a whole piece, and loses what it gathered when

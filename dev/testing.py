@@ -102,7 +102,7 @@ def everything() -> list[Part]:
         tests_in("tests/versions", beside=True),
         tests_in("tests/fast", *SPREAD),
         tests_in("tests/network"),
-        tests_in("tests/gateways"),
+        tests_in("tests/gateways", *IN_TWO),
         tests_in("tests/scale"),
         tests_in("tests/host", *IN_TWO),
         tests_in("tests/hostile"),

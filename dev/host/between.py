@@ -51,6 +51,9 @@ PORTKEY = {
 }
 PORTKEY_PROGRAM = "node_modules/@portkey-ai/gateway/build/start-server.js"
 MASTER_KEY = "sk-of-the-gateway"
+# A model of LiteLLM's for which one picture may be made, and no second one.
+SPENT_MODEL = "gemini/gemini-3.1-flash-lite-image"
+NO_BUDGET = {"max_budget": 1e-12, "budget_duration": "1d"}
 # Of our own environment they see nothing else: a key or a proxy would change what a
 # test proves.
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -64,7 +67,7 @@ def ensure_all() -> None:
 
 
 def ensure_web_servers() -> None:
-    """nginx and HAProxy; neither is started as a service."""
+    """nginx and HAProxy."""
     if not (NGINX.exists() and HAPROXY.exists()):
         debian.install("nginx and HAProxy", ["nginx-light", "haproxy"])
 
@@ -87,9 +90,8 @@ def ensure_litellm() -> Path:
 
 def ensure_portkey() -> Path:
     """The folder with Portkey's gateway in it."""
-    for program, package in (("node", "nodejs"), ("npm", "npm")):
-        if shutil.which(program) is None:
-            debian.install("Node.js", ["--no-install-recommends", package])
+    if not (shutil.which("node") and shutil.which("npm")):
+        debian.install("Node.js", ["--no-install-recommends", "nodejs", "npm"])
     folder, wanted = HOSTS / "portkey", json.dumps(PORTKEY)
     with environment.exclusive(folder):
         stamp = environment.Stamp(folder, wanted)
@@ -202,6 +204,7 @@ class LiteLLM(Between):
             "api_key": self._key,
             "api_base": f"{self._target}/v1beta",
         }
+        spent = {**parameters, "model": SPENT_MODEL, **NO_BUDGET}
         (self.folder / "keys.py").write_text(
             "from litellm.proxy._types import UserAPIKeyAuth\n"
             f"KEYS = {dict(self._keys)!r}\n"
@@ -210,7 +213,11 @@ class LiteLLM(Between):
             "    return known and UserAPIKeyAuth(api_key=api_key, **known)\n"
         )
         settings = {
-            "model_list": [{"model_name": "gemini/*", "litellm_params": parameters}],
+            "model_list": [
+                {"model_name": "gemini/*", "litellm_params": parameters},
+                {"model_name": SPENT_MODEL, "litellm_params": spent},
+            ],
+            "router_settings": {"num_retries": 0},  # they take seconds
             "general_settings": {
                 "master_key": MASTER_KEY,
                 "custom_auth": "keys.find",

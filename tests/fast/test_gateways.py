@@ -129,6 +129,21 @@ def test_a_connection_that_is_reset_before_an_answer_broke_off_in_no_middle() ->
     assert error.kind == "no_answer" and error.kind not in gip.RETRYABLE
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("500 Unable to connect", "internal"), ("413 Too Large", "too_large_on_the_way")],
+)
+def test_an_error_that_breaks_off_is_what_its_status_says(
+    status: str, kind: str
+) -> None:
+    """Tinyproxy resets the connection behind a page, for it has not read the request."""
+    page = f"HTTP/1.0 {status}\r\nServer: tinyproxy/1.11.1\r\n\r\n<h1>{status}"
+    with answering(page.encode(), bytes_read=65_536, reset=True) as address:
+        error = failure_of(client_of(address))
+    assert error.kind == kind
+    assert "127.0.0.1 (tinyproxy)" in gip.failure_text(error)
+
+
 # ── The server's environment ─────────────────────────────────────────────────────────
 
 

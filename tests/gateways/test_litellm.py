@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from dev.host.between import MASTER_KEY, LiteLLM
+import gemini_image_pipe as gip
+from dev.host.between import MASTER_KEY, SPENT_MODEL, LiteLLM
 from dev.standin import DEFAULT_KEY, StandIn
+from tests.fast.waiting import wait_until
 from tests.gateways.chatting import (
     ask,
     assert_fails_as,
@@ -144,6 +146,24 @@ def test_its_own_keys_are_not_google_s(
     assert google.requests == []
 
 
+@pytest.mark.parametrize(
+    ("listed", "successor"),
+    [
+        ("gemini/gemini-3-pro-image-preview", "gemini/gemini-3-pro-image"),
+        ("gemini/imagen-3.0-generate-001", f"gemini/{NEWEST}"),
+    ],
+)
+def test_what_it_lists_although_google_has_ended_it_has_a_successor(
+    litellm: LiteLLM, google: StandIn, listed: str, successor: str
+) -> None:
+    """Its wildcard lists whatever its table of prices knows."""
+    pipe = pipe_with(f"{litellm.url}#", MASTER_KEY)
+    assert listed in names(pipe)
+    answer = ask(pipe, "a fox", listed)
+    assert f"`{successor}` made this" in answer
+    assert_has_picture(answer)
+
+
 def test_a_model_that_a_key_may_not_use_is_told(
     litellm: LiteLLM, google: StandIn
 ) -> None:
@@ -152,6 +172,18 @@ def test_a_model_that_a_key_may_not_use_is_told(
     )
     assert_fails_as(answer, "127.0.0.1 does not allow this API key")
     assert google.requests == []
+
+
+def test_a_budget_that_is_used_up_is_told_and_not_waited_for(
+    litellm: LiteLLM, google: StandIn
+) -> None:
+    pipe = pipe_with(f"{litellm.url}#", MASTER_KEY, MAX_RETRIES="2")
+    # It counts what the first one costs once that is answered.
+    assert wait_until(lambda: gip.FAILURE_MARK in ask(pipe, "a fox", SPENT_MODEL))
+    google.reset()
+    answer = ask(pipe, "a fox", SPENT_MODEL)
+    assert_fails_as(answer, "The credit or budget of the API key is used up")
+    assert posted(google) == []
 
 
 def test_a_model_that_nobody_serves_is_told(litellm: LiteLLM, google: StandIn) -> None:
