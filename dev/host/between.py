@@ -15,9 +15,7 @@ import json
 import os
 import shutil
 import signal
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from dev import environment
 from dev.console import Failure, step
 from dev.host import debian
 from dev.host.install import HOSTS
-from dev.host.ports import LOOPBACK
+from dev.host.ports import LOOPBACK, is_open
 from dev.host.serving import Server
 
 NGINX = Path("/usr/sbin/nginx")
@@ -119,10 +117,7 @@ class Between(Server):
         return f"http://{LOOPBACK}:{self.port}"
 
     def is_up(self) -> bool:
-        with suppress(OSError):
-            socket.create_connection((LOOPBACK, self.port)).close()
-            return True
-        return False
+        return is_open(self.port)
 
     def environment(self) -> Mapping[str, str]:
         return {name: os.environ[name] for name in INHERITED if name in os.environ}

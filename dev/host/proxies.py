@@ -1,4 +1,5 @@
-"""Forward proxies as companies have them, on loopback: Debian's Squid and MicroSocks.
+"""Forward proxies as companies have them, on loopback: Debian's Squid, Tinyproxy and
+MicroSocks.
 
     with Squid(certificate) as proxy:
         proxy.url("https")                      # the way to it is encrypted
@@ -7,7 +8,7 @@
     with MicroSocks(login) as proxy:
         proxy.url("socks5h")
 
-Squid passes on requests for http addresses, and opens tunnels for https ones;
+Squid and Tinyproxy pass on requests for http addresses, and open tunnels for https ones;
 MicroSocks speaks SOCKS 5.
 """
 
@@ -18,7 +19,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from dev.host import debian
-from dev.host.ports import LOOPBACK, free_port
+from dev.host.ports import LOOPBACK, free_port, is_open
 from dev.host.serving import Server
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PROGRAM = Path("/usr/sbin/squid")
 SOCKS_PROGRAM = Path("/usr/bin/microsocks")
+TINYPROXY_PROGRAM = Path("/usr/bin/tinyproxy")
+PACKAGES = ("squid-openssl", "microsocks", "tinyproxy-bin")
 LOGIN_CHECKER = "/usr/lib/squid/basic_ncsa_auth"
 # As root Squid becomes this user, which Debian's package makes for it.
 USER = "proxy"
@@ -54,9 +56,9 @@ class Passed(NamedTuple):
 
 
 def ensure_proxies() -> None:
-    """Install Squid and MicroSocks if one is missing and this user may."""
-    if not (PROGRAM.exists() and SOCKS_PROGRAM.exists()):
-        debian.install("Squid and MicroSocks", ["squid-openssl", "microsocks"])
+    """Install them if one is missing and this user may."""
+    if not all(p.exists() for p in (PROGRAM, SOCKS_PROGRAM, TINYPROXY_PROGRAM)):
+        debian.install("Squid, Tinyproxy and MicroSocks", PACKAGES)
 
 
 class Squid(Server):
@@ -115,11 +117,7 @@ class Squid(Server):
         return [str(PROGRAM), "-N", "-f", str(self.folder / "squid.conf")]
 
     def is_up(self) -> bool:
-        with suppress(OSError):
-            for port in (*self._open.values(), *self._locked.values()):
-                socket.create_connection((LOOPBACK, port)).close()
-            return True
-        return False
+        return all(map(is_open, (*self._open.values(), *self._locked.values())))
 
     def _settings(self, pem: Path) -> list[str]:
         ports = []
@@ -179,10 +177,28 @@ class MicroSocks(Server):
         return [str(SOCKS_PROGRAM), "-i", LOOPBACK, "-p", str(self.port), *login]
 
     def is_up(self) -> bool:
-        with suppress(OSError):
-            socket.create_connection((LOOPBACK, self.port)).close()
-            return True
-        return False
+        return is_open(self.port)
+
+
+class Tinyproxy(Server):
+    """A proxy for everybody, which hangs up on a request that it cannot pass on."""
+
+    name = "Tinyproxy"
+
+    def __init__(self) -> None:
+        ensure_proxies()
+        super().__init__()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+
+    def prepare(self) -> None:
+        settings = f"Port {self.port}\nListen {LOOPBACK}\nTimeout 60\n"
+        (self.folder / "tinyproxy.conf").write_text(settings)
+
+    def command(self) -> Sequence[str]:
+        return [str(TINYPROXY_PROGRAM), "-d", "-c", "tinyproxy.conf"]
+
+    def is_up(self) -> bool:
+        return is_open(self.port)
 
 
 def _shown(login: Login) -> str:

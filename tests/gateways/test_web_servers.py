@@ -31,6 +31,8 @@ def nginx(running_google: StandIn) -> Iterator[Nginx]:
         "/large/": f"{google}/; client_max_body_size 100m;",
         "/unbuffered/": f"{google}/; proxy_buffering off; proxy_request_buffering off;",
         "/impatient/": f"{google}/; proxy_read_timeout 1s;",
+        "/listless/": f"{google}/;",
+        "= /listless/v1beta/models": "return 404;",
         "/locked/": "return 401;",
         "/forbidden/": "deny all;",
         "/dead/": f"proxy_pass http://{LOOPBACK}:{free_port()};",
@@ -72,6 +74,16 @@ def test_behind_a_path_of_nginx_the_picture_comes(
     pipe = pipe_with(nginx.url + place)
     assert names(pipe)[MODEL] == "Nano Banana Pro"
     assert_has_picture(ask(pipe, f"a fox {how}", MODEL))
+
+
+def test_without_a_list_the_ids_in_models_are_the_list(
+    nginx: Nginx, google: StandIn
+) -> None:
+    pipe = pipe_with(f"{nginx.url}/listless", MODELS=MODEL)
+    assert [*names(pipe)][:2] == ["auto", MODEL]
+    assert_has_picture(ask(pipe, "a fox"))
+    [request] = google.requests
+    assert f"/{MODEL}:" in request.path
 
 
 def test_of_nginx_the_limit_of_a_request_is_named_with_its_setting(

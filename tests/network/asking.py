@@ -32,9 +32,9 @@ def pictures(url: str, prompt: str) -> list[bytes]:
     return [e.data for e in events if isinstance(e, gip.Image) and not e.draft]
 
 
-def failure_of(url: str) -> gip.GeminiError:
+def failure_of(url: str, prompt: str = "a fox") -> gip.GeminiError:
     with pytest.raises(gip.GeminiError) as failure:
-        pictures(url, "a fox")
+        pictures(url, prompt)
     return failure.value
 
 
