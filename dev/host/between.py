@@ -47,6 +47,14 @@ PORTKEY = {
     # It answers nothing but 500 with later ones (Portkey-AI/gateway, issue 1389).
     "overrides": {"@hono/node-server": "1.13.8"},
 }
+# It cannot be told where to listen, and would do so on every address.
+ON_LOOPBACK = f"""
+const {{ Server }} = require("node:net");
+const {{ listen }} = Server.prototype;
+Server.prototype.listen = function (port, everywhere, ready) {{
+  return listen.call(this, port, "{LOOPBACK}", ready);
+}};
+"""
 PORTKEY_PROGRAM = "node_modules/@portkey-ai/gateway/build/start-server.js"
 MASTER_KEY = "sk-of-the-gateway"
 # A model of LiteLLM's for which one picture may be made, and no second one.
@@ -245,8 +253,13 @@ class Portkey(Between):
         self._program = ensure_portkey() / PORTKEY_PROGRAM
         super().__init__()
 
+    def prepare(self) -> None:
+        (self.folder / "loopback.cjs").write_text(ON_LOOPBACK)
+
     def command(self) -> Sequence[str]:
         node = shutil.which("node")
         if node is None:
             raise Failure("Portkey's gateway needs Node.js.")
-        return [node, str(self._program), "--headless", f"--port={self.port}"]
+        options = ("--require", str(self.folder / "loopback.cjs"))
+        port = f"--port={self.port}"
+        return [node, *options, str(self._program), "--headless", port]
