@@ -1,8 +1,8 @@
-"""Software that stands between the plugin and Google, each on loopback before a target.
+"""Software that stands between the plugin and Google, each on loopback.
 
-    with Nginx(target) as nginx: ...                # web servers that pass on
-    with HAProxy(target) as haproxy: ...
-    with LiteLLM(target, google_key) as litellm: ...  # gateways that speak for themselves
+    with Nginx({"/path/": "proxy_pass …;"}) as nginx: ...   # web servers that pass on
+    with HAProxy("host:port") as haproxy: ...
+    with LiteLLM(target, key, keys) as litellm: ...  # gateways that speak for themselves
     with Portkey() as portkey: ...
 
 nginx and HAProxy are Debian's. LiteLLM and Portkey are installed on first use, into
@@ -44,7 +44,7 @@ UNUSED_BY_LITELLM = (
 PORTKEY = {
     "private": True,
     "dependencies": {"@portkey-ai/gateway": "1.15.2"},
-    # It answers nothing but 500 with later ones (Portkey-AI/gateway, issue 1389).
+    # With later ones than 1.14 it answers nothing but 500.
     "overrides": {"@hono/node-server": "1.13.8"},
 }
 # It cannot be told where to listen, and would do so on every address.
@@ -132,7 +132,7 @@ class Between(Server):
 
 
 class Nginx(Between):
-    """Debian's nginx, with nothing set but what stands in ``settings`` of a place."""
+    """Debian's nginx, with nothing set but what each place says."""
 
     name = "nginx"
 
@@ -220,7 +220,7 @@ class LiteLLM(Between):
                 {"model_name": "gemini/*", "litellm_params": parameters},
                 {"model_name": SPENT_MODEL, "litellm_params": spent},
             ],
-            "router_settings": {"num_retries": 0},  # they take seconds
+            "router_settings": {"num_retries": 0},  # its own take seconds
             "general_settings": {
                 "master_key": MASTER_KEY,
                 "custom_auth": "keys.find",
