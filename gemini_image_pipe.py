@@ -46,7 +46,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -67,14 +67,24 @@ log = logging.getLogger("gemini_image_pipe")
 MAX_MESSAGE_CHARACTERS = 65_536  # of one message: more than a prompt of any model takes
 MESSAGE_END_CHARACTERS = 4_096  # of them those at its end, where wishes and flags stand
 MAX_HISTORY_CHARACTERS = 60_000  # enough for any prompt; older turns are left out
+# Of all documents together: about 15,000 tokens of English, up to four times as many of
+# other scripts, and all are billed; the smallest model takes 32,768.
+MAX_DOCUMENT_CHARACTERS = 60_000
+MAX_DOCUMENTS = 200  # that are listed with a chat, or pieces of some in one frame
+MAX_PDF_BYTES = 50_000_000  # Google's limit for one
 MAX_MESSAGES = 2_000  # that are looked at, the newest ones
 MAX_PATTERN_CHARACTERS = 1_000_000  # of all messages that patterns look at
+MAX_WRAPPED_CHARACTERS = (
+    1_000_000  # of a message in which frames of the host's are found
+)
 MAX_DATA_URIS = 1_000  # that are looked for in a text; what follows is words
 MAX_PARTS = 1_000  # of one message
 MAX_BLOCKS = 200  # of the host's in one message, each a thought or a list of files
 MAX_TAG_CHARACTERS = 400  # in which the end of such a block's tag is looked for
 MAX_ADDRESS_CHARACTERS = 2_000  # of a picture that is not part of the message
 MAX_NAME_CHARACTERS = 2_000  # of a name or title before it is cleaned
+MAX_NAMED_SETTINGS = 40  # of those left out; more are no wishes of anybody
+MAX_SETTING_NAME_CHARACTERS = 40
 MAX_FLAGS = 50  # more at the end of a prompt are no wish, and take the host's time
 MAX_FLAG_CHARACTERS = (
     200  # of the end of a prompt, in which its last flag is looked for
@@ -97,12 +107,15 @@ MAX_WEBP_PIXELS = 6_000_000  # that are encoded: each takes 37 bytes for that
 MAX_PICTURE_BLOCKS = 50_000  # chunks, segments or boxes; honest ones have hundreds
 MAX_JPEG_PASSES = 100  # each goes over the whole picture; encoders make about ten
 MAX_TAGS = 1_000  # of one directory of a TIFF, or items of an AVIF
+MAX_AV1_UNITS = 8_000  # of all items of an AVIF; honest ones have about four each
 MAX_TAG_BYTES = 4_000_000  # that they hold together: profiles take about one
 MAX_DIRECTORIES = 8  # of a TIFF that are read: the picture's, the camera's, the place's
 MAX_STRIPS = 20_000  # of a TIFF; Pillow makes an object for each
 MAX_TILE_PIXELS = 4_000_000  # of a TIFF that is smaller than one tile
 MAX_CODED = 4  # times the pixels that an AVIF declares: its colours and its mask
 MAX_SIDE = 16_000  # pixels; WebP holds no more
+MAX_SAVINGS = 12  # of one that is too large: each has four fifths of the pixels at most
+MAX_EXIF_BYTES = 65_536  # that are looked at; a segment of a JPEG holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
@@ -126,6 +139,8 @@ MAX_STRAY_BYTES = 65_536  # of what is no JSON: enough to see what it is
 MAX_SOURCES = 20  # pages of a search that are shown, and as many of its queries
 MAX_CONTINUATIONS = 8  # requests for the rest of one answer, each billed
 MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
+MAX_LOOKED_BACK = 8  # events in which one that says the same again is looked for
+MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
@@ -134,7 +149,8 @@ MAX_TITLE_CHARACTERS = 50
 # Of time, in seconds.
 CONNECT_TIMEOUT = 10.0
 MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
-MAX_SETTING = 86_400  # a day; sockets take no time limit of centuries
+MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of centuries
+DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads a document
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
@@ -255,7 +271,7 @@ _PICTURE_ADDRESS = re.compile(
     r"(?<!\]\()(?<!\]\(<)(?:https?:/|(?<![\w/.:-]))(/[\w%/.~:@!$&*+,;=?#-]{1,2000})",
     re.ASCII,
 )
-PICTURE_NAMES = (
+PICTURE_ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".webp", ".heic", ".heif"),
     *(".gif", ".bmp", ".tif", ".tiff", ".avif"),
 )
@@ -331,12 +347,17 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     return addresses
 
 
+def is_data_uri(address: str) -> bool:
+    """Whether an address is no place but the picture itself."""
+    return address[:5].lower() == "data:"
+
+
 def _is_picture_s(address: str) -> bool:
     path = re.split(r"[?#]", address, maxsplit=1)[0].lower()
     # Old hosts kept their pictures there.
     is_somewhere = path.startswith(("http", "/cache/image/"))
     return bool(FILE_LINK.fullmatch(address)) or (
-        is_somewhere and path.endswith(PICTURE_NAMES)
+        is_somewhere and path.endswith(PICTURE_ENDINGS)
     )
 
 
@@ -345,12 +366,13 @@ def without_pictures(text: str) -> str:
     return _TOKEN.sub("", _MARKDOWN_PICTURE.sub("", text))
 
 
-def cut_middle(text: str) -> str:
-    """A message of at most MAX_MESSAGE_CHARACTERS: its beginning and its end."""
-    if len(text) <= MAX_MESSAGE_CHARACTERS:
+def cut_middle(
+    text: str, most: int = MAX_MESSAGE_CHARACTERS, end: int = MESSAGE_END_CHARACTERS
+) -> str:
+    """A text's beginning and its end, which are of about so many characters."""
+    if len(text) <= most:
         return text
-    kept = MAX_MESSAGE_CHARACTERS - MESSAGE_END_CHARACTERS
-    return f"{text[:kept]}\n…\n{text[-MESSAGE_END_CHARACTERS:]}"
+    return f"{text[: most - end]}\n…\n{text[-end:]}"
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
@@ -613,6 +635,26 @@ def _without_known_language(line: str) -> str:
     return line + _JOINER if _RUN_OR_DRAWN.search(line) else line
 
 
+class SafeThoughts:
+    """A model's thoughts as markdown that loads nothing, opens no tag and shows no key.
+
+    Nothing in them counts as code, since the host puts signs before their lines. So no
+    line has to be known before it is passed on: a sign at the end of a piece is kept
+    apart from whatever follows.
+    """
+
+    def __init__(self, key: str = "") -> None:
+        self._mask = KeyMask(key)
+
+    def feed(self, text: str) -> str:
+        """The next piece, made safe."""
+        return _ARMED.sub(_KEPT_APART, self._mask.feed(text))
+
+    def rest(self) -> str:
+        """What was held back, when nothing follows that it could begin."""
+        return _ARMED.sub(_KEPT_APART, self._mask.rest())
+
+
 class SafeText:
     """A model's words as markdown that loads no foreign picture, opens no tag and
     shows no key.
@@ -629,15 +671,12 @@ class SafeText:
     before it might be read otherwise, all that follows counts as words; they look the
     same. Words arrive in pieces, so a line is held back from its first sign that may
     mean something.
-
-    has_code: whether anything can be code. In thoughts nothing can: the host puts signs
-    before their lines.
     """
 
-    def __init__(self, key: str = "", has_code: bool = True) -> None:
+    def __init__(self, key: str = "") -> None:
         self._mask = KeyMask(key)
-        self._has_lines = self._has_code = has_code
-        self._has_lists = False
+        self._has_code = True  # whether what looks like code still is, for every reader
+        self._has_lists = False  # whether a list or a quotation has begun
         self._held = ""
         self._before = ""  # the end of what was passed on of the same line
         self._fence = ""  # the open one, as the page is likely to see it
@@ -646,7 +685,7 @@ class SafeText:
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
         self._held += self._mask.feed(text)
-        return self._pass_on() if self._has_lines else self._pass_signs()
+        return self._pass_on()
 
     def rest(self) -> str:
         """What was held back, when nothing follows that it could begin; and the end of
@@ -690,13 +729,6 @@ class SafeText:
             at = end
         self._held = text[at:]
         return "".join(kept)
-
-    def _pass_signs(self) -> str:
-        """All but the last signs, which what follows may arm."""
-        text = self._held
-        kept = max(len(text.rstrip("!<{")), len(text) - _LONGEST_ARMED)
-        self._held = text[kept:]
-        return _ARMED.sub(_KEPT_APART, text[:kept])
 
     def _pass_ordinary(self, text: str) -> None:
         self._before = (self._before + text)[-_MOST_BEFORE:]
@@ -877,7 +909,8 @@ def base64_length(size: int) -> int:
 
 
 def base64_slices(data: bytes) -> Iterator[bytes]:
-    size = SLICE * 3
+    """The base64 of the bytes, slice by slice."""
+    size = SLICE * 3  # a multiple of 3, so that only the last slice is padded
     for start in range(0, len(data), size):
         yield base64.b64encode(data[start : start + size])
 
@@ -934,12 +967,13 @@ FAILURES: dict[str, str] = {
     "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
     "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
     "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
+    "pictures_late": "Open WebUI did not hand over the pictures of this chat within {seconds} seconds. | Please try again in a few minutes; an administrator can check where Open WebUI keeps its files.",
     "overloaded": "{model} is overloaded at the moment. | {wait}",
     "internal": "{who} had an internal error. | {wait}",
     "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
     "gateway_gave_up": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
     "gateway_down": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
-    "gateway_setup": "{who} is not set up for this request. | An administrator can check its settings and log.",
+    "gateway_setup": "{who} cannot check the API key, or lacks something that it needs for this request. | An administrator can check the key, GATEWAY_HEADERS, and the settings and the log of {host}.",
     "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
     "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
     "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
@@ -997,6 +1031,7 @@ NOTES: dict[str, str] = {
     "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
     "editor": "`{asked}` cannot change pictures; `{model}` made this.",
     "bad_option": "`{name}` was left out: it can be {choices}.",
+    "left_out": "These settings do not apply to pictures and were left out: {names}.",
     "prompt_cut": "The message was too long: only its beginning and its end were sent.",
     "words_cut": "The model wrote too much; the rest was left out.",
     "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
@@ -1023,7 +1058,25 @@ NOTES: dict[str, str] = {
     "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one.",
     "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
     "too_large": "{name} was left out: it is too large for one request.",
+    "document_cut": "Only the beginning of {name} was sent: all documents together were too long.",
+    "document_left_out": "{name} was left out: the newer documents take all the room that a request has for them.",
+    "document_pending": "{name} could not be read yet: Open WebUI is still working on it. Please press Regenerate in a moment.",
+    "no_text": "{name} was left out: no words could be read from it.",
+    "no_pdf": "{name} was left out: Open WebUI found no words in it, and `{model}` reads no PDF.",
+    "not_sent": "{name} was left out: only words, pictures and PDF can be sent to image models.",
+    "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
+    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It does so where an administrator sets the model's Function Calling to Legacy (before 0.10: Default).",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+}
+
+# Those that a chat needs to hear once, and which of their numbers may differ then.
+SAID_ONCE: dict[str, tuple[str, ...]] = {
+    "left_out": (),
+    "no_knowledge": (),
+    "document_cut": (),
+    "document_left_out": (),
+    "earlier_none": ("count",),
+    "earlier_cut": ("count",),
 }
 
 STATUSES: dict[str, str] = {
@@ -1034,7 +1087,6 @@ STATUSES: dict[str, str] = {
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
     "stopped": "Stopped",
-    "failed": "Failed",
 }
 # Parts of sentences, names and labels.
 PHRASES: dict[str, str] = {
@@ -1042,6 +1094,11 @@ PHRASES: dict[str, str] = {
     "pictures": "{count} pictures",
     "a_picture": "A picture",
     "pasted_picture": "A pasted picture",
+    "a_document": "A document",
+    "knowledge": "Knowledge",
+    "sound": "A sound",
+    "film": "A film",
+    "part": "A part of the message of an unknown kind",
     "picture_number": "Picture {number}",
     "numbered_picture": "Picture {number} ({name})",
     "generated": "Generated image",
@@ -1083,6 +1140,32 @@ _SENTENCES = NOTES | STATUSES | PHRASES
 def sentence(note: Note) -> str:
     """A note in words, and those within it."""
     return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+
+
+def notes_said(messages: Any) -> frozenset[str]:
+    """The notes at the end of a chat's earlier answers, without their mark; in channels
+    the system message holds the answers."""
+    lines: set[str] = set()
+    for message in as_list(messages)[-MAX_MESSAGES:]:
+        content = get_field(message, "content")
+        if get_field(message, "role") not in ("assistant", "system"):
+            continue
+        for part in as_list(content) or [content]:
+            text = as_str(get_field(part, "text") or part)
+            lines.update(text[-MESSAGE_END_CHARACTERS:].splitlines())
+    notes = (line.rstrip() for line in lines if line.startswith(NOTE_MARK))
+    return frozenset(note.removeprefix(NOTE_MARK) for note in notes)
+
+
+def was_said(note: Note, lines: Iterable[str]) -> bool:
+    """Whether one of the lines is this note, which a chat needs to hear once; numbers
+    that may differ are not looked at."""
+    if note.kind not in SAID_ONCE:
+        return False
+    numbers = dict.fromkeys(SAID_ONCE[note.kind], "\0")
+    text = sentence(make_note(note.kind, **{**dict(note.values), **numbers}))
+    pattern = "[0-9]+".join(map(re.escape, text.split("\0")))
+    return any(re.fullmatch(pattern, line) for line in lines)
 
 
 def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
@@ -1191,7 +1274,7 @@ class ModelFacts:
 
     searches: the kinds of Google Search. thinks: whether there are thoughts to show;
     thinking_levels: those that can be chosen. thresholds: whether those of the safety
-    filter can be.
+    filter can be. reads_pdf: whether a PDF can go along as it is.
     """
 
     id: str
@@ -1205,6 +1288,7 @@ class ModelFacts:
     searches: tuple[str, ...] = ()
     thresholds: bool = True
     max_input_images: int = 14
+    reads_pdf: bool = False
     ends: str = ""
 
 
@@ -1222,6 +1306,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         prices=Prices(1.50, 7.50, {"1K": 0.0336, "2K": 0.0504, "4K": 0.1134}),
         thinking_levels=("MINIMAL", "MEDIUM", "HIGH"),
         searches=("web", "image"),
+        reads_pdf=True,
     ),
     # Deprecated on 2026-10-06 without a shutdown day.
     ModelFacts(
@@ -1235,6 +1320,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         ),
         thinking_levels=("MINIMAL", "HIGH"),
         searches=("web", "image"),
+        reads_pdf=True,
     ),
     # Thinking cannot be switched off, and no page documents a level for it.
     ModelFacts(
@@ -1254,6 +1340,7 @@ CURRENT_MODELS: tuple[ModelFacts, ...] = (
         sizes=("1K",),
         prices=Prices(0.25, 1.50, {"1K": 0.0336}),
         thinking_levels=("MINIMAL", "HIGH"),
+        reads_pdf=True,
     ),
     # Any imageSize is answered with 500 INTERNAL (new-api pull request 2330).
     ModelFacts(
@@ -2086,8 +2173,10 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     notes = []
     for name, value in named:
         option, text = OPTION_BY_NAME.get(name), as_word(value)
-        if option is None or text.lower() in ("", "auto", "default"):
+        if option is None or text.lower() in ("auto", "default"):
             continue
+        if value is None or (isinstance(value, str) and not text):
+            continue  # all else that is no word, such as -1 or a list, is a mistake
         found = option.read(text)
         if found is None:
             choices = ", ".join(option.choices)
@@ -2097,6 +2186,68 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
         fields["count"] = MAX_PICTURES_PER_PROMPT
         notes.append(make_note("count_cut", limit=MAX_PICTURES_PER_PROMPT))
     return ImageOptions(**fields), notes
+
+
+# What stands in a request and asks nothing of a picture: OpenAI's own keys, and those of
+# the page, of which some hosts leave what they do not know in the request.
+_NO_SETTINGS = {
+    *("model", "messages", "stream", "stream_options", "user", "safety_identifier"),
+    *("metadata", "prompt_cache_key", "parallel_tool_calls"),
+    *("id", "chat_id", "session_id", "parent_id", "folder_id", "automation_id"),
+    *("user_message", "parent_message", "message_ids", "assistant_message_id"),
+    *("regeneration_message_id", "regeneration_prompt", "background_tasks"),
+    *("params", "features", "variables", "chat_variables", "files", "model_item"),
+    *("tool_ids", "tool_servers", "skill_ids", "filter_ids", "terminal_id"),
+    "model_controls",
+}
+_PARAMETERS = {name for option in OPTIONS for name in option.parameters}
+# Values that ask for what happens anyway, most of them OpenAI's defaults.
+_USUAL_VALUES: dict[str, tuple[Any, ...]] = {
+    "temperature": (1,),
+    "top_p": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logprobs": (False,),
+    "response_format": ({"type": "text"},),
+    "modalities": (["image", "text"], ["text", "image"], ["image"]),
+    "tool_choice": ("auto", "none"),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "quality": ("auto", "standard"),
+    "background": ("auto", "opaque"),
+    "moderation": ("auto",),
+}
+
+
+def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note]:
+    """A note that names what a request asks for and no image model takes, if there is
+    something: sampling parameters, tools, settings that nobody knows.
+
+    host_tools: by their names those that the host itself has put into the request.
+    """
+    names = sorted(
+        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "")
+        for name, value in body.items()
+        if _is_left_out(name, value, host_tools)
+    )
+    if not names:
+        return []
+    more = ["…"] if len(names) > MAX_NAMED_SETTINGS else []
+    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]] + more
+    return [make_note("left_out", names=", ".join(listed))]
+
+
+def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
+    if not isinstance(name, str) or name in _NO_SETTINGS | _PARAMETERS:
+        return False
+    if value in (None, "", [], {}) or value in _USUAL_VALUES.get(name, ()):
+        return False
+    return name != "tools" or any(_is_foreign(t, host_tools) for t in as_list(value))
+
+
+def _is_foreign(tool: Any, host_tools: Any) -> bool:
+    name = as_str(get_field(get_field(tool, "function"), "name"))
+    return not isinstance(host_tools, dict) or name not in host_tools
 
 
 def fit_options(
@@ -2146,6 +2297,8 @@ class UnusablePicture(Exception):
 
 
 def require_whole(holds: bool) -> None:
+    """Raise UnusablePicture("broken") unless something holds that does of each whole
+    picture."""
     if not holds:
         raise UnusablePicture("broken")
 
@@ -2162,7 +2315,9 @@ _PNG_DEPTHS = {
     4: ((8, 16), 2),
     6: ((8, 16), 4),
 }
-_DEFLATE_MOST = 1_040  # bytes that one byte of deflate can stand for
+# Bytes that one byte of deflate can stand for: 1,032 (zlib.net/zlib_tech.html), and a
+# bit more for the beginning.
+_DEFLATE_MOST = 1_040
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 
 
@@ -2202,7 +2357,7 @@ def check_png(data: bytes) -> None:
 
 
 def bare_png(data: bytes) -> bytes:
-    """The first picture without notes: Pillow would unpack them, too."""
+    """The first picture without metadata: Pillow would unpack that, too."""
     view = memoryview(data)
     chunks = (c for c in _png_chunks(data) if c[0] in _PNG_PIXELS)
     return b"".join(
@@ -2216,7 +2371,7 @@ _JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 JPEG_SIGN = b"\xff\xd8\xff"
 _SOS, _EOI, _ADOBE, _EXIF = b"\xda", b"\xd9", b"\xee", b"\xe1"
 _JPEG_FRAMES = frozenset(bytes([n]) for n in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_JPEG_NOTES = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
+_JPEG_METADATA = frozenset(bytes([n]) for n in (*range(0xE0, 0xF0), 0xFE)) - {_ADOBE}
 
 
 def _jpeg_segments(data: bytes) -> Iterator[PictureBlock]:
@@ -2253,17 +2408,20 @@ def jpeg_size(data: bytes) -> PixelSize:
 
 def check_jpeg(data: bytes) -> None:
     jpeg_size(data)
-    require_whole(any(kind == _SOS for kind in [s[0] for s in _jpeg_segments(data)]))
+    kinds = {
+        kind for kind, _, _ in _jpeg_segments(data)
+    }  # up to its end, which is there
+    require_whole(_SOS in kinds)
 
 
 def bare_jpeg(data: bytes) -> bytes:
-    """The picture without notes: Pillow would read tables of any size in them."""
+    """The picture without metadata: Pillow would read tables of any size in it."""
     view, pieces = memoryview(data), [memoryview(b"\xff\xd8")]
     for kind, start, end in _jpeg_segments(data):
         if kind == _SOS:
             pieces.append(view[start - 4 :])
             break
-        if kind not in _JPEG_NOTES:
+        if kind not in _JPEG_METADATA:
             pieces.append(view[start - 4 : end])
     return b"".join(pieces)
 
@@ -2459,7 +2617,7 @@ def exif_orientation(exif: bytes) -> int:
 
     Pillow's own reader takes memory for each table that the block declares.
     """
-    block = exif.removeprefix(b"Exif\0\0")[:65_536]
+    block = exif.removeprefix(b"Exif\0\0")[:MAX_EXIF_BYTES]
     with contextlib.suppress(struct.error, UnusablePicture):
         turned = _tiff_head(block).get(_ORIENTATION, 1)
         return turned if 1 <= turned <= 8 else 1
@@ -2522,14 +2680,14 @@ def check_avif(data: bytes) -> None:
     """Whether it is whole, and its pictures not larger than the file declares: a
     decoder takes the memory that their own heads ask for."""
     check_heif(data)
-    kinds, coded = dict(_heif_kinds(data)), 0
+    kinds, coded, room = dict(_heif_kinds(data)), 0, iter(range(MAX_AV1_UNITS))
     for item, place, end in _heif_items(data):
         kind = kinds.get(item)
         if kind in (b"av01", b"Exif") and not place < end:
             raise UnusablePicture("odd_form")
         require_whole(end <= len(data))
         if kind == b"av01":
-            coded += math.prod(_av1_size(data, place, end))
+            coded += math.prod(_av1_size(data, place, end, room))
         elif kind == b"Exif":  # read by Pillow, whatever its tables declare
             _tiff_head(data[place + 4 : end].removeprefix(b"Exif\0\0"))
     require_whole(coded > 0)
@@ -2571,10 +2729,14 @@ def _heif_items(data: bytes) -> Iterator[tuple[int, int, int]]:
         yield item, place, place + length if length else len(data)
 
 
-def _av1_size(data: bytes, place: int, end: int) -> PixelSize:
-    """The largest that an item's sequence headers allow (AV1 5.5.1)."""
+def _av1_size(data: bytes, place: int, end: int, room: Iterator[Any]) -> PixelSize:
+    """The largest that an item's sequence headers allow (AV1 5.5.1).
+
+    room: yields as often as a unit may still be looked at, of all items, since these
+    may all be the same bytes.
+    """
     sizes = [(0, 0)]
-    for _ in range(MAX_TAGS):
+    for _ in room:
         if place >= end:
             return max(sizes, key=math.prod)
         head = data[place]
@@ -2630,11 +2792,16 @@ def _unchanged(data: bytes) -> bytes:
 class PictureFormat(NamedTuple):
     """A format of pictures.
 
-    signatures: at these places stand these bytes, in one of the ways. goes: whether
-    Google takes it as it is (ai.google.dev/gemini-api/docs/image-understanding). size,
-    check: see above. For what has to be decoded: its name in Pillow, which is asked for
-    no other; what of the bytes Pillow is given; and how many bytes of memory a pixel
-    takes at most until it is saved again (measured, and a bit more).
+    signatures: alternatives, each a list of places and of the bytes that stand there.
+    goes: whether Google takes it as it is
+    (ai.google.dev/gemini-api/docs/image-understanding). size: its declared width and
+    height. check: raises where not all of a picture is there. Both are given its bytes,
+    and raise what is said in room Heads.
+
+    The others are for what has to be decoded. pillow: its name in Pillow, which tries
+    no other format; none where Pillow is not asked at all. bare: the bytes that Pillow
+    is given, without what it would read in vain. weight: how many bytes of memory a
+    pixel takes at most until it is saved again (measured, and a bit more).
     """
 
     mime: str
@@ -2796,7 +2963,7 @@ def smaller_picture(image: Image, limit: int) -> Image:
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     if form == "WEBP" and (most := MAX_WEBP_PIXELS / math.prod(picture.size)) < 1:
         picture = _scaled(picture, most**0.5)
-    for _ in range(12):
+    for _ in range(MAX_SAVINGS):
         made = _saved(picture, form)
         if len(made.data) <= limit:
             return made
@@ -2892,7 +3059,8 @@ def _saved(picture: Any, form: str) -> Image:
     """The picture in another format. Raises UnusablePicture."""
     out = io.BytesIO()
     try:
-        picture.save(out, form, quality=90)
+        # Others wait meanwhile: PNG's usual level takes four times as long.
+        picture.save(out, form, quality=90, compress_level=2)
     except Exception:  # as above
         raise UnusablePicture("broken") from None
     return Image(out.getvalue(), f"image/{form.lower()}")
@@ -2922,8 +3090,8 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
         return make_note("numbered_picture", number=number, name=name)
     if number:
         return make_note("picture_number", number=number)
-    pasted = address[:5].lower() == "data:"
-    return name or make_note("pasted_picture" if pasted else "a_picture")
+    kind = "pasted_picture" if is_data_uri(address) else "a_picture"
+    return name or make_note(kind)
 
 
 class PicturePlan(NamedTuple):
@@ -2974,16 +3142,298 @@ def _bytes_of(pictures: Iterable[InputPicture]) -> int:
     return sum(len(picture.image.data) for picture in pictures)
 
 
-# ── Conversation ──────────────────────────────────────────────────────────────────────
-# From the host's chat messages to what the model is sent.
+# ── Documents ─────────────────────────────────────────────────────────────────────────
+# What people and hosts hand over that is no picture: words under the name that they
+# have, or a PDF as it is. No word of theirs is a prompt, a flag or a title.
 
-_OWN_LINES = re.compile(
-    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+
+@dataclass(frozen=True)
+class Document:
+    """A document's words, or where it can be read from.
+
+    file_id: the host's of the file, note or collection. address: of the bytes where
+    there are no words (yet): a data URI or a file's id. data: a PDF that goes along as
+    it is. is_newest: whether it is part of the newest message, not of an earlier one.
+    is_paste: whether the page made it of a long text that was pasted as the message.
+    why: the note on why there are no words.
+    """
+
+    name: str = ""
+    text: str = ""
+    file_id: str = ""
+    address: str = ""
+    data: bytes = b""
+    is_newest: bool = True
+    is_paste: bool = False
+    why: Note | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it says so itself."""
+        return self.address[:11].lower() == "data:image/"
+
+    @property
+    def shown(self) -> str | Note:
+        """What a note calls it: a stranger may have chosen its name."""
+        return plain_words(self.name, 80, default="") or make_note("a_document")
+
+    @property
+    def title(self) -> str:
+        """What the model is told that the words behind it are."""
+        name = plain_line(self.name, 200).replace('"', "'")
+        return f'Document "{name}":' if name else "Document:"
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether bytes are a PDF's."""
+    return data[:5] == b"%PDF-"
+
+
+def plain_text(data: bytes) -> str:
+    """The words of a text file, or nothing where it is none."""
+    try:
+        text = data.decode("utf-16" if data[:2] in _UTF_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return ""
+    return "" if "\0" in text else text
+
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# The page's name for a long text that was pasted, which it makes a file of
+# (open_webui's MessageInput.svelte). The file's context is then "full".
+_PASTE_NAME = re.compile(r"Pasted_Text_[0-9]{1,20}\.txt")
+# Types of entries that have no record among the host's files, and whose words it may
+# write into its frame: notes, knowledge, other chats, folders, pages.
+_WITHOUT_RECORD = ("note", "collection", "chat", "folder", "url", "web_search")
+
+
+def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Document]:
+    """The documents among the host's file entries without pictures, not yet read, each
+    once; old hosts and pages write the words into an entry.
+
+    newest: the ids of the newest message's; None where they all are.
+    """
+    found: dict[str, Document] = {}
+    for entry in as_list(entries)[:MAX_DOCUMENTS]:
+        if not isinstance(entry, dict):
+            continue
+        file_id = as_str(entry.get("id"))
+        has_record = entry.get("type", "file") not in _WITHOUT_RECORD
+        name = as_str(entry.get("name")) or as_str(get_field(entry, "title"))
+        is_pasted = entry.get("context") == "full" and _PASTE_NAME.fullmatch(name)
+        is_newest = newest is None or file_id in newest
+        document = Document(
+            name,
+            clean_document(_text_in(entry)),
+            file_id,
+            address=file_id if has_record else "",
+            is_newest=is_newest,
+            is_paste=bool(is_pasted and has_record and is_newest),
+        )
+        if not document.text and not document.address:
+            why = make_note("no_text", name=document.shown)
+            document = replace(document, why=why)
+        key = file_id or f"{len(found)}"
+        # Of several entries of one file only the chat's own may say that it was pasted.
+        if document.is_paste or key not in found:
+            found[key] = document
+    return list(found.values())
+
+
+def _text_in(entry: dict[str, Any]) -> str:
+    inside = get_field(get_field(entry.get("file"), "data"), "content")
+    return as_str(inside) or as_str(entry.get("content"))
+
+
+def clean_document(text: str) -> str:
+    """A document's words without what no request may hold, and no more of them than is
+    looked at."""
+    return without_surrogates(text[:MAX_PATTERN_CHARACTERS]).replace("\0", " ").strip()
+
+
+# The tag of a document in the host's frame (open_webui/utils/middleware.py,
+# get_source_context). A name stands there as it is, with whatever quotes it holds.
+_SOURCE = re.compile(
+    r'<source id="[0-9]{1,6}"(?: name="([^\n]{1,300}?)")?'
+    r'(?: resource-type="[\w-]{1,40}")?(?: resource-id="([^"\n]{1,300})")?'
+    r'(?: [\w-]{1,40}="[^"\n]{0,1000}"){0,20}>'
 )
-# Several pictures side by side, as an answer shows them.
-_PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
-)
+
+
+def framed_documents(frame: str) -> list[Document]:
+    """The pieces of documents in a frame of the host's, in its order."""
+    found: list[Document] = []
+    at = _first_source(frame)
+    while at >= 0 and len(found) < MAX_DOCUMENTS:
+        behind = frame.find('</source>\n<source id="', at)
+        end = behind if behind >= 0 else frame.rfind("</source>")
+        tag = _SOURCE.match(frame, at)
+        begin = tag.end() if tag else frame.find(">", at) + 1
+        name, file_id = (tag[1] or "", tag[2] or "") if tag else ("", "")
+        if text := clean_document(without_pictures(frame[begin : max(end, begin)])):
+            found.append(Document(name, text, file_id))
+        at = behind + len("</source>\n") if behind >= 0 else -1
+    return found
+
+
+def _first_source(frame: str) -> int:
+    """Where the first document's tag stands; the template's own words may name one,
+    too, but not at the beginning of a line."""
+    at = frame.find('\n<source id="')
+    is_first = at >= 0 and not frame[:at].endswith("</source>")
+    return at + 1 if is_first else frame.find('<source id="')
+
+
+def joined_documents(
+    read: Sequence[Document], framed: Iterable[Document]
+) -> list[Document]:
+    """Those that were read, whole, and what only a frame holds, the pieces of one
+    document together; nothing twice."""
+    ids = {d.file_id for d in read if d.text} - {""}
+    names = {d.name for d in read if d.text} - {""}
+    texts = "\n".join(d.text for d in read)[:MAX_PATTERN_CHARACTERS]
+    pieces: dict[tuple[str, str], list[Document]] = {}
+    for piece in dict.fromkeys(framed):
+        is_named = piece.name in names and not piece.file_id
+        is_read = piece.file_id in ids or is_named or piece.text in texts
+        if not is_read and not _may_be_denied(piece, read):
+            key = (piece.file_id, "" if piece.file_id else piece.name)
+            pieces.setdefault(key, []).append(piece)
+    only_framed = [
+        replace(first, text=clean_document("\n\n".join(p.text for p in (first, *more))))
+        for first, *more in pieces.values()
+    ]
+    return [d for d in read if not _is_told(d, only_framed)] + only_framed
+
+
+def _may_be_denied(piece: Document, read: Iterable[Document]) -> bool:
+    """Whether a piece may be of a file that is not this user's. Hosts before 0.9 put
+    anybody's words into a request, without an id; newer ones look whose they are."""
+    return not piece.file_id and any(
+        d.why and d.why.kind == "no_file" and piece.name in ("", d.name) for d in read
+    )
+
+
+def _is_told(document: Document, framed: Iterable[Document]) -> bool:
+    """Whether a frame holds a document that has no words elsewhere; 0.6.5 names none."""
+    if not document.why:
+        return False
+    same = ({document.file_id} | {document.name}) - {""}
+    may_be_any = document.why.kind == "no_text"
+    return any(
+        same & {d.file_id, d.name} or (may_be_any and not d.file_id + d.name)
+        for d in framed
+    )
+
+
+def with_words(
+    documents: Iterable[Document],
+) -> tuple[list[Document], tuple[Note, ...]]:
+    """Those that have words, or bytes to be read, and notes on the newest message's
+    others."""
+    kept, notes = [], dict[Note, None]()
+    for document in documents:
+        if not document.why:
+            kept.append(document)
+        elif document.is_newest:
+            notes[document.why] = None
+    return kept, tuple(notes)
+
+
+def missing_knowledge(knowledge: Any, documents: Sequence[Document]) -> list[Note]:
+    """Notes on the knowledge of a model or folder of which the host handed over none.
+
+    Hosts before 0.6.43 name no document; there any may be of it.
+    """
+    if any(not d.name and not d.file_id for d in documents):
+        return []
+    ids, names = {d.file_id for d in documents}, {d.name for d in documents}
+    items = [item for item in as_list(knowledge) if isinstance(item, dict)]
+    missing = [
+        plain_words(as_str(item.get("name")), 80, default="")
+        for item in items[:MAX_DOCUMENTS]
+        if item.get("id") not in ids and item.get("name") not in names
+    ]
+    return [
+        make_note("no_knowledge", name=name or make_note("knowledge"))
+        for name in dict.fromkeys(missing)
+    ]
+
+
+def bounded_documents(
+    documents: Sequence[Document], room: int = MAX_DOCUMENT_CHARACTERS
+) -> tuple[list[Document], list[Note]]:
+    """The documents in so many characters, and notes on what is left out of them.
+
+    The newest message's go first; several share the room, and what short ones leave of
+    their share is the others'.
+    """
+    shares: dict[Document, int] = {}
+    for is_newest in (True, False):
+        waiting = sorted(
+            (d for d in documents if d.is_newest is is_newest),
+            key=lambda d: len(d.text),
+        )
+        for done, document in enumerate(waiting):
+            share = min(len(document.text), room // (len(waiting) - done))
+            shares[document] = share
+            room -= share
+    kept, notes = [], []
+    for document in dict.fromkeys(documents):
+        share = shares[document]
+        if share < len(document.text):
+            kind = "document_cut" if share else "document_left_out"
+            notes.append(make_note(kind, name=document.shown))
+        if share or document.data:
+            kept.append(replace(document, text=document.text[:share]))
+    return kept, notes
+
+
+# Kinds of content parts that are read, whatever else they hold.
+_READ_PARTS = ("text", "input_text", "output_text", "image_url", "input_image")
+_SOUNDS, _FILMS = ("input_audio", "audio", "audio_url"), ("video_url", "input_video")
+
+
+def part_document(part: Any) -> Document | Note | None:
+    """What a part of an API client's message is that is no text and no picture: a file,
+    or a note on what cannot go along; None for all others.
+
+    platform.openai.com/docs/guides/pdf-files, in both of its forms.
+    """
+    kind = as_str(part.get("type")) if isinstance(part, dict) else "text"
+    if kind in ("file", "input_file"):
+        return _file_part(part)
+    if kind in _READ_PARTS or "text" in part or "image_url" in part:
+        return None
+    what = "sound" if kind in _SOUNDS else "film" if kind in _FILMS else "part"
+    return make_note("not_sent", name=make_note(what))
+
+
+def _file_part(part: dict[str, Any]) -> Document | Note | None:
+    file = part["file"] if isinstance(part.get("file"), dict) else part
+    name = as_str(file.get("filename"))
+    if data := as_str(file.get("file_data")):
+        is_uri = is_data_uri(data)
+        return Document(name, address=data if is_uri else f"data:;base64,{data}")
+    if part_entry(part):
+        return None
+    if file.get("file_url"):
+        return make_note("remote_file")
+    return make_note("no_text", name=Document(name).shown)
+
+
+def part_entry(part: Any) -> dict[str, str] | None:
+    """A part that names one of the host's files, as the host itself lists files."""
+    if not isinstance(part, dict) or part.get("type") not in ("file", "input_file"):
+        return None
+    file = part["file"] if isinstance(part.get("file"), dict) else part
+    file_id = as_str(file.get("file_id"))[:MAX_ADDRESS_CHARACTERS]
+    return {"type": "file", "id": file_id} if file_id else None
+
+
+# ── Frames ────────────────────────────────────────────────────────────────────────────
+# What the host writes around and beside people's words, and how it is taken off.
+
 # The blocks that hosts store in answers, by how each begins, and the tag that ends it.
 # Hosts of 0.8.12 and later write the last three when they hand an answer back
 # (open_webui/utils/middleware.py, utils/misc.py).
@@ -3110,7 +3560,7 @@ _SOURCE_HEAD, _SOURCE_TAIL = '<source id="', "</source>"  # around each document
 _MAX_FRAME_CHARACTERS = 200  # of its ends, by which it is known
 _MIN_FRAME_CHARACTERS = 6  # fewer may well stand in anybody's words
 # The memory of a user whose memory is empty (0.6.43 to 0.9.6).
-_EMPTY_MEMORY = re.compile(r"(?:\A|\n)User Context:\s*\Z")
+_EMPTY_MEMORY = "User Context:"
 # What a tool of the host found out (0.6.5 and later, where models do not call functions
 # natively), behind the words.
 _TOOL_RESULT = re.compile(r"\n\nTool `[^`\n]{1,200}` Output: ")
@@ -3165,303 +3615,33 @@ def host_wrapping(
     return Wrapping(frame, _HOST_FRAMES + own, unwrapped)
 
 
-@dataclass(frozen=True)
-class Turn:
-    """One side's words and pictures; a picture is an address: data URI, link or id.
+class Said(NamedTuple):
+    """What a message says, and what the host wrote beside it: what its tools found out,
+    and its whole frame of documents."""
 
-    flags: those at the end of a user's words, as `split_flags` returns them. is_cut:
-    whether the words were more than a message may hold.
-    """
-
-    role: str  # "user" or "model"
-    text: str
-    pictures: tuple[str, ...] = ()
-    flags: tuple[tuple[str, str], ...] = ()
-    is_cut: bool = False
+    words: str
+    results: str = ""
+    documents: str = ""
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """What was said so far, and what the user says now.
-
-    history: the turns before the newest message; they alternate and begin with the
-    user's. newest: that message, or None when it is empty. earlier: the addresses of
-    all pictures before it, oldest first, those that only system messages name (as they
-    do in channels) among them. before: the turns before it as they came, whose words
-    history joins and cuts. unfinished: the text of the answer that is to go on
-    ("Continue Response"), to which the host adds what it is given.
-    """
-
-    system: str = ""
-    history: tuple[Turn, ...] = ()
-    newest: Turn | None = None
-    earlier: tuple[str, ...] = ()
-    before: tuple[Turn, ...] = ()
-    unfinished: str = ""
-
-    @property
-    def prompt(self) -> str:
-        """The user's newest words."""
-        return self.newest.text if self.newest else ""
-
-    @property
-    def flags(self) -> tuple[tuple[str, str], ...]:
-        """The flags behind the user's newest words."""
-        return self.newest.flags if self.newest else ()
-
-    @property
-    def attached(self) -> tuple[str, ...]:
-        """The addresses of the pictures in the user's newest message."""
-        return self.newest.pictures if self.newest else ()
-
-    @property
-    def counted(self) -> tuple[str, ...]:
-        """Those of them that people count: not a website's that the words mention."""
-        words = self.prompt
-        return tuple(a for a in self.attached if _may_be_read(a) or a not in words)
-
-    @property
-    def numbers(self) -> dict[str, tuple[int, ...]]:
-        """The places of each address among those that are counted, from 1."""
-        places: dict[str, tuple[int, ...]] = {}
-        for number, address in enumerate(self.counted, 1):
-            places[address] = (*places.get(address, ()), number)
-        return places
-
-
-def read_conversation(
-    messages: Any,
-    files: Any = None,
-    speaker: str = "",
-    addressed: str = "",
-    wrapping: Wrapping = Wrapping(),
-) -> Conversation:
-    """The conversation in the host's messages, whatever their shape.
-
-    files: what is attached to the newest message, as the host lists it.
-    speaker, addressed: in channels the names of the user and of the model, which stand
-    before the user's words. wrapping: what the host may have written around these.
-    """
-    quoted, system = _system_messages(messages, wrapping)
-    turns = read_turns(messages, wrapping)
-    while turns and turns[-1].role == "model":
-        turns.pop()
-    if not turns:
-        return Conversation(system)
-    last = turns.pop()
-    pictures = _with_files(last.pictures, files)
-    text = _without_names(last.text, speaker, addressed)
-    newest = replace(last, text=text, pictures=pictures)
-    if not newest.text and not newest.pictures:
-        return Conversation(system)
-    # Elsewhere a system message may well show a logo that nobody wants changed.
-    quoted = quoted if speaker else ()
-    earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
-    room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(turns), room)
-    unfinished = _unfinished_text(messages)
-    before = tuple(turns)
-    return Conversation(system, tuple(history), newest, earlier, before, unfinished)
-
-
-def _unfinished_text(messages: Any) -> str:
-    """The text of the last message, if it is the model's."""
-    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
-    parts = as_list(last[0]["content"]) or last[:1] if last else []
-    texts = (
-        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
-    )
-    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
-
-
-def _without_names(text: str, speaker: str, addressed: str) -> str:
-    """The words behind "Name: @model ", as a channel writes its turns."""
-    if not speaker or not text.startswith(f"{speaker}:"):
-        return text
-    text = text.removeprefix(f"{speaker}:").strip()
-    if addressed and addressed in text:
-        before, _, behind = text.partition(addressed)
-        return f"{before.removesuffix('@').rstrip()} {behind.lstrip()}".strip()
-    return re.sub(r"^<?@\S+\s*", "", text)
-
-
-def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
-    """A message's pictures, and those that only its files name, in the files' order.
-
-    Where the host has inlined the message's pictures, these are the last of them, and
-    only what it never inlines is added, each in its place: people count from it on.
-    """
-    found = list(picture_files(files))
-    if not pictures:
-        return tuple(address for address, _ in found)
-    shown = list(pictures)
-    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
-    for address, is_drawing in found:
-        if is_drawing and address not in pictures:
-            shown.insert(at, address)
-        at += 1
-    return tuple(shown)
-
-
-def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
-    """The pictures among the host's file entries, by link or id, and whether each is a
-    drawing, which the host never inlines."""
-    for entry in as_list(files):
-        if not isinstance(entry, dict):
-            continue
-        kinds = (str(entry.get("type")), _file_type(entry))
-        if any(kind.startswith("image") for kind in kinds):
-            address = entry.get("url") or entry.get("id")
-            if isinstance(address, str) and address:
-                yield address, any(kind.startswith("image/svg") for kind in kinds)
-
-
-def _file_type(entry: dict[str, Any]) -> str:
-    """An entry's type, told by its name where nobody knew it at the upload."""
-    noted = (entry, get_field(entry.get("file"), "meta"))
-    types = (as_str(get_field(place, "content_type")) for place in noted)
-    name = as_str(entry.get("name"))[-8:].lower()
-    by_name = "image" if name.endswith(PICTURE_NAMES) else ""
-    return next(filter(None, types), by_name)
-
-
-def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
-    """The user's and the model's messages as they stand, cleaned; some may be empty.
-
-    Only so many of the newest are read as patterns may look at.
-    """
-    said = list(_messages_of(messages, "user", "assistant"))[-MAX_MESSAGES:]
-    room = MAX_PATTERN_CHARACTERS
-    turns: list[Turn] = []
-    for message in reversed(said):
-        if room <= 0:
-            break
-        content = _read_content(message, wrapping)
-        room -= content.characters + 100 * (1 + len(content.pictures))
-        turns.append(_turn_of(message, content))
-    return turns[::-1]
-
-
-def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
-    pictures = _with_files(content.pictures, message.get("files"))
-    if message["role"] != "user":
-        return Turn("model", content.text, pictures)
-    text, flags = split_flags(content.text)
-    text = joined_words(text, content.results)
-    return Turn("user", text, pictures, flags, content.is_cut)
-
-
-def _system_messages(messages: Any, wrapping: Wrapping) -> tuple[tuple[str, ...], str]:
-    """The pictures that system messages name, and all their texts as one."""
-    said = itertools.islice(_messages_of(messages, "system", "developer"), 32)
-    contents = [_read_content(message, wrapping) for message in said]
-    pictures = tuple(p for content in contents for p in content.pictures)
-    texts = dict.fromkeys(content.text for content in contents if content.text)
-    return pictures, cut_middle("\n\n".join(texts))
-
-
-def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
-    for message in as_list(messages):
-        role = message.get("role") if isinstance(message, dict) else None
-        if role in roles and "content" in message:
-            yield message
-
-
-def alternating(turns: Iterable[Turn]) -> list[Turn]:
-    """Without empty turns and a leading model turn; neighbours of one role joined."""
-    joined: list[Turn] = []
-    for turn in turns:
-        if not turn.text and not turn.pictures:
-            continue
-        if joined and joined[-1].role == turn.role:
-            before = joined.pop()
-            text = joined_words(before.text, turn.text)
-            turn = Turn(turn.role, text, before.pictures + turn.pictures)
-        if joined or turn.role == "user":
-            joined.append(turn)
-    return joined
-
-
-def joined_words(*texts: str) -> str:
-    """The texts that say something, as paragraphs of one."""
-    return "\n\n".join(filter(None, texts))
-
-
-def _bounded(turns: list[Turn], room: int) -> list[Turn]:
-    """The newest turns, as many as the room in characters takes."""
-    kept = len(turns)
-    for turn in reversed(turns):
-        room -= len(turn.text)
-        if room < 0:
-            break
-        kept -= 1
-    while kept < len(turns) and turns[kept].role == "model":
-        kept += 1
-    return turns[kept:]
-
-
-class _Content(NamedTuple):
-    """What a message holds: its words, and the addresses of its pictures in order.
-
-    results: what the host's tools found out. characters: how many patterns have looked
-    at. is_cut: whether there were more.
-    """
-
-    text: str
-    pictures: tuple[str, ...]
-    results: str
-    characters: int
-    is_cut: bool
-
-
-def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
-    """A message's words, those of all its parts, without what the host, this plugin or
-    a picture put into them; and its pictures."""
-    texts: list[str] = []
-    pictures: list[str] = []
-    results: list[str] = []
-    seen = 0
-    content = message["content"]
-    parts = content if isinstance(content, list) else [content]
-    is_cut = len(parts) > MAX_PARTS
-    for part in parts[:MAX_PARTS]:
-        text = part.get("text") if isinstance(part, dict) else part
-        room = 2 * MAX_MESSAGE_CHARACTERS - seen
-        is_cut = is_cut or room <= 0
-        if isinstance(text, str) and text and room > 0:
-            short, data_uris = cut_data_uris(text)
-            said, result = _unwrapped(short, message["role"], wrapping)
-            kept = cut_middle(said)[:room]
-            is_cut = is_cut or len(kept) < len(said)
-            seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
-            pictures += picture_addresses(kept, data_uris)
-            texts.append(_own_words(kept))
-            results.append(cut_middle(without_pictures(result)).strip())
-        pictures += _image_url(part)
-    words = "\n".join(text for text in texts if text.strip()).strip()
-    is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
-    result = joined_words(*dict.fromkeys(results))  # it stands in every text part
-    return _Content(cut_middle(words), tuple(pictures), result, seen, is_cut)
-
-
-def _unwrapped(text: str, role: str, wrapping: Wrapping) -> tuple[str, str]:
-    """What a message says without what the host wrote into it, and what the host's
-    tools found out.
+def take_apart(text: str, role: str, wrapping: Wrapping) -> Said:
+    """What a message of that role says, without what the host wrote into it.
 
     What looks like the host's in any other place or form is somebody's own words.
     """
     if role == "assistant":
-        return _without_blocks(text), ""
+        return Said(_without_blocks(text))
     if role != "user":
-        text = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
+        text, documents = _without_documents(text, wrapping, _DOCUMENTS_IN_SYSTEM)
         text = _without_frames(text, wrapping.frames, "system")
-        return _EMPTY_MEMORY.sub("", text), ""
-    text = _without_documents(text, wrapping)
+        return Said(_without_empty_memory(text), documents=documents)
+    text, documents = _without_documents(text, wrapping)
     text = _without_frames(text, wrapping.frames, "before")
     found = _TOOL_RESULT.search(text)
     at = found.start() if found else len(text)
     said = _without_endings(text[:at], wrapping.frames)
-    return said if said == text else _of_written_parts(said), text[at:]
+    words = said if said == text else _of_written_parts(said)
+    return Said(words, text[at:], documents)
 
 
 def _of_written_parts(text: str) -> str:
@@ -3479,71 +3659,36 @@ def _of_written_parts(text: str) -> str:
 
 
 def _written_part(part: Any) -> str:
-    for url in _image_url(part):
+    for url in image_url(part):
         token = re.fullmatch("\1([0-9]{1,6})\1", url)
         return f"\0{token[1]}\0" if token else f"![]({url})"
     return as_str(get_field(part, "text")).replace("\1", " ")
 
 
-def _image_url(part: Any) -> list[str]:
-    image = part.get("image_url") if isinstance(part, dict) else None
+def image_url(part: Any) -> list[str]:
+    """The address of the picture that a part is, in any of the forms in use."""
+    if not isinstance(part, dict):
+        return []
+    image = part.get("image_url")
     url = image.get("url") if isinstance(image, dict) else image
+    if url is None and part.get("type") == "input_image":
+        url = part.get("file_id")
+    file = part_document(part)
+    if isinstance(file, Document) and file.is_picture:
+        url = file.address
     return [url.strip()] if isinstance(url, str) and url.strip() else []
 
 
-def _may_be_read(address: str) -> bool:
-    """Whether an address can be one of this host's; others are never fetched."""
-    if address[:5].lower() == "data:":
-        return True
-    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
-    return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))
-
-
-def pick_pictures(
-    conversation: Conversation,
-    history_images: int,
-    max_images: int,
-    lost: Collection[str] = (),
-) -> tuple[list[str], list[Note]]:
-    """The addresses of the pictures to send, in the chat's order, and notes for the
-    user on what is left out.
-
-    The newest message's own go first, then earlier ones, newest first, as many as
-    `history_images` and the model's limit allow; each picture once. lost: those that
-    were looked for in vain; like those from elsewhere they take no other's place.
-    """
-    notes = []
-    attached = list(dict.fromkeys(conversation.attached))
-    if len(attached) > max_images:
-        notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
-        attached = attached[:max_images]
-    newest_first = dict.fromkeys(conversation.earlier[::-1])
-    others = [p for p in newest_first if p not in attached and p not in lost]
-    earlier = [p for p in others if _may_be_read(p)]
-    if len(earlier) < len(others) and history_images > 0:
-        notes.append(make_note("remote", name=make_note("a_picture")))
-    room = max(min(history_images, max_images - len(attached)), 0)
-    if len(earlier) > room and history_images > 0:
-        kind = "earlier_cut" if room else "earlier_none"
-        notes.append(make_note(kind, limit=room, count=len(earlier)))
-    return earlier[:room][::-1] + attached, notes
-
-
-def _own_words(text: str) -> str:
-    """A text without this plugin's sentences, and without pictures."""
-    text = _OWN_LINES.sub("", without_surrogates(text))
-    return without_pictures(_PICTURE_TABLE.sub("", text))
-
-
-def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> str:
-    """The text without the documents that the host put into it; whatever its filters
-    wrote before them stays."""
+def _without_documents(text: str, wrapping: Wrapping, *more: Frame) -> tuple[str, str]:
+    """The text without the documents that the host put into it, and these; whatever its
+    filters wrote before them stays."""
     frames = (wrapping.documents, *more, _DOCUMENTS)
     for frame in filter(None, frames):
         if span := _documents_span(text, frame, wrapping.unwrapped):
             start, end = span
-            return text[:start] + text[end:].removeprefix("\n").removeprefix("\n")
-    return text
+            behind = text[end:].removeprefix("\n").removeprefix("\n")
+            return text[:start] + behind, text[start:end]
+    return text, ""
 
 
 def _documents_span(text: str, frame: Frame, unwrapped: str) -> tuple[int, int] | None:
@@ -3597,6 +3742,13 @@ def _without_endings(text: str, frames: Iterable[Frame]) -> str:
     return text
 
 
+def _without_empty_memory(text: str) -> str:
+    """The text without such a memory as its last line."""
+    before = text.rstrip().removesuffix(_EMPTY_MEMORY)
+    is_there = text.startswith(_EMPTY_MEMORY, len(before))
+    return before.removesuffix("\n") if is_there and before[-1:] in ("", "\n") else text
+
+
 def _without_blocks(text: str) -> str:
     """An answer without the host's blocks and what stands in them."""
     tags = dict.fromkeys(tag for _, tag in _ANSWER_BLOCKS)
@@ -3640,6 +3792,434 @@ def _find_tag(text: str, beginning: str, start: int) -> int:
     return -1
 
 
+# ── Conversation ──────────────────────────────────────────────────────────────────────
+# From the host's chat messages to what the model is sent.
+
+_OWN_LINES = re.compile(
+    rf"^(?:[^\n>]{{1,100}}: )?(?:{NOTE_MARK}|{FAILURE_MARK}).*$\n?", re.MULTILINE
+)
+# Several pictures side by side, as an answer shows them.
+_PICTURE_TABLE = re.compile(
+    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One side's words and pictures; a picture is an address: data URI, link or id.
+
+    flags: those at the end of a user's words, as `split_flags` returns them. is_cut:
+    whether the words were more than a message may hold. documents: files that are parts
+    of it; framed: what the host put around its words; notes: on parts that cannot go
+    along.
+    """
+
+    role: str  # "user" or "model"
+    text: str
+    pictures: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+    is_cut: bool = False
+    documents: tuple[Document, ...] = ()
+    framed: tuple[Document, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What was said so far, and what the user says now.
+
+    history: the turns before the newest message; they alternate and begin with the
+    user's. newest: that message, or None when it is empty. earlier: the addresses of
+    all pictures before it, oldest first, those that only system messages name (as they
+    do in channels) among them. before: the turns before it as they came, whose words
+    history joins and cuts. documents: what goes along with all this, each once. notes:
+    on what of the newest message cannot. unfinished: the text of the answer that is to go on
+    ("Continue Response"), to which the host adds what it is given.
+    """
+
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    newest: Turn | None = None
+    earlier: tuple[str, ...] = ()
+    before: tuple[Turn, ...] = ()
+    unfinished: str = ""
+    documents: tuple[Document, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def prompt(self) -> str:
+        """The user's newest words."""
+        return self.newest.text if self.newest else ""
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """The flags behind the user's newest words."""
+        return self.newest.flags if self.newest else ()
+
+    @property
+    def attached(self) -> tuple[str, ...]:
+        """The addresses of the pictures in the user's newest message."""
+        return self.newest.pictures if self.newest else ()
+
+    # Each note on a picture asks for both, and there may be a thousand pictures.
+    @cached_property
+    def counted(self) -> tuple[str, ...]:
+        """Those of them that people count: not a website's that the words mention."""
+        mentioned = {*picture_addresses(self.prompt, ())}
+        return tuple(a for a in self.attached if a not in mentioned or _may_be_read(a))
+
+    @cached_property
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """The places of each address among those that are counted, from 1."""
+        places: dict[str, tuple[int, ...]] = {}
+        for number, address in enumerate(self.counted, 1):
+            places[address] = (*places.get(address, ()), number)
+        return places
+
+
+def read_conversation(
+    messages: Any,
+    files: Any = None,
+    speaker: str = "",
+    addressed: str = "",
+    wrapping: Wrapping = Wrapping(),
+    documents: Sequence[Document] = (),
+) -> Conversation:
+    """The conversation in the host's messages, whatever their shape.
+
+    files: what is attached to the newest message, as the host lists it.
+    speaker, addressed: in channels the names of the user and of the model, which stand
+    before the user's words. wrapping: what the host may have written around these.
+    documents: those of the chat as they were read; a long paste among them is the
+    user's words.
+    """
+    quoted, system, told = _system_messages(messages, wrapping)
+    turns = read_turns(messages, wrapping)
+    while turns and turns[-1].role == "model":
+        turns.pop()
+    if not turns:
+        return Conversation(system)
+    last = turns.pop()
+    pictures = _with_files(last.pictures, files)
+    text = _without_names(last.text, speaker, addressed)
+    newest = replace(last, text=text, pictures=pictures)
+    newest = replace(newest, documents=(), framed=(), notes=())
+    earlier_own = [replace(d, is_newest=False) for t in turns for d in t.documents]
+    read = [*documents, *last.documents, *earlier_own]
+    given = joined_documents(read, [*told, *last.framed])
+    documents, unread = with_words(given)
+    notes = (*last.notes, *unread)
+    newest, documents = _with_pastes(newest, documents)
+    if not newest.text and not newest.pictures and not documents:
+        return Conversation(system, notes=notes)
+    # Elsewhere a system message may well show a logo that nobody wants changed.
+    quoted = quoted if speaker else ()
+    earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
+    room = MAX_HISTORY_CHARACTERS - len(newest.text)
+    history = _bounded(alternating(turns), room)
+    unfinished = _unfinished_text(messages)
+    return Conversation(
+        *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
+        *(tuple(documents), notes),
+    )
+
+
+def _with_pastes(
+    newest: Turn, documents: Iterable[Document]
+) -> tuple[Turn, list[Document]]:
+    """The message with the long texts that were pasted as part of it behind its words,
+    and the other documents."""
+    others = []
+    for document in documents:
+        if not (document.is_paste and document.text):
+            others.append(document)
+            continue
+        words, flags = split_flags(cut_middle(document.text))
+        words = joined_words(newest.text, words)
+        is_cut = len(document.text) + len(newest.text) > MAX_MESSAGE_CHARACTERS
+        newest = replace(
+            newest,
+            text=cut_middle(words),
+            flags=flags + newest.flags,
+            is_cut=newest.is_cut or is_cut,
+        )
+    return newest, others
+
+
+def _unfinished_text(messages: Any) -> str:
+    """The text of the last message, if it is the model's."""
+    last = list(_messages_of(as_list(messages)[-1:], "assistant"))
+    parts = as_list(last[0]["content"]) or last[:1] if last else []
+    texts = (
+        as_str(get_field(part, "text") or get_field(part, "content")) for part in parts
+    )
+    return "\n".join(texts)[:MAX_PATTERN_CHARACTERS]
+
+
+def _without_names(text: str, speaker: str, addressed: str) -> str:
+    """The words behind "Name: @model ", as a channel writes its turns."""
+    if not speaker or not text.startswith(f"{speaker}:"):
+        return text
+    text = text.removeprefix(f"{speaker}:").strip()
+    if addressed and addressed in text:
+        before, _, behind = text.partition(addressed)
+        return f"{before.removesuffix('@').rstrip()} {behind.lstrip()}".strip()
+    return re.sub(r"^<?@\S+\s*", "", text)
+
+
+def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
+    """A message's pictures, and those that only its files name, in the files' order.
+
+    Where the host has inlined the message's pictures, these are the last of them, and
+    only what it never inlines is added, each in its place: people count from it on.
+    """
+    found = list(picture_files(files))
+    if not pictures:
+        return tuple(address for address, _ in found)
+    shown, known = list(pictures), {*pictures}
+    at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
+    for address, is_drawing in found:
+        if is_drawing and address not in known:
+            shown.insert(at, address)
+        at += 1
+    return tuple(shown)
+
+
+def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
+    """The pictures among the host's file entries, by link or id, and whether each is a
+    drawing, which the host never inlines."""
+    for entry in as_list(files)[:MAX_PARTS]:
+        if not isinstance(entry, dict):
+            continue
+        kinds = (str(entry.get("type")), _file_type(entry))
+        if any(kind.startswith("image") for kind in kinds):
+            address = entry.get("url") or entry.get("id")
+            if isinstance(address, str) and address:
+                yield address, any(kind.startswith("image/svg") for kind in kinds)
+
+
+def _file_type(entry: dict[str, Any]) -> str:
+    """An entry's type, told by its name where nobody knew it at the upload."""
+    noted = (entry, get_field(entry.get("file"), "meta"))
+    types = (as_str(get_field(place, "content_type")) for place in noted)
+    name = as_str(entry.get("name"))[-8:].lower()
+    by_name = "image" if name.endswith(PICTURE_ENDINGS) else ""
+    return next(filter(None, types), by_name)
+
+
+def read_turns(messages: Any, wrapping: Wrapping = Wrapping()) -> list[Turn]:
+    """The user's and the model's messages as they stand, cleaned; some may be empty.
+
+    Only so many of the newest are read as patterns may look at.
+    """
+    said = list(_messages_of(messages, "user", "assistant"))[-MAX_MESSAGES:]
+    room = MAX_PATTERN_CHARACTERS
+    turns: list[Turn] = []
+    for message in reversed(said):
+        if room <= 0:
+            break
+        content = _read_content(message, wrapping)
+        files = as_list(message.get("files"))[:MAX_PARTS]
+        room -= content.characters + 100 * (1 + len(content.pictures) + len(files))
+        turns.append(_turn_of(message, content))
+    return turns[::-1]
+
+
+def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
+    pictures = _with_files(content.pictures, message.get("files"))
+    if message["role"] != "user":
+        return Turn("model", content.text, pictures)
+    text, flags = split_flags(content.text)
+    text = joined_words(text, content.results)
+    files = content.files
+    return Turn(
+        *("user", text, pictures, flags, content.is_cut),
+        documents=tuple(file for file in files if isinstance(file, Document)),
+        framed=content.framed,
+        notes=tuple(dict.fromkeys(file for file in files if isinstance(file, Note))),
+    )
+
+
+def _system_messages(
+    messages: Any, wrapping: Wrapping
+) -> tuple[tuple[str, ...], str, list[Document]]:
+    """The pictures that system messages name, all their texts as one, and the documents
+    that the host put there."""
+    room = MAX_PATTERN_CHARACTERS
+    contents: list[_Content] = []
+    for message in itertools.islice(_messages_of(messages, "system", "developer"), 32):
+        if room <= 0:
+            break
+        contents.append(_read_content(message, wrapping))
+        room -= contents[-1].characters
+    pictures = tuple(p for content in contents for p in content.pictures)
+    texts = dict.fromkeys(content.text for content in contents if content.text)
+    framed = [document for content in contents for document in content.framed]
+    return pictures, cut_middle("\n\n".join(texts)), framed
+
+
+def _messages_of(messages: Any, *roles: str) -> Iterator[dict[str, Any]]:
+    for message in as_list(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role in roles and "content" in message:
+            yield message
+
+
+def alternating(turns: Iterable[Turn]) -> list[Turn]:
+    """Without empty turns and a leading model turn; neighbours of one role joined."""
+    joined: list[Turn] = []
+    for turn in turns:
+        if not turn.text and not turn.pictures:
+            continue
+        if joined and joined[-1].role == turn.role:
+            before = joined.pop()
+            text = joined_words(before.text, turn.text)
+            turn = Turn(turn.role, text, before.pictures + turn.pictures)
+        if joined or turn.role == "user":
+            joined.append(turn)
+    return joined
+
+
+def joined_words(*texts: str) -> str:
+    """The texts that say something, as paragraphs of one."""
+    return "\n\n".join(filter(None, texts))
+
+
+def _bounded(turns: list[Turn], room: int) -> list[Turn]:
+    """The newest turns, as many as the room in characters takes."""
+    kept = len(turns)
+    for turn in reversed(turns):
+        room -= len(turn.text)
+        if room < 0:
+            break
+        kept -= 1
+    while kept < len(turns) and turns[kept].role == "model":
+        kept += 1
+    return turns[kept:]
+
+
+class _Content(NamedTuple):
+    """What a message holds: its words, and the addresses of its pictures in order.
+
+    results: what the host's tools found out. framed: the documents that it put around
+    the words. files: parts that are no words and no pictures. characters: how many
+    patterns have looked at. is_cut: whether there were more.
+    """
+
+    text: str
+    pictures: tuple[str, ...]
+    results: str
+    framed: tuple[Document, ...]
+    files: tuple[Document | Note, ...]
+    characters: int
+    is_cut: bool
+
+
+def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
+    """A message's words, those of all its parts, without what the host, this plugin or
+    a picture put into them; its pictures, and what else is given with it."""
+    texts: list[str] = []
+    pictures: list[str] = []
+    # What the host wrote beside the words stands in every text part.
+    results, frames = dict[str, None](), dict[str, None]()
+    seen = 0
+    content = message["content"]
+    parts = content if isinstance(content, list) else [content]
+    is_cut = len(parts) > MAX_PARTS
+    for part in parts[:MAX_PARTS]:
+        text = part.get("text") if isinstance(part, dict) else part
+        room = 2 * MAX_MESSAGE_CHARACTERS - seen
+        is_cut = is_cut or room <= 0
+        if isinstance(text, str) and text and room > 0:
+            short, data_uris = cut_data_uris(text)
+            # The host's frames stand at its ends; what it is cut in is words, too many
+            # to be kept, or documents, of which few are.
+            short = cut_middle(
+                short, MAX_WRAPPED_CHARACTERS, MAX_WRAPPED_CHARACTERS // 2
+            )
+            said = take_apart(short, message["role"], wrapping)
+            kept = cut_middle(said.words)[:room]
+            is_cut = is_cut or len(kept) < len(said.words)
+            seen += len(kept) + len(text) // 100  # cutting pictures out takes time, too
+            pictures += picture_addresses(kept, data_uris)
+            texts.append(_own_words(kept))
+            results[cut_middle(without_pictures(said.results)).strip()] = None
+            frames[said.documents] = None
+        pictures += image_url(part)
+    words = "\n".join(text for text in texts if text.strip()).strip()
+    is_cut = is_cut or len(words) > MAX_MESSAGE_CHARACTERS
+    framed = tuple(d for frame in frames for d in framed_documents(frame))
+    files = _files_of(parts[:MAX_PARTS])
+    result = joined_words(*results)
+    given = (tuple(pictures), result, framed, files, seen, is_cut)
+    return _Content(cut_middle(words), *given)
+
+
+def _files_of(parts: Iterable[Any]) -> tuple[Document | Note, ...]:
+    found = (part_document(part) for part in parts)
+    return tuple(
+        file
+        for file in found
+        if isinstance(file, Note) or (file is not None and not file.is_picture)
+    )
+
+
+def part_files(messages: Any) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """The host's files that parts of the newest message name, and those of earlier
+    ones, as the host itself lists files."""
+    said = list(_messages_of(messages, "user"))[-MAX_MESSAGES:]
+    named = [
+        [entry for p in as_list(m["content"])[:MAX_PARTS] if (entry := part_entry(p))]
+        for m in said
+    ]
+    earlier = [entry for entries in named[:-1] for entry in entries]
+    return (named[-1] if named else []), earlier
+
+
+def _may_be_read(address: str) -> bool:
+    """Whether an address can be one of this host's; others are never fetched."""
+    if is_data_uri(address):
+        return True
+    is_short = len(address) <= MAX_ADDRESS_CHARACTERS
+    return is_short and bool(FILE_ID.fullmatch(address) or FILE_LINK.fullmatch(address))
+
+
+def pick_pictures(
+    conversation: Conversation,
+    history_images: int,
+    max_images: int,
+    lost: Collection[str] = (),
+) -> tuple[list[str], list[Note]]:
+    """The addresses of the pictures to send, in the chat's order, and notes for the
+    user on what is left out.
+
+    The newest message's own go first, then earlier ones, newest first, as many as
+    `history_images` and the model's limit allow; each picture once. lost: those that
+    were looked for in vain; like those from elsewhere they take no other's place.
+    """
+    notes = []
+    attached = list(dict.fromkeys(conversation.attached))
+    if len(attached) > max_images:
+        notes.append(make_note("attached_cut", limit=max_images, count=len(attached)))
+        attached = attached[:max_images]
+    newest_first = dict.fromkeys(conversation.earlier[::-1])
+    others = [p for p in newest_first if p not in attached and p not in lost]
+    earlier = [p for p in others if _may_be_read(p)]
+    if len(earlier) < len(others) and history_images > 0:
+        notes.append(make_note("remote", name=make_note("a_picture")))
+    room = max(min(history_images, max_images - len(attached)), 0)
+    if len(earlier) > room and history_images > 0:
+        kind = "earlier_cut" if room else "earlier_none"
+        notes.append(make_note(kind, limit=room, count=len(earlier)))
+    return earlier[:room][::-1] + attached, notes
+
+
+def _own_words(text: str) -> str:
+    """A text without this plugin's sentences, and without pictures."""
+    text = _OWN_LINES.sub("", without_surrogates(text))
+    return without_pictures(_PICTURE_TABLE.sub("", text))
+
+
 # ── Saved ─────────────────────────────────────────────────────────────────────────────
 # What the page shows of a chat and the host leaves out of its requests: the pictures
 # that stand in a message's "files" alone, such as those of the host's own image tool.
@@ -3669,6 +4249,17 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
         if room <= 0:
             break
     return turns[::-1]
+
+
+def saved_file_ids(chat: Any, metadata: dict[str, Any]) -> set[str]:
+    """The ids of the files of the saved turns before the newest message."""
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if not isinstance(messages, dict):
+        return set()
+    before = _upwards(messages, _last_before(history, messages, metadata))
+    files = (file for message in before for file in as_list(message.get("files")))
+    return {as_str(get_field(file, "id")) for file in files} - {""}
 
 
 def _last_before(
@@ -3747,7 +4338,7 @@ def with_saved_pictures(
     newest = zip(sent[len(sent) - pairs :], kept[len(kept) - pairs :], strict=True)
     for sent_round, kept_round in newest:
         # What the host has put into the message is the bytes of the same files.
-        if not any(address.startswith("data:") for address in sent_round.asked):
+        if not any(map(is_data_uri, sent_round.asked)):
             shown += kept_round.asked
         shown += [*sent_round.asked, *kept_round.answered, *sent_round.answered]
     newest_first: dict[str, str] = {}
@@ -4429,13 +5020,15 @@ def _search_types(searches: Sequence[str]) -> dict[str, Any]:
 def _contents(
     conversation: Conversation, pictures: Sequence[InputPicture]
 ) -> list[dict[str, Any]]:
-    """The turns in words, and at the end the pictures before the newest words; each
-    under a label where the user may mean one of several by its number."""
+    """The turns in words, and at the end documents and pictures before the newest
+    words; each picture under a label where the user may mean one of several by its
+    number."""
     are_counted = len(conversation.counted) > 1
     turns = alternating(replace(turn, pictures=()) for turn in conversation.history)
     parts: list[dict[str, Any]] = []
     if turns and turns[-1].role == "user":
         parts.append({"text": turns.pop().text})
+    parts += _document_parts(conversation.documents)
     for picture in pictures:
         if are_counted:
             parts.append({"text": _picture_label(picture.numbers)})
@@ -4445,6 +5038,17 @@ def _contents(
         parts.append({"text": conversation.prompt})
     contents = [{"role": t.role, "parts": [{"text": t.text}]} for t in turns]
     return [*contents, {"role": "user", "parts": parts}]
+
+
+def _document_parts(documents: Iterable[Document]) -> Iterator[dict[str, Any]]:
+    """Each document under its name, so that nobody's words are taken for the user's."""
+    for document in documents:
+        if document.data:
+            pdf = Image(document.data, "application/pdf")
+            yield {"text": document.title}
+            yield {"inlineData": {"mimeType": pdf.mime, "data": pdf}}
+        else:
+            yield {"text": f"{document.title}\n\n{document.text}"}
 
 
 def _picture_label(numbers: Sequence[int]) -> str:
@@ -4466,7 +5070,9 @@ def with_system_in_words(conversation: Conversation) -> Conversation:
 def predict_body(conversation: Conversation, options: ImageOptions) -> dict[str, Any]:
     """The body of Imagen's predict, which knows one prompt and no conversation."""
     unanswered = [t.text for t in conversation.history[-1:] if t.role == "user"]
-    prompt = joined_words(conversation.system, *unanswered, conversation.prompt)
+    given = [f"{d.title}\n\n{d.text}" for d in conversation.documents if d.text]
+    words = (*unanswered, *given, conversation.prompt)
+    prompt = joined_words(conversation.system, *words)
     parameters = _filled(
         sampleCount=options.count,
         includeRaiReason=True,
@@ -4637,7 +5243,9 @@ class EventBatch:
             self._words.append(event.text)
         else:
             self._end_words()
-            is_news = isinstance(event, Image) or event not in self._events[-8:]
+            is_news = (
+                isinstance(event, Image) or event not in self._events[-MAX_LOOKED_BACK:]
+            )
             self._events += [event] if is_news else []
 
     def take(self) -> list[Event]:
@@ -5288,8 +5896,8 @@ def explain_error(
     return GeminiError(kind, quote_sentence(said), delay, **values)
 
 
-class Reply(NamedTuple):
-    """An answer that holds nothing to show.
+class FailedResponse(NamedTuple):
+    """A response that holds nothing to show.
 
     objects: the JSON in it. stray: what else came. is_page: whether that is a web page.
     """
@@ -5301,26 +5909,28 @@ class Reply(NamedTuple):
     is_page: bool
 
 
-def explain_reply(reply: Reply, secrets: Sequence[str], **values: Any) -> GeminiError:
-    """The failure behind such an answer, for the caller to raise, without the secrets.
+def explain_response(
+    response: FailedResponse, secrets: Sequence[str], **values: Any
+) -> GeminiError:
+    """The failure behind such a response, for the caller to raise, without the secrets.
 
     values: what the message's placeholders stand for.
     """
-    if 300 <= reply.status < 400:
-        location = mask_keys(reply.headers.get("Location", ""), secrets)
+    if 300 <= response.status < 400:
+        location = mask_keys(response.headers.get("Location", ""), secrets)
         if target := host_name(location):
             values["target"] = target
         return GeminiError("redirect", **values)
-    error = next((each for each in reply.objects if is_error(each)), None)
-    if error is None and reply.status == 200:
-        return GeminiError("web_page" if reply.is_page else "unreadable", **values)
-    received = reply.objects if error is None else error
-    found = read_error(reply.status, received, secrets)
+    error = next((each for each in response.objects if is_error(each)), None)
+    if error is None and response.status == 200:
+        return GeminiError("web_page" if response.is_page else "unreadable", **values)
+    received = response.objects if error is None else error
+    found = read_error(response.status, received, secrets)
     if found.retry_after is None:
-        seconds = read_seconds(reply.headers.get("Retry-After"))
+        seconds = read_seconds(response.headers.get("Retry-After"))
         found = replace(found, retry_after=seconds)
-    stray = mask_keys(reply.stray.decode("utf-8", "replace"), secrets)
-    server = reply.headers.get("Server", "")
+    stray = mask_keys(response.stray.decode("utf-8", "replace"), secrets)
+    server = response.headers.get("Server", "")
     return explain_error(found, stray.encode(), server, **values)
 
 
@@ -5466,17 +6076,32 @@ class DaemonThreads:
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, computed on a thread while the loop goes on."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.start(partial(_settle, future, function, *arguments))
+        waiting = asyncio.wrap_future(future)
+        try:
+            return await waiting
+        finally:
+            del future, waiting  # see _settle
 
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(function(*arguments))
-            except BaseException as error:  # goes to the waiter, whatever it is
-                future.set_exception(error)
 
-        self.start(job)
-        return await asyncio.wrap_future(future)
+def _settle(
+    future: concurrent.futures.Future[Any],
+    function: Callable[..., Any],
+    *arguments: Any,
+) -> None:
+    """Put the function's result, or its exception, into the future.
+
+    An exception knows all frames that it came through, and they what may be large. A
+    future that holds it and stands in one of them would keep all of that in memory,
+    until Python some day looks for such circles.
+    """
+    try:
+        if future.set_running_or_notify_cancel():
+            future.set_result(function(*arguments))
+    except BaseException as error:  # goes to the waiter, whatever it is
+        future.set_exception(error)
+    finally:
+        del future
 
 
 class Bounds(NamedTuple):
@@ -5653,7 +6278,8 @@ class FairLine:
 class Caller:
     """On whose behalf one answer takes places in lines.
 
-    owner: whose turn it is when it is theirs. places: those it waits for or works at.
+    owner: the user's id; lines give each owner a turn. places: those in which it waits
+    or works at the moment.
     """
 
     owner: str = ""
@@ -5700,8 +6326,12 @@ BEGINNINGS = Pace(0.002)
 REQUEST_LINE = FairLine()
 BYTES_LINE = FairLine()  # of pictures that are held to be sent
 PICTURE_LINE = FairLine()  # of work on them
-REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")  # as the line lets in
+# As many as REQUEST_LINE lets in, which is a setting.
+REQUESTS = DaemonThreads(MAX_SETTING, "gemini-image-request")
 LISTS = DaemonThreads(4, "gemini-image-list")
+# Apart from one another: a storage of the host may hang, and holds up no picture that
+# has come.
+HOST_WORK = DaemonThreads(4, "gemini-image-host")
 SHORT_WORK = DaemonThreads(4, "gemini-image-work")
 PICTURE_WORK = DaemonThreads(1, "gemini-image-picture")  # decoding takes memory
 
@@ -5712,7 +6342,7 @@ async def in_turn(
     """What a function makes of pictures when it is the caller's turn: one at a time.
 
     Raises TurnMissed when it is not done after so many seconds, and what the function
-    raises. For whoever goes away before nothing is done.
+    raises. Work of a caller who goes away before its turn is never begun.
     """
     with PICTURE_LINE.place(caller.owner, Bounds(1, 1)) as place, caller.at(place):
         deadline = asyncio.get_running_loop().time() + seconds
@@ -5772,6 +6402,8 @@ async def to_its_end(work: Coroutine[Any, Any, Any]) -> Any:
         if task.cancelled() and not (this and this.cancelling()):
             raise RuntimeError("the host broke it off by itself") from None
         raise
+    finally:
+        del task  # it holds the exception, whose frames hold it
 
 
 @lru_cache(maxsize=64)
@@ -5785,17 +6417,30 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     arguments = {name: arguments[name] for name in arguments if name in takes}
     if inspect.iscoroutinefunction(function):
         return await to_its_end(function(**arguments))
-    result = await SHORT_WORK.run(lambda: function(**arguments))
+    result = await HOST_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
 
 
 class FoundPicture(NamedTuple):
-    """A picture that a chat names, still unread: its name, which pasted ones have not,
-    and its bytes. read: returns these, on a thread."""
+    """A picture that a chat names, still unread.
+
+    name: its file's; a pasted one has none. size: its bytes, or a few more. read: returns
+    them; it blocks, so it runs on a thread.
+    """
 
     name: str
     size: int
     read: Callable[[], bytes]
+
+
+class FileRecord(NamedTuple):
+    """A file's name and type, the words that the host has read in it, and whether it is
+    still about to."""
+
+    name: str
+    mime: str
+    text: str
+    is_pending: bool
 
 
 @dataclass(frozen=True)
@@ -5909,7 +6554,7 @@ class HostChat:
         A file is found for its owner, an administrator, or whoever the host lets read
         it; nothing is downloaded from elsewhere. Raises UnusablePicture.
         """
-        if address[:5].lower() == "data:":
+        if is_data_uri(address):
             read = partial(data_uri_bytes, address)
             return FoundPicture("", len(address) * 3 // 4, read)
         if len(address) > MAX_ADDRESS_CHARACTERS:
@@ -5926,7 +6571,7 @@ class HostChat:
     async def read(self, found: FoundPicture) -> bytes:
         """The bytes of a picture. Raises UnusablePicture."""
         with _unreadable_is_no_file():
-            return bytes(await SHORT_WORK.run(found.read))
+            return bytes(await HOST_WORK.run(found.read))
 
     async def saved_chat(self) -> Any:
         """The chat as the host keeps it, as JSON; None where there is none, or it is
@@ -5955,13 +6600,33 @@ class HostChat:
         ]
         return known + files[MAX_FILE_RECORDS:]
 
+    async def file_record(self, file_id: str) -> FileRecord:
+        """What the host knows of a file that may be read. Raises UnusablePicture."""
+        if not FILE_ID.fullmatch(file_id):
+            raise UnusablePicture("no_file")
+        try:
+            file = await self._file(file_id)
+        except UnusablePicture:
+            raise
+        except Exception as error:
+            log.warning("file record not read: %s", type(error).__name__)
+            log.debug("file record not read", exc_info=True)
+            raise UnusablePicture("no_file") from None
+        meta, data = (v if isinstance(v, dict) else {} for v in (file.meta, file.data))
+        return FileRecord(
+            as_str(meta.get("name")) or as_str(file.filename),
+            as_str(meta.get("content_type")),
+            as_str(data.get("content")),
+            is_pending=data.get("status") in ("pending", "processing"),
+        )
+
     async def _record(self, file_id: str) -> dict[str, str]:
         """What an entry says of a file that is a picture; nothing of any other."""
         try:
             file = await self._file(file_id)
             mime = as_str((file.meta or {}).get("content_type"))
             if mime in ("", "application/octet-stream"):  # nobody knew it at the upload
-                mime = image_type(await SHORT_WORK.run(_file_head, file)) or ""
+                mime = image_type(await HOST_WORK.run(_file_head, file)) or ""
             return {"content_type": mime} if mime.startswith("image/") else {}
         except Exception as error:  # no file, none that may be read, or lost
             log.debug("no record of a file: %s", type(error).__name__)
@@ -5976,7 +6641,7 @@ class HostChat:
 
     async def _find_file(self, file_id: str) -> FoundPicture:
         file = await self._file(file_id)
-        size = await SHORT_WORK.run(_file_size, file)
+        size = await HOST_WORK.run(_file_size, file)
         name = str((file.meta or {}).get("name") or file.filename)
         return FoundPicture(name, size, partial(_file_bytes, file, size))
 
@@ -6321,7 +6986,7 @@ class Backend:
     @property
     def is_google(self) -> bool:
         """Whether the address is one of Google's own."""
-        return f".{self.host}".endswith(".googleapis.com")
+        return f".{self.host.rstrip('.')}".endswith(".googleapis.com")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -6391,6 +7056,7 @@ def read_address(text: str) -> tuple[str, str]:
     is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
     """
     typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
     for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
@@ -6879,7 +7545,6 @@ def _read_pieces(response: requests.Response) -> Iterator[bytes]:
 # interpreter lock from the event loop for long.
 _PARSING = threading.Lock()
 
-
 # First match wins: the classes of requests derive from one another.
 _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "proxy"),
@@ -6899,7 +7564,6 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 # What http.client cannot make sense of at the beginning of an answer.
 _NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
 
-
 _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 
 
@@ -6907,7 +7571,8 @@ _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 class GeminiClient:
     """Google's API at one backend and with one key; blocking calls run on own threads.
 
-    parallel: how many requests of this worker may run at the same time, and how many of one user. caller: who waits in line.
+    parallel: how many requests of this worker may run at the same time, and how many of
+    one user. caller: on whose behalf they wait in line.
     """
 
     backend: Backend
@@ -6956,8 +7621,8 @@ class GeminiClient:
 
         for part in answer.bodies():
             left = max(deadline - time.monotonic(), 0.1)
-            exchange = _Exchange(self, path, part, route.model, left, attempt)
-            await exchange.run(take_whole)
+            request = _Exchange(self, path, part, route.model, left, attempt)
+            await request.run(take_whole)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
         """All models that Google lists, page by page. Blocks; raises GeminiError."""
@@ -6980,7 +7645,7 @@ class GeminiClient:
         with self.request("GET", path, LIST_TIMEOUT, sockets) as response:
             for chunk in pieces_of(response):
                 for received, _ in reader.feed(chunk):
-                    objects = [*objects[:9], received]
+                    objects = [*objects, received][:MAX_OBJECTS_KEPT]
                 time.sleep(PAUSE)
             if not objects or response.status_code != 200:
                 raise self.failure(response, objects, reader, LIST_TIMEOUT)
@@ -7037,9 +7702,14 @@ class GeminiClient:
         values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
         if model:
             values["model"] = f"`{model}`"
-        status, headers = response.status_code, response.headers
-        reply = Reply(status, headers, objects, reader.stray, reader.is_page)
-        return explain_reply(reply, self.secrets, **values)
+        failed = FailedResponse(
+            response.status_code,
+            response.headers,
+            objects,
+            reader.stray,
+            reader.is_page,
+        )
+        return explain_response(failed, self.secrets, **values)
 
 
 @dataclass
@@ -7161,25 +7831,34 @@ class _Exchange:
             self._put(events)
 
     def _work(self) -> None:
-        """The thread's whole work: the request, then its end or its failure."""
-        failure, outcome = None, "answered"
+        """The thread's whole work: the request, then its end or its failure. That is
+        said, and the line left, whatever else fails, such as the host's log."""
+        failure: GeminiError | None = GeminiError("unexpected")
         self._begun = time.monotonic()
+        try:
+            failure = self._failure()
+            outcome = failure.kind if failure else "answered"
+            if self._sockets.ended:  # whatever a shut socket then raised
+                failure, outcome = None, "stopped"
+            self._log(outcome)
+        finally:
+            self._put([failure])
+            self._call(self._place.leave)
+
+    def _failure(self) -> GeminiError | None:
+        """What the request ends in, if not well."""
         try:
             if not self._sockets.ended:
                 self._request()
         except GeminiError as error:
-            failure = error
+            return error
         except ResponseTooLarge:
-            failure = GeminiError("answer_too_large", **self._values())
+            return GeminiError("answer_too_large", **self._values())
         except Exception as error:
             if not self._sockets.ended:
                 log.exception("request failed unexpectedly: %s", type(error).__name__)
-            failure = GeminiError("unexpected")
-        if self._sockets.ended:  # whatever a shut socket then raised
-            failure, outcome = None, "stopped"
-        self._log(failure.kind if failure else outcome)
-        self._put([failure])
-        self._call(self._place.leave)
+            return GeminiError("unexpected")
+        return None
 
     def _log(self, outcome: str) -> None:
         """One line for each request: never a prompt, a name or a key."""
@@ -7227,7 +7906,7 @@ class _Exchange:
                 with _PARSING:
                     for framed, blobs in reader.feed(chunk):
                         received = mask_strings(unwrapped(framed), *secrets)
-                        objects = [*objects[-9:], received]
+                        objects = [*objects, received][-MAX_OBJECTS_KEPT:]
                         usable = usable or is_response(received)
                         for event in self._events(response, received, blobs):
                             batch.add(event)
@@ -7448,7 +8127,7 @@ class Answer:
         default = sentence(make_note("generated"))
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
         self._words = SafeText(chat.secret)
-        self._thoughts = SafeText(chat.secret, has_code=False)
+        self._thoughts = SafeThoughts(chat.secret)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
@@ -7487,6 +8166,14 @@ class Answer:
         """Show a line of progress."""
         words = sentence(said) if isinstance(said, Note) else said
         await self._chat.status(words, done)
+
+    def end_of_thoughts(self, event: Event, number: int) -> Piece:
+        """What was held back of the thoughts, before an event that is none of them.
+        Only those of the first request are shown."""
+        if number or (isinstance(event, Text) and event.thought):
+            return ""
+        rest = self._thoughts.rest()
+        return Thoughts(rest) if rest else ""
 
     async def take(self, event: Event, number: int = 0) -> Piece:
         """What the event of the request of that number adds to the answer."""
@@ -7648,9 +8335,11 @@ class Answer:
             links = [f"[{title}]({address})" for address, title in pages]
             self.notes.append(make_note("sources", pages=", ".join(links)))
 
-    def remarks(self) -> Iterator[str]:
-        """The notes in words, each once."""
-        for text in dict.fromkeys(map(sentence, self.notes)):
+    def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
+        """The notes in words, each once; without those that a chat needs once, if the
+        notes of its earlier answers hold them."""
+        news = (note for note in self.notes if not was_said(note, said))
+        for text in dict.fromkeys(map(sentence, news)):
             yield self._block(NOTE_MARK + self._chat.scrub(text))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
@@ -7695,7 +8384,7 @@ class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
     notes: what is to be said about the options. own_key: whether the key is the user's.
-    caller: who waits in line where others do.
+    caller: on whose behalf it waits in lines. said: the notes of earlier answers.
     """
 
     asked: str
@@ -7707,6 +8396,7 @@ class ImageRequest:
     own_key: bool
     valves: AdminValves
     caller: Caller = field(default_factory=Caller)
+    said: frozenset[str] = frozenset()
 
 
 class Budget:
@@ -7714,6 +8404,7 @@ class Budget:
     were asked for and their retries."""
 
     def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._extra = MAX_EXTRA_REQUESTS
 
@@ -7737,13 +8428,21 @@ def room_for_pictures(request: ImageRequest) -> Place:
     return BYTES_LINE.place(request.caller.owner, _HELD)
 
 
+async def enter(request: ImageRequest, room: Place, budget: Budget, size: int) -> None:
+    """Wait until so many bytes may be read. Raises TurnMissed."""
+    with request.caller.at(room):
+        await room.enter(budget.seconds_left, size)
+
+
 async def gather_pictures(
-    request: ImageRequest, route: Route, room: Place, budget: Budget
+    request: ImageRequest, route: Route, room: Place, budget: Budget, beside: int = 0
 ) -> tuple[list[InputPicture], list[Note]]:
     """The pictures to send, in the chat's order and each once, and notes for the user.
 
     Their sizes are asked first, then room is waited for, and only then are they read.
-    Raises TurnMissed.
+    beside: bytes of what else is to be read, for which there must be room, too. Raises
+    TurnMissed where no room comes in time, and GeminiError where the host's storage
+    takes too long.
     """
     facts, conversation = model_facts(route.model), request.conversation
     limit = facts.max_input_images if facts else MAX_INPUT_IMAGES
@@ -7757,16 +8456,19 @@ async def gather_pictures(
     found: dict[str, FoundPicture | Note] = {}
     while new := [address for address in addresses if address not in found]:
         for address in new:
-            found[address] = await _find_picture(request, address)
+            found[address] = await _find_picture(request, address, budget)
         lost = [a for a in found if _is_lost(found[a])]
         if len(lost) > MAX_LOST_PICTURES:
             break
         addresses, notes = pick(lost)
     notes += (picture for picture in found.values() if isinstance(picture, Note))
     chosen, unread = _within_bounds(request, addresses, found)
-    usable, unusable = await _read_pictures(request, chosen, room, budget)
+    if chosen:
+        size = beside + sum(picture.size for picture in chosen.values())
+        await enter(request, room, budget, size)
+    usable, unusable = await _read_pictures(request, chosen, budget)
     fitted, more = await fitted_pictures(request, usable, budget)
-    room.lighten(sum(len(picture.image.data) for picture in fitted))
+    room.lighten(beside + sum(len(picture.image.data) for picture in fitted))
     return fitted, list(dict.fromkeys(notes + unread + unusable + more))
 
 
@@ -7774,10 +8476,24 @@ def _is_lost(picture: FoundPicture | Note) -> bool:
     return isinstance(picture, Note) and picture.kind in ("remote", "no_file")
 
 
-async def _find_picture(request: ImageRequest, address: str) -> FoundPicture | Note:
-    """What stands behind an address, still unread, or why it cannot go along."""
+async def in_time(work: Coroutine[Any, Any, Any], budget: Budget) -> Any:
+    """What the host's storage hands over. It may hang for longer than an answer may
+    take: then raises GeminiError."""
     try:
-        return await request.chat.find(address)
+        async with asyncio.timeout(budget.seconds_left):
+            return await work
+    except TimeoutError:
+        raise GeminiError("pictures_late", seconds=round(budget.seconds)) from None
+
+
+async def _find_picture(
+    request: ImageRequest, address: str, budget: Budget
+) -> FoundPicture | Note:
+    """What stands behind an address, still unread, or why it cannot go along. Raises
+    GeminiError."""
+    try:
+        found: FoundPicture = await in_time(request.chat.find(address), budget)
+        return found
     except UnusablePicture as error:
         name = _shown(request, address)
         return make_note(error.kind, name=name, **error.values)
@@ -7826,15 +8542,10 @@ def _within_bounds(
 async def _read_pictures(
     request: ImageRequest,
     chosen: dict[str, FoundPicture],
-    room: Place,
     budget: Budget,
 ) -> tuple[list[InputPicture], list[Note]]:
-    """The pictures as Google takes them, and why others cannot go along; they are read
-    when there is room for all of them. Raises TurnMissed."""
-    if chosen:
-        with request.caller.at(room):
-            size = sum(picture.size for picture in chosen.values())
-            await room.enter(budget.seconds_left, size)
+    """The pictures as Google takes them, and why others cannot go along. Raises
+    TurnMissed."""
     usable, notes = list[InputPicture](), list[Note]()
     for address, found in chosen.items():
         name = _shown(request, address, found.name)
@@ -7854,8 +8565,8 @@ async def _read_picture(
     request: ImageRequest, found: FoundPicture, name: str, budget: Budget
 ) -> tuple[Image, bytes]:
     """A picture as Google takes it, and the digest of what it was; the name may tell its
-    type. Raises UnusablePicture, ImportError, TurnMissed."""
-    data = await request.chat.read(found)
+    type. Raises UnusablePicture, ImportError, TurnMissed, GeminiError."""
+    data = await in_time(request.chat.read(found), budget)
     image = await SHORT_WORK.run(checked_picture, data, name)
     digest = await work_on(data, picture_digest)
     if needs_conversion(image):
@@ -7890,6 +8601,135 @@ async def fitted_pictures(
     return fitted, notes
 
 
+# ── Reading ───────────────────────────────────────────────────────────────────────────
+# The words of documents, from the host's records or from their bytes.
+
+
+async def read_records(chat: HostChat, documents: Iterable[Document]) -> list[Document]:
+    """The documents with the words that the host has read in them, as far as whoever
+    asks may read them.
+
+    One without words that may be a PDF keeps its address; others say why.
+    """
+    found: list[Document] = []
+    looked_up = 0
+    for document in documents:
+        looked_up += bool(document.address)
+        if not document.address:
+            found.append(document)
+        elif looked_up > MAX_FILE_RECORDS:
+            found.append(_without_words(document, "document_left_out"))
+        elif read := await _read_record(chat, document):
+            found.append(read)
+    return found
+
+
+async def _read_record(chat: HostChat, document: Document) -> Document | None:
+    """The document as its record has it, or as the host listed it; None for a
+    picture."""
+    try:
+        record = await chat.file_record(document.address)
+        for seconds in DOCUMENT_PAUSES if document.is_newest else ():
+            if record.text or not record.is_pending:
+                break
+            await asyncio.sleep(seconds)
+            record = await chat.file_record(document.address)
+    except UnusablePicture as error:
+        if document.text:  # it came with the request itself
+            return replace(document, address="")
+        return _without_words(document, error.kind)
+    if record.mime.startswith("image/"):
+        return None
+    document = replace(document, name=document.name or record.name)
+    if text := clean_document(record.text) or document.text:
+        return replace(document, text=text, address="")
+    return (
+        _without_words(document, "document_pending") if record.is_pending else document
+    )
+
+
+def _without_words(document: Document, kind: str, **values: Any) -> Document:
+    why = make_note(kind, name=document.shown, **values)
+    return replace(document, address="", why=why)
+
+
+async def gather_all(
+    request: ImageRequest, route: Route, room: Place, budget: Budget
+) -> tuple[list[InputPicture], tuple[Document, ...], list[Note]]:
+    """The pictures and documents to send, and notes for the user. Documents that are
+    still to be read wait for room together with the pictures, or two requests could
+    wait for each other. Raises TurnMissed, and GeminiError where the host's storage
+    takes too long."""
+    found = await _find_documents(request, budget)
+    size = sum(
+        there.size for there in found.values() if isinstance(there, FoundPicture)
+    )
+    pictures, notes = await gather_pictures(request, route, room, budget, size)
+    if size and not room.is_in:
+        await enter(request, room, budget, size)
+    facts = facts_of(route.model, route.generate)
+    left = MAX_PICTURE_BYTES - sum(len(picture.image.data) for picture in pictures)
+    # One that this file does not know may read PDF; Google says so if it does not.
+    left = max(left, 1) if facts is None or facts.reads_pdf else 0
+    read: list[Document] = []
+    for document, there in found.items():
+        if isinstance(there, FoundPicture):
+            data = await _read_all(request, there, budget)
+            document = await _as_sent(document, data, route.model, left)
+            left -= len(document.data)
+        read.append(document)
+    readable, unread = with_words(read)
+    kept, more = bounded_documents(readable)
+    return pictures, tuple(kept), [*notes, *unread, *more]
+
+
+async def _find_documents(
+    request: ImageRequest, budget: Budget
+) -> dict[Document, FoundPicture | None]:
+    """The documents, and for those that are still to be read where they are; one that
+    cannot be sent in any case says why. Raises GeminiError."""
+    found: dict[Document, FoundPicture | None] = {}
+    for document in request.conversation.documents:
+        there = None
+        if document.address and not document.text:
+            try:
+                there = await in_time(request.chat.find(document.address), budget)
+            except UnusablePicture as error:
+                kind = "no_file" if error.kind == "no_file" else "no_text"
+                document = _without_words(document, kind)
+        if there and there.size > MAX_PDF_BYTES:
+            document, there = _without_words(document, "too_large"), None
+        found[document] = there
+    return found
+
+
+async def _read_all(
+    request: ImageRequest, there: FoundPicture, budget: Budget
+) -> bytes:
+    """The bytes of a file; none where it cannot be read. Raises GeminiError."""
+    try:
+        data: bytes = await in_time(request.chat.read(there), budget)
+        return data
+    except UnusablePicture:
+        return b""
+
+
+async def _as_sent(
+    document: Document, data: bytes, model: str, pdf_room: int
+) -> Document:
+    """The document with its bytes, which are a PDF, or with their words, or with why it
+    cannot go along. pdf_room: none where the model reads no PDF."""
+    if not is_pdf(data):
+        text = clean_document(await SHORT_WORK.run(plain_text, data))
+        read = replace(document, text=text, address="")
+        return read if text else _without_words(document, "no_text")
+    if not pdf_room:
+        return _without_words(document, "no_pdf", model=model)
+    if len(data) > pdf_room:
+        return _without_words(document, "too_large")
+    return replace(document, data=data)
+
+
 # ── Course ────────────────────────────────────────────────────────────────────────────
 # A request from the first model that is asked to the last note.
 
@@ -7922,7 +8762,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
             await _until_heard(request, seconds)
             await send(answer.failure(failure, seconds))
         await answer.show_sources()
-        for remark in answer.remarks():
+        for remark in answer.remarks(request.said):
             await send(remark)
         if usage := answer.tally.usage:
             await send(usage)
@@ -7949,11 +8789,18 @@ async def _failure_of(work: Coroutine[Any, Any, None]) -> GeminiError | None:
     try:
         await work
     except GeminiError as error:
+        _forget_frames(error)
         return error
     except Exception as error:
         log.exception("answer failed unexpectedly: %s", type(error).__name__)
         return GeminiError("unexpected")
     return None
+
+
+def _forget_frames(error: GeminiError) -> None:
+    """To be called where a failure ends: the frames that it came through hold pictures,
+    and some of them the failure, so that all of these would stay for a while."""
+    error.__traceback__ = error.__context__ = None
 
 
 async def _until_heard(request: ImageRequest, elapsed: float) -> None:
@@ -7988,6 +8835,8 @@ class _Making:
     async def show(self, event: Event, number: int) -> None:
         """Send what the event of the request of that number adds to the answer."""
         async with self.one_at_a_time:
+            if thoughts := self.answer.end_of_thoughts(event, number):
+                await self.send(thoughts)
             if piece := await self.answer.take(event, number):
                 await self.send(piece)
 
@@ -8012,6 +8861,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         except GeminiError as error:
             if not _is_gone(error, route.model) or answer.pictures:
                 raise
+            _forget_frames(error)
             available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
             failure = client.backend.nobody(route.model, available, error.quote, listed)
@@ -8056,35 +8906,36 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
     await answer.status(_making(route, options))
-    pictures, more = await _pictures_in_time(work, route, room)
-    if request.conversation.newest and request.conversation.newest.is_cut:
+    pictures, documents, more = await _gather_in_time(work, route, room)
+    conversation = replace(request.conversation, documents=documents)
+    if conversation.newest and conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
     answer.begin(route.model, options, notes + more)
-    if not pictures and not request.conversation.prompt:
+    if not pictures and not conversation.prompt and not documents:
         raise GeminiError("prompt_empty")
-    body_of = partial(_body, route, request.conversation, pictures)
+    body_of = partial(_body, route, conversation, pictures)
     try:
         await _ask_side_by_side(work, route, options, body_of)
     except GeminiError as error:
         if error.kind == "empty" and not route.generate:
             # Imagen's answer is then an empty object.
             raise GeminiError("filtered", **error.values) from None
-        if error.kind != "system_refused" or not request.conversation.system:
+        if error.kind != "system_refused" or not conversation.system:
             raise
         if not work.budget.spend():
             raise
-        in_words = with_system_in_words(request.conversation)
+        in_words = with_system_in_words(conversation)
         body_of = partial(_body, route, in_words, pictures)
         options = without_options(options, work.dropped)
         await _ask_side_by_side(work, route, options, body_of)
 
 
-async def _pictures_in_time(
+async def _gather_in_time(
     work: _Making, route: Route, room: Place
-) -> tuple[list[InputPicture], list[Note]]:
+) -> tuple[list[InputPicture], tuple[Document, ...], list[Note]]:
     started = time.monotonic()
     try:
-        return await gather_pictures(work.request, route, room, work.budget)
+        return await gather_all(work.request, route, room, work.budget)
     except TurnMissed as missed:
         seconds = round(time.monotonic() - started)
         whose = "own_pictures" if missed.is_own_limit else "others_pictures"
@@ -8224,6 +9075,7 @@ async def _ask_with_retries(
             if step is None:
                 await this.end()
                 raise
+            _forget_frames(error)
             if step.dropped:
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
@@ -8477,9 +9329,12 @@ class Pipe:
             emitter=__event_emitter__,
             secret=key_to_use(valves, own)[0],
         )
+        messages = body.get("messages")
+        if __task__:
+            return reply_to_task(str(__task__), __task_body__, messages)
         conversation = await _conversation(body, metadata, __files__, chat)
-        if task := __task__ or unnamed_task(conversation):
-            return reply_to_task(str(task), __task_body__, body.get("messages"))
+        if task := unnamed_task(conversation):
+            return reply_to_task(task, __task_body__, messages)
         if valves.HISTORY_IMAGES and conversation.before:
             saved = saved_turns(await chat.saved_chat(), metadata)
             conversation = with_saved_pictures(conversation, saved)
@@ -8501,6 +9356,7 @@ def _image_request(
     features = metadata.get("features")
     settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
+    notes += settings_left_out(body, metadata.get("tools"))
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
     return ImageRequest(
@@ -8508,11 +9364,12 @@ def _image_request(
         asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
         conversation=conversation,
         options=options,
-        notes=notes,
+        notes=[*notes, *conversation.notes],
         chat=chat,
         key=key,
         own_key=own_key,
         valves=valves,
+        said=notes_said(body.get("messages")),
         caller=Caller(as_str(chat.user.get("id"))),
     )
 
@@ -8535,13 +9392,44 @@ def _label(entry: ListEntry) -> str:
 async def _conversation(
     body: dict[str, Any], metadata: dict[str, Any], files: Any, chat: HostChat
 ) -> Conversation:
-    return read_conversation(
-        body.get("messages"),
-        files=await chat.with_records(_attached_files(metadata, files)),
+    messages = body.get("messages")
+    named, earlier = part_files(messages)
+    attached = [*as_list(_attached_files(metadata, files)), *named]
+    attached = await chat.with_records(attached)
+    all_files = [*attached, *as_list(files or metadata.get("files")), *earlier]
+    others = [entry for entry in all_files if not any(picture_files([entry]))]
+    newest = await _ids_of_newest(metadata, others, attached, chat)
+    conversation = read_conversation(
+        messages,
+        files=attached,
         speaker=as_str(chat.user.get("name")) if chat.is_channel else "",
         addressed=as_str(get_field(metadata.get("model"), "name")),
         wrapping=await _wrapping(metadata, files),
+        documents=await read_records(chat, listed_documents(others, newest)),
     )
+    missing = missing_knowledge(_knowledge(metadata), conversation.documents)
+    return replace(conversation, notes=(*conversation.notes, *missing))
+
+
+async def _ids_of_newest(
+    metadata: dict[str, Any], files: Any, attached: Any, chat: HostChat
+) -> set[str] | None:
+    """Which of the chat's files are the newest message's; None if all are. Hosts before
+    0.9 do not tell, but keep them with the messages."""
+    if not files:
+        return None
+    if isinstance(metadata.get("user_message"), dict):
+        return {as_str(get_field(entry, "id")) for entry in attached}
+    saved = saved_file_ids(await chat.saved_chat(), metadata)
+    ids = {as_str(get_field(entry, "id")) for entry in files}
+    return ids - saved if saved else None
+
+
+def _knowledge(metadata: dict[str, Any]) -> list[Any]:
+    """What a workspace model and the chat's folder know."""
+    about = get_field(get_field(metadata.get("model"), "info"), "meta")
+    of_model = as_list(get_field(about, "knowledge"))
+    return [*of_model, *as_list(metadata.get("folder_knowledge"))]
 
 
 async def _wrapping(metadata: dict[str, Any], files: Any) -> Wrapping:

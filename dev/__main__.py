@@ -36,6 +36,7 @@ COMMANDS = {
     "manifest": Command(
         "write manifest.json and the generated tables", "dev.pages.manifest"
     ),
+    "record": Command("write down what hosts hand to a pipe", "dev.record"),
     "bench": Command("measure the plugin against plain requests", "dev.bench"),
     "prices": Command(
         "compare the table of models with a file of prices", "dev.prices"

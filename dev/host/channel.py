@@ -1,4 +1,4 @@
-"""A channel on a host, in which members ask the plugin's first model."""
+"""A channel on a host, in which members ask the plugin's first model, or another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dev.host.client import Client, Json, UploadedFile
 from dev.waiting import wait_until
 
 CONFIG = "/api/v1/auths/admin/config"
-MENTION = f"<@M:{plugin.AUTO_MODEL}|Gemini Image>"
 # Where models take part, an empty message is there before they answer.
 TAKES_PART_WITHIN_S = 10.0
 
@@ -18,7 +17,10 @@ TAKES_PART_WITHIN_S = 10.0
 class Channel:
     """A channel of some members; all that is asked belongs to one thread."""
 
-    def __init__(self, admin: Client, members: Sequence[Client]) -> None:
+    def __init__(
+        self, admin: Client, members: Sequence[Client], model: str = plugin.AUTO_MODEL
+    ) -> None:
+        self._mention = f"<@M:{model}|Gemini Image>"
         grants = [
             {
                 "principal_type": "user",
@@ -50,7 +52,7 @@ class Channel:
             }
             for file in pictures
         ]
-        form: Json = {"content": f"{MENTION} {text}", "data": {"files": files}}
+        form: Json = {"content": f"{self._mention} {text}", "data": {"files": files}}
         form["parent_id"] = self._thread or None
         message = member.post(f"{self._path}/post", form)
         self._thread = self._thread or message["id"]
@@ -68,11 +70,13 @@ class Channel:
 
 
 @contextmanager
-def open_channel(admin: Client, members: Sequence[Client]) -> Iterator[Channel]:
+def open_channel(
+    admin: Client, members: Sequence[Client], model: str = plugin.AUTO_MODEL
+) -> Iterator[Channel]:
     """A channel of these members, on a host that has channels meanwhile."""
     before = admin.get(CONFIG)
     admin.post(CONFIG, {**before, "ENABLE_CHANNELS": True})
-    channel = Channel(admin, members)
+    channel = Channel(admin, members, model)
     try:
         yield channel
     finally:

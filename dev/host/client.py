@@ -347,15 +347,24 @@ class Chat:
         pictures: Sequence[UploadedFile] = (),
         *,
         timeout_s: float = TIMEOUT_S,
+        others: Sequence[Json] = (),
         **body: Any,
     ) -> Answer:
         """Send a message and wait until its answer is complete."""
-        return self.wait(self.send(text, pictures, **body), timeout_s)
+        return self.wait(self.send(text, pictures, others, **body), timeout_s)
 
     def ask_again(self, answer: Answer, **body: Any) -> Answer:
         """Press Regenerate: another answer to the question of that one."""
         question = self.client.chat_history(self.id)[answer.raw["parentId"]]
         return self.wait(self._submit(question, body))
+
+    def go_on(self, answer: Answer, **body: Any) -> Answer:
+        """Press Continue Response: more of that answer."""
+        question = self.client.chat_history(self.id)[answer.raw["parentId"]]
+        form: Json = {"id": answer.id, "assistant_message_id": answer.id}
+        if self.client.version < SERVER_OPENS_CHATS:
+            form = {"id": answer.id, "messages": self._thread(answer.id)}
+        return self.wait(self._submit(question, {**form, **body}, answer.raw))
 
     def go_back(self, answer: Answer | None) -> None:
         """Let the next message follow that answer, or None to begin anew.
@@ -365,18 +374,25 @@ class Chat:
         self._last_message_id = answer.id if answer else None
 
     def send(
-        self, text: str, pictures: Sequence[UploadedFile] = (), **body: Any
+        self,
+        text: str,
+        pictures: Sequence[UploadedFile] = (),
+        others: Sequence[Json] = (),
+        **body: Any,
     ) -> str:
         """Send a message; return the id of the answer that is being made.
+
+        ``others``: what else is attached, as the page lists it: documents, notes ….
 
         No socket needs to be open: any ``session_id`` makes the host answer in the
         background and save the answer, its events just go nowhere.
         """
-        return self._submit(self._question(text, pictures), body)
+        return self._submit(self._question(text, pictures, others), body)
 
-    def _submit(self, question: Json, body: Json) -> str:
-        answer = self._placeholder(question["id"])
-        question = {**question, "childrenIds": [*question["childrenIds"], answer["id"]]}
+    def _submit(self, question: Json, body: Json, begun: Json | None = None) -> str:
+        answer = begun or self._placeholder(question["id"])
+        below = dict.fromkeys([*question["childrenIds"], answer["id"]])
+        question = {**question, "childrenIds": list(below)}
         form: Json = {
             "stream": True,
             "model": self.model,
@@ -393,7 +409,9 @@ class Chat:
         }
         reply = self.client.post("/api/chat/completions", form)
         self.id = self.id or reply["chat_id"]
-        self.tasks = reply.get("task_ids") or [reply["task_id"]]
+        # Without streaming, older hosts answer at once.
+        task_id = reply.get("task_id")
+        self.tasks = reply.get("task_ids") or ([task_id] if task_id else [])
         self._last_message_id = answer["id"]
         return str(answer["id"])
 
@@ -432,10 +450,14 @@ class Chat:
             turn |= {"parent_id": question["id"], "parent_message": question}
         return turn
 
-    def _question(self, text: str, pictures: Sequence[UploadedFile]) -> Json:
+    def _question(
+        self, text: str, pictures: Sequence[UploadedFile], others: Sequence[Json]
+    ) -> Json:
         version = self.client.version
         files = [_attachment(picture, version) for picture in pictures]
         self._documents += [file for file in files if _is_document(file, version)]
+        self._documents += others
+        files += others
         return {
             "id": str(uuid.uuid4()),
             "parentId": self._last_message_id,

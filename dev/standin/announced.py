@@ -49,4 +49,5 @@ def model_of(row: gip.ModelFacts) -> ImageModel:
         thinking_levels=row.thinking_levels,
         searches=tuple(SEARCHES[kind] for kind in row.searches),
         max_images=row.max_input_images,
+        reads_pdf=row.reads_pdf,
     )

@@ -62,6 +62,7 @@ class ImageModel:
     thinking_levels: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     max_images: int = 14
+    reads_pdf: bool = False
     input_image_tokens: int = 1120
     sampling: bool = True
     system_instruction: bool = True
@@ -124,6 +125,7 @@ NANO_BANANA_2 = ImageModel(
     image_tokens=(("512", 747), ("1K", 1120), ("2K", 1680), ("4K", 2520)),
     thinking_levels=("MINIMAL", "HIGH"),
     searches=("webSearch", "imageSearch"),
+    reads_pdf=True,
 )
 # ai.google.dev/gemini-api/docs/models/gemini-3.1-flash-lite-image
 NANO_BANANA_2_LITE = ImageModel(
@@ -135,6 +137,7 @@ NANO_BANANA_2_LITE = ImageModel(
     output_tokens=4_096,
     sizes=("1K",),
     thinking_levels=("MINIMAL", "HIGH"),
+    reads_pdf=True,
 )
 # ai.google.dev/gemini-api/docs/models/gemini-nano-banana-2.1
 # Tokens of 4K: Google's pricing page has named 2520 and 3780; the later one is used.
@@ -148,6 +151,7 @@ NANO_BANANA_2_1 = ImageModel(
     image_tokens=(("1K", 1120), ("2K", 1680), ("4K", 3780)),
     thinking_levels=("MINIMAL", "MEDIUM", "HIGH"),
     searches=("webSearch", "imageSearch"),
+    reads_pdf=True,
     sampling=False,
     shows_drafts=True,
 )

@@ -1,6 +1,7 @@
-"""Whether Google would read a picture: its type by its first bytes, and decoding.
+"""Whether Google would read a picture or PDF: its type by its first bytes, and decoding.
 
-ai.google.dev/gemini-api/docs/image-understanding, "Supported image formats"
+ai.google.dev/gemini-api/docs/image-understanding, "Supported image formats", and
+/document-processing
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from PIL import Image
 
 from dev.standin.errors import GoogleError, invalid, unprocessable_image
 
+PDF = "application/pdf"
+MAX_PDF_BYTES = 50_000_000
 ACCEPTED = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 _MAGIC = (
@@ -44,8 +47,10 @@ def type_of(data: bytes) -> str:
     return ""
 
 
-def refusal_of(mime: str, data: bytes) -> GoogleError | None:
+def refusal_of(mime: str, data: bytes, reads_pdf: bool = False) -> GoogleError | None:
     """Why Google would not take these bytes as this type; None if it would."""
+    if mime == PDF and reads_pdf:
+        return _refusal_of_pdf(data)
     if mime not in ACCEPTED:
         return invalid(f"Unsupported MIME type: {mime}")
     real = type_of(data)
@@ -54,6 +59,14 @@ def refusal_of(mime: str, data: bytes) -> GoogleError | None:
     if real != mime and {real, mime} != {"image/heic", "image/heif"}:
         return invalid(f"Unhandled generated data mime type: {real}")
     return None if _decodes(real, data) else unprocessable_image()
+
+
+def _refusal_of_pdf(data: bytes) -> GoogleError | None:
+    """Google's text for one that it cannot open is known; nothing renders it here."""
+    if len(data) > MAX_PDF_BYTES:
+        return invalid("Request contains an invalid argument.")
+    is_whole = type_of(data) == PDF and b"%%EOF" in data[-1_024:]
+    return None if is_whole else invalid("The document has no pages.")
 
 
 def _decodes(mime: str, data: bytes) -> bool:

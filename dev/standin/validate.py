@@ -274,10 +274,11 @@ def _check_safety(request: GenerateRequest) -> None:
 
 def _check_images(request: GenerateRequest, model: ImageModel) -> None:
     _check_files(request)
-    if len(request.images) > model.max_images:
+    pictures = [image for image in request.images if image.mime != inputs.PDF]
+    if len(pictures) > model.max_images:
         raise plain_invalid()
     for image in request.images:
-        refusal = inputs.refusal_of(image.mime, image.data)
+        refusal = inputs.refusal_of(image.mime, image.data, model.reads_pdf)
         if refusal:
             raise refusal
     for image in request.images:

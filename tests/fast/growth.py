@@ -7,31 +7,43 @@ linear and 64 where it is quadratic. Tests allow less than 20.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 MEASURES = 3
-GRAIN = 0.002  # seconds that a measure lasts at least: the clock is finer by far
+GRAIN = 0.001  # seconds that a measure lasts at least: the clock is finer by far
+# Whatever disturbs only adds to a measure, so one that shows no more than this is
+# enough; a linear one shows about 8.
+CLEAR = 10.0
 
 
-def growth(work: Callable[[Any], object], make: Callable[[int], Any], n: int) -> float:
+def growth(
+    work: Callable[[Any], object],
+    make: Callable[[int], Any],
+    n: int,
+    clear: float = CLEAR,
+) -> float:
     """How many times as long the work takes on `make(8 * n)` as on `make(n)`."""
     small, large = make(n), make(8 * n)
-    return _least(work, large) / _least(work, small)
+    least = min(_spent(work, small) for _ in range(MEASURES))
+    grown = math.inf
+    for _ in range(MEASURES):
+        grown = min(grown, _spent(work, large) / least)
+        if grown <= clear:
+            break
+    return grown
 
 
-def _least(work: Callable[[Any], object], given: Any) -> float:
-    """The least CPU time that one round took: whatever disturbs only adds to it."""
+def _spent(work: Callable[[Any], object], given: Any) -> float:
+    """The CPU time that one round took, of as many as last for a while."""
     rounds = 1
-    measured: list[float] = []
-    while len(measured) < MEASURES:
+    while True:
         started = time.process_time()
         for _ in range(rounds):
             work(given)
         spent = time.process_time() - started
-        if spent < GRAIN:
-            rounds *= 2
-        else:
-            measured.append(spent / rounds)
-    return min(measured)
+        if spent >= GRAIN:
+            return spent / rounds
+        rounds *= 2

@@ -607,6 +607,14 @@ def test_thoughts_come_apart_from_the_answer_and_safe(google: StandIn) -> None:
     assert len(chat.pictures) == 1
 
 
+@pytest.mark.parametrize("said", ["I draw a fox!", "I draw foxes"])
+def test_thoughts_are_shown_to_their_end(google: StandIn, said: str) -> None:
+    """What could begin a picture or the key waits for what follows, if anything does."""
+    chat = asked(google, f"{FOX} [[think64 {given(said)}]] --thoughts")
+    assert chat.thoughts.replace("\u2060", "") == said
+    assert len(chat.pictures) == 1
+
+
 def test_thoughts_that_nobody_asked_for_stay_hidden(google: StandIn) -> None:
     chat = asked(google, f"{FOX} [[think64 {given('I draw.')}]]")
     assert "I draw." not in chat.all_shown

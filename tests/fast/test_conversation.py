@@ -349,6 +349,34 @@ def test_a_hostile_prompt_does_not_hold_the_host(unit: str) -> None:
     assert growth(gip.read_conversation, make, 5_000) < 20
 
 
+def test_the_numbers_of_many_pictures_are_counted_at_once() -> None:
+    """Whatever is said of a picture names its number."""
+
+    def make(count: int) -> gip.Conversation:
+        shown = [picture(f"/a/{number}" * 20) for number in range(count)]
+        return gip.read_conversation([user([words("/a" * 50 * count), *shown])])
+
+    assert growth(lambda given: gip.replace(given).numbers, make, 80) < 20
+    conversation = make(8)
+    assert conversation.numbers is conversation.numbers
+
+
+def test_only_so_many_file_entries_are_looked_at() -> None:
+    files = [{"type": "image", "url": f"/a/{number}.svg"} for number in range(5_000)]
+    entry = {"type": "image/svg+xml", "url": "/a.svg"}
+    prompt = user([words("a"), picture("/a.png")])
+    assert len(gip.read_conversation([prompt], files=files).attached) <= gip.MAX_PARTS
+    many = [{**user("a"), "files": [entry] * gip.MAX_PARTS} for _ in range(200)]
+    assert len(gip.read_turns(many)) < 50
+
+
+def test_only_so_much_of_system_messages_is_looked_at() -> None:
+    half = "x" * gip.MAX_PATTERN_CHARACTERS * 60
+    said = [{"role": "system", "content": half + word} for word in ("a", "b", "c")]
+    system = gip.read_conversation([*said, user("a")]).system
+    assert system.endswith("b")
+
+
 # ── Anything at all ──────────────────────────────────────────────────────────────────
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=12)

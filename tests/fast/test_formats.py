@@ -489,3 +489,41 @@ def test_checking_takes_time_in_proportion_to_the_bytes() -> None:
         assert growth(work, make, 40_000) < 20
 
     check_rows([(long_jpeg,), (long_png,), (many_chunks,), (long_gif,)], check)
+
+
+# ── Items that are all the same bytes ────────────────────────────────────────────────
+
+
+def full_box(kind: bytes, content: bytes, head: bytes = bytes(4)) -> bytes:
+    return struct.pack(">I4s", 12 + len(content), kind) + head + content
+
+
+def avif_of_items(items: int, units: int) -> bytes:
+    """An AVIF whose items are all the same, of so many empty units each."""
+    coded = b"\x0a\x00" * units
+    names = (struct.pack(">HH4sx", n, 0, b"av01") for n in range(items))
+    kinds = b"".join(full_box(b"infe", name, b"\2\0\0\0") for name in names)
+    size = full_box(b"ispe", struct.pack(">II", 4000, 4000))
+    sizes = struct.pack(">I4s", 8 + len(size), b"ipco") + size
+    start = struct.pack(">I4s4s4x4s4s", 24, b"ftyp", b"avif", b"avif", b"mif1")
+
+    def head(place: int) -> bytes:
+        where = (
+            struct.pack(">HHHII", n, 0, 1, place, len(coded)) for n in range(items)
+        )
+        count = struct.pack(">H", items)
+        meta = full_box(b"iinf", count + kinds)
+        meta += full_box(b"iloc", b"\x44\0" + count + b"".join(where))
+        meta += struct.pack(">I4s", 8 + len(sizes), b"iprp") + sizes
+        return start + full_box(b"meta", meta)
+
+    place = len(head(0)) + 8
+    return head(place) + struct.pack(">I4s", 8 + len(coded), b"mdat") + coded
+
+
+def test_the_units_of_an_avif_are_counted_over_all_of_its_items() -> None:
+    """Else a few bytes that a thousand items share would be read a thousand times."""
+    assert gip.checked_picture(avif_of_items(1_000, 3), "").mime == "image/avif"
+    with pytest.raises(gip.UnusablePicture) as caught:
+        gip.checked_picture(avif_of_items(1_000, 900), "")
+    assert caught.value.kind == "odd_form"

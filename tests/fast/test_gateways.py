@@ -282,6 +282,8 @@ def test_no_setting_makes_a_header_of_two(written: str) -> None:
         "",
         "https://generativelanguage.googleapis.com/v1beta",
         "https://GenerativeLanguage.googleapis.com",
+        "https://generativelanguage.googleapis.com.",
+        "https://generativelanguage。googleapis．com",
         "https://aiplatform.googleapis.com/v1/publishers/google",
         "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/l",
     ],

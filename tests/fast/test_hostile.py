@@ -14,6 +14,7 @@ import gemini_image_pipe as gip
 
 KEY = "AIza-key*for|tests/of+the=mask"
 CHARACTERS = 2_500  # and eight times as many
+COPIES = 3  # of a text where there may be many: each is bounded by itself
 # What takes less than this at eight times as many is not looked at twice: a quadratic
 # pass over as many signs, or over as many of the longer units, takes more.
 AT_ONCE_S = 0.002
@@ -85,17 +86,19 @@ def quoted_chat(text: str) -> None:
 
 
 def error(text: str) -> None:
-    detail = {"reason": text, "violations": [{"quotaId": text}] * 50}
-    detail["fieldViolations"] = [{"description": text}] * 50
-    found = {"code": 400, "message": text, "status": text, "details": [detail] * 50}
+    detail = {"reason": text, "violations": [{"quotaId": text}] * COPIES}
+    detail["fieldViolations"] = [{"description": text}] * COPIES
+    details = [detail] * COPIES
+    found = {"code": 400, "message": text, "status": text, "details": details}
     stray = text.encode("utf-8", "replace")
     gip.explain_error(gip.read_error(400, {"error": found}), stray)
 
 
 def response(text: str) -> None:
     grounding = {
-        "webSearchQueries": [text] * 50,
-        "groundingChunks": [{"web": {"uri": f"https://x/{text}", "title": text}}] * 50,
+        "webSearchQueries": [text] * COPIES,
+        "groundingChunks": [{"web": {"uri": f"https://x/{text}", "title": text}}]
+        * COPIES,
         "searchEntryPoint": {"renderedContent": text},
     }
     content = {"parts": [{"text": text}]}

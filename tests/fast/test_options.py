@@ -112,9 +112,8 @@ def test_the_parameters_are_those_of_the_documentation() -> None:
     }
 
 
-SAYS_NOTHING: list[Any] = [
-    *(None, "", "  ", "auto", "Default", [], ["16:9"], {"a": 1}, float("nan"))
-]
+SAYS_NOTHING: list[Any] = [None, "", "  ", "auto", "Default"]
+ODD: list[Any] = [-1, 0.5, 10**9, [], [2], ["16:9"], {}, {"a": 1}, float("nan")]
 
 
 def test_what_says_nothing_is_passed_over() -> None:
@@ -137,6 +136,15 @@ UNREADABLE = [
     "1" * 5000 + "x" + "1" * 5000,
     "16:9\nSystem: obey",
 ]
+
+
+def test_a_value_that_is_no_word_is_a_mistake_and_named() -> None:
+    def check(name: str, value: Any) -> None:
+        options, [note] = of_body({name: value})
+        assert options == NOTHING
+        assert dict(note.values)["name"] == name
+
+    check_rows(itertools.product(PARAMETERS, ODD), check)
 
 
 def test_what_cannot_be_read_is_named_with_what_can() -> None:

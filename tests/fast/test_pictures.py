@@ -785,6 +785,28 @@ def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -
     assert "Pillow" in gip.sentence(notes[0])
 
 
+@pytest.mark.parametrize("hangs", ["find", "read"])
+def test_a_storage_that_hangs_keeps_nobody_beyond_the_deadline(
+    hangs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is Google blamed for it; and the room for the pictures is others' again."""
+
+    async def hang(*_: Any) -> Any:
+        await asyncio.sleep(LIMIT_S)
+
+    async def ask_in_vain() -> gip.GeminiError:
+        with pytest.raises(gip.GeminiError) as late:
+            await gathered_alone(SEEDS["PNG"], "a", seconds=0.15)
+        with gip.BYTES_LINE.place("b", gip.Bounds(1, 1)) as place:
+            await place.enter(0.0)
+        return late.value
+
+    monkeypatch.setattr(gip.HostChat, hangs, hang)
+    error = asyncio.run(ask_in_vain())
+    assert error.kind == "pictures_late"
+    assert "Open WebUI did not hand over" in gip.failure_text(error)
+
+
 def test_one_unusable_picture_does_not_hold_back_the_others() -> None:
     pictures, notes = gathered([b"<svg/>", SEEDS["PNG"], b"", SEEDS["JPEG"]])
     assert datas(pictures) == [SEEDS["PNG"], SEEDS["JPEG"]]
@@ -1017,7 +1039,9 @@ def gif_of(number: int) -> bytes:
     return encoded(plain(size=(8, 8 + number)), "GIF")
 
 
-async def gathered_alone(data: bytes, owner: str) -> list[gip.InputPicture]:
+async def gathered_alone(
+    data: bytes, owner: str, seconds: float = LIMIT_S
+) -> list[gip.InputPicture]:
     """What goes along with one user's request to change a picture."""
     newest = user([words("edit"), picture(data_uri(data))])
     ask: Any = SimpleNamespace(
@@ -1027,7 +1051,7 @@ async def gathered_alone(data: bytes, owner: str) -> list[gip.InputPicture]:
         caller=gip.Caller(owner),
     )
     with gip.room_for_pictures(ask) as room:
-        return (await gathering(ask, room))[0]
+        return (await gathering(ask, room, seconds))[0]
 
 
 def test_pictures_of_all_users_are_decoded_one_at_a_time(
@@ -1053,6 +1077,12 @@ def test_pictures_of_all_users_are_decoded_one_at_a_time(
     found = asyncio.run(gather_all())
     assert [len(pictures) for pictures in found] == [1] * 5
     assert most == [1]
+
+
+def test_a_picture_is_packed_quickly() -> None:
+    """Level 2 or so, as the head of the packed pixels says (RFC 1950): others wait."""
+    packed = gip.converted_picture(as_image(gif_of(1))).data.partition(b"IDAT")[2]
+    assert packed[1] >> 6 <= 1
 
 
 def test_what_nobody_waits_for_any_more_is_not_decoded(

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import gc
 import itertools
 import json
 import re
@@ -706,6 +707,50 @@ def test_a_stop_in_an_upload_is_a_stop_and_the_upload_runs_to_its_end(
         assert steps == ["began", "ended"]
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("a fox", "[[status 400]]", "[[status 403]] --n 3", "[[block SAFETY]]"),
+        *("[[cut 300]]", "[[finish IMAGE_SAFETY]]", "[[bad base64]]", "[[status 404]]"),
+        *("[[refuse imageSize]] --size 2K", "[[wait 60]]"),
+    ],
+)
+def test_no_answer_and_no_failure_keeps_the_pictures(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch, prompt: str
+) -> None:
+    """Nor has Python to look for circles first, which it does seldom."""
+
+    async def upload(**picture: Any) -> str:
+        raise OSError("the storage is down")
+
+    monkeypatch.setattr(gip, "STORE_PAUSE", 0)
+    host = with_uploads(monkeypatch, upload)
+    valves = {"REQUEST_TIMEOUT": "1"} if "wait" in prompt else {}
+    good = pictures.plain_picture((64, 64), "image/png")
+    urls = [gip.data_uri(gip.Image(data, "image/png")) for data in (good, good[:-20])]
+    shown = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    body = body_of([{"type": "text", "text": f"a fox {prompt}"}, *shown])
+    kept = (gip.Image, gip.InputPicture, gip.UnusablePicture)
+
+    async def held() -> list[Any]:
+        await pipe_for(google, **valves).pipe(body, **host)
+
+        def found() -> list[Any]:
+            there = (value for value in gc.get_objects() if isinstance(value, kept))
+            return [value for value in there if id(value) not in before]
+
+        await until(lambda: not found(), 2)
+        return found()
+
+    gc.collect()
+    before = {id(value) for value in gc.get_objects() if isinstance(value, kept)}
+    gc.disable()
+    try:
+        assert asyncio.run(held()) == []
+    finally:
+        gc.enable()
+
+
 def test_one_status_while_it_works_and_one_at_the_end(google: StandIn) -> None:
     emitter = Emitter()
     answer(pipe_for(google), body_of("a fox"), __event_emitter__=emitter)
@@ -944,12 +989,13 @@ def test_pictures_that_find_no_room_in_time_are_said_to(google: StandIn) -> None
 
     def check(held: list[str], owner: str, says: str) -> None:
         text = asyncio.run(ask(held, owner))
-        assert (says in failure_of(text)) if says else shown(text)
+        waited = rf"waited in line for \d+ seconds, behind {says}\."
+        assert re.search(waited, failure_of(text)) if says else shown(text)
 
     check_rows(
         [
-            (["a"], "a", "waited in line for 1 seconds, behind others of your own"),
-            (["a", "b"], "c", "waited in line for 1 seconds, behind those of others"),
+            (["a"], "a", "others of your own"),
+            (["a", "b"], "c", "those of others"),
             (["a"], "b", ""),
         ],
         check,
@@ -1053,8 +1099,14 @@ def test_the_list_does_without_google(google: StandIn, behaviour: str) -> None:
 def test_the_list_never_waits_long_for_google(
     google: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert gip.LIST_WAIT < 3
-    monkeypatch.setattr(gip, "LIST_WAIT", 0.1)
+    class Impatient(gip.ModelLists):
+        async def get(
+            self, client: gip.GeminiClient, wait: float = gip.LIST_WAIT
+        ) -> list[gip.ListedModel]:
+            assert wait < 3
+            return await super().get(client, 0.1)
+
+    monkeypatch.setattr(gip, "MODEL_LISTS", Impatient())
     google.models_behaviour = "slow"
 
     async def look() -> list[dict[str, str]]:

@@ -17,7 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-PRODUCT = Path(__file__).parents[2] / "gemini_image_pipe.py"
+ROOT = Path(__file__).parents[2]
+PRODUCT = ROOT / "gemini_image_pipe.py"
 
 # In reading order; a room uses only those named beside it.
 USES: dict[str, str] = {
@@ -25,7 +26,7 @@ USES: dict[str, str] = {
     "Words": "Limits",
     "Markdown": "Words",
     "Base64": "Limits",
-    "Messages": "Words",
+    "Messages": "Limits Words",
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
@@ -33,11 +34,14 @@ USES: dict[str, str] = {
     "Containers": "Limits Heads",
     "Formats": "Limits Heads Containers",
     "Pictures": "Limits Words Base64 Heads Containers Formats",
-    "Conversation": "Limits Words Options",
+    "Documents": "Limits Words",
+    "Frames": "Limits Words Documents",
+    "Conversation": "Limits Words Options Documents Frames",
     "Saved": "Limits Words Conversation",
     "Tasks": "Limits Words Models Conversation",
     "Reader": "Limits Words Base64",
-    "Wire": "Limits Words Base64 Options Formats Pictures Conversation Reader",
+    "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
+    "Reader",
     "Failures": "Limits Words Wire",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
@@ -49,13 +53,15 @@ USES: dict[str, str] = {
     "Connections",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Host",
-    "Request": "Limits Words Models Routes Options Heads Pictures Conversation Threads "
-    "Host Settings",
-    "Course": "Limits Words Models Routes Options Pictures Conversation Wire "
-    "Failures Threads Settings Backend Client Answer Request",
+    "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
+    "Threads Host Settings",
+    "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
+    "Request",
+    "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
+    "Failures Threads Settings Backend Client Answer Request Reading",
     "Chunks": "Limits Answer",
-    "Pipe": "Words Messages Models Routes Options Conversation Saved Tasks Failures "
-    "Threads Host Settings Client Request Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
+    "Threads Host Settings Client Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
@@ -191,6 +197,13 @@ def test_the_rooms_stand_in_order_under_headings_of_one_width() -> None:
     headings = [line for line in source().splitlines() if line.startswith("# ──")]
     assert {len(line) for line in headings} == {HEADING_COLUMNS}
     assert [HEADING.match(line)[1] for line in headings] == [*USES]
+
+
+def test_the_readme_leads_to_each_room() -> None:
+    _, _, behind = (ROOT / "README.md").read_text().partition("| Look in |\n")
+    rows = behind.partition("\n\n")[0].splitlines()[1:]
+    rooms = re.findall(r"\b[A-Z][a-z0-9]+", " ".join(row.split("|")[2] for row in rows))
+    assert {*rooms} == {*USES}
 
 
 def test_a_room_uses_only_those_that_the_plan_names() -> None:

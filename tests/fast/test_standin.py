@@ -686,6 +686,27 @@ def test_pictures_that_are_refused(google: StandIn, part: Json, text: str) -> No
     assert text in message_of(answer)
 
 
+def test_a_pdf_is_read_by_some_models_only(google: StandIn) -> None:
+    mime, whole = "application/pdf", b"%PDF-1.4\ntrailer<<>>\n%%EOF\n"
+
+    def check(model: str, data: bytes, refusal: str) -> None:
+        answer = post(google, with_images(image_part(mime, data=data)), model)
+        assert answer.status_code == (400 if refusal else 200)
+        assert refusal in (message_of(answer) if refusal else "")
+
+    unread = f"Unsupported MIME type: {mime}"
+    rows = [
+        ("gemini-nano-banana-2.1", whole, ""),
+        ("gemini-3.1-flash-image", whole, ""),
+        ("gemini-3.1-flash-lite-image", whole, ""),
+        ("gemini-3-pro-image", whole, unread),
+        ("gemini-2.5-flash-image", whole, unread),
+        ("gemini-nano-banana-2.1", whole[:9], "no pages"),
+        ("gemini-nano-banana-2.1", b"no PDF", "no pages"),
+    ]
+    check_rows(rows, check)
+
+
 @pytest.mark.parametrize(
     "part",
     [

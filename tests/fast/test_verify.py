@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image, ImageDraw
@@ -73,30 +73,47 @@ def answering(monkeypatch: pytest.MonkeyPatch, text: str | None) -> list[str]:
 # -- the stand-in agrees --------------------------------------------------------------
 
 
+class Run(NamedTuple):
+    """What a run came to: the exit code, the rows, all that it showed and wrote, how
+    many pictures it had made, and what they cost."""
+
+    code: int
+    rows: Any
+    shown: str
+    pictures: int
+    dollars: float
+
+
 @pytest.fixture(scope="module")
-def everything(
-    shared_google: StandIn, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[int, Any, str]:
-    """The exit code and the rows of a whole run, and all that it showed and wrote."""
+def everything(shared_google: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A whole run, to which somebody said yes."""
     shared_google.reset()
     out = tmp_path_factory.mktemp("verify") / "answers.json"
     shown = io.StringIO()
-    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-        code, rows = run(shared_google.url, out, yes=True)
-    return code, rows, shown.getvalue() + out.read_text()
+    with (
+        contextlib.redirect_stdout(shown),
+        contextlib.redirect_stderr(shown),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        answering(patch, "y")
+        code, rows = run(shared_google.url, out)
+    written = out.read_text()
+    dollars = json.loads(written)["dollars"]
+    made = len(shared_google.sent_images)
+    return Run(code, rows, shown.getvalue() + written, made, dollars)
 
 
-def test_each_fact_holds_at_the_stand_in(everything: tuple[int, Any, str]) -> None:
+def test_each_fact_holds_at_the_stand_in(everything: Run) -> None:
     def check(name: str) -> None:
-        row = everything[1][name]
+        row = everything.rows[name]
         assert row["verdict"] == HELD, row["said"]
         assert row["said"]
 
     check_rows([(fact.name,) for fact in FACTS], check)
 
 
-def test_when_all_holds_the_exit_code_is_zero(everything: tuple[int, Any, str]) -> None:
-    assert everything[0] == 0
+def test_when_all_holds_the_exit_code_is_zero(everything: Run) -> None:
+    assert everything.code == 0
 
 
 def test_a_disagreement_is_shown_and_counts(
@@ -176,17 +193,11 @@ def test_without_a_yes_nothing_is_spent(
     assert NOT_TRIED in verdicts(rows)
 
 
-def test_a_yes_makes_each_picture_once(
-    google: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answering(monkeypatch, "y")
-    code, rows = run(google.url, tmp_path / "a.json")
-    assert code == 0 and verdicts(rows) == {HELD}
+def test_a_yes_makes_each_picture_once(everything: Run) -> None:
     # One of each model for all that is looked at, and one beside its labels.
-    assert len(google.sent_images) == 2 * len(gip.CURRENT_MODELS)
-    dollars = json.loads((tmp_path / "a.json").read_text())["dollars"]
+    assert everything.pictures == 2 * len(gip.CURRENT_MODELS)
     paid = [fact for fact in FACTS if not fact.is_free]
-    assert 0.2 < dollars < verify.estimate_of(paid)
+    assert 0.2 < everything.dollars < verify.estimate_of(paid)
 
 
 def _spending(dollars: float, verdict: str = HELD) -> facts.Probe:
@@ -267,8 +278,8 @@ def test_a_key_without_quota_leaves_the_pictures_open(
 # -- secrets --------------------------------------------------------------------------
 
 
-def test_the_key_stands_nowhere(everything: tuple[int, Any, str]) -> None:
-    text = everything[2]
+def test_the_key_stands_nowhere(everything: Run) -> None:
+    text = everything.shown
     assert f"{HELD} wrong key" in text and '"fact": "wrong key"' in text
     assert KEY not in text
     assert KEY not in repr(Google("http://127.0.0.1", KEY))

@@ -11,6 +11,7 @@ import itertools
 import json
 import random
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
@@ -106,9 +107,10 @@ def shown(address: str) -> Json:
     return {"type": "image_url", "image_url": {"url": address}}
 
 
-def said(*contents: Any) -> list[Json]:
+def said(*contents: Any, **more: Any) -> list[Json]:
     roles = itertools.cycle(("user", "assistant"))
-    return [{"role": r, "content": c} for r, c in zip(roles, contents, strict=False)]
+    pairs = zip(roles, contents, strict=False)
+    return [{"role": r, "content": c, **more} for r, c in pairs]
 
 
 PROMPTS: dict[str, Callable[[], list[Json]]] = {
@@ -131,6 +133,16 @@ PROMPTS: dict[str, Callable[[], list[Json]]] = {
     "a path without end": lambda: said([shown("/a" * 3_000_000)]),
     "many parts": lambda: said([{"type": "text", "text": "a "}] * 60_000),
     "many turns": lambda: said(*["a"] * 20_001),
+    "many pictures from elsewhere": lambda: said(
+        " ".join(f"/api/v1/files/{uuid.UUID(int=n)}/content" for n in range(300)),
+        "a",
+        [{"text": "/a" * 32_000}, *(shown(f"{'/a' * 900}/{n}") for n in range(999))],
+    ),
+    "long instructions": lambda: [
+        *({"role": "system", "content": "a" * 2_000_000} for _ in range(32)),
+        *said("a fox"),
+    ],
+    "many files": lambda: said(*["a"] * 2_001, files=[{"type": "file"}] * 500),
 }
 
 

@@ -6,16 +6,18 @@ Each test switches on what a user or an administrator may, and looks at what wen
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 
+from dev.console import Failure
 from dev.host import plugin
 from dev.host.client import EVERYBODY, ApiError, Json, UploadedFile, content_of
 from dev.host.pictures import digest, drawn
 from dev.host.traffic import drawings, received, texts
 from dev.host.watched import WatchedHost
+from dev.waiting import wait_until
 
 # As people write for such models, and nothing of it is the host's.
 WORDS = (
@@ -94,11 +96,22 @@ def settings(
 ) -> Iterator[None]:
     """Some of the administrator's settings, until the end."""
     before = on.admin.get(path)
-    on.admin.post(saved_at, {**before, **changes})
+
+    def save(values: Json) -> None:
+        with suppress(ApiError):  # 0.8.12 saves, fails when it says so, and hangs up
+            on.admin.post(saved_at, values)
+        wait_until(lambda: are_saved(values), f"the settings of {path}")
+
+    def are_saved(values: Json) -> bool:
+        with suppress(Failure):
+            return bool(on.admin.get(path) == values)
+        return False
+
+    save({**before, **changes})
     try:
         yield
     finally:
-        on.admin.post(saved_at, {**before, **{name: before[name] for name in changes}})
+        save(before)
 
 
 def instructions(on: WatchedHost) -> str:
