@@ -983,7 +983,7 @@ FAILURES: dict[str, str] = {
     "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network, and GEMINI_API_BASE_URL if it is set.",
     "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
     "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
-    "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached. | An administrator can name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
+    "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached as it is. | An administrator can install the Python package PySocks and name the proxy as `socks5h://host:port`, or name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
     "certificates": "The file of certificates that the server's environment names is not there, so {host} cannot be trusted. | An administrator can correct {variable}.",
     "timeout": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
     "no_answer": "{host} closed the connection without an answer. | Please press Regenerate; if it happens with large pictures only, an administrator can raise the limit of whatever stands in between (in nginx, client_max_body_size).",
@@ -5820,6 +5820,13 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     ),
     _Rule("gateway_timeout", (504,), r"DEADLINE_EXCEEDED|deadline expired"),
     _Rule("gateway_gave_up", (408, 500, 502, 504), r"timed out|litellm\.Timeout"),
+    # As aiohttp and httpx say it, with which gateways are written.
+    _Rule(
+        "broken_off",
+        (500, 502, 503),
+        r"payload is not completed|incomplete chunked read|connection lost",
+        Speaker.GATEWAY,
+    ),
 )
 # What a status means that no rule has words for, by who says it. Behind a 502, 503 or
 # 504 of somebody else Google may be well, and its work go on and be billed.
@@ -5868,6 +5875,7 @@ _SERVERS: tuple[_Server, ...] = (
     _Server("Cloudflare", r"cloudflare"),
     _Server("Envoy", r"envoy|upstream connect error", "max_request_bytes"),
     _Server("squid", r"squid", "request_body_max_size"),
+    _Server("tinyproxy", r"tinyproxy"),
     _Server("IIS", r"microsoft-iis", "maxAllowedContentLength"),
 )
 
@@ -7153,13 +7161,8 @@ def environment_fault(kind: str, url: str) -> tuple[str, dict[str, Any]]:
     """What in the server's environment is behind a failure of that kind, and what its
     message's placeholders stand for; else the kind itself.
 
-    An address of a proxy may hold a login, so it is not shown; a path is for
-    administrators.
+    A path is for administrators.
     """
-    if kind == "proxy":
-        proxies = requests.utils.get_environ_proxies(url)
-        proxy = requests.utils.select_proxy(url, proxies) or ""
-        return ("socks" if proxy.lower().startswith("socks") else kind), {}
     if kind in ("tls", "no_connection") and url.startswith("https:"):
         names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
         variable = next(filter(os.environ.get, names), "")
@@ -7232,15 +7235,13 @@ class _Noting:
         host = self._dns_host.strip("[]")  # type: ignore[attr-defined]
         problem = "no address"
         try:
-            found = socket.getaddrinfo(host, connection.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:  # UnicodeError: no host is called so
-            found, problem = [], str(error)
-        for family, kind, protocol, _, address in found:
-            try:
-                opened = socket.socket(family, kind, protocol)
-                return _connected(opened, address, connection)
-            except OSError as error:
-                problem = str(error)
+            for found in _addresses(host, connection.port):
+                try:
+                    return _connected(socket.socket(*found[:3]), found[4], connection)
+                except OSError as error:
+                    problem = str(error)
+        except OSError as error:
+            problem = str(error)
         raise urllib3.exceptions.NewConnectionError(connection, problem)
 
     def _tunnel(self) -> None:
@@ -7263,6 +7264,14 @@ class _Noting:
                 raise
             # Such as a page where there should be a tunnel.
             raise urllib3.exceptions.ProxyError("no TLS", error) from error
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    """What getaddrinfo finds for a host. Raises OSError."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # no host is called so
+        raise OSError(str(error)) from None
 
 
 def _connected(
@@ -7353,6 +7362,45 @@ def _tls_context(
     return context
 
 
+class _ThroughSocks:
+    """A connection through a SOCKS proxy: PySocks agrees with it on the target, on a
+    socket that is noted like any other."""
+
+    def __init__(self, _socks_options: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._socks = _socks_options
+
+    def _new_conn(self) -> socket.socket:
+        import socks  # there, or requests would not have come so far
+
+        connection: Any = self
+        way = self._socks
+        target = (connection.host.strip("[]"), connection.port)
+        problem: OSError = OSError("no address")
+        try:
+            for found in _addresses(way["proxy_host"], way["proxy_port"] or 1080):
+                opened = socks.socksocket(*found[:3])
+                login = way["username"], way["password"]
+                opened.set_proxy(
+                    way["socks_version"], *found[4][:2], way["rdns"], *login
+                )
+                try:
+                    return _connected(opened, target, connection)
+                except OSError as error:
+                    problem = error
+        except OSError as error:
+            problem = error
+        raise urllib3.exceptions.ProxyError("no way through SOCKS", problem)
+
+
+class _SocksConnection(_ThroughSocks, _NotedConnection):
+    """One without TLS."""
+
+
+class _SocksTlsConnection(_ThroughSocks, _NotedTlsConnection):
+    """One with TLS, which is the target's alone."""
+
+
 class _NotedPool(HTTPConnectionPool):
     ConnectionCls = _NotedConnection
 
@@ -7361,7 +7409,17 @@ class _NotedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _NotedTlsConnection
 
 
+class _SocksPool(HTTPConnectionPool):
+    ConnectionCls = _SocksConnection
+
+
+class _SocksTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _SocksTlsConnection
+
+
 _NOTED_POOLS = {"http": _NotedPool, "https": _NotedTlsPool}
+_SOCKS_POOLS = {"http": _SocksPool, "https": _SocksTlsPool}
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 
 
 class _NotingAdapter(HTTPAdapter):
@@ -7371,9 +7429,10 @@ class _NotingAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _NOTED_POOLS
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _NOTED_POOLS
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        is_socks = proxy.startswith(_SOCKS)
+        manager.pool_classes_by_scheme = _SOCKS_POOLS if is_socks else _NOTED_POOLS
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
@@ -7397,8 +7456,9 @@ class _Session(requests.Session):
 def _proxies(url: str) -> dict[str, str]:
     """The proxy that the environment names for an address, as requests wants it.
 
-    Raises ProxyError where what is named can be none, such as SOCKS: hosts have no
-    PySocks. Its text does not show what that is, for a login may stand in it.
+    Raises ProxyError where what is named can be none, and InvalidSchema, as requests
+    does without PySocks, where it is SOCKS of no version. Their texts do not show what
+    that is, for a login may stand in it.
     """
     named = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if not named:
@@ -7408,10 +7468,12 @@ def _proxies(url: str) -> dict[str, str]:
         proxy = f"http://{proxy.removeprefix('//')}"
     try:
         parts = urllib3.util.parse_url(proxy)
-        if parts.scheme in _NOTED_POOLS and parts.host and parts.port != 0:
-            return {"all": parts.url}
     except urllib3.exceptions.LocationParseError:
-        pass
+        raise requests.exceptions.ProxyError("no address of a proxy") from None
+    if parts.scheme in (*_NOTED_POOLS, *_SOCKS) and parts.host and parts.port != 0:
+        return {"all": parts.url}
+    if (parts.scheme or "").startswith("socks"):
+        raise requests.exceptions.InvalidSchema("no version of SOCKS")
     raise requests.exceptions.ProxyError("no address of a proxy")
 
 
@@ -7458,6 +7520,19 @@ def exchange(
 
 
 def pieces_of(response: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives; of an error, as much of it as does.
+
+    Whoever refuses a request unread may reset the connection, and the status tells more
+    than that. Raises what requests and urllib3 raise.
+    """
+    try:
+        yield from _read_pieces(response)
+    except (OSError, urllib3.exceptions.HTTPError):
+        if response.status_code < 400:
+            raise
+
+
+def _read_pieces(response: requests.Response) -> Iterator[bytes]:
     """The body as it arrives.
 
     iter_content gathers until it has a whole piece, and loses what it gathered when
@@ -7486,7 +7561,7 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ChunkedEncodingError, "broken_off"),
     (requests.exceptions.ContentDecodingError, "unreadable"),
     (requests.exceptions.InvalidURL, "base_url"),
-    (requests.exceptions.InvalidSchema, "proxy"),  # of one, such as SOCKS
+    (requests.exceptions.InvalidSchema, "socks"),  # of no version, or no PySocks
     (requests.RequestException, "no_connection"),
     (urllib3.exceptions.TimeoutError, "timeout"),
     (urllib3.exceptions.DecodeError, "unreadable"),

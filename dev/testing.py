@@ -3,8 +3,8 @@
     python3 dev test                  what every change needs: linters, the fast tests,
                                       those through a proxy, and those on the newest
                                       host and in its browser
-    python3 dev test all              also old hosts, two hosts at once, load and speed,
-                                      and many requests in a row
+    python3 dev test all              also gateways, old hosts, two hosts at once, load
+                                      and speed, and many requests in a row
     python3 dev test fast -k ratios   what pytest is told; the first word may be the
     python3 dev test tests/host -x    name of a folder in tests/
 
@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 from dev import environment
 from dev.console import Failure, say
+from dev.host import between
 from dev.host.browser import ensure_chromium
 from dev.host.install import VERSIONS, ensure_host
-from dev.host.proxies import ensure_squid
+from dev.host.proxies import ensure_proxies
 from dev.host.services import ensure_services
 
 ALL = "all"
@@ -101,6 +102,7 @@ def everything() -> list[Part]:
         tests_in("tests/versions", beside=True),
         tests_in("tests/fast", *SPREAD),
         tests_in("tests/network"),
+        tests_in("tests/gateways", *IN_TWO),
         tests_in("tests/scale"),
         tests_in("tests/host", *IN_TWO),
         tests_in("tests/hostile"),
@@ -126,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     if not arguments:
         install(VERSIONS[-1])
-        ensure_squid()
+        ensure_proxies()
         parts = of_a_change()
     elif arguments[0] == ALL:
         if arguments[1:]:
@@ -134,7 +136,8 @@ def main(arguments: Sequence[str]) -> int:
         os.environ.setdefault(FUZZ, FUZZ_OF_ALL)
         install(*VERSIONS)
         ensure_services()
-        ensure_squid()
+        ensure_proxies()
+        between.ensure_all()
         parts = everything()
     else:
         if FAST not in arguments[0]:

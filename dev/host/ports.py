@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,3 +26,10 @@ def is_port_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody takes connections at that port of loopback."""
+    with suppress(OSError), socket.create_connection((LOOPBACK, port)):
+        return True
+    return False

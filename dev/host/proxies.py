@@ -1,19 +1,24 @@
-"""A forward proxy as companies have them: Debian's Squid, on loopback.
+"""Forward proxies as companies have them, on loopback: Debian's Squid, Tinyproxy and
+MicroSocks.
 
     with Squid(certificate) as proxy:
         proxy.url("https")                      # the way to it is encrypted
         proxy.url("http", ("name", "password"))  # it wants a login
 
-It passes on requests for http addresses, and opens tunnels for https ones.
+    with MicroSocks(login) as proxy:
+        proxy.url("socks5h")
+
+Squid and Tinyproxy pass on requests for http addresses, and open tunnels for https ones;
+MicroSocks speaks SOCKS 5.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,13 +26,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from dev.host import debian
-from dev.host.ports import LOOPBACK, free_port
+from dev.host.ports import LOOPBACK, free_port, is_open
 from dev.host.serving import Server
 
 if TYPE_CHECKING:
     import trustme
 
 PROGRAM = Path("/usr/sbin/squid")
+SOCKS_PROGRAM = Path("/usr/bin/microsocks")
+TINYPROXY_PROGRAM = Path("/usr/bin/tinyproxy")
+PACKAGES = ("squid-openssl", "microsocks", "tinyproxy-bin")
 LOGIN_CHECKER = "/usr/lib/squid/basic_ncsa_auth"
 # As root Squid becomes this user, which Debian's package makes for it.
 USER = "proxy"
@@ -47,10 +55,10 @@ class Passed(NamedTuple):
     user: str
 
 
-def ensure_squid() -> None:
-    """Install Squid if it is missing and this user may."""
-    if not PROGRAM.exists():
-        debian.install("Squid", ["squid-openssl"])
+def ensure_proxies() -> None:
+    """Install them if one is missing and this user may."""
+    if not all(p.exists() for p in (PROGRAM, SOCKS_PROGRAM, TINYPROXY_PROGRAM)):
+        debian.install("Squid, Tinyproxy and MicroSocks", PACKAGES)
 
 
 class Squid(Server):
@@ -68,7 +76,7 @@ class Squid(Server):
     ) -> None:
         """``certificate`` is what it shows; ``login`` the only one that it knows;
         ``refused`` a host to which it lets nobody."""
-        ensure_squid()
+        ensure_proxies()
         super().__init__(USER if os.geteuid() == 0 else None)
         self._certificate = certificate
         self.login = login
@@ -80,8 +88,7 @@ class Squid(Server):
         """Its address; with a login, be that right or wrong, one that asks for it."""
         if login is None:
             return f"{scheme}://{LOOPBACK}:{self._open[scheme]}"
-        shown = ":".join(quote(word, safe="") for word in login)
-        return f"{scheme}://{shown}@{LOOPBACK}:{self._locked[scheme]}"
+        return f"{scheme}://{_shown(login)}@{LOOPBACK}:{self._locked[scheme]}"
 
     @property
     def passed(self) -> list[Passed]:
@@ -110,11 +117,7 @@ class Squid(Server):
         return [str(PROGRAM), "-N", "-f", str(self.folder / "squid.conf")]
 
     def is_up(self) -> bool:
-        with suppress(OSError):
-            for port in (*self._open.values(), *self._locked.values()):
-                socket.create_connection((LOOPBACK, port)).close()
-            return True
-        return False
+        return all(map(is_open, (*self._open.values(), *self._locked.values())))
 
     def _settings(self, pem: Path) -> list[str]:
         ports = []
@@ -145,3 +148,59 @@ class Squid(Server):
             "buffered_logs off",
             "",
         ]
+
+
+class MicroSocks(Server):
+    """A SOCKS 5 proxy for whoever has the login, or without one for everybody."""
+
+    name = "MicroSocks"
+
+    def __init__(self, login: Login | None = None) -> None:
+        ensure_proxies()
+        super().__init__()
+        self._login = login
+
+    def url(self, scheme: str, login: Login | None = None) -> str:
+        """Its address, with a login, be that right or wrong."""
+        shown = f"{_shown(login)}@" if login else ""
+        return f"{scheme}://{shown}{LOOPBACK}:{self.port}"
+
+    @property
+    def passed(self) -> list[str]:
+        """The targets, as host and port, to which it has connected somebody."""
+        lines = (self.folder / "log").read_text().splitlines()
+        found = [re.search(r"connected to (\S+)$", line) for line in lines]
+        return [match[1] for match in found if match]
+
+    def command(self) -> Sequence[str]:
+        login = ("-u", self._login[0], "-P", self._login[1]) if self._login else ()
+        return [str(SOCKS_PROGRAM), "-i", LOOPBACK, "-p", str(self.port), *login]
+
+    def is_up(self) -> bool:
+        return is_open(self.port)
+
+
+class Tinyproxy(Server):
+    """A proxy for everybody, which hangs up on a request that it cannot pass on."""
+
+    name = "Tinyproxy"
+
+    def __init__(self) -> None:
+        ensure_proxies()
+        super().__init__()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+
+    def prepare(self) -> None:
+        settings = f"Port {self.port}\nListen {LOOPBACK}\nTimeout 60\n"
+        (self.folder / "tinyproxy.conf").write_text(settings)
+
+    def command(self) -> Sequence[str]:
+        return [str(TINYPROXY_PROGRAM), "-d", "-c", "tinyproxy.conf"]
+
+    def is_up(self) -> bool:
+        return is_open(self.port)
+
+
+def _shown(login: Login) -> str:
+    """As it stands in an address."""
+    return ":".join(quote(word, safe="") for word in login)

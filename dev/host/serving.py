@@ -18,14 +18,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from dev.console import Failure
 from dev.host.ports import free_port
 from dev.host.processes import Guard, signal_group
-from dev.waiting import wait_until
+from dev.waiting import PATIENCE_S, wait_until
 
 STOP_PATIENCE_S = 5.0
 LOG_TAIL_LINES = 20
@@ -39,6 +39,7 @@ class Server:
 
     name = ""
     end_signal = signal.SIGTERM
+    patience_s = PATIENCE_S  # until it is up
 
     def __init__(self, user: str | None = None) -> None:
         self.port = free_port()
@@ -66,6 +67,10 @@ class Server:
         """The program and its arguments."""
         raise NotImplementedError
 
+    def environment(self) -> Mapping[str, str] | None:
+        """What it finds there; None is what this process has."""
+        return None
+
     def is_up(self) -> bool:
         """Whether it serves."""
         raise NotImplementedError
@@ -92,6 +97,7 @@ class Server:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self.folder,
+                env=self.environment(),
                 user=self.user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -100,7 +106,7 @@ class Server:
             )
         self._guard = Guard(self._process.pid, self.end_signal)
         try:
-            wait_until(self.is_up, self.name)
+            wait_until(self.is_up, self.name, self.patience_s)
         except BaseException as error:
             self._stop()
             if isinstance(error, Failure):

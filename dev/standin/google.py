@@ -100,8 +100,11 @@ class Stream:
 class Google:
     """Models, keys and what happened so far."""
 
-    def __init__(self, key: str, extra_models: dict[str, str]) -> None:
+    def __init__(
+        self, key: str, extra_models: dict[str, str], takes_key_in_url: bool = False
+    ) -> None:
         self.key = key
+        self._takes_key_in_url = takes_key_in_url
         self.moved_to = ""
         self.models_behaviour: str | None = None
         self.sent_images: list[bytes] = []
@@ -165,10 +168,13 @@ class Google:
         return errors.sign_in_page() if place == "/html" else RawAnswer(200, b"")
 
     def _authorised(self, record: RecordedRequest) -> KeyRights:
-        """ai.google.dev/gemini-api/docs/api-key; stricter: no key in the URL."""
+        """ai.google.dev/gemini-api/docs/api-key; stricter: no key in the URL, unless
+        it is to be as Google itself."""
         key = record.headers.get("x-goog-api-key", "")
         if key and "authorization" in record.headers:
             raise errors.key_twice()
+        if self._takes_key_in_url:
+            key = key or record.query.pop("key", "")
         if not key or "key" in record.query:
             raise errors.key_missing()
         rights = rights_of(key, self.key)

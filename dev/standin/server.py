@@ -50,8 +50,11 @@ class StandIn:
         body_limit: int = BODY_LIMIT,
         gzip: bool = True,
         tls: ssl.SSLContext | None = None,
+        takes_key_in_url: bool = False,
     ) -> None:
-        self.google = Google(key, extra_models or {})
+        """``takes_key_in_url``: as Google does, and as a gateway before it may need; the
+        plugin never sends it there."""
+        self.google = Google(key, extra_models or {}, takes_key_in_url)
         self.requests: list[RecordedRequest] = []
         self.elsewhere: list[RecordedRequest] = []
         self.body_limit = body_limit

@@ -14,7 +14,7 @@ from typing import Any
 from dev.standin import answers, errors, inputs, schema
 from dev.standin.catalogue import ImageModel
 from dev.standin.errors import GoogleError, invalid, plain_invalid
-from dev.standin.reading import GenerateRequest, InlineImage, snake
+from dev.standin.reading import GenerateRequest, InlineImage, decoded, snake
 
 REQUEST = "* GenerateContentRequest."
 
@@ -306,7 +306,7 @@ def _check_signature(image: InlineImage, model: ImageModel) -> None:
     """ai.google.dev/gemini-api/docs/thought-signatures; stricter: on any model."""
     if not image.signature:
         raise invalid(errors.missing_signature_text(image.content, image.part))
-    if image.signature != answers.signature(model, image.data):
+    if decoded(image.signature) != decoded(answers.signature(model, image.data)):
         raise invalid("Corrupted thought signature.")
 
 

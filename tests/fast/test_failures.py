@@ -501,6 +501,9 @@ LITELLMS_ERRORS = [
     ("no_deployment", 429, "No deployments available for selected model", "None"),
     ("model_unknown", 400, "x: Invalid model name passed in model=x.", None),
     ("gateway_setup", 400, "x-portkey-config or x-portkey-provider is required", ""),
+    # In the middle of an answer, which may be billed.
+    ("broken_off", 500, "Response payload is not completed", "None"),
+    ("broken_off", 500, "peer closed connection (incomplete chunked read)", "None"),
 ]
 
 

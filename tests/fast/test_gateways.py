@@ -8,6 +8,8 @@ import contextlib
 import json
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,21 +129,53 @@ def test_a_connection_that_is_reset_before_an_answer_broke_off_in_no_middle() ->
     assert error.kind == "no_answer" and error.kind not in gip.RETRYABLE
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [("500 Unable to connect", "internal"), ("413 Too Large", "too_large_on_the_way")],
+)
+def test_an_error_that_breaks_off_is_what_its_status_says(
+    status: str, kind: str
+) -> None:
+    """Tinyproxy resets the connection behind a page, for it has not read the request."""
+    page = f"HTTP/1.0 {status}\r\nServer: tinyproxy/1.11.1\r\n\r\n<h1>{status}"
+    with answering(page.encode(), bytes_read=65_536, reset=True) as address:
+        error = failure_of(client_of(address))
+    assert error.kind == kind
+    assert "127.0.0.1 (tinyproxy)" in gip.failure_text(error)
+
+
 # ── The server's environment ─────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("proxy", ["socks5://10.0.0.1:9", "SOCKS5h://me:secret@h:9"])
-def test_a_socks_proxy_is_named_and_not_tried_again(
-    proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ALL_PROXY", proxy)
-    monkeypatch.setenv("no_proxy", "")
-    error = failure_of(client_of(GOOGLE))
-    text = gip.failure_text(error, for_admin=True)
-    assert error.kind == "socks" and error.kind not in gip.RETRYABLE
-    assert "SOCKS" in text and "secret" not in text
+# As on a host, where there is no PySocks.
+WITHOUT_PYSOCKS = """
+import sys
+sys.modules["socks"] = None
+import gemini_image_pipe as gip
+client = gip.GeminiClient(gip.Backend("https://google.test"), "key-for-tests")
+try:
+    client.list_models(gip.Sockets())
+except gip.GeminiError as error:
+    print(error.kind, gip.failure_text(error, for_admin=True))
+"""
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://10.0.0.1:9", "SOCKS5h://me:secret@h:9", "socks://me:secret@h:9"]
+)
+def test_without_pysocks_a_socks_proxy_is_named_and_not_tried_again(proxy: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_PYSOCKS],
+        cwd=Path(gip.__file__).parent,
+        env={"ALL_PROXY": proxy},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kind, _, text = found.stdout.partition(" ")
+    assert kind == "socks" and kind not in gip.RETRYABLE
+    assert "SOCKS" in text and "PySocks" in text
+    assert "secret" not in found.stdout + found.stderr
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ NO_PROXIES = (
     ("http://name:s3c#ret@proxy.test:3128",),
     ("http://name:s3cret@[::1:3128",),
     ("http://name:s3cret@" + "a" * 70 + ":3128",),
-    ("socks5://name:s3cret@proxy.test:1080",),
+    ("socks://name:s3cret@proxy.test:1080",),
     ("ftp://name:s3cret@proxy.test",),
     ("name:s3cret@",),
 )

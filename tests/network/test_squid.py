@@ -5,11 +5,8 @@ it is the proxy that refuses, the message says so, and shows nothing of its logi
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
-import threading
-from collections.abc import Iterator
 
 import pytest
 import trustme
@@ -17,37 +14,15 @@ import trustme
 import gemini_image_pipe as gip
 from dev.host.ports import LOOPBACK
 from dev.host.proxies import Passed, Squid
-from dev.standin import DEFAULT_KEY, StandIn
-from tests.fast.waiting import LIMIT_S, own_threads, until, wait_until
+from dev.standin import StandIn
+from tests.fast.waiting import own_threads, until, wait_until
+from tests.network.asking import ask, failure_of, pictures, silent_target
 
-ROUTE = gip.Route("gemini-nano-banana-2.1", "gemini-nano-banana-2.1")
 SCHEMES = ("http", "https")
 to_proxy = pytest.mark.parametrize("way", SCHEMES)
 to_target = pytest.mark.parametrize("scheme", SCHEMES)
 
 Googles = dict[str, StandIn]
-
-
-async def ask(url: str, prompt: str, events: list[gip.Event]) -> None:
-    async def take(event: gip.Event) -> None:
-        events.append(event)
-
-    client = gip.GeminiClient(gip.Backend(f"{url}/v1beta"), DEFAULT_KEY)
-    asked = gip.Conversation(newest=gip.Turn("user", prompt))
-    body = gip.generate_body(asked, gip.ImageOptions())
-    await client.generate(ROUTE, body, 60.0, take)
-
-
-def pictures(url: str, prompt: str) -> list[bytes]:
-    events: list[gip.Event] = []
-    asyncio.run(ask(url, prompt, events))
-    return [e.data for e in events if isinstance(e, gip.Image) and not e.draft]
-
-
-def failure_of(url: str) -> gip.GeminiError:
-    with pytest.raises(gip.GeminiError) as failure:
-        pictures(url, "a fox")
-    return failure.value
 
 
 def passed_to(squid: Squid, google: StandIn) -> list[Passed]:
@@ -176,26 +151,6 @@ def test_stop_ends_a_request_at_both_ends(
     assert wait_until(lambda: google.requests[0].disconnected)
     assert wait_until(lambda: len(passed_to(squid, google)) == before + 1)
     assert len(google.requests) == 1
-
-
-@contextlib.contextmanager
-def silent_target() -> Iterator[tuple[int, threading.Event, threading.Event]]:
-    """A port where nothing is ever said; when one has come, and when it has left."""
-    came, left = threading.Event(), threading.Event()
-
-    def listen() -> None:
-        with contextlib.suppress(OSError):  # the end of the test
-            connection, _ = server.accept()
-            came.set()
-            with connection:
-                connection.settimeout(LIMIT_S)
-                while connection.recv(65_536):
-                    pass
-                left.set()
-
-    with socket.create_server((LOOPBACK, 0)) as server:
-        threading.Thread(target=listen, daemon=True).start()
-        yield server.getsockname()[1], came, left
 
 
 @to_proxy
