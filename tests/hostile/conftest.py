@@ -8,6 +8,7 @@ from dev.host.fixtures import (
     host,
     host_url,
     models,
+    probe,
     pytest_runtest_makereport,
     second_user,
     user,
