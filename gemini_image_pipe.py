@@ -152,6 +152,7 @@ MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
 MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of centuries
 DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads a document
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
+STORE_TIMEOUT = 60.0  # for both; a storage that hangs must not keep a picture back
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
@@ -3704,10 +3705,11 @@ def _documents_span(text: str, frame: Frame, unwrapped: str) -> tuple[int, int] 
     Documents and words may both hold what looks like the frame's end. Where the text
     ends with the words as the host had them, directly behind a frame's end, these are
     the user's. Else the last such end counts: rather lose words of a user who writes
-    the host's own end than take those of a document for a prompt, or for flags.
+    the host's own end than take those of a document for a prompt, or for flags. Where
+    the text is nothing but the words as the host had them, somebody quotes a frame.
     """
     start = text.find(frame.head)
-    if start < 0:
+    if start < 0 or text.strip() == unwrapped.strip():
         return None
     words = len(text) - len(unwrapped)
     is_end = unwrapped.strip() and text.endswith(unwrapped)
@@ -6388,6 +6390,16 @@ class StorageRefused(Exception):
         self.why = why
 
 
+def _refused(error: Exception) -> StorageRefused:
+    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
+    return StorageRefused(said or make_note("storage_failed"))
+
+
+def _log_not_stored(error: Exception) -> None:
+    log.warning("picture not stored: %s", type(error).__name__)
+    log.debug("picture not stored", exc_info=True)
+
+
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
 
 
@@ -6519,20 +6531,29 @@ class HostChat:
         """
         if self.request is None or not self.user.get("id"):
             raise StorageRefused(make_note("no_user"))
-        for is_last in (False, True):
-            try:
-                link = await self._upload(image)
-                break
-            except Exception as error:
-                log.warning("picture not stored: %s", type(error).__name__)
-                log.debug("picture not stored", exc_info=True)
-                # A busy database or storage may take it a moment later.
-                if is_last or getattr(error, "status_code", 0) == 413:
-                    detail = getattr(error, "detail", None)
-                    said = quote_sentence(as_str(detail), 120)
-                    raise StorageRefused(said or make_note("storage_failed")) from None
-                await asyncio.sleep(STORE_PAUSE)
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT):
+                link = await self._uploaded(image)
+        except TimeoutError:
+            log.warning("picture not stored within %d seconds", STORE_TIMEOUT)
+            raise StorageRefused(make_note("storage_failed")) from None
         return link if self.chat_id else await self._absolute(link)
+
+    async def _uploaded(self, image: Image) -> str:
+        """The link of the picture, at the second attempt if need be. Raises
+        StorageRefused."""
+        try:
+            return await self._upload(image)
+        except Exception as error:
+            _log_not_stored(error)
+            if getattr(error, "status_code", 0) == 413:
+                raise _refused(error) from None
+        await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
+        try:
+            return await self._upload(image)
+        except Exception as error:
+            _log_not_stored(error)
+            raise _refused(error) from None
 
     async def _upload(self, image: Image) -> str:
         from open_webui.routers.images import upload_image

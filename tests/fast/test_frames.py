@@ -324,6 +324,13 @@ def test_words_that_look_like_the_frame_s_end_stay_where_the_host_tells_them() -
     )
 
 
+def test_who_quotes_a_frame_of_documents_keeps_it_where_the_host_tells() -> None:
+    quoted = f"Draw this as a page:\n{framed(W)}"
+    wrapping = gip.host_wrapping(unwrapped=quoted)
+    conversation = gip.read_conversation([user(quoted)], wrapping=wrapping)
+    assert conversation.prompt == quoted.strip() and not conversation.documents
+
+
 # ── Templates of an administrator ────────────────────────────────────────────────────
 
 

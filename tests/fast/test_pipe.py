@@ -607,6 +607,7 @@ def with_uploads(monkeypatch: pytest.MonkeyPatch, upload: Upload) -> dict[str, A
     images.upload_image = upload
     users.UserModel, users.Users = types.SimpleNamespace, None
     monkeypatch.setattr(gip, "STORE_PAUSE", 0.0)
+    monkeypatch.setattr(gip, "STORE_TIMEOUT", 0.3)
     user = {"id": "u", "role": "user"}
     return {"__request__": object(), "__user__": user, "__chat_id__": "c"}
 
@@ -634,6 +635,11 @@ async def broken_upload(**picture: Any) -> str:
     raise RuntimeError("the host's storage broke")
 
 
+async def hanging_upload(**picture: Any) -> str:
+    await asyncio.Event().wait()
+    return "never"
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize(
     "upload",
@@ -642,6 +648,7 @@ async def broken_upload(**picture: Any) -> str:
         upload_in_a_cancelled_task,
         upload_that_awaits_a_cancelled_one,
         broken_upload,
+        hanging_upload,
     ],
 )
 def test_an_upload_that_the_host_breaks_off_costs_no_picture(
