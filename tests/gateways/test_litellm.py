@@ -135,7 +135,7 @@ def test_what_ends_in_the_middle_is_not_asked_for_again(
 @pytest.mark.parametrize(
     ("key", "begins"),
     [
-        ("sk-unknown", "127.0.0.1 is not set up for this request"),
+        ("sk-unknown", "127.0.0.1 cannot check the API key, or lacks something"),
         ("sk-expired", "The API key has expired"),
     ],
 )

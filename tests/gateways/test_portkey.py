@@ -38,7 +38,9 @@ def test_what_google_says_is_told_as_without(portkey: Portkey, google: StandIn) 
 
 def test_without_its_headers_it_is_named(portkey: Portkey, google: StandIn) -> None:
     answer = ask(pipe_with(f"{portkey.url}/v1/v1beta"), "a fox")
-    assert_fails_as(answer, "127.0.0.1 is not set up for this request", "x-portkey")
+    assert_fails_as(
+        answer, "127.0.0.1 cannot check the API key, or lacks something", "x-portkey"
+    )
     assert google.requests == []
 
 
