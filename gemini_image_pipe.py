@@ -3920,12 +3920,14 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
 def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
     """A message's pictures, and those that only its files name, in the files' order.
 
-    Where the host has inlined the message's pictures, these are the last of them, and
-    only what it never inlines is added, each in its place: people count from it on.
+    Where the host has inlined the message's pictures, these are the last of them. Where
+    it inlines no drawings, these are added, each in its place: people count from it on.
     """
     found = list(picture_files(files))
     if not pictures:
         return tuple(address for address, _ in found)
+    if any(map(_is_inlined_drawing, pictures)):
+        return pictures
     shown = list(pictures)
     at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
     for address, is_drawing in found:
@@ -3935,9 +3937,14 @@ def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
     return tuple(shown)
 
 
+def _is_inlined_drawing(address: str) -> bool:
+    return address[:14].lower() == "data:image/svg"
+
+
 def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
     """The pictures among the host's file entries, by link or id, and whether each is a
-    drawing, which the host never inlines."""
+    drawing (SVG). Only hosts from 0.6.43 to 0.10.2 put the bytes of drawings into the
+    message (utils/middleware.py, convert_url_images_to_base64)."""
     for entry in as_list(files):
         if not isinstance(entry, dict):
             continue
