@@ -3127,7 +3127,7 @@ class Document:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its address is a data URI of a picture."""
         return self.address[:11].lower() == "data:image/"
 
     @property
@@ -3166,10 +3166,11 @@ _WITHOUT_RECORD = ("note", "collection", "chat", "folder", "url", "web_search")
 
 
 def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Document]:
-    """The documents among the host's file entries without pictures, not yet read, each
-    once; old hosts and pages write the words into an entry.
+    """The documents that the host lists, each once.
 
-    newest: the ids of the newest message's; None where they all are.
+    entries: the host's file entries, those of pictures left out. newest: the ids of the
+    newest message's files; None where all are. A document has the words that its entry
+    holds, as the page writes them there; its record is still to be read (`address`).
     """
     found: dict[str, Document] = {}
     for entry in as_list(entries)[:MAX_DOCUMENTS]:
@@ -3204,8 +3205,8 @@ def _text_in(entry: dict[str, Any]) -> str:
 
 
 def clean_document(text: str) -> str:
-    """A document's words without what no request may hold, and no more of them than is
-    looked at."""
+    """A document's words without surrogates and NUL, which no request may hold, and cut
+    to MAX_PATTERN_CHARACTERS."""
     return without_surrogates(text[:MAX_PATTERN_CHARACTERS]).replace("\0", " ").strip()
 
 
@@ -3245,8 +3246,13 @@ def _first_source(frame: str) -> int:
 def joined_documents(
     read: Sequence[Document], framed: Iterable[Document]
 ) -> list[Document]:
-    """Those that were read, whole, and what only a frame holds, the pieces of one
-    document together; nothing twice."""
+    """All documents of a request, none of them twice.
+
+    read: those with words from an entry or a record, and those that say why they have
+    none. framed: the pieces that the host put around the words, since it hands over
+    only what its search found. Those of a document that was read are left out; those of
+    any other become one document, which takes the place of one without words.
+    """
     ids = {d.file_id for d in read if d.text} - {""}
     names = {d.name for d in read if d.text} - {""}
     texts = "\n".join(d.text for d in read)[:MAX_PATTERN_CHARACTERS]
@@ -3273,22 +3279,30 @@ def _may_be_denied(piece: Document, read: Iterable[Document]) -> bool:
 
 
 def _is_told(document: Document, framed: Iterable[Document]) -> bool:
-    """Whether a frame holds a document that has no words elsewhere; 0.6.5 names none."""
+    """Whether the frame's documents hold the words of one that has none of its own.
+
+    Two files may have the same name, so names only tell where one of them has no id.
+    What 0.6.5 writes into a frame has neither, and may be any knowledge or note.
+    """
     if not document.why:
         return False
-    same = ({document.file_id} | {document.name}) - {""}
     may_be_any = document.why.kind == "no_text"
     return any(
-        same & {d.file_id, d.name} or (may_be_any and not d.file_id + d.name)
-        for d in framed
+        _is_same(d, document) or (may_be_any and not d.file_id + d.name) for d in framed
     )
+
+
+def _is_same(one: Document, other: Document) -> bool:
+    if one.file_id and other.file_id:
+        return one.file_id == other.file_id
+    return bool(one.name) and one.name == other.name
 
 
 def with_words(
     documents: Iterable[Document],
 ) -> tuple[list[Document], tuple[Note, ...]]:
-    """Those that have words, or bytes to be read, and notes on the newest message's
-    others."""
+    """The documents that can be sent, and the notes on why others cannot. Nothing is
+    said of an earlier message's: it was told of when that was the newest."""
     kept, notes = [], dict[Note, None]()
     for document in documents:
         if not document.why:
