@@ -4193,13 +4193,9 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
     the newest message or the answer to it. No more than MAX_PARTS pictures are looked
     for, the newest.
     """
-    history = get_field(chat, "history")
-    messages = get_field(history, "messages")
-    if not isinstance(messages, dict):
-        return []
     turns: list[Turn] = []
     room = MAX_PARTS
-    for message in _upwards(messages, _last_before(history, messages, metadata)):
+    for message in _messages_before(chat, metadata):
         role = "user" if message.get("role") == "user" else "model"
         files = as_list(message.get("files"))[:room]
         # A drawing cannot go along, and was told of when it was attached.
@@ -4213,13 +4209,17 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
 
 def saved_file_ids(chat: Any, metadata: dict[str, Any]) -> set[str]:
     """The ids of the files of the saved turns before the newest message."""
-    history = get_field(chat, "history")
-    messages = get_field(history, "messages")
-    if not isinstance(messages, dict):
-        return set()
-    before = _upwards(messages, _last_before(history, messages, metadata))
+    before = _messages_before(chat, metadata)
     files = (file for message in before for file in as_list(message.get("files")))
     return {as_str(get_field(file, "id")) for file in files} - {""}
+
+
+def _messages_before(chat: Any, metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The saved messages before the newest one, newest first."""
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if isinstance(messages, dict):
+        yield from _upwards(messages, _last_before(history, messages, metadata))
 
 
 def _last_before(
