@@ -3177,7 +3177,7 @@ class Document:
 
     @property
     def is_picture(self) -> bool:
-        """Whether it says so itself."""
+        """Whether its address is a data URI of a picture."""
         return self.address[:11].lower() == "data:image/"
 
     @property
@@ -3216,10 +3216,11 @@ _WITHOUT_RECORD = ("note", "collection", "chat", "folder", "url", "web_search")
 
 
 def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Document]:
-    """The documents among the host's file entries without pictures, not yet read, each
-    once; old hosts and pages write the words into an entry.
+    """The documents that the host lists, each once.
 
-    newest: the ids of the newest message's; None where they all are.
+    entries: the host's file entries, those of pictures left out. newest: the ids of the
+    newest message's files; None where all are. A document has the words that its entry
+    holds, as the page writes them there; its record is still to be read (`address`).
     """
     found: dict[str, Document] = {}
     for entry in as_list(entries)[:MAX_DOCUMENTS]:
@@ -3254,8 +3255,8 @@ def _text_in(entry: dict[str, Any]) -> str:
 
 
 def clean_document(text: str) -> str:
-    """A document's words without what no request may hold, and no more of them than is
-    looked at."""
+    """A document's words without surrogates and NUL, which no request may hold, and cut
+    to MAX_PATTERN_CHARACTERS."""
     return without_surrogates(text[:MAX_PATTERN_CHARACTERS]).replace("\0", " ").strip()
 
 
@@ -3295,8 +3296,13 @@ def _first_source(frame: str) -> int:
 def joined_documents(
     read: Sequence[Document], framed: Iterable[Document]
 ) -> list[Document]:
-    """Those that were read, whole, and what only a frame holds, the pieces of one
-    document together; nothing twice."""
+    """All documents of a request, none of them twice.
+
+    read: those with words from an entry or a record, and those that say why they have
+    none. framed: the pieces that the host put around the words, since it hands over
+    only what its search found. Those of a document that was read are left out; those of
+    any other become one document, which takes the place of one without words.
+    """
     ids = {d.file_id for d in read if d.text} - {""}
     names = {d.name for d in read if d.text} - {""}
     texts = "\n".join(d.text for d in read)[:MAX_PATTERN_CHARACTERS]
@@ -3323,22 +3329,30 @@ def _may_be_denied(piece: Document, read: Iterable[Document]) -> bool:
 
 
 def _is_told(document: Document, framed: Iterable[Document]) -> bool:
-    """Whether a frame holds a document that has no words elsewhere; 0.6.5 names none."""
+    """Whether the frame's documents hold the words of one that has none of its own.
+
+    Two files may have the same name, so names only tell where one of them has no id.
+    What 0.6.5 writes into a frame has neither, and may be any knowledge or note.
+    """
     if not document.why:
         return False
-    same = ({document.file_id} | {document.name}) - {""}
     may_be_any = document.why.kind == "no_text"
     return any(
-        same & {d.file_id, d.name} or (may_be_any and not d.file_id + d.name)
-        for d in framed
+        _is_same(d, document) or (may_be_any and not d.file_id + d.name) for d in framed
     )
+
+
+def _is_same(one: Document, other: Document) -> bool:
+    if one.file_id and other.file_id:
+        return one.file_id == other.file_id
+    return bool(one.name) and one.name == other.name
 
 
 def with_words(
     documents: Iterable[Document],
 ) -> tuple[list[Document], tuple[Note, ...]]:
-    """Those that have words, or bytes to be read, and notes on the newest message's
-    others."""
+    """The documents that can be sent, and the notes on why others cannot. Nothing is
+    said of an earlier message's: it was told of when that was the newest."""
     kept, notes = [], dict[Note, None]()
     for document in documents:
         if not document.why:
@@ -3979,12 +3993,14 @@ def _without_names(text: str, speaker: str, addressed: str) -> str:
 def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
     """A message's pictures, and those that only its files name, in the files' order.
 
-    Where the host has inlined the message's pictures, these are the last of them, and
-    only what it never inlines is added, each in its place: people count from it on.
+    Where the host has inlined the message's pictures, these are the last of them. Where
+    it inlines no drawings, these are added, each in its place: people count from it on.
     """
     found = list(picture_files(files))
     if not pictures:
         return tuple(address for address, _ in found)
+    if any(map(_is_inlined_drawing, pictures)):
+        return pictures
     shown, known = list(pictures), {*pictures}
     at = max(len(shown) - sum(not is_drawing for _, is_drawing in found), 0)
     for address, is_drawing in found:
@@ -3994,9 +4010,14 @@ def _with_files(pictures: tuple[str, ...], files: Any) -> tuple[str, ...]:
     return tuple(shown)
 
 
+def _is_inlined_drawing(address: str) -> bool:
+    return address[:14].lower() == "data:image/svg"
+
+
 def picture_files(files: Any) -> Iterator[tuple[str, bool]]:
     """The pictures among the host's file entries, by link or id, and whether each is a
-    drawing, which the host never inlines."""
+    drawing (SVG). Only hosts from 0.6.43 to 0.10.2 put the bytes of drawings into the
+    message (utils/middleware.py, convert_url_images_to_base64)."""
     for entry in as_list(files)[:MAX_PARTS]:
         if not isinstance(entry, dict):
             continue
@@ -4242,13 +4263,9 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
     the newest message or the answer to it. No more than MAX_PARTS pictures are looked
     for, the newest.
     """
-    history = get_field(chat, "history")
-    messages = get_field(history, "messages")
-    if not isinstance(messages, dict):
-        return []
     turns: list[Turn] = []
     room = MAX_PARTS
-    for message in _upwards(messages, _last_before(history, messages, metadata)):
+    for message in _messages_before(chat, metadata):
         role = "user" if message.get("role") == "user" else "model"
         files = as_list(message.get("files"))[:room]
         # A drawing cannot go along, and was told of when it was attached.
@@ -4262,13 +4279,17 @@ def saved_turns(chat: Any, metadata: dict[str, Any]) -> list[Turn]:
 
 def saved_file_ids(chat: Any, metadata: dict[str, Any]) -> set[str]:
     """The ids of the files of the saved turns before the newest message."""
-    history = get_field(chat, "history")
-    messages = get_field(history, "messages")
-    if not isinstance(messages, dict):
-        return set()
-    before = _upwards(messages, _last_before(history, messages, metadata))
+    before = _messages_before(chat, metadata)
     files = (file for message in before for file in as_list(message.get("files")))
     return {as_str(get_field(file, "id")) for file in files} - {""}
+
+
+def _messages_before(chat: Any, metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The saved messages before the newest one, newest first."""
+    history = get_field(chat, "history")
+    messages = get_field(history, "messages")
+    if isinstance(messages, dict):
+        yield from _upwards(messages, _last_before(history, messages, metadata))
 
 
 def _last_before(

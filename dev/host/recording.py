@@ -6,8 +6,9 @@
         [call] = record.calls()
 
 A call is the request's body and metadata, the files beside it, and for background tasks
-their name. What differs from one run to the next (ids, times), secrets and what belongs
-to a machine (addresses, paths) are replaced; long texts and lists of tools are cut.
+their name. What differs from one run to the next (ids, times, days, clients' versions),
+hashes, e-mail addresses and what belongs to a machine (its address, paths) are replaced;
+long texts and lists of tools are cut.
 """
 
 from __future__ import annotations
@@ -56,8 +57,21 @@ MAX_TOOLS = 3  # of the dozens that newer hosts bring
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _E_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
-_PATH = re.compile(r"/(?:tmp|home|root|app|var)/[^\s\"'<>]+?(?=/uploads/|[\s\"'<>]|$)")
+_ROOTS = "tmp|home|root|app|var|opt|srv|usr|Users|private"
+_PATH = re.compile(rf"(?<![\w.])/(?:{_ROOTS})/[^\s\"'<>]+?(?=/uploads/|[\s\"'<>]|$)")
 _HASH = re.compile(r"[0-9a-f]{40,}")
+_HOST = re.compile(r"\b(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?\b")
+_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+_CLIENT = re.compile(r"(?<=python-requests/)[\d.]+")
+# What is replaced in every text, and by what.
+REPLACED = (
+    (_HASH, "<hash>"),
+    (_E_MAIL, "<e-mail>"),
+    (_PATH, "<data>"),
+    (_HOST, "<host>"),
+    (_DAY, "<day>"),
+    (_CLIENT, "…"),
+)
 # A time differs with each run; in a name it stands for what the host fills in.
 _TIME_NAMES = re.compile(r"time|_at$|^created$|DATE|WEEKDAY|timestamp", re.IGNORECASE)
 
@@ -129,7 +143,8 @@ def readable(call: Json) -> Json:
 
 
 def _plain(text: str, limit: int) -> str:
-    text = _PATH.sub("<data>", _E_MAIL.sub("<e-mail>", _HASH.sub("<hash>", text)))
+    for pattern, instead in REPLACED:
+        text = pattern.sub(instead, text)
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
 
 

@@ -309,6 +309,16 @@ def test_another_s_words_that_the_host_hands_over_go_nowhere(
     check_rows(rows, check)
 
 
+def test_one_that_cannot_be_read_is_named_though_another_has_its_name(
+    google: StandIn, records: Records
+) -> None:
+    piece = source("Red.", "brief.txt", "collection", IDS[6])
+    answer = ask(google, framed("a fox", piece), **told(entry(7)))
+    assert sent(google).texts == [titled("brief.txt", "Red."), "a fox"]
+    [note] = notes(answer)
+    assert "brief.txt was left out" in note
+
+
 def test_knowledge_of_the_oldest_host_has_no_name(
     google: StandIn, records: Records
 ) -> None:

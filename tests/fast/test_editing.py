@@ -294,6 +294,20 @@ def test_a_drawing_counts_where_the_user_attached_it(google: StandIn) -> None:
     assert len(notes(markdown)) == 1
 
 
+def test_a_drawing_that_the_host_inlines_counts_once(google: StandIn) -> None:
+    """Hosts from 0.6.43 to 0.10.2 put it into the message, too."""
+    entries = [
+        {"type": "file", "url": f"{n}", "content_type": f"image/{form}"}
+        for n, form in enumerate(("png", "svg+xml", "png"))
+    ]
+    drawing = "data:image/svg+xml;base64,PHN2Zy8+"
+    message = attached("the first", uri(ONE), drawing, uri(TWO))
+    markdown = ask(google, message, __files__=entries)
+    assert labelled(google) == [("Picture 1", ONE), ("Picture 3", TWO)]
+    [note] = notes(markdown)
+    assert note.startswith("Picture 2 was left out: SVG")
+
+
 def test_an_address_in_the_words_is_no_attached_picture(google: StandIn) -> None:
     words = "like https://web.example/a.png"
     markdown = ask(google, attached(words, uri(ONE)))

@@ -14,12 +14,14 @@ USED = """
 """
 
 # What counts with a host behind the plugin only: its files, its saved chats, and its
-# templates where they are an administrator's own.
+# templates where they are an administrator's own; or in a folder that has files, as the
+# recorded one has not (test_documents.py, test_knowledge_that_is_not_handed_over_is_named).
 USED_WITH_A_HOST = """
     metadata.message_id metadata.user_message_id metadata.parent_message_id
     metadata.regeneration_message_id
     metadata.user_message metadata.files metadata.sources
     metadata.tool_ids metadata.base_user_prompt metadata.user_prompt
+    metadata.folder_knowledge
     feature.code_interpreter feature.voice model.name
     file.content_type file.file.meta
 """
@@ -44,7 +46,7 @@ CONCERNS_NONE = {
         metadata.variables metadata.chat_variables message.name
     """,
     "where in a chat it is, which the message's own id tells": """
-        body.folder_id metadata.folder_id metadata.folder_knowledge
+        body.folder_id metadata.folder_id
         metadata.parent_message metadata.assistant_message_id metadata.task_id
         user_message.id user_message.parentId user_message.childrenIds
         user_message.timestamp user_message.models

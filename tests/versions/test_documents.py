@@ -27,11 +27,12 @@ from dev.host.traffic import config, received, texts
 from dev.host.watched import HostKind, WatchedHost, watched_host
 from dev.standin import StandInProcess
 
-HOSTS = ("0.6.5", "0.9.6", "0.12.4")
+HOSTS = OLD, MIDDLE, NEWEST = tuple(map(HostKind, ("0.6.5", "0.9.6", "0.12.4")))
 FILES_ARE_IN_MESSAGES = (0, 6, 43)
-HAVE_NOTES = (0, 9)
-HAVE_FOLDERS = (0, 9)
-CALL_NATIVELY_BY_DEFAULT = (0, 10)
+# The oldest has no notes and no files of folders, and no model answers in its channels.
+newer = pytest.mark.parametrize("watched", HOSTS[1:], indirect=True, ids=str)
+# With which ways of calling functions; "" is the default, from 0.10 on the native one.
+HAND_OVER_KNOWLEDGE = {OLD: ("", "native"), MIDDLE: ("",), NEWEST: ("legacy",)}
 MODEL = f"{plugin.FUNCTION_ID}.gemini-nano-banana-2.1"
 NO_PDF = f"{plugin.FUNCTION_ID}.gemini-2.5-flash-image"
 BRIEF = "The hero is a purple hippo called Wanda. --n 4 --ar 16:9"
@@ -40,7 +41,7 @@ NOT_YOURS = "it has been deleted, or is not yours to use"
 PASTE = "Pasted_Text_1795820553341.txt"
 
 
-@pytest.fixture(scope="module", params=map(HostKind, HOSTS), ids=str)
+@pytest.fixture(scope="module", params=HOSTS, ids=str)
 def watched(
     request: pytest.FixtureRequest, google_process: StandInProcess
 ) -> Iterator[WatchedHost]:
@@ -165,9 +166,8 @@ def test_a_long_paste_is_the_prompt(on: WatchedHost, words: str) -> None:
     assert notes_of(answer) == []
 
 
+@newer
 def test_a_note_reaches_the_model(on: WatchedHost) -> None:
-    if on.version < HAVE_NOTES:
-        return
     form: Json = {"title": "Fox note", "data": {"content": {"md": BRIEF}}}
     note = on.admin.post("/api/v1/notes/create", form)
     about = {"type": "note", "id": note["id"], "name": "Fox note"}
@@ -205,29 +205,27 @@ def knowing_model(on: WatchedHost, calling: str) -> Iterator[str]:
 
 
 def test_knowledge_that_is_handed_over_reaches_the_model(on: WatchedHost) -> None:
-    calling = "legacy" if on.version >= CALL_NATIVELY_BY_DEFAULT else ""
-    with knowing_model(on, calling) as model:
-        answer = on.user.new_chat(model).ask("draw a fox")
-        told = [text for text in texts(on.google) if BRIEF in text]
-        assert len(told) == 1 and told[0].startswith("Document")
-        assert texts(on.google)[-1] == "draw a fox"
-        assert_one_square(on)
-        assert notes_of(answer) == []
+    for calling in HAND_OVER_KNOWLEDGE[on.kind]:
+        on.google.reset()
+        with knowing_model(on, calling) as model:
+            answer = on.user.new_chat(model).ask("draw a fox")
+            told = [text for text in texts(on.google) if BRIEF in text]
+            assert len(told) == 1 and told[0].startswith("Document")
+            assert texts(on.google)[-1] == "draw a fox"
+            assert_one_square(on)
+            assert notes_of(answer) == []
 
 
+@newer
 def test_knowledge_that_is_not_handed_over_is_named(on: WatchedHost) -> None:
     with knowing_model(on, "native") as model:
         answer = on.user.new_chat(model).ask("draw a fox")
-        if any(BRIEF in text for text in texts(on.google)):
-            assert on.version < HAVE_NOTES and notes_of(answer) == []
-            return
         assert texts(on.google) == ["draw a fox"]
         assert "Foxes was not given to the model" in notes_of(answer)[0]
 
 
+@newer
 def test_a_folder_s_file_reaches_the_model_or_is_named(on: WatchedHost) -> None:
-    if on.version < HAVE_FOLDERS:
-        return
     file = text_file(on.user)
     listed = {"type": "file", "id": file.id, "name": file.name}
     data = {"system_prompt": "", "files": [listed]}
@@ -247,14 +245,10 @@ def test_a_folder_s_file_reaches_the_model_or_is_named(on: WatchedHost) -> None:
             assert "brief.txt was not given" in notes_of(answer)[0]
 
 
+@newer
 def test_a_channel_s_file_reaches_the_model(on: WatchedHost) -> None:
     with open_channel(on.admin, [on.user]) as channel:
-        file = text_file(on.user)
-        try:
-            answer = channel.ask(on.user, "make a poster", [file])
-        except Failure:
-            assert on.version < HAVE_NOTES  # no model ever answers
-            return
+        answer = channel.ask(on.user, "make a poster", [text_file(on.user)])
         assert titled("brief.txt") in texts(on.google)
         assert texts(on.google)[-1] == "make a poster"
         assert notes_of(answer) == []

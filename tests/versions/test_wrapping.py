@@ -54,8 +54,8 @@ class Filter:
                     part[name] = part[name].replace("SECRET", "[gone]")
         return body
 '''
-# From here on filters are asked once more when the host has wrapped a message.
-HAS_REQUEST_HOOK = (0, 11)
+# What filters are asked, and since when; "request" when a message has been wrapped.
+HOOKS: dict[str, tuple[int, ...]] = {"inlet": (), "request": (0, 11)}
 
 
 @contextmanager
@@ -187,19 +187,18 @@ def test_templates_of_the_administrator_add_no_words(on: WatchedHost) -> None:
             assert (texts(on.google), instructions(on)) == ([WORDS], SYSTEM)
 
 
-@pytest.mark.parametrize("hook", ["inlet", "request"])
-def test_what_filters_leave_is_what_is_drawn(on: WatchedHost, hook: str) -> None:
+def test_what_filters_leave_is_what_is_drawn(on: WatchedHost) -> None:
     """A filter that keeps something from going out must not be passed by."""
-    if hook == "request" and on.version < HAS_REQUEST_HOOK:
-        return
-    with global_filter(on, hook):
-        answer = on.user.new_chat(plugin.AUTO_MODEL).ask("A badge for SECRET")
-        assert texts(on.google) == ["A badge for [gone]"]
-        on.user.new_chat(plugin.AUTO_MODEL).ask(
-            "A badge for SECRET", [dog(on)], files=[DOCUMENT]
-        )
-        assert texts(on.google) == ["A badge for [gone]"]
-    assert "SECRET" not in answer.content
+    for hook in (hook for hook, since in HOOKS.items() if on.version >= since):
+        on.google.reset()
+        with global_filter(on, hook):
+            answer = on.user.new_chat(plugin.AUTO_MODEL).ask("A badge for SECRET")
+            assert texts(on.google) == ["A badge for [gone]"], hook
+            on.user.new_chat(plugin.AUTO_MODEL).ask(
+                "A badge for SECRET", [dog(on)], files=[DOCUMENT]
+            )
+            assert texts(on.google) == ["A badge for [gone]"], hook
+        assert "SECRET" not in answer.content
 
 
 def test_all_parts_of_a_message_are_drawn(on: WatchedHost) -> None:
