@@ -302,6 +302,53 @@ def test_another_s_words_that_the_host_hands_over_go_nowhere(
         (bare, in_system),
         (bare, [framed("a fox", source(BRIEF))]),
         (entry(7, "x"), [framed("a fox", source(BRIEF, "x"))]),
+        # Names that would end their place in the tag, and one that is no text.
+        *(
+            (entry(7, name), [framed("a fox", source(BRIEF, name))])
+            for name in ('x" resource-id="y', 'x" y="z', 'x">', "x\ny", 5, {"a": '"'})
+        ),
+    ]
+    check_rows(rows, check)
+
+
+def test_no_collection_of_others_is_looked_into_by_its_name(
+    google: StandIn, records: Records
+) -> None:
+    """Hosts before 0.9 search whichever an entry names, beside words of its own."""
+    records.put(0, "mine", name="x")
+    nameless = [system(documents(source(BRIEF), "a fox", RAG_0_6_5)), user("a fox")]
+    named = [framed("a fox", source(BRIEF, "x"))]
+    of_other = f"file-{IDS[7]}"
+    inside = {"data": {"content": "mine"}}
+
+    def check(given: Json, messages: list[Json], gone: bool) -> None:
+        google.reset()
+        ask(google, *messages, __files__=[given])
+        assert (BRIEF not in str(sent(google).texts)) is gone
+
+    rows: list[tuple[Json, list[Json], bool]] = [
+        (entry(7, "x", file=inside), nameless, True),
+        (entry(7, "x", content="mine"), nameless, True),
+        (entry(0, "x", collection_name=of_other), nameless, True),
+        (entry(0, "x", collection_name=f"user-memory-{IDS[7]}"), nameless, True),
+        (entry(0, "x", collection_name=f"file-{IDS[0]}"), nameless, False),
+        ({"type": "note", "id": IDS[7], "name": "x"}, nameless, True),
+        ({"type": "web_search", "id": IDS[7], "name": "x"}, nameless, True),
+        ({"type": "collection", "id": of_other, "name": "x"}, nameless, True),
+        *(
+            ({"type": kind, "id": IDS[7], "name": "x", **more}, named, True)
+            for kind, more in (
+                ("web_search", {"collection_name": of_other}),
+                ("web_search", {"collection_names": [of_other]}),
+                ("collection", {"legacy": True, "collection_names": [of_other]}),
+            )
+        ),
+        (
+            {"type": "web_search", "name": "x", "collection_name": "a1" * 31},
+            named,
+            False,
+        ),
+        ({"type": "note", "id": IDS[6], "name": "x"}, named, False),
     ]
     check_rows(rows, check)
 
