@@ -10,6 +10,7 @@ required_open_webui_version: 0.6.5
 import ast
 import asyncio
 import base64
+import codecs
 import binascii
 import concurrent.futures
 import contextlib
@@ -2201,7 +2202,7 @@ def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note
     host_tools: by their names those that the host itself has put into the request.
     """
     names = sorted(
-        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "")
+        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "").strip() or "?"
         for name, value in body.items()
         if _is_left_out(name, value, host_tools)
     )
@@ -3151,9 +3152,14 @@ def is_pdf(data: bytes) -> bool:
 
 
 def plain_text(data: bytes) -> str:
-    """The words of a text file, or nothing where it is none."""
+    """The words of a text file, as many as are looked at, or nothing where it is
+    none."""
+    coding = "utf-16" if data[:2] in _UTF_16 else "utf-8-sig"
+    head = data[:MAX_PATTERN_CHARACTERS]
     try:
-        text = data.decode("utf-16" if data[:2] in _UTF_16 else "utf-8-sig")
+        # A sign may stand across the cut.
+        is_all = len(head) == len(data)
+        text = codecs.getincrementaldecoder(coding)().decode(head, is_all)
     except UnicodeDecodeError:
         return ""
     return "" if "\0" in text else text
@@ -3252,6 +3258,7 @@ _SOURCE = re.compile(
 def framed_documents(frame: str) -> list[Document]:
     """The pieces of documents in a frame of the host's, in its order."""
     found: list[Document] = []
+    room = MAX_PATTERN_CHARACTERS
     at = _first_source(frame)
     for _ in range(MAX_DOCUMENTS):
         if at < 0:
@@ -3261,7 +3268,9 @@ def framed_documents(frame: str) -> list[Document]:
         tag = _SOURCE.match(frame, at)
         begin = tag.end() if tag else frame.find(">", at) + 1
         name, file_id = (tag[1] or "", tag[2] or "") if tag else ("", "")
-        if text := clean_document(without_pictures(frame[begin : max(end, begin)])):
+        inside = frame[begin : min(max(end, begin), begin + room)]
+        room -= len(inside)
+        if text := clean_document(without_pictures(inside)):
             found.append(Document(name, text, file_id))
         at = behind + len("</source>\n") if behind >= 0 else -1
     return found
@@ -4137,6 +4146,7 @@ def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
     framed = tuple(d for frame in frames for d in framed_documents(frame))
     files = _files_of(parts[:MAX_PARTS])
     result = joined_words(*results)
+    seen += sum(len(document.text) for document in framed)
     given = (tuple(pictures), result, framed, files, seen, is_cut)
     return _Content(cut_middle(words), *given)
 

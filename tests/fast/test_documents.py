@@ -3,6 +3,7 @@ words under its name, or a note names it."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import model, system, user
 from rows import check_rows
-from test_editing import ask, failures, notes, sent
+from test_editing import ask, failures, notes, pipe_for, sent
 from test_frames import RAG_0_6_5, before, documents
 
 import gemini_image_pipe as gip
@@ -606,3 +607,57 @@ def test_what_is_no_list_of_files_holds_no_documents() -> None:
     for files in odd:
         read = gip.listed_documents(files, None)
         assert all(isinstance(d.name, str) and d.why for d in read if not d.address)
+
+
+def test_no_more_of_texts_and_frames_is_read_than_patterns_may_see() -> None:
+    limit = gip.MAX_PATTERN_CHARACTERS
+    signs = "é" * limit
+    assert gip.plain_text(signs.encode() + b"\xff") == signs[: limit // 2]
+    # The cut falls into a sign; both halves of UTF-16's surrogates belong together.
+    assert gip.plain_text(b"a" + signs.encode()) == "a" + signs[: limit // 2 - 1]
+    faces = "🦊" * limit
+    assert set(gip.plain_text(b"\xff\xfe" + faces.encode("utf-16-le"))) == {"🦊"}
+    assert gip.plain_text("é".encode()[:1]) == ""
+
+    piece = source("![](a" * (limit // 8))
+    found = gip.framed_documents("\n".join([piece] * 9))
+    assert 1 < len(found) and sum(len(d.text) for d in found) <= limit
+    empty = "\n".join([source("")] * gip.MAX_DOCUMENTS + [source("x")])
+    assert gip.framed_documents(empty) == []
+    messages = [framed("a fox", source("x " * 300_000)) for _ in range(9)]
+    assert len(gip.read_turns(messages)) < 4
+
+
+def test_all_that_the_host_still_reads_is_waited_for_together(
+    google: StandIn, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(6):
+        records.put(at, "", status="pending")
+    of_host = gip.HostChat._file
+    asked: list[str] = []
+
+    async def counted(self: gip.HostChat, file_id: str) -> SimpleNamespace:
+        asked.append(file_id)
+        return await of_host(self, file_id)
+
+    monkeypatch.setattr(gip.HostChat, "_file", counted)
+    names = [f"{at}.txt" for at in range(6)]
+    answer = ask(google, user("a fox"), **told(*map(entry, range(6), names)))
+    assert len(asked) == 6 + len(gip.DOCUMENT_PAUSES)
+    assert len(notes(answer)) == 6
+
+
+def test_names_in_notes_hold_no_key_and_no_markup(
+    google: StandIn, records: Records
+) -> None:
+    key = "AIza" + "x" * 35
+    name = f'{key} <img src=x> [a](https://b.example) `c`\n\n> d "e" \u202e.txt'
+    odd = {"<img src=x>": 1, f"{key}": "s", "a`b\n\nc": 1, "`": 1, "z": key}
+    body = {"model": f"p.{OLDER}", "messages": [user("a fox")], **odd}
+    answer = asyncio.run(pipe_for(google).pipe(body, **told(entry(7, name))))
+    assert isinstance(answer, str)
+    assert key not in answer and key[:12] not in answer
+    said = notes(answer)
+    assert len(said) == 2 and not any("](" in n or "\u202e" in n for n in said)
+    assert not any("<img" in n.replace("`<img src=x>`", "") for n in said)
+    assert "``" not in answer
