@@ -10,8 +10,8 @@ required_open_webui_version: 0.6.5
 import ast
 import asyncio
 import base64
-import codecs
 import binascii
+import codecs
 import concurrent.futures
 import contextlib
 import enum

@@ -621,7 +621,7 @@ def test_no_more_of_texts_and_frames_is_read_than_patterns_may_see() -> None:
 
     piece = source("![](a" * (limit // 8))
     found = gip.framed_documents("\n".join([piece] * 9))
-    assert 1 < len(found) and sum(len(d.text) for d in found) <= limit
+    assert len(found) > 1 and sum(len(d.text) for d in found) <= limit
     empty = "\n".join([source("")] * gip.MAX_DOCUMENTS + [source("x")])
     assert gip.framed_documents(empty) == []
     messages = [framed("a fox", source("x " * 300_000)) for _ in range(9)]
