@@ -3291,8 +3291,9 @@ def joined_documents(
     document together; nothing twice."""
     ids = {d.file_id for d in read if d.text} - {""}
     names = {d.name for d in read if d.text} - {""}
-    # Each piece is looked for in all of it. What stands behind would be cut off.
-    texts = "\n".join(d.text for d in read)[:MAX_DOCUMENT_CHARACTERS]
+    # Each piece is looked for in all of it. Of a document no more goes along anyway.
+    texts = "\n".join(d.text[:MAX_DOCUMENT_CHARACTERS] for d in read)
+    texts = texts[: 4 * MAX_DOCUMENT_CHARACTERS]
     pieces: dict[tuple[str, str], list[Document]] = {}
     for piece in dict.fromkeys(framed):
         is_named = piece.name in names and not piece.file_id

@@ -602,6 +602,13 @@ def test_many_pieces_of_large_documents_are_told_in_little_time() -> None:
     )
 
 
+def test_a_nameless_piece_of_any_document_that_was_read_is_told_by_its_words() -> None:
+    size = gip.MAX_DOCUMENT_CHARACTERS
+    read = [gip.Document("a", "a" * 2 * size, "1"), gip.Document("b", "b" * 9, "2")]
+    piece = gip.Document(text="b" * 5)
+    assert gip.joined_documents(read, [piece]) == read
+
+
 def test_what_is_no_list_of_files_holds_no_documents() -> None:
     odd: list[Any] = [None, 1, "x", [None, 1, []], [{"id": 7, "name": []}], {}]
     for files in odd:
