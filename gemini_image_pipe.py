@@ -11,6 +11,7 @@ import ast
 import asyncio
 import base64
 import binascii
+import codecs
 import concurrent.futures
 import contextlib
 import enum
@@ -150,7 +151,7 @@ MAX_TITLE_CHARACTERS = 50
 CONNECT_TIMEOUT = 10.0
 MAX_WAIT = 30.0  # before the next try; who asks for more is not waited for
 MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of centuries
-DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads a document
+DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads documents, all of them
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
 STORE_TIMEOUT = 60.0  # for both; a storage that hangs must not keep a picture back
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
@@ -2229,7 +2230,7 @@ def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note
     host_tools: by their names those that the host itself has put into the request.
     """
     names = sorted(
-        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "")
+        plain_line(name, MAX_SETTING_NAME_CHARACTERS).replace("`", "").strip() or "?"
         for name, value in body.items()
         if _is_left_out(name, value, host_tools)
     )
@@ -3163,7 +3164,8 @@ class Document:
     there are no words (yet): a data URI or a file's id. data: a PDF that goes along as
     it is. is_newest: whether it is part of the newest message, not of an earlier one.
     is_paste: whether the page made it of a long text that was pasted as the message.
-    why: the note on why there are no words.
+    why: the note on why there are no words. kind: the type of its entry. is_foreign:
+    whether what the host found under its name may be somebody else's.
     """
 
     name: str = ""
@@ -3174,6 +3176,8 @@ class Document:
     is_newest: bool = True
     is_paste: bool = False
     why: Note | None = None
+    kind: str = ""
+    is_foreign: bool = False
 
     @property
     def is_picture(self) -> bool:
@@ -3198,9 +3202,14 @@ def is_pdf(data: bytes) -> bool:
 
 
 def plain_text(data: bytes) -> str:
-    """The words of a text file, or nothing where it is none."""
+    """The words of a text file, as many as are looked at, or nothing where it is
+    none."""
+    coding = "utf-16" if data[:2] in _UTF_16 else "utf-8-sig"
+    head = data[:MAX_PATTERN_CHARACTERS]
     try:
-        text = data.decode("utf-16" if data[:2] in _UTF_16 else "utf-8-sig")
+        # A sign may stand across the cut.
+        is_all = len(head) == len(data)
+        text = codecs.getincrementaldecoder(coding)().decode(head, is_all)
     except UnicodeDecodeError:
         return ""
     return "" if "\0" in text else text
@@ -3228,7 +3237,7 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
             continue
         file_id = as_str(entry.get("id"))
         has_record = entry.get("type", "file") not in _WITHOUT_RECORD
-        name = as_str(entry.get("name")) or as_str(get_field(entry, "title"))
+        name = _name_of(entry)
         is_pasted = entry.get("context") == "full" and _PASTE_NAME.fullmatch(name)
         is_newest = newest is None or file_id in newest
         document = Document(
@@ -3238,6 +3247,8 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
             address=file_id if has_record else "",
             is_newest=is_newest,
             is_paste=bool(is_pasted and has_record and is_newest),
+            kind=as_str(entry.get("type")),
+            is_foreign=_names_other_collections(entry, has_record),
         )
         if not document.text and not document.address:
             why = make_note("no_text", name=document.shown)
@@ -3247,6 +3258,32 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
         if document.is_paste or key not in found:
             found[key] = document
     return list(found.values())
+
+
+def _name_of(entry: dict[str, Any]) -> str:
+    """An entry's name as the host writes it into its frame."""
+    name = entry.get("name") or get_field(entry, "title") or ""
+    return name if isinstance(name, str) else str(name)[:MAX_NAME_CHARACTERS]
+
+
+# Where hosts keep the words of a page or a search: named by a digest of its address.
+_PAGE_COLLECTION = re.compile(r"web-search-[0-9a-f-]{40,80}|[0-9a-f]{40,64}")
+_COLLECTION = re.compile(rf"{_PAGE_COLLECTION.pattern}|{FILE_ID.pattern}")
+
+
+def _names_other_collections(entry: dict[str, Any], has_record: bool) -> bool:
+    """Whether an entry names what else the host is to look into. Before 0.9 it does so
+    whoever's that is: "file-<id>" has a file's words, others a user's memories."""
+    names = [entry.get("collection_name"), *as_list(entry.get("collection_names"))]
+    if entry.get("type") == "collection" and not entry.get("legacy"):
+        names = [entry.get("id")]
+    own = f"file-{entry.get('id')}" if has_record else ""
+    known = _PAGE_COLLECTION if entry.get("type") != "collection" else _COLLECTION
+    return any(
+        not (isinstance(name, str) and known.fullmatch(name))
+        for name in names
+        if name and name != own
+    )
 
 
 def _text_in(entry: dict[str, Any]) -> str:
@@ -3272,14 +3309,19 @@ _SOURCE = re.compile(
 def framed_documents(frame: str) -> list[Document]:
     """The pieces of documents in a frame of the host's, in its order."""
     found: list[Document] = []
+    room = MAX_PATTERN_CHARACTERS
     at = _first_source(frame)
-    while at >= 0 and len(found) < MAX_DOCUMENTS:
+    for _ in range(MAX_DOCUMENTS):
+        if at < 0:
+            break
         behind = frame.find('</source>\n<source id="', at)
         end = behind if behind >= 0 else frame.rfind("</source>")
         tag = _SOURCE.match(frame, at)
         begin = tag.end() if tag else frame.find(">", at) + 1
         name, file_id = (tag[1] or "", tag[2] or "") if tag else ("", "")
-        if text := clean_document(without_pictures(frame[begin : max(end, begin)])):
+        inside = frame[begin : min(max(end, begin), begin + room)]
+        room -= len(inside)
+        if text := clean_document(without_pictures(inside)):
             found.append(Document(name, text, file_id))
         at = behind + len("</source>\n") if behind >= 0 else -1
     return found
@@ -3305,7 +3347,9 @@ def joined_documents(
     """
     ids = {d.file_id for d in read if d.text} - {""}
     names = {d.name for d in read if d.text} - {""}
-    texts = "\n".join(d.text for d in read)[:MAX_PATTERN_CHARACTERS]
+    # Each piece is looked for in all of it. Of a document no more goes along anyway.
+    texts = "\n".join(d.text[:MAX_DOCUMENT_CHARACTERS] for d in read)
+    texts = texts[: 4 * MAX_DOCUMENT_CHARACTERS]
     pieces: dict[tuple[str, str], list[Document]] = {}
     for piece in dict.fromkeys(framed):
         is_named = piece.name in names and not piece.file_id
@@ -3322,10 +3366,23 @@ def joined_documents(
 
 def _may_be_denied(piece: Document, read: Iterable[Document]) -> bool:
     """Whether a piece may be of a file that is not this user's. Hosts before 0.9 put
-    anybody's words into a request, without an id; newer ones look whose they are."""
-    return not piece.file_id and any(
-        d.why and d.why.kind == "no_file" and piece.name in ("", d.name) for d in read
-    )
+    anybody's words into a request, without an id; newer ones look whose they are.
+
+    0.6.5 writes no names, and takes an entry of any type for a file's. A name that
+    could end its place in the tag makes the whole tag somebody's own words.
+    """
+    if any(d.is_foreign and not _PLAIN_NAME.fullmatch(d.name) for d in read):
+        return True
+    if piece.file_id:
+        return False
+    if not piece.name:
+        return any(d.is_foreign or (d.file_id and d.kind in _NEW_KINDS) for d in read)
+    return any(d.is_foreign and piece.name == d.name for d in read)
+
+
+_PLAIN_NAME = re.compile(r'[^"<>\n]{0,300}')
+# That have no id in 0.6.5, or are not known there.
+_NEW_KINDS = ("note", "chat", "folder", "url", "web_search")
 
 
 def _is_told(document: Document, framed: Iterable[Document]) -> bool:
@@ -3374,7 +3431,7 @@ def missing_knowledge(knowledge: Any, documents: Sequence[Document]) -> list[Not
     missing = [
         plain_words(as_str(item.get("name")), 80, default="")
         for item in items[:MAX_DOCUMENTS]
-        if item.get("id") not in ids and item.get("name") not in names
+        if as_str(item.get("id")) not in ids and as_str(item.get("name")) not in names
     ]
     return [
         make_note("no_knowledge", name=name or make_note("knowledge"))
@@ -4181,6 +4238,7 @@ def _read_content(message: dict[str, Any], wrapping: Wrapping) -> _Content:
     framed = tuple(d for frame in frames for d in framed_documents(frame))
     files = _files_of(parts[:MAX_PARTS])
     result = joined_words(*results)
+    seen += sum(len(document.text) for document in framed)
     given = (tuple(pictures), result, framed, files, seen, is_cut)
     return _Content(cut_middle(words), *given)
 
@@ -8662,28 +8720,33 @@ async def read_records(chat: HostChat, documents: Iterable[Document]) -> list[Do
     """
     found: list[Document] = []
     looked_up = 0
+    pauses = iter(DOCUMENT_PAUSES)  # one wait for all: the host reads them side by side
     for document in documents:
         looked_up += bool(document.address)
         if not document.address:
             found.append(document)
         elif looked_up > MAX_FILE_RECORDS:
-            found.append(_without_words(document, "document_left_out"))
-        elif read := await _read_record(chat, document):
+            left_out = _without_words(document, "document_left_out")
+            found.append(replace(left_out, is_foreign=True))  # nobody has looked
+        elif read := await _read_record(chat, document, pauses):
             found.append(read)
     return found
 
 
-async def _read_record(chat: HostChat, document: Document) -> Document | None:
+async def _read_record(
+    chat: HostChat, document: Document, pauses: Iterator[float]
+) -> Document | None:
     """The document as its record has it, or as the host listed it; None for a
     picture."""
     try:
         record = await chat.file_record(document.address)
-        for seconds in DOCUMENT_PAUSES if document.is_newest else ():
-            if record.text or not record.is_pending:
+        while document.is_newest and record.is_pending and not record.text:
+            if (seconds := next(pauses, None)) is None:
                 break
             await asyncio.sleep(seconds)
             record = await chat.file_record(document.address)
     except UnusablePicture as error:
+        document = replace(document, is_foreign=True)
         if document.text:  # it came with the request itself
             return replace(document, address="")
         return _without_words(document, error.kind)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import model, system, user
 from rows import check_rows
-from test_editing import ask, failures, notes, sent
+from test_editing import ask, failures, notes, pipe_for, sent
 from test_frames import RAG_0_6_5, before, documents
 from traffic import posts
 from waiting import LIMIT_S
@@ -305,6 +305,53 @@ def test_another_s_words_that_the_host_hands_over_go_nowhere(
         (bare, in_system),
         (bare, [framed("a fox", source(BRIEF))]),
         (entry(7, "x"), [framed("a fox", source(BRIEF, "x"))]),
+        # Names that would end their place in the tag, and one that is no text.
+        *(
+            (entry(7, name), [framed("a fox", source(BRIEF, name))])
+            for name in ('x" resource-id="y', 'x" y="z', 'x">', "x\ny", 5, {"a": '"'})
+        ),
+    ]
+    check_rows(rows, check)
+
+
+def test_no_collection_of_others_is_looked_into_by_its_name(
+    google: StandIn, records: Records
+) -> None:
+    """Hosts before 0.9 search whichever an entry names, beside words of its own."""
+    records.put(0, "mine", name="x")
+    nameless = [system(documents(source(BRIEF), "a fox", RAG_0_6_5)), user("a fox")]
+    named = [framed("a fox", source(BRIEF, "x"))]
+    of_other = f"file-{IDS[7]}"
+    inside = {"data": {"content": "mine"}}
+
+    def check(given: Json, messages: list[Json], gone: bool) -> None:
+        google.reset()
+        ask(google, *messages, __files__=[given])
+        assert (BRIEF not in str(sent(google).texts)) is gone
+
+    rows: list[tuple[Json, list[Json], bool]] = [
+        (entry(7, "x", file=inside), nameless, True),
+        (entry(7, "x", content="mine"), nameless, True),
+        (entry(0, "x", collection_name=of_other), nameless, True),
+        (entry(0, "x", collection_name=f"user-memory-{IDS[7]}"), nameless, True),
+        (entry(0, "x", collection_name=f"file-{IDS[0]}"), nameless, False),
+        ({"type": "note", "id": IDS[7], "name": "x"}, nameless, True),
+        ({"type": "web_search", "id": IDS[7], "name": "x"}, nameless, True),
+        ({"type": "collection", "id": of_other, "name": "x"}, nameless, True),
+        *(
+            ({"type": kind, "id": IDS[7], "name": "x", **more}, named, True)
+            for kind, more in (
+                ("web_search", {"collection_name": of_other}),
+                ("web_search", {"collection_names": [of_other]}),
+                ("collection", {"legacy": True, "collection_names": [of_other]}),
+            )
+        ),
+        (
+            {"type": "web_search", "name": "x", "collection_name": "a1" * 31},
+            named,
+            False,
+        ),
+        ({"type": "note", "id": IDS[6], "name": "x"}, named, False),
     ]
     check_rows(rows, check)
 
@@ -582,8 +629,69 @@ def test_many_pieces_of_large_documents_are_told_in_little_time() -> None:
     )
 
 
+def test_a_nameless_piece_of_any_document_that_was_read_is_told_by_its_words() -> None:
+    size = gip.MAX_DOCUMENT_CHARACTERS
+    read = [gip.Document("a", "a" * 2 * size, "1"), gip.Document("b", "b" * 9, "2")]
+    piece = gip.Document(text="b" * 5)
+    assert gip.joined_documents(read, [piece]) == read
+
+
 def test_what_is_no_list_of_files_holds_no_documents() -> None:
     odd: list[Any] = [None, 1, "x", [None, 1, []], [{"id": 7, "name": []}], {}]
     for files in odd:
         read = gip.listed_documents(files, None)
         assert all(isinstance(d.name, str) and d.why for d in read if not d.address)
+
+
+def test_no_more_of_texts_and_frames_is_read_than_patterns_may_see() -> None:
+    limit = gip.MAX_PATTERN_CHARACTERS
+    signs = "é" * limit
+    assert gip.plain_text(signs.encode() + b"\xff") == signs[: limit // 2]
+    # The cut falls into a sign; both halves of UTF-16's surrogates belong together.
+    assert gip.plain_text(b"a" + signs.encode()) == "a" + signs[: limit // 2 - 1]
+    faces = "🦊" * limit
+    assert set(gip.plain_text(b"\xff\xfe" + faces.encode("utf-16-le"))) == {"🦊"}
+    assert gip.plain_text("é".encode()[:1]) == ""
+
+    piece = source("![](a" * (limit // 8))
+    found = gip.framed_documents("\n".join([piece] * 9))
+    assert len(found) > 1 and sum(len(d.text) for d in found) <= limit
+    empty = "\n".join([source("")] * gip.MAX_DOCUMENTS + [source("x")])
+    assert gip.framed_documents(empty) == []
+    messages = [framed("a fox", source("x " * 300_000)) for _ in range(9)]
+    assert len(gip.read_turns(messages)) < 4
+
+
+def test_all_that_the_host_still_reads_is_waited_for_together(
+    google: StandIn, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(6):
+        records.put(at, "", status="pending")
+    of_host = gip.HostChat._file
+    asked: list[str] = []
+
+    async def counted(self: gip.HostChat, file_id: str) -> SimpleNamespace:
+        asked.append(file_id)
+        return await of_host(self, file_id)
+
+    monkeypatch.setattr(gip.HostChat, "_file", counted)
+    names = [f"{at}.txt" for at in range(6)]
+    answer = ask(google, user("a fox"), **told(*map(entry, range(6), names)))
+    assert len(asked) == 6 + len(gip.DOCUMENT_PAUSES)
+    assert len(notes(answer)) == 6
+
+
+def test_names_in_notes_hold_no_key_and_no_markup(
+    google: StandIn, records: Records
+) -> None:
+    key = "AIza" + "x" * 35
+    name = f'{key} <img src=x> [a](https://b.example) `c`\n\n> d "e" \u202e.txt'
+    odd = {"<img src=x>": 1, f"{key}": "s", "a`b\n\nc": 1, "`": 1, "z": key}
+    body = {"model": f"p.{OLDER}", "messages": [user("a fox")], **odd}
+    answer = asyncio.run(pipe_for(google).pipe(body, **told(entry(7, name))))
+    assert isinstance(answer, str)
+    assert key not in answer and key[:12] not in answer
+    said = notes(answer)
+    assert len(said) == 2 and not any("](" in n or "\u202e" in n for n in said)
+    assert not any("<img" in n.replace("`<img src=x>`", "") for n in said)
+    assert "``" not in answer

@@ -280,6 +280,33 @@ def test_a_file_by_its_id_is_its_owner_s(on: WatchedHost) -> None:
         assert texts(on.google) == ["make a poster"]
 
 
+def test_another_s_words_come_by_no_form_of_an_entry(on: WatchedHost) -> None:
+    """Hosts before 0.9 look whatever an entry names up, whoever's it is."""
+    of_other = text_file(on.user).id
+    own = text_file(on.second_user, "mine", "own.txt").id
+    collection = f"file-{of_other}"
+    entries: list[Json] = [
+        {"type": "file", "id": of_other, "name": 'x" resource-id="y'},
+        {"type": "file", "id": of_other, "name": 'x" y="z', "context": "full"},
+        {"type": "file", "id": of_other, "name": 5},
+        {
+            "type": "file",
+            "id": of_other,
+            "name": "x",
+            "file": {"data": {"content": "a"}},
+        },
+        {"type": "file", "id": own, "name": "x", "collection_name": collection},
+        {"type": "note", "id": of_other, "name": "x"},
+        {"type": "web_search", "name": "x", "collection_name": collection},
+        {"type": "text", "id": own, "name": "x", "collection_name": collection},
+        {"type": "collection", "id": collection, "name": "x"},
+    ]
+    for entry in entries:
+        on.google.reset()
+        asked(on.second_user, files=[entry])
+        assert BRIEF not in "".join(texts(on.google)), entry
+
+
 def test_a_pdf_part_goes_as_it_is(on: WatchedHost) -> None:
     data = base64.b64encode(pdf("x")).decode()
     file = {"file_data": f"data:application/pdf;base64,{data}", "filename": "a.pdf"}
