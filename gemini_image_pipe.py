@@ -3186,7 +3186,7 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
             file_id,
             address=file_id if has_record else "",
             is_newest=is_newest,
-            is_paste=bool(is_pasted and has_record and is_newest),
+            is_paste=bool(is_pasted and has_record),
         )
         if not document.text and not document.address:
             why = make_note("no_text", name=document.shown)
@@ -3878,11 +3878,15 @@ def _with_pastes(
     newest: Turn, documents: Iterable[Document]
 ) -> tuple[Turn, list[Document]]:
     """The message with the long texts that were pasted as part of it behind its words,
-    and the other documents."""
+    and the other documents; those that were pasted earlier are without their flags,
+    as earlier messages are."""
     others = []
     for document in documents:
         if not (document.is_paste and document.text):
             others.append(document)
+            continue
+        if not document.is_newest:
+            others.append(replace(document, text=split_flags(document.text)[0]))
             continue
         words, flags = split_flags(cut_middle(document.text))
         words = joined_words(newest.text, words)
