@@ -1039,7 +1039,7 @@ NOTES: dict[str, str] = {
     "no_pdf": "{name} was left out: Open WebUI found no words in it, and `{model}` reads no PDF.",
     "not_sent": "{name} was left out: only words, pictures and PDF can be sent to image models.",
     "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where an administrator has set the model's Function Calling to Legacy (before 0.10: Default).",
+    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where Function Calling is set to Legacy (before 0.10: Default), by you under Controls → Advanced Params or by an administrator for the model.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
 }
 
