@@ -1067,7 +1067,7 @@ NOTES: dict[str, str] = {
     "no_pdf": "{name} was left out: Open WebUI found no words in it, and `{model}` reads no PDF.",
     "not_sent": "{name} was left out: only words, pictures and PDF can be sent to image models.",
     "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It does so where an administrator sets the model's Function Calling to Legacy (before 0.10: Default).",
+    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where Function Calling is set to Legacy (before 0.10: Default), by you under Controls → Advanced Params or by an administrator for the model.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
 }
 
@@ -3246,7 +3246,7 @@ def listed_documents(entries: Any, newest: Collection[str] | None) -> list[Docum
             file_id,
             address=file_id if has_record else "",
             is_newest=is_newest,
-            is_paste=bool(is_pasted and has_record and is_newest),
+            is_paste=bool(is_pasted and has_record),
             kind=as_str(entry.get("type")),
             is_foreign=_names_other_collections(entry, has_record),
         )
@@ -4008,11 +4008,15 @@ def _with_pastes(
     newest: Turn, documents: Iterable[Document]
 ) -> tuple[Turn, list[Document]]:
     """The message with the long texts that were pasted as part of it behind its words,
-    and the other documents."""
+    and the other documents; those that were pasted earlier are without their flags,
+    as earlier messages are."""
     others = []
     for document in documents:
         if not (document.is_paste and document.text):
             others.append(document)
+            continue
+        if not document.is_newest:
+            others.append(replace(document, text=split_flags(document.text)[0]))
             continue
         words, flags = split_flags(cut_middle(document.text))
         words = joined_words(newest.text, words)

@@ -485,11 +485,13 @@ def test_a_paste_that_is_too_long_is_cut_as_words_are(
     assert notes(answer) == [gip.NOTES["prompt_cut"]]
 
 
-def test_an_earlier_paste_is_a_document(google: StandIn, records: Records) -> None:
+def test_an_earlier_paste_is_a_document_without_its_flags(
+    google: StandIn, records: Records
+) -> None:
     records.put(0, "a hippo --n 2", name=PASTE)
     messages = [user("Draw this"), model("Here."), user("in blue")]
     ask(google, *messages, **told(pasted(0), newest=[]))
-    assert sent(google).texts[-2:] == [titled(PASTE, "a hippo --n 2"), "in blue"]
+    assert sent(google).texts[-2:] == [titled(PASTE, "a hippo"), "in blue"]
 
 
 def test_old_hosts_tell_an_earlier_paste_by_the_saved_chat(
@@ -510,7 +512,7 @@ def test_old_hosts_tell_an_earlier_paste_by_the_saved_chat(
     messages = [user("Draw this"), model("Here."), user("in blue")]
     host = {"__files__": [pasted(0)], "__metadata__": {"message_id": "4"}}
     ask(google, *messages, **host)
-    assert sent(google).texts[-2:] == [titled(PASTE, "a hippo --n 2"), "in blue"]
+    assert sent(google).texts[-2:] == [titled(PASTE, "a hippo"), "in blue"]
 
 
 # ── Parts of an API client's message ─────────────────────────────────────────────────
