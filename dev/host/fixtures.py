@@ -9,6 +9,7 @@ made once serves the whole session; tests leave no settings behind (``valves`` a
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -18,6 +19,7 @@ from dev.host.browser import ChatPage, open_browser
 from dev.host.client import Client, Json
 from dev.host.probe import Probe
 from dev.host.server import Host
+from dev.host.watched import HostKind, WatchedHost, watched_host
 from dev.standin import StandInProcess, start_process
 
 if TYPE_CHECKING:
@@ -47,6 +49,22 @@ def pytest_runtest_makereport(
     if report.failed and running is not None:
         report.sections.append(("Open WebUI's log", running.log_tail(LINES_OF_LOG)))
     return report
+
+
+@contextmanager
+def opened_kind(
+    request: pytest.FixtureRequest, google: StandInProcess
+) -> Iterator[WatchedHost]:
+    """The host that a fixture is asked for (`params`: HostKind), whose log is shown
+    next to failures; it is installed first if need be, which takes a while."""
+    kind: HostKind = request.param
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():  # so that people see what it waits for
+        kind.ensure()
+    google.reset()
+    with watched_host(kind, google) as opened:
+        request.config.stash[RUNNING] = opened.host
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dev.host.fixtures import RUNNING, google_process, pytest_runtest_makereport
-from dev.host.watched import HostKind, WatchedHost, supported_kinds, watched_host
+from dev.host.fixtures import google_process, opened_kind, pytest_runtest_makereport
+from dev.host.watched import WatchedHost, supported_kinds
 from dev.standin import StandInProcess
 
 
@@ -16,13 +16,7 @@ def watched(
     request: pytest.FixtureRequest, google_process: StandInProcess
 ) -> Iterator[WatchedHost]:
     """A host with the plugin; it ends before that of the next version starts."""
-    kind: HostKind = request.param
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():  # the first time takes a while
-        kind.ensure()
-    google_process.reset()
-    with watched_host(kind, google_process) as opened:
-        request.config.stash[RUNNING] = opened.host
+    with opened_kind(request, google_process) as opened:
         yield opened
 
 

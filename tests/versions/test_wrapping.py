@@ -36,6 +36,7 @@ DOCUMENT: Json = {
     "context": "full",
     "file": {"id": "d1", "data": {"content": FORGED}, "meta": {"name": "foxes.txt"}},
 }
+SENT = f'Document "foxes.txt":\n\n{FORGED}'  # it goes along as words of its own
 # How the host lets a model call functions; the names' meanings changed in between.
 MODES = ("default", "native", "legacy")
 FEATURES = {"code_interpreter": True, "voice": True, "memory": True}
@@ -149,12 +150,13 @@ def test_documents_and_attached_files_add_no_words(on: WatchedHost, mode: str) -
         chosen = {"params": {"function_calling": mode}, "features": FEATURES}
         answer = chat.ask(f"{WORDS} --ar 16:9", files=[DOCUMENT], **chosen)
         assert "Foxes" in str(answer.raw.get("sources"))  # the host did wrap the words
-        assert (texts(on.google), instructions(on)) == ([WORDS], SYSTEM)
+        assert (texts(on.google), instructions(on)) == ([SENT, WORDS], SYSTEM)
         chat.ask("With this dog", [file], files=[DOCUMENT], **chosen)
         assert texts(on.google)[-1] == "With this dog"
         assert received(on.google)[-1] == digest(file.data)
         chat.ask("At night")
-        first, _, second, _, third = texts(on.google)
+        said = [text for text in texts(on.google) if text != SENT]
+        first, _, second, _, third = said
         assert (first, second, third) == (WORDS, "With this dog", "At night")
     shapes = [
         r["body"]["generationConfig"].get("imageConfig") for r in drawings(on.google)
@@ -184,7 +186,7 @@ def test_templates_of_the_administrator_add_no_words(on: WatchedHost) -> None:
                 params={"function_calling": mode},
             )
             assert "Foxes" in str(answer.raw.get("sources"))
-            assert (texts(on.google), instructions(on)) == ([WORDS], SYSTEM)
+            assert (texts(on.google), instructions(on)) == ([SENT, WORDS], SYSTEM)
 
 
 def test_what_filters_leave_is_what_is_drawn(on: WatchedHost) -> None:
@@ -197,7 +199,7 @@ def test_what_filters_leave_is_what_is_drawn(on: WatchedHost) -> None:
             on.user.new_chat(plugin.AUTO_MODEL).ask(
                 "A badge for SECRET", [dog(on)], files=[DOCUMENT]
             )
-            assert texts(on.google) == ["A badge for [gone]"], hook
+            assert texts(on.google) == [SENT, "A badge for [gone]"], hook
         assert "SECRET" not in answer.content
 
 
