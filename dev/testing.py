@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from dev import environment
 from dev.console import Failure, say
-from dev.host import between
+from dev.host import between, programs
 from dev.host.browser import ensure_chromium
 from dev.host.install import VERSIONS, ensure_host
 from dev.host.proxies import ensure_proxies
@@ -103,6 +103,7 @@ def everything() -> list[Part]:
         tests_in("tests/fast", *SPREAD),
         tests_in("tests/network"),
         tests_in("tests/gateways", *IN_TWO),
+        tests_in("tests/clients", *IN_TWO),
         tests_in("tests/scale"),
         tests_in("tests/host", *IN_TWO),
         tests_in("tests/hostile"),
@@ -138,6 +139,7 @@ def main(arguments: Sequence[str]) -> int:
         ensure_services()
         ensure_proxies()
         between.ensure_all()
+        programs.ensure_all()
         parts = everything()
     else:
         if FAST not in arguments[0]:

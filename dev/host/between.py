@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dev import environment
-from dev.console import Failure, step
-from dev.host import debian
+from dev.console import step
+from dev.host import debian, node
 from dev.host.install import HOSTS
 from dev.host.ports import LOOPBACK, is_open
 from dev.host.serving import Server
@@ -96,21 +95,7 @@ def ensure_litellm() -> Path:
 
 def ensure_portkey() -> Path:
     """The folder with Portkey's gateway in it."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        debian.install("Node.js", ["--no-install-recommends", "nodejs", "npm"])
-    folder, wanted = HOSTS / "portkey", json.dumps(PORTKEY)
-    with environment.exclusive(folder):
-        stamp = environment.Stamp(folder, wanted)
-        if not stamp.is_current():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            (folder / "package.json").write_text(wanted)
-            quiet = ("--no-audit", "--no-fund", "--ignore-scripts")
-            with step("installing Portkey's gateway into .hosts/portkey"):
-                command = ["npm", "install", *quiet, "--prefix", str(folder)]
-                environment.run(command, "failed")
-            stamp.write()
-    return folder
+    return node.ensure_packages("portkey", "Portkey's gateway", PORTKEY)
 
 
 class Between(Server):
@@ -257,9 +242,6 @@ class Portkey(Between):
         (self.folder / "loopback.cjs").write_text(ON_LOOPBACK)
 
     def command(self) -> Sequence[str]:
-        node = shutil.which("node")
-        if node is None:
-            raise Failure("Portkey's gateway needs Node.js.")
         options = ("--require", str(self.folder / "loopback.cjs"))
         port = f"--port={self.port}"
-        return [node, *options, str(self._program), "--headless", port]
+        return [node.program(), *options, str(self._program), "--headless", port]

@@ -1,0 +1,96 @@
+"""What others wrote for OpenAI's API talks to the plugin's models through a host.
+
+Each client is used as its own documentation does; only the address, the key and the
+model are ours. What it puts together from the chunks is the client's own work: it
+doubles whatever comes twice, and breaks on a chunk that it did not ask for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dev.host import plugin, programs
+from dev.host.pictures import pictures_of
+from dev.host.traffic import drawings, received, sent
+from dev.host.watched import WatchedHost
+
+Json = dict[str, Any]
+
+HERE = Path(__file__).parent
+WHOLE, LOOP = "whole", "plain_loop"
+ADDED, WITH_USAGE = "accumulated", "accumulated_with_usage"
+# The ways in which each client asks; ``llm`` asks for the usage of every stream.
+WAYS = {
+    "with_openai.py": (WHOLE, LOOP, ADDED, WITH_USAGE),
+    "with_openai.mjs": (WHOLE, LOOP, ADDED, WITH_USAGE),
+    "with_langchain.py": (WHOLE, ADDED, WITH_USAGE),
+    "with_ai_sdk.mjs": (WHOLE, ADDED, WITH_USAGE),
+    "with_llm.py": (WHOLE, WITH_USAGE),
+}
+STYLE = "Paint like a pirate."
+TELLS_USAGE = (WHOLE, WITH_USAGE)
+each_way = pytest.mark.parametrize(
+    ("script", "way"),
+    [(script, way) for script, ways in WAYS.items() for way in ways],
+)
+
+
+class Conversation(NamedTuple):
+    """What is asked, one turn after the other, and how many pictures each brings."""
+
+    prompts: tuple[str, ...]
+    pictures: tuple[int, ...]
+
+
+CONVERSATIONS = [
+    pytest.param(Conversation(("a red fox --n 2",), (2,)), id="two pictures"),
+    pytest.param(Conversation(("a red fox", "make it blue"), (1, 1)), id="an edit"),
+]
+
+
+def answers(on: WatchedHost, script: str, way: str, *prompts: str) -> list[Json]:
+    told = {"model": plugin.AUTO_MODEL, "way": way, "system": STYLE, "prompts": prompts}
+    url, key = f"{on.host.url}/api", on.user.token
+    found: list[Json] = programs.run(HERE / script, url, key, told)
+    assert len(found) == len(prompts)
+    for answer in found:
+        assert answer["finish"] == "stop"
+        # Not every client tells these two.
+        assert answer.get("role", "assistant") == "assistant"
+        assert answer.get("model", plugin.AUTO_MODEL) == plugin.AUTO_MODEL
+    return found
+
+
+@each_way
+@pytest.mark.parametrize("conversation", CONVERSATIONS)
+def test_it_gets_its_pictures(
+    on: WatchedHost, script: str, way: str, conversation: Conversation
+) -> None:
+    found = answers(on, script, way, *conversation.prompts)
+    pictures = [pictures_of(on.user, answer["content"]) for answer in found]
+    assert tuple(map(len, pictures)) == conversation.pictures
+    digests = [picture.digest for those in pictures for picture in those]
+    assert digests == sent(on.google)
+    assert received(on.google) == digests[: len(found) - 1]
+    assert STYLE in str(drawings(on.google)[-1]["body"]["systemInstruction"])
+    for answer in found:
+        assert_tells_usage(answer, way)
+
+
+@each_way
+def test_it_reads_what_failed(on: WatchedHost, script: str, way: str) -> None:
+    [answer] = answers(on, script, way, "a fox [[429 zero]]")
+    begins = "> ⚠️ **The project of the API key has no quota"
+    assert answer["content"].startswith(begins)
+    assert sent(on.google) == []
+
+
+def assert_tells_usage(answer: Json, way: str) -> None:
+    """Who has asked for it gets it, and nobody else."""
+    if way in TELLS_USAGE:
+        assert min(answer["tokens"]) > 0
+    else:
+        assert answer.get("tokens") is None
