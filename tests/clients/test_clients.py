@@ -58,9 +58,8 @@ def answers(on: WatchedHost, script: str, way: str, *prompts: str) -> list[Json]
     assert len(found) == len(prompts)
     for answer in found:
         assert answer["finish"] == "stop"
-        # Not every client tells these two.
-        assert answer.get("role", "assistant") == "assistant"
-        assert answer.get("model", plugin.AUTO_MODEL) == plugin.AUTO_MODEL
+        assert answer["model"] == plugin.AUTO_MODEL
+        assert answer.get("role", "assistant") == "assistant"  # where a client tells it
     return found
 
 

@@ -34,12 +34,12 @@ for prompt in told["prompts"]:
     shown = llm("-m", "painter", *begun, *OPTIONS[told["way"]], prompt)
     [logged] = json.loads(llm("logs", "--json", "--count", "1"))
     kept = logged["response_json"]
+    [choice] = kept.get("choices", [kept])  # of a stream it keeps what it put together
     answers.append(
         {
             "content": shown,
-            "role": kept.get("role"),
-            "finish": kept.get("finish_reason"),
-            "kept": kept,
+            "finish": choice["finish_reason"],
+            "model": kept["model"],
             "tokens": [logged["input_tokens"], logged["output_tokens"]],
         }
     )
