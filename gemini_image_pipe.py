@@ -4573,8 +4573,9 @@ def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
 
 def _quoted_replies(messages: Any) -> list[str]:
     """The models' replies as a task prompt quotes them, where it does."""
-    prompt = read_conversation(messages).prompt
-    quoted = prompt.partition('\nResponses from models: """')[2]
+    # As it came: the words of a conversation are without their pictures.
+    prompt = as_str(get_field((as_list(messages) or [None])[-1], "content"))
+    quoted = prompt.partition('\nResponses from models: """')[2].rstrip()
     return quoted.removesuffix('"""').split('"""\n\n"""') if quoted else []
 
 
@@ -6611,8 +6612,8 @@ class HostChat:
         return self.chat_id.startswith("channel:")
 
     @property
-    def is_kept_by_host(self) -> bool:
-        """Whether the host reads the answer and keeps it in a chat's message, so that no
+    def is_read_by_host(self) -> bool:
+        """Whether the host reads the answer for a message of a chat, so that no
         program reads along: requests of the page, and automations."""
         return bool(self.chat_id and self.message_id)
 
@@ -9367,14 +9368,14 @@ class UsageWish(enum.Enum):
 _NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
-def usage_wish(body: dict[str, Any], host_saves: bool) -> UsageWish:
+def usage_wish(body: dict[str, Any], host_reads: bool) -> UsageWish:
     """When the answer to a request is to tell its usage.
 
-    host_saves: whether the host reads it and keeps the usage with the message, which
+    host_reads: whether the host reads it and keeps the usage with the message, which
     needs no wish. Programs that did not ask for it read `choices[0]` of every chunk, and
     the chunk with the usage has none; a completion always has its usage.
     """
-    if host_saves:
+    if host_reads:
         return UsageWish.IF_KNOWN
     asked = get_field(body.get("stream_options"), "include_usage")
     return UsageWish.ALWAYS if asked or not body.get("stream") else UsageWish.NEVER
@@ -9577,7 +9578,7 @@ class Pipe:
             conversation = with_saved_pictures(conversation, saved)
         request = _image_request(body, metadata, conversation, chat, valves, own)
         work, model = partial(compose, request), as_str(body.get("model"))
-        wish = usage_wish(body, chat.is_kept_by_host)
+        wish = usage_wish(body, chat.is_read_by_host)
         if body.get("stream"):
             return as_chunks(work, model, wish, closing=not host_closes_streams())
         return await as_completion(work, model, wish)
