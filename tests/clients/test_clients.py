@@ -72,7 +72,7 @@ def test_it_gets_its_pictures(
     pictures = [pictures_of(on.user, answer["content"]) for answer in found]
     assert tuple(map(len, pictures)) == conversation.pictures
     digests = [picture.digest for those in pictures for picture in those]
-    assert digests == sent(on.google)
+    assert sorted(digests) == sorted(sent(on.google))  # of several, any comes first
     assert received(on.google) == digests[: len(found) - 1]
     assert STYLE in str(drawings(on.google)[-1]["body"]["systemInstruction"])
     for answer in found:

@@ -1,4 +1,8 @@
-"""Another Open WebUI has the first one's models by a connection to its API."""
+"""Another Open WebUI has one of the first one's models by a connection to its API.
+
+The connection names the model: of a list that it fetched, a host would take the models
+of functions for its own functions'.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +27,19 @@ TASKS = {"title_generation": True, "tags_generation": True}
 def beyond(watched: WatchedHost) -> Iterator[Client]:
     """The administrator of an Open WebUI that is connected to the host."""
     connection = {
-        "ENABLE_OPENAI_API": "true",
-        "OPENAI_API_BASE_URLS": f"{watched.host.url}/api",
-        "OPENAI_API_KEYS": watched.user.token,
+        "ENABLE_OPENAI_API": True,
+        "OPENAI_API_BASE_URLS": [f"{watched.host.url}/api"],
+        "OPENAI_API_KEYS": [watched.user.token],
+        "OPENAI_API_CONFIGS": {"0": {"model_ids": [plugin.AUTO_MODEL]}},
     }
-    with Host(env=connection) as host:
-        yield Client.sign_up(host.url, people.ADMIN)
+    with Host() as host:
+        client = Client.sign_up(host.url, people.ADMIN)
+        client.post("/openai/config/update", connection)
+        yield client
 
 
 def test_it_shows_and_changes_a_picture(on: WatchedHost, beyond: Client) -> None:
-    assert plugin.AUTO_MODEL in {model["id"] for model in beyond.models()}
+    assert [model["id"] for model in beyond.models()] == [plugin.AUTO_MODEL]
     chat = beyond.new_chat(plugin.AUTO_MODEL)
     pictures = [
         picture.digest

@@ -14,7 +14,9 @@ folder.mkdir()
 - model_id: painter
   model_name: {told["model"]}
   api_base: "{os.environ["OPENAI_BASE_URL"]}"
+  api_key_name: painter
 """)
+(folder / "keys.json").write_text(json.dumps({"painter": os.environ["OPENAI_API_KEY"]}))
 OPTIONS = {"whole": ["--no-stream"], "accumulated_with_usage": []}
 
 
