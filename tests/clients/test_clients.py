@@ -32,6 +32,10 @@ WAYS = {
 }
 STYLE = "Paint like a pirate."
 TELLS_USAGE = (WHOLE, WITH_USAGE)
+# It keeps the usage of the last chunk alone. On hosts from here on that is the one with
+# which the host closes the stream, after ours; a loop over the chunks does see it.
+MISSES_USAGE = ("with_openai.py", WITH_USAGE)
+HOST_CLOSES_STREAMS = (0, 9)
 each_way = pytest.mark.parametrize(
     ("script", "way"),
     [(script, way) for script, ways in WAYS.items() for way in ways],
@@ -75,8 +79,9 @@ def test_it_gets_its_pictures(
     assert sorted(digests) == sorted(sent(on.google))  # of several, any comes first
     assert received(on.google) == digests[: len(found) - 1]
     assert STYLE in str(drawings(on.google)[-1]["body"]["systemInstruction"])
+    is_lost = on.version >= HOST_CLOSES_STREAMS and (script, way) == MISSES_USAGE
     for answer in found:
-        assert_tells_usage(answer, way)
+        assert_tells_usage(answer, way in TELLS_USAGE and not is_lost)
 
 
 @each_way
@@ -87,9 +92,9 @@ def test_it_reads_what_failed(on: WatchedHost, script: str, way: str) -> None:
     assert sent(on.google) == []
 
 
-def assert_tells_usage(answer: Json, way: str) -> None:
+def assert_tells_usage(answer: Json, is_told: bool) -> None:
     """Who has asked for it gets it, and nobody else."""
-    if way in TELLS_USAGE:
+    if is_told:
         assert min(answer["tokens"]) > 0
     else:
         assert answer.get("tokens") is None
