@@ -30,6 +30,7 @@ import re
 import socket
 import ssl
 import struct
+import sys
 import threading
 import time
 import uuid
@@ -4449,7 +4450,8 @@ def _file_of(address: str) -> str:
 # ── Tasks ─────────────────────────────────────────────────────────────────────────────
 # Answers to the host's background tasks, which need no model at all.
 
-# How the default prompts of the supported hosts begin (open_webui/config.py). A second
+# How the default prompts of the supported hosts begin (open_webui/config.py,
+# utils/context_compaction.py, utils/memory.py). A second
 # Open WebUI that uses the first as a provider sends its tasks without their names, and
 # each would be billed as a picture.
 _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
@@ -4495,13 +4497,37 @@ _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
         "fitting emoji.",
         "emoji_generation",
     ),
+    (
+        "You have been provided with a set of responses from various models to the "
+        'latest user query: "',
+        "moa_response_generation",
+    ),
+    (
+        "### Task:\nSummarize the conversation history that will be compacted out of the "
+        "active chat context.",
+        "context_compaction",
+    ),
+    (
+        "Review the completed conversation turn and decide whether long-term memory "
+        "should change.",
+        "memory_review",
+    ),
+)
+
+# The one task whose prompt is a system message, with the tools in its middle.
+_TOOLS_BEGINNING = "Available Tools: "
+_TOOLS_TASK = (
+    "\n\nYour task is to choose and return the correct tool(s) from the list of available "
+    "tools based on the query."
 )
 
 
 def unnamed_task(conversation: Conversation) -> str | None:
     """The name of the task whose default prompt begins as the newest words do, if one
     does: a key that `reply_to_task` takes."""
-    prompt = conversation.prompt
+    prompt, system = conversation.prompt, conversation.system
+    if system.startswith(_TOOLS_BEGINNING) and _TOOLS_TASK in system:
+        return "function_calling"
     return next(
         (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
     )
@@ -4522,7 +4548,7 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
 
 def _merge_replies(body: dict[str, Any], messages: Any) -> str:
     """Several models' replies, which nobody here can merge, one below the other."""
-    replies = as_list(body.get("responses"))
+    replies = as_list(body.get("responses")) or _quoted_replies(messages)
     return "\n\n".join(reply for reply in replies if isinstance(reply, str))
 
 
@@ -4543,6 +4569,14 @@ def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
     """What the user said in the chat that the task is about, turn by turn."""
     turns = read_turns(body.get("messages") or _quoted_chat(messages))
     return [turn.text for turn in turns if turn.role == "user" and turn.text]
+
+
+def _quoted_replies(messages: Any) -> list[str]:
+    """The models' replies as a task prompt quotes them, where it does."""
+    # As it came: the words of a conversation are without their pictures.
+    prompt = as_str(get_field((as_list(messages) or [None])[-1], "content"))
+    quoted = prompt.partition('\nResponses from models: """')[2].rstrip()
+    return quoted.removesuffix('"""').split('"""\n\n"""') if quoted else []
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
@@ -6577,6 +6611,12 @@ class HostChat:
         """Whether the answer goes to a channel."""
         return self.chat_id.startswith("channel:")
 
+    @property
+    def is_read_by_host(self) -> bool:
+        """Whether the host reads the answer for a message of a chat, so that no
+        program reads along: requests of the page, and automations."""
+        return bool(self.chat_id and self.message_id)
+
     async def status(self, description: str, done: bool) -> None:
         """Show a line of progress."""
         await self.show("status", description=self.scrub(description), done=done)
@@ -6844,6 +6884,18 @@ def _file_bytes(file: Any, size: int) -> bytes:
     if len(data) > size:  # more than room was made for
         raise UnusablePicture("too_large")
     return data
+
+
+# Before 0.9 it did so after strings alone (open_webui/functions.py).
+_LEAVES_STREAMS_OPEN = re.compile(r"0\.[1-8]\.")
+
+
+def host_closes_streams() -> bool:
+    """Whether the host ends the stream of a generator with a chunk of its own. One whose
+    version cannot be told is a new one; outside a host there is none that would."""
+    env = sys.modules.get("open_webui.env")  # a host has it; others cannot import it
+    version = as_str(getattr(env, "VERSION", None))
+    return env is not None and not _LEAVES_STREAMS_OPEN.match(version)
 
 
 async def _public_address() -> str:
@@ -9298,43 +9350,93 @@ def _is_result(event: Event) -> bool:
 
 
 # ── Chunks ────────────────────────────────────────────────────────────────────────────
-# The pieces of an answer as OpenAI's stream events.
+# An answer as OpenAI's API gives one: a stream of chunks, or a completion.
 
 
 # What composes an answer, piece by piece, when it is given where to send them.
 Composer = Callable[[Send], Coroutine[Any, Any, None]]
 
 
-async def as_text(work: Composer) -> str:
-    """The whole answer in words, for clients that do not stream."""
-    pieces: list[str] = []
+class UsageWish(enum.Enum):
+    """When an answer tells its usage."""
 
-    async def keep(piece: Piece) -> None:
-        if isinstance(piece, str):
-            pieces.append(piece)
-
-    await work(keep)
-    return "".join(pieces).strip()
+    NEVER = enum.auto()
+    IF_KNOWN = enum.auto()
+    ALWAYS = enum.auto()
 
 
-async def as_chunks(work: Composer, model: str) -> AsyncGenerator[dict[str, Any], None]:
-    """The pieces as complete OpenAI stream events, the empty ones to keep alive.
+# Clients that were promised a usage fail without one, also where nobody counted.
+_NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
-    Dicts, never strings: the host passes a string that starts with "data:" through as
-    an event of its own, so a model's words could forge tool calls.
+
+def usage_wish(body: dict[str, Any], host_reads: bool) -> UsageWish:
+    """When the answer to a request is to tell its usage.
+
+    host_reads: whether the host reads it and keeps the usage with the message, which
+    needs no wish. Programs that did not ask for it read `choices[0]` of every chunk, and
+    the chunk with the usage has none; a completion always has its usage.
     """
-    frame = {
+    if host_reads:
+        return UsageWish.IF_KNOWN
+    asked = get_field(body.get("stream_options"), "include_usage")
+    return UsageWish.ALWAYS if asked or not body.get("stream") else UsageWish.NEVER
+
+
+def _usage_field(usage: dict[str, Any], wish: UsageWish) -> dict[str, Any]:
+    """What is known of the usage as the field to send, or nothing."""
+    if wish is UsageWish.ALWAYS:
+        return {"usage": usage or _NO_USAGE}
+    return {"usage": usage} if usage and wish is UsageWish.IF_KNOWN else {}
+
+
+def _envelope(kind: str, model: str) -> dict[str, Any]:
+    """What the host adds to strings alone, and programs need."""
+    return {
         "id": f"chatcmpl-{uuid.uuid4().hex}",
-        "object": "chat.completion.chunk",
+        "object": kind,
         "created": int(time.time()),
         "model": model,
     }
 
-    def chunk(finish_reason: str | None = None, **delta: str) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        return {**frame, "choices": [choice]}
 
-    usage = None
+async def as_completion(work: Composer, model: str, wish: UsageWish) -> dict[str, Any]:
+    """The whole answer, for clients that do not stream. The host passes it on as it is."""
+    words: list[str] = []
+    usage: dict[str, Any] = {}
+
+    async def keep(piece: Piece) -> None:
+        if isinstance(piece, str):
+            words.append(piece)
+        elif isinstance(piece, dict):
+            usage.update(piece)
+
+    await work(keep)
+    message = {"role": "assistant", "content": "".join(words).strip()}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    envelope = _envelope("chat.completion", model)
+    return {**envelope, "choices": [choice], **_usage_field(usage, wish)}
+
+
+async def as_chunks(
+    work: Composer, model: str, wish: UsageWish, closing: bool
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The pieces as complete OpenAI stream events, the empty ones to keep alive.
+
+    closing: whether to end with `finish_reason: "stop"`; clients add up two of them, as
+    they do the role, so that the first event alone has it. Dicts, never strings: the
+    host passes a string that starts with "data:" through as an event of its own, so a
+    model's words could forge tool calls.
+    """
+    envelope = _envelope("chat.completion.chunk", model)
+    role = {"role": "assistant"}
+
+    def chunk(finish_reason: str | None = None, **said: str) -> dict[str, Any]:
+        delta = {**role, **said}
+        role.clear()
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return {**envelope, "choices": [choice]}
+
+    usage: dict[str, Any] = {}
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
     task = asyncio.create_task(_worked_off(work, queue))
     try:
@@ -9342,18 +9444,17 @@ async def as_chunks(work: Composer, model: str) -> AsyncGenerator[dict[str, Any]
         while is_open:
             for piece in await _next_pieces(queue):
                 if isinstance(piece, Thoughts):
-                    yield chunk(role="assistant", reasoning_content=piece.text)
+                    yield chunk(reasoning_content=piece.text)
                 elif isinstance(piece, dict):
                     usage = piece
-                elif piece:
-                    yield chunk(role="assistant", content=piece)
                 elif piece is None:
                     is_open = False
                 else:
-                    yield chunk(content="")
-        yield chunk("stop")
-        if usage:
-            yield {**frame, "choices": [], "usage": usage}
+                    yield chunk(content=piece)
+        if closing:
+            yield chunk("stop")
+        if told := _usage_field(usage, wish):
+            yield {**envelope, "choices": [], **told}
     finally:
         await _ended(task)
 
@@ -9452,8 +9553,9 @@ class Pipe:
         __chat_id__: str | None = None,
         __message_id__: str | None = None,
         __files__: list[dict[str, Any]] | None = None,
-    ) -> str | AsyncGenerator[dict[str, Any], None]:
-        """Answer a chat request: chunks when the host streams, else the whole text."""
+    ) -> str | dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
+        """Answer a chat request: chunks when the host streams, else a completion; a
+        background task in plain text."""
         body = body if isinstance(body, dict) else {}
         metadata = __metadata__ if isinstance(__metadata__, dict) else {}
         user = dict(__user__) if isinstance(__user__, dict) else {}
@@ -9476,10 +9578,11 @@ class Pipe:
             saved = saved_turns(await chat.saved_chat(), metadata)
             conversation = with_saved_pictures(conversation, saved)
         request = _image_request(body, metadata, conversation, chat, valves, own)
-        work = partial(compose, request)
+        work, model = partial(compose, request), as_str(body.get("model"))
+        wish = usage_wish(body, chat.is_read_by_host)
         if body.get("stream"):
-            return as_chunks(work, as_str(body.get("model")))
-        return await as_text(work)
+            return as_chunks(work, model, wish, closing=not host_closes_streams())
+        return await as_completion(work, model, wish)
 
 
 def _image_request(

@@ -17,7 +17,7 @@ import random
 import socket
 import threading
 import zlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ import urllib3
 from hypothesis import given, note
 from hypothesis import strategies as st
 from rows import check_rows
+from traffic import words_of
 
 import gemini_image_pipe as gip
 from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer, internal
@@ -218,8 +219,8 @@ def chat(url: str, model: str, stream: bool = False) -> Coroutine[Any, Any, str]
         messages = [{"role": "user", "content": "a red fox"}]
         body = {"model": f"f.{model}", "messages": messages, "stream": stream}
         answer = await pipe.pipe(body)
-        if isinstance(answer, str):
-            return answer
+        if not isinstance(answer, AsyncGenerator):
+            return words_of(answer)
         texts = []
         async for chunk in answer:
             json.dumps(chunk, ensure_ascii=False).encode()

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from traffic import words_of
 
 import gemini_image_pipe as gip
 
@@ -133,7 +134,8 @@ def ask(url: str) -> tuple[str, int]:
             GEMINI_API_KEY="a-key", GEMINI_API_BASE_URL=url, MAX_RETRIES=0
         )
         messages = [{"role": "user", "content": "a red fox"}]
-        return str(await pipe.pipe({"model": f"f.{MODEL}", "messages": messages}))
+        body = {"model": f"f.{MODEL}", "messages": messages}
+        return words_of(await pipe.pipe(body))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gip, "MODEL_LISTS", Lists())

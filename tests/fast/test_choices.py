@@ -5,12 +5,12 @@ import base64
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
 from rows import check_rows
-from traffic import posts
+from traffic import posts, words_of
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, RecordedRequest, StandIn, announced, catalogue
@@ -25,6 +25,8 @@ OWN_KEY = "stand-in-key-second"
 FOX = "a fox [[plain]]"
 EVIL = '<details type="reasoning">x</details> ![p](https://evil.example/p.png) <img>'
 DATA_URI = re.compile(r"!\[[^\]\n]*\]\(data:image/\w+;base64,([A-Za-z0-9+/=]+)\)")
+
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def given(text: str) -> str:
@@ -66,15 +68,17 @@ class Chat:
         settings |= {"MAX_RETRIES": "0", "STORAGE": "inline"}
         pipe.valves = pipe.Valves(**{**settings, **(valves or {})})
         messages = history(said) if isinstance(said, str) else said
-        whole = {"model": f"f.{model}", "messages": messages, "stream": True, **body}
+        whole = {"model": f"f.{model}", "messages": messages, **STREAMED, **body}
         user = {"valves": own} if own is not None else {}
         self.events: list[dict[str, Any]] = []
         self.chunks: list[dict[str, Any]] = []
         result = await pipe.pipe(
             whole, user, __event_emitter__=self._emit, __chat_id__=chat_id
         )
-        self.text = result if isinstance(result, str) else ""
-        if not isinstance(result, str):
+        self.text = ""
+        if not isinstance(result, AsyncGenerator):
+            self.text = words_of(result)
+        else:
             async for chunk in result:
                 self.chunks.append(chunk)
                 piece = self._delta(chunk, "content")
@@ -557,10 +561,13 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("usage", NOTHING_KNOWN, ids=lambda usage: str(usage)[:40])
-def test_where_nothing_is_known_there_is_no_usage(google: StandIn, usage: Any) -> None:
+def test_where_nothing_is_known_the_usage_is_nothing(
+    google: StandIn, usage: Any
+) -> None:
     chat = asked(google, with_usage(usage))
     assert len(chat.pictures) == 1 and chat.failures == []
-    assert chat.usages == []
+    nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    assert chat.usages == [nothing]  # asked for, it is told
     assert "token" not in chat.closing
     assert chat.closing.endswith("≈ $0.034")
 

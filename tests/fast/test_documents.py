@@ -16,7 +16,7 @@ from messages import model, system, user
 from rows import check_rows
 from test_editing import ask, failures, notes, pipe_for, sent
 from test_frames import RAG_0_6_5, before, documents
-from traffic import posts
+from traffic import posts, words_of
 from waiting import LIMIT_S
 
 import gemini_image_pipe as gip
@@ -690,8 +690,8 @@ def test_names_in_notes_hold_no_key_and_no_markup(
     name = f'{key} <img src=x> [a](https://b.example) `c`\n\n> d "e" \u202e.txt'
     odd = {"<img src=x>": 1, f"{key}": "s", "a`b\n\nc": 1, "`": 1, "z": key}
     body = {"model": f"p.{OLDER}", "messages": [user("a fox")], **odd}
-    answer = asyncio.run(pipe_for(google).pipe(body, **told(entry(7, name))))
-    assert isinstance(answer, str)
+    work = pipe_for(google).pipe(body, **told(entry(7, name)))
+    answer = words_of(asyncio.run(work))
     assert key not in answer and key[:12] not in answer
     said = notes(answer)
     assert len(said) == 2 and not any("](" in n or "\u202e" in n for n in said)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import model, system, user
 from rows import check_rows
-from traffic import posts
+from traffic import posts, words_of
 from waiting import LIMIT_S
 
 import gemini_image_pipe as gip
@@ -80,8 +80,7 @@ def ask(
     """The answer's markdown."""
     body = {"model": f"gemini_image_pipe.{of}", "messages": list(messages)}
     result = asyncio.run((pipe or pipe_for(google)).pipe(body, **host))
-    assert isinstance(result, str)
-    return result
+    return words_of(result)
 
 
 def shown(markdown: str) -> list[bytes]:
@@ -662,8 +661,7 @@ def test_several_pictures_with_a_refused_system_prompt(google: StandIn) -> None:
         "messages": [system("Blue."), attached("a fox", uri(ONE))],
         "n": 3,
     }
-    markdown = asyncio.run(pipe_for(google).pipe(body))
-    assert isinstance(markdown, str)
+    markdown = words_of(asyncio.run(pipe_for(google).pipe(body)))
     assert len(shown(markdown)) == 3 and not failures(markdown)
     assert all(request.images == [ONE] for request in posts(google))
 
@@ -813,8 +811,8 @@ def test_any_messages_give_an_answer_and_no_request_that_google_refuses(
     }
     host = SimpleNamespace(base_url="http://h.example/")
     work = pipe_for(google).pipe(body, __files__=entries, __request__=host)
-    markdown = asyncio.run(work)
-    assert isinstance(markdown, str) and markdown
+    markdown = words_of(asyncio.run(work))
+    assert markdown
     markdown.encode()
     assert "in the plugin" not in markdown
     requests = posts(google)

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 import pytest
 from rows import check_rows
-from traffic import posts
+from traffic import posts, words_of
 from waiting import own_threads, until
 
 import gemini_image_pipe as gip
@@ -18,6 +18,10 @@ from dev.standin import DEFAULT_KEY, StandIn, pictures
 def no_idle_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """That none is left after a Stop is seen sooner."""
     monkeypatch.setattr(gip, "IDLE_THREAD", 0.05)
+
+
+# A stream tells its usage to those who ask for it.
+WITH_USAGE = {"stream_options": {"include_usage": True}}
 
 
 class Chat:
@@ -33,7 +37,7 @@ class Chat:
         messages = [{"role": "user", "content": prompt}]
         if system := more.pop("system", ""):
             messages.insert(0, {"role": "system", "content": system})
-        body = {"model": f"f.{model}", "messages": messages, **more}
+        body = {"model": f"f.{model}", "messages": messages, **WITH_USAGE, **more}
         self.usage: dict[str, Any] = {}
         self.thoughts: list[str] = []
         self.text = asyncio.run(
@@ -44,8 +48,8 @@ class Chat:
 
     async def _answer(self, pipe: Coroutine[Any, Any, Any]) -> str:
         answer = await pipe
-        if isinstance(answer, str):
-            return answer
+        if not isinstance(answer, AsyncGenerator):
+            return words_of(answer)
         chunks = [chunk async for chunk in answer]
         self.usage = chunks[-1].get("usage", {})
         deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]

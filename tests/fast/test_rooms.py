@@ -59,7 +59,7 @@ USES: dict[str, str] = {
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
     "Failures Threads Settings Backend Client Answer Request Reading",
-    "Chunks": "Limits Answer",
+    "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
     "Threads Host Settings Client Request Reading Course Chunks",
 }

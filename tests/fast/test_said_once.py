@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rows import check_rows
+from traffic import words_of
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -75,8 +76,7 @@ class Chat:
         """The notes below the next answer."""
         self._messages.append({"role": "user", "content": "a red fox"})
         form = {"model": "auto", "messages": self._messages, **body}
-        answer = asyncio.run(self._pipe.pipe(form))
-        assert isinstance(answer, str)
+        answer = words_of(asyncio.run(self._pipe.pipe(form)))
         self._messages.append({"role": "assistant", "content": answer})
         lines = answer.splitlines()
         notes = [line for line in lines if line.startswith(gip.NOTE_MARK)]

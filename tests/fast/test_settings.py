@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rows import check_rows
+from traffic import words_of
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -56,8 +57,7 @@ def pipe_for(google: StandIn, **saved: Any) -> gip.Pipe:
 def answer(pipe: gip.Pipe, **host: Any) -> str:
     messages = [{"role": "user", "content": "a fox"}]
     result = asyncio.run(pipe.pipe({"model": "x.auto", "messages": messages}, **host))
-    assert isinstance(result, str)
-    return result
+    return words_of(result)
 
 
 # ── Whatever was saved ───────────────────────────────────────────────────────────────
@@ -452,8 +452,8 @@ def test_the_search_toggle_searches_or_is_answered_with_a_note(
 ) -> None:
     body = {"model": f"x.{model}", "messages": [{"role": "user", "content": "a fox"}]}
     metadata = {"features": {"web_search": True}}
-    markdown = asyncio.run(pipe_for(google).pipe(body, __metadata__=metadata))
-    assert isinstance(markdown, str)
+    result = asyncio.run(pipe_for(google).pipe(body, __metadata__=metadata))
+    markdown = words_of(result)
     [request] = [r for r in google.requests if r.method == "POST"]
     assert ("googleSearch" in str(request.body.get("tools"))) is (notes == 0)
     assert markdown.count("offers no such setting, so it was left out: Google") == notes

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from growth import growth
 from rows import check_rows
-from traffic import posts
+from traffic import posts, words_of
 
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn
@@ -221,10 +221,35 @@ EMOJI = (
     "emoji. Interpret emotions from the message and reflect their facial expression "
     "using fitting, diverse emojis (e.g., 😊, 😢, 😡, 😱).\n\nMessage: ```a red fox```"
 )
+MERGE = (
+    "You have been provided with a set of responses from various models to the latest "
+    'user query: "a fox"\n\nYour task is to synthesize these responses into a single, '
+    'high-quality response.\n\nResponses from models: """One\n\nfox."""\n\n"""![Two](x)"""'
+)
+COMPACT = (
+    "### Task:\nSummarize the conversation history that will be compacted out of the "
+    "active chat context.\n\n### Instructions:\n- Preserve key decisions, user preferences, "
+    "and constraints."
+)
+REVIEW = (
+    "Review the completed conversation turn and decide whether long-term memory should "
+    "change.\n\nMemory types:\n- user: durable facts."
+)
+TOOLS = (
+    'Available Tools: [{"name": "weather"}]\n\nYour task is to choose and return the '
+    "correct tool(s) from the list of available tools based on the query. Follow these "
+    'guidelines:\n\n- If no tools match the query, return an empty array: {"tool_calls": []}'
+)
 UNNAMED = {
     task_prompt(instruction, SHAPES[task]): task
     for instruction, task in BEGINNINGS.items()
-} | {AUTOCOMPLETE: "autocomplete_generation", EMOJI: "emoji_generation"}
+} | {
+    AUTOCOMPLETE: "autocomplete_generation",
+    EMOJI: "emoji_generation",
+    MERGE: "moa_response_generation",
+    COMPACT: "context_compaction",
+    REVIEW: "memory_review",
+}
 
 
 def test_a_task_prompt_is_known_by_how_it_begins() -> None:
@@ -235,9 +260,43 @@ def test_a_task_prompt_is_known_by_how_it_begins() -> None:
         assert unnamed(f"\n{prompt}\n") == task
 
     check_rows(UNNAMED.items(), check)
-    assert {"emoji_generation", *SHAPES, "autocomplete_generation"} == {
-        *UNNAMED.values()
+    of_a_system_message = "function_calling"  # see below
+    assert {*UNNAMED.values(), of_a_system_message} == {
+        *(task for task, *_ in JSON_TASKS),
+        *("emoji_generation", "moa_response_generation", "context_compaction"),
     }
+
+
+def test_a_choice_of_tools_is_known_by_its_system_message() -> None:
+    def check(system: str, task: str | None) -> None:
+        asked = {"role": "user", "content": "Query: a red fox"}
+        messages = [{"role": "system", "content": system}, asked]
+        assert gip.unnamed_task(gip.read_conversation(messages)) == task
+
+    rows = [
+        (TOOLS, "function_calling"),
+        (TOOLS.replace("weather", "weather, " * 9999), "function_calling"),
+        ("Available Tools: brush, ink", None),
+        (f"Be brief. {TOOLS}", None),
+        (TOOLS.partition("Available")[2], None),
+    ]
+    check_rows(rows, check)
+
+
+def test_replies_to_merge_are_read_from_the_prompt_where_nothing_else_holds_them() -> (
+    None
+):
+    def check(prompt: str, merged: str) -> None:
+        messages = [{"role": "user", "content": prompt}]
+        reply = gip.reply_to_task("moa_response_generation", None, messages)
+        assert reply == merged
+
+    rows = [
+        (MERGE, "One\n\nfox.\n\n![Two](x)"),
+        (MERGE.partition("\nResponses")[0], ""),
+        ("", ""),
+    ]
+    check_rows(rows, check)
 
 
 RESEMBLES_A_TASK = {
@@ -292,8 +351,7 @@ def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
         google.reset()
         messages = [{"role": "user", "content": prompt}]
         answer = asyncio.run(pipe.pipe({"model": "f.auto", "messages": messages}))
-        assert isinstance(answer, str)
-        return len(posts(google)), answer
+        return len(posts(google)), words_of(answer)
 
     for prompt, task in UNNAMED.items():
         requests, answer = asked_for(prompt)

@@ -8,7 +8,7 @@ import contextlib
 import datetime
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ async def chunks(url: str, prompt: str) -> AsyncIterator[str]:
         "stream": True,
     }
     answer = await pipe.pipe(body)
-    assert not isinstance(answer, str)
+    assert isinstance(answer, AsyncGenerator)
     async with contextlib.aclosing(answer):
         async for chunk in answer:
             for choice in chunk["choices"]:

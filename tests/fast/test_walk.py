@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from rows import check_rows
-from traffic import posts
+from traffic import posts, words_of
 from walked import (
     CONCERNS_NONE,
     NAMED,
@@ -91,8 +91,8 @@ async def _answer(pipe: gip.Pipe, call: Call) -> tuple[str, bool]:
     result = await pipe.pipe(
         call["body"], __metadata__=call["metadata"], __files__=call["files"]
     )
-    if isinstance(result, str):
-        return result, False
+    if not isinstance(result, AsyncGenerator):
+        return words_of(result), False
     chunks = [chunk async for chunk in result if chunk["choices"]]
     words = [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks]
     return "".join([chunks[0]["model"], "\n", *words]), True

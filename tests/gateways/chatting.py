@@ -21,8 +21,8 @@ def ask(pipe: gip.Pipe, prompt: Any, model: str = gip.AUTO) -> str:
     """The whole answer, as an administrator reads it."""
     body = {"model": f"x.{model}", "messages": [{"role": "user", "content": prompt}]}
     answer = asyncio.run(pipe.pipe(body, __user__={"id": "1", "role": "admin"}))
-    assert isinstance(answer, str)
-    return answer
+    assert isinstance(answer, dict)
+    return str(answer["choices"][0]["message"]["content"])
 
 
 def names(pipe: gip.Pipe) -> dict[str, str]:

@@ -99,7 +99,8 @@ def test_usage_price_and_citations_are_saved_with_the_message(
 def test_an_api_client_gets_usage_and_sources_in_its_stream(
     user: Client, google: StandInProcess
 ) -> None:
-    events = list(user.stream(VERSATILE, f"{FOXES} --search --n 2"))
+    wish = {"stream_options": {"include_usage": True}}
+    events = list(user.stream(VERSATILE, f"{FOXES} --search --n 2", **wish))
     usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
     assert len(usages) == 1
     assert usages[0]["completion_tokens_details"]["image_tokens"] == 2 * 1120

@@ -205,9 +205,12 @@ def streams_to_api_clients(on: WatchedHost) -> bool:
     for chunk in chunks:
         assert chunk["object"] == "chat.completion.chunk"
         assert chunk["model"] == plugin.AUTO_MODEL
-        assert chunk["id"] and chunk["created"] and "choices" in chunk
-    reasons = [choice["finish_reason"] for c in chunks for choice in c["choices"]]
-    assert reasons[-1] == "stop"
+        assert chunk["id"] and chunk["created"] and len(chunk["choices"]) == 1
+    # Clients add all chunks up: "assistantassistant", "stopstop".
+    choices = [chunk["choices"][0] for chunk in chunks]
+    reasons = [c["finish_reason"] for c in choices if c["finish_reason"]]
+    roles = [c["delta"]["role"] for c in choices if "role" in c["delta"]]
+    assert (roles, reasons) == (["assistant"], ["stop"])
     return True
 
 
@@ -608,11 +611,13 @@ def keeps_usage(on: WatchedHost) -> bool:
 
 
 def sends_usage(on: WatchedHost) -> bool:
-    events = list(on.user.stream(plugin.AUTO_MODEL, "a red fox"))
+    wish = {"stream_options": {"include_usage": True}}
+    events = list(on.user.stream(plugin.AUTO_MODEL, "a red fox", **wish))
     usages = [e["usage"] for e in events if isinstance(e, dict) and e.get("usage")]
-    [usage] = usages
-    assert usage["completion_tokens_details"]["image_tokens"] == 1120
-    return True
+    whole = on.user.complete(plugin.AUTO_MODEL, "a red fox")
+    for usage in (*usages, whole["usage"]):
+        assert usage["completion_tokens_details"]["image_tokens"] == 1120
+    return len(usages) == 1
 
 
 def keeps_sources(on: WatchedHost) -> bool:
