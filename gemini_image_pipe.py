@@ -8004,10 +8004,10 @@ class _Exchange:
             outcome = failure.kind if failure else "answered"
         if self._sockets.ended:  # whatever a shut socket then raised
             failure, outcome = None, "stopped"
-        self._put([failure])
-        self._call(self._place.leave)
         with contextlib.suppress(Exception):
             self._log(outcome)
+        self._put([failure])
+        self._call(self._place.leave)
 
     def _failure(self) -> GeminiError | None:
         """What the request ends in, if not well."""
