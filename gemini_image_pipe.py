@@ -343,8 +343,8 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     addresses: list[str] = []
     for found in _PICTURE_ADDRESS.finditer(text):
         address = found[1] or found[0].rstrip(".,;:!?")
-        if token := _TOKEN.search(address):
-            addresses.append(data_uris[int(token[1])])
+        if tokens := _TOKEN.findall(address):
+            addresses += [data_uris[int(token)] for token in tokens]
         elif not found[2] or _is_picture_s(address):
             addresses.append(address)
     return addresses
@@ -7997,16 +7997,17 @@ class _Exchange:
         """The thread's whole work: the request, then its end or its failure. That is
         said, and the line left, whatever else fails, such as the host's log."""
         failure: GeminiError | None = GeminiError("unexpected")
+        outcome = "unexpected"
         self._begun = time.monotonic()
-        try:
+        with contextlib.suppress(Exception):
             failure = self._failure()
             outcome = failure.kind if failure else "answered"
-            if self._sockets.ended:  # whatever a shut socket then raised
-                failure, outcome = None, "stopped"
+        if self._sockets.ended:  # whatever a shut socket then raised
+            failure, outcome = None, "stopped"
+        with contextlib.suppress(Exception):
             self._log(outcome)
-        finally:
-            self._put([failure])
-            self._call(self._place.leave)
+        self._put([failure])
+        self._call(self._place.leave)
 
     def _failure(self) -> GeminiError | None:
         """What the request ends in, if not well."""

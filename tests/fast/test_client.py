@@ -584,7 +584,6 @@ def test_a_place_is_given_back_when_the_thread_has_ended(
     asyncio.run(stop_and_begin())
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_host_whose_log_fails_loses_no_answer_and_no_place(
     google: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

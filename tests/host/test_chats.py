@@ -122,11 +122,11 @@ def test_the_administrator_limits_earlier_pictures(
 ) -> None:
     valves(HISTORY_IMAGES=limit)
     chat = user.new_chat(plugin.AUTO_MODEL)
-    for prompt in ("a red fox", "make it blue", "make it green"):
-        chat.ask(prompt)
-    answer = chat.ask("as a stamp")
+    prompts = ("a red fox", "make it blue", "make it green", "as a stamp")
+    answers = [chat.ask(prompt) for prompt in prompts]
     assert received(google) == sent(google)[:3][3 - goes :]
-    assert len(notes_of(answer)) == (1 if limit else 0)
+    # From the third picture on one is left out, which is said once in a chat.
+    assert [len(notes_of(answer)) for answer in answers] == [0, 0, 1 if limit else 0, 0]
     dog = upload(user, "dog.png", "PNG")
     chat.ask("put this beside it", [dog])
     assert received(google)[-1] == digest(dog.data)
@@ -169,8 +169,9 @@ def test_formats_that_google_does_not_read_are_converted(
     answer = user.new_chat(plugin.AUTO_MODEL).ask("draw a fox on these", files)
     images = drawings(google)[-1]["images"]
     assert [image["mime"] for image in images] == ["image/png"] * 4
-    # The stand-in decodes each, and the lossless ones show which is which.
-    lossless = [digest(drawn("PNG", colour)) for colour in colours[:3]]
+    # The stand-in decodes each, and the lossless ones, packed as quickly, show which is
+    # which.
+    lossless = [digest(drawn("PNG", c, compress_level=2)) for c in colours[:3]]
     assert [image["sha256"] for image in images][:3] == lossless
     assert notes_of(answer) == []
 
@@ -228,18 +229,19 @@ def test_a_damaged_picture_is_a_note(user: Client, google: StandInProcess) -> No
     assert "damaged" in note
 
 
-def test_documents_stay_out_of_the_words(user: Client, google: StandInProcess) -> None:
+def test_documents_go_beside_the_words(user: Client, google: StandInProcess) -> None:
     secret = "The fox is called Xerxes."
     note = {"type": "text", "id": "n1", "name": "notes.txt", "content": secret}
     files = [{**note, "context": "full"}]
     chat = user.new_chat(plugin.AUTO_MODEL)
     answer = chat.ask("a red fox", files=files)
     assert secret in str(answer.raw["sources"])  # the host did wrap the words
-    assert texts(google) == ["a red fox"]
+    document = f'Document "notes.txt":\n\n{secret}'
+    assert texts(google) == [document, "a red fox"]
     dog = upload(user, "dog.png", "PNG")
     answer = chat.ask("with this dog", [dog], files=files)
     assert secret in str(answer.raw["sources"])
-    assert texts(google) == ["a red fox", SAID, "with this dog"]
+    assert texts(google) == ["a red fox", SAID, document, "with this dog"]
     assert received(google) == [*sent(google)[:1], digest(dog.data)]
     assert instruction(google) == ""
 

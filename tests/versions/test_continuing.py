@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dev.host import plugin
 from dev.host.browser import ChatPage, open_browser
 from dev.host.gateway import PICTURE, Reply, event, open_gateway
-from dev.host.watched import WatchedHost
+from dev.host.watched import WatchedHost, supported_kinds
 
 CONTINUE = "#continue-response-button"
 MORE = [event({"text": "# Heading"}), event(PICTURE, finishReason="STOP")]
@@ -14,6 +16,11 @@ FAILED = Reply([b'{"error": {"code": 400, "message": "No."}}'], 400)
 OPEN_CODE = Reply([event({"text": "```py\nx = 1"}, finishReason="STOP")])
 
 
+# It does not hand the unfinished answer over, so nothing tells that there is one.
+KINDS = [kind for kind in supported_kinds() if kind.version != "0.8.12"]
+
+
+@pytest.mark.parametrize("watched", KINDS, indirect=True, ids=str)
 def test_an_answer_goes_on_apart_from_what_was_there(on: WatchedHost) -> None:
     before = on.admin.valves(plugin.FUNCTION_ID)
     with open_gateway() as gateway, open_browser() as browser:
