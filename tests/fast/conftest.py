@@ -30,6 +30,17 @@ settings.register_profile(
 settings.load_profile("fast")
 
 
+@pytest.fixture(autouse=True)
+def no_other_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command of the project that goes on in `.venv` would end these tests without a
+    word, where they run in another environment."""
+
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError(f"would go on as {arguments}")
+
+    monkeypatch.setattr(os, "execv", refuse)
+
+
 @pytest.fixture(scope="session")
 def usual_google() -> Iterator[StandIn]:
     """The stand-in that serves all modules that ask for nothing else."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import gemini_image_pipe as gip
-from dev import prices
+from dev import environment, prices
 from dev.console import Failure
 
 NB = "gemini-nano-banana-2.1"
@@ -81,8 +81,11 @@ def test_a_later_successor_of_the_same_line_is_no_difference() -> None:
 
 
 def test_the_command_tells_by_its_code(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(environment, "enter", lambda arguments: None)
     path = tmp_path / "prices.json"
     path.write_text(json.dumps(price_file()))
     assert prices.main(["--file", str(path)]) == 0
