@@ -1012,10 +1012,10 @@ def test_bytes_wait_for_room_and_are_given_back(
                 await asyncio.wait([task])
             with gip.room_for_pictures(second) as in_vain:
                 with pytest.raises(gip.TurnMissed) as missed:
-                    await gathering(second, in_vain, seconds=0.0)
+                    await gathering(second, in_vain, seconds=1.0)
                 assert missed.value.is_own_limit
         with gip.room_for_pictures(second) as room:
-            assert len((await gathering(second, room, 0.0))[0]) == 1
+            assert len((await gathering(second, room))[0]) == 1
 
     asyncio.run(crowd())
 
