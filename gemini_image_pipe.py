@@ -7313,21 +7313,6 @@ def checked_key(text: str) -> str:
     return key
 
 
-def environment_fault(kind: str, url: str) -> tuple[str, dict[str, Any]]:
-    """What in the server's environment is behind a failure of that kind, and what its
-    message's placeholders stand for; else the kind itself.
-
-    A path is for administrators.
-    """
-    if kind in ("tls", "no_connection") and url.startswith("https:"):
-        names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-        variable = next(filter(os.environ.get, names), "")
-        path = os.environ.get(variable, "")
-        if variable and not os.path.exists(path):
-            return "certificates", {"variable": variable, "details": path}
-    return kind, {}
-
-
 # ── Connections ───────────────────────────────────────────────────────────────────────
 # HTTP whose every request can be ended from another thread.
 
@@ -7495,12 +7480,31 @@ def _strict_context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+def _named_certificates() -> tuple[str, str]:
+    """The variable of the environment that names trusted certificates, and their path;
+    nothing where none does."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    variable = next(filter(os.environ.get, names), "")
+    return variable, os.environ.get(variable, "")
+
+
+def environment_fault(kind: str, url: str) -> tuple[str, dict[str, Any]]:
+    """What in the server's environment is behind a failure of that kind, and what its
+    message's placeholders stand for; else the kind itself.
+
+    A path is for administrators.
+    """
+    if kind in ("tls", "no_connection") and url.startswith("https:"):
+        variable, path = _named_certificates()
+        if variable and not os.path.exists(path):
+            return "certificates", {"variable": variable, "details": path}
+    return kind, {}
+
+
 def _trusting(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
     """A context with the certificates that the environment names, or else those of
     requests. Raises requests' SSLError when they cannot be read."""
-    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    usual = requests.utils.DEFAULT_CA_BUNDLE_PATH
-    named = next(filter(None, map(os.environ.get, names)), usual)
+    named = _named_certificates()[1] or requests.utils.DEFAULT_CA_BUNDLE_PATH
     try:
         return _tls_context(make, named, os.stat(named).st_mtime_ns)
     except OSError as error:

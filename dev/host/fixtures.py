@@ -162,3 +162,10 @@ def browser() -> Iterator[Browser]:
 def user_page(browser: Browser, user: Client) -> ChatPage:
     """The ordinary user at a browser, signed in."""
     return ChatPage(browser, user)
+
+
+@pytest.fixture
+def on(watched: WatchedHost) -> WatchedHost:
+    """The host as a test wants it: the stand-in's records are empty."""
+    watched.google.reset()
+    return watched

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from dev.host.fixtures import google_process, opened_kind, pytest_runtest_makereport
+from dev.host.fixtures import (
+    google_process,
+    on,
+    opened_kind,
+    pytest_runtest_makereport,
+)
 from dev.host.install import VERSIONS
 from dev.host.watched import HostKind, WatchedHost
 from dev.standin import StandInProcess
@@ -21,10 +26,3 @@ def watched(
     """A host with the plugin; it ends before that of the next version starts."""
     with opened_kind(request, google_process) as opened:
         yield opened
-
-
-@pytest.fixture
-def on(watched: WatchedHost) -> WatchedHost:
-    """The host as a test wants it: the stand-in's records are empty."""
-    watched.google.reset()
-    return watched
