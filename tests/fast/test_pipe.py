@@ -940,6 +940,29 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
     assert emitter.last["done"] is True
 
 
+def test_the_host_saves_no_more_than_one_sign_of_life_a_minute() -> None:
+    beats = list(itertools.islice(gip.heartbeats(), 6))
+    assert beats == [15, 30, 60, 120, 180, 240]
+
+
+def test_ids_are_for_administrators_and_programs(google: StandIn) -> None:
+    """People know a model by its name."""
+    name, with_id = "Nano Banana 2.1", "Nano Banana 2.1 (`gemini-nano-banana-2.1`)"
+    page = {"__chat_id__": "c", "__message_id__": "m"}
+    readers: list[tuple[dict[str, Any], str]] = [
+        ({**page, "__user__": {"id": "u", "role": "user"}}, name),
+        ({**page, "__user__": {"id": "u", "role": "admin"}}, with_id),
+        ({**page, "__chat_id__": "channel:1", "__user__": {"role": "admin"}}, name),
+        ({"__user__": {"id": "u", "role": "user"}}, with_id),
+    ]
+
+    def check(host: dict[str, Any], called: str) -> None:
+        said = answer(pipe_for(google), body_of("a fox [[empty parts]]"), **host)
+        assert failure_of(said).startswith(f"> ⚠️ **{called} answered nothing")
+
+    check_rows(readers, check)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_who_waits_in_line_is_told_how_many_are_before(
     google: StandIn, monkeypatch: pytest.MonkeyPatch, count: int
