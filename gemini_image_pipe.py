@@ -1817,7 +1817,177 @@ VALVES: Texts = {
 OWN_VALVES: Texts = {
     "GEMINI_API_KEY": {
         "en": "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
-        "zh-CN": "您自己的 Gemini API 密钥，来自 https://aistudio.google.com/apikey，用于代替服务器的密钥。",
+        "zh-CN": "您自己在 https://aistudio.google.com/apikey 创建的 Gemini API 密钥，用于代替服务器的密钥。",
+    },
+}
+# What dialogues call the settings where they speak the reader's language; the names that
+# messages and README use are in it.
+VALVE_TITLES: Texts = {
+    "GEMINI_API_KEY": {
+        "en": "GEMINI_API_KEY",
+        "zh-CN": "API 密钥（GEMINI_API_KEY）",
+    },
+    "REQUIRE_USER_KEY": {
+        "en": "REQUIRE_USER_KEY",
+        "zh-CN": "用户须自备密钥（REQUIRE_USER_KEY）",
+    },
+    "GEMINI_API_BASE_URL": {
+        "en": "GEMINI_API_BASE_URL",
+        "zh-CN": "API 基础地址（GEMINI_API_BASE_URL）",
+    },
+    "GATEWAY_HEADERS": {
+        "en": "GATEWAY_HEADERS",
+        "zh-CN": "网关请求头（GATEWAY_HEADERS）",
+    },
+    "MODELS": {
+        "en": "MODELS",
+        "zh-CN": "列出的模型（MODELS）",
+    },
+    "RETIRED_MODELS": {
+        "en": "RETIRED_MODELS",
+        "zh-CN": "保留的已停用模型（RETIRED_MODELS）",
+    },
+    "FOLLOW_SUCCESSORS": {
+        "en": "FOLLOW_SUCCESSORS",
+        "zh-CN": "改用后续模型（FOLLOW_SUCCESSORS）",
+    },
+    "ASPECT_RATIO": {
+        "en": "ASPECT_RATIO",
+        "zh-CN": "宽高比（ASPECT_RATIO）",
+    },
+    "IMAGE_SIZE": {
+        "en": "IMAGE_SIZE",
+        "zh-CN": "图片尺寸（IMAGE_SIZE）",
+    },
+    "IMAGES_PER_PROMPT": {
+        "en": "IMAGES_PER_PROMPT",
+        "zh-CN": "每次图片数量（IMAGES_PER_PROMPT）",
+    },
+    "THINKING_LEVEL": {
+        "en": "THINKING_LEVEL",
+        "zh-CN": "思考级别（THINKING_LEVEL）",
+    },
+    "GOOGLE_SEARCH": {
+        "en": "GOOGLE_SEARCH",
+        "zh-CN": "Google 搜索（GOOGLE_SEARCH）",
+    },
+    "SHOW_THOUGHTS": {
+        "en": "SHOW_THOUGHTS",
+        "zh-CN": "显示思考过程（SHOW_THOUGHTS）",
+    },
+    "SAFETY_THRESHOLD": {
+        "en": "SAFETY_THRESHOLD",
+        "zh-CN": "安全阈值（SAFETY_THRESHOLD）",
+    },
+    "HISTORY_IMAGES": {
+        "en": "HISTORY_IMAGES",
+        "zh-CN": "附带的较早图片（HISTORY_IMAGES）",
+    },
+    "STORAGE": {
+        "en": "STORAGE",
+        "zh-CN": "图片存储方式（STORAGE）",
+    },
+    "MAX_RETRIES": {
+        "en": "MAX_RETRIES",
+        "zh-CN": "最多重试次数（MAX_RETRIES）",
+    },
+    "MAX_PARALLEL_REQUESTS": {
+        "en": "MAX_PARALLEL_REQUESTS",
+        "zh-CN": "最大并发请求数（MAX_PARALLEL_REQUESTS）",
+    },
+    "MAX_PARALLEL_REQUESTS_PER_USER": {
+        "en": "MAX_PARALLEL_REQUESTS_PER_USER",
+        "zh-CN": "每用户最大并发请求数（MAX_PARALLEL_REQUESTS_PER_USER）",
+    },
+    "REQUEST_TIMEOUT": {
+        "en": "REQUEST_TIMEOUT",
+        "zh-CN": "请求超时秒数（REQUEST_TIMEOUT）",
+    },
+    "LANGUAGE": {
+        "en": "LANGUAGE",
+        "zh-CN": "消息语言（LANGUAGE）",
+    },
+}
+# And what can be chosen in them; numbers, ratios and sizes are the same in all.
+VALVE_VALUES: Texts = {
+    "auto": {
+        "en": "auto",
+        "zh-CN": "自动（auto）",
+    },
+    "on": {
+        "en": "on",
+        "zh-CN": "开启（on）",
+    },
+    "off": {
+        "en": "off",
+        "zh-CN": "关闭（off）",
+    },
+    "files": {
+        "en": "files",
+        "zh-CN": "文件（files）",
+    },
+    "inline": {
+        "en": "inline",
+        "zh-CN": "内联（inline）",
+    },
+    "minimal": {
+        "en": "minimal",
+        "zh-CN": "极低（minimal）",
+    },
+    "low": {
+        "en": "low",
+        "zh-CN": "低（low）",
+    },
+    "medium": {
+        "en": "medium",
+        "zh-CN": "中（medium）",
+    },
+    "high": {
+        "en": "high",
+        "zh-CN": "高（high）",
+    },
+    "xhigh": {
+        "en": "xhigh",
+        "zh-CN": "极高（xhigh）",
+    },
+    "BLOCK_LOW_AND_ABOVE": {
+        "en": "BLOCK_LOW_AND_ABOVE",
+        "zh-CN": "拦截低概率及以上（BLOCK_LOW_AND_ABOVE）",
+    },
+    "BLOCK_MEDIUM_AND_ABOVE": {
+        "en": "BLOCK_MEDIUM_AND_ABOVE",
+        "zh-CN": "拦截中等概率及以上（BLOCK_MEDIUM_AND_ABOVE）",
+    },
+    "BLOCK_ONLY_HIGH": {
+        "en": "BLOCK_ONLY_HIGH",
+        "zh-CN": "仅拦截高概率（BLOCK_ONLY_HIGH）",
+    },
+    "BLOCK_NONE": {
+        "en": "BLOCK_NONE",
+        "zh-CN": "不拦截（BLOCK_NONE）",
+    },
+    "OFF": {
+        "en": "OFF",
+        "zh-CN": "关闭过滤器（OFF）",
+    },
+    "en": {
+        "en": "English (en)",
+        "zh-CN": "英语（en）",
+    },
+    "zh-CN": {
+        "en": "简体中文 (zh-CN)",
+        "zh-CN": "简体中文（zh-CN）",
+    },
+}
+# What the host's list of functions says of this one; in English, the top of this file.
+FUNCTION_WORDS: Texts = {
+    "name": {
+        "en": "Gemini Image",
+        "zh-CN": "Gemini Image 图像生成",
+    },
+    "description": {
+        "en": "Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.",
+        "zh-CN": "将 Google 的图像模型（Nano Banana、Gemini Image、Imagen）作为对话模型使用：选择模型，写下要求，查看图片，继续修改。",
     },
 }
 _SENTENCES = NOTES | STATUSES | PHRASES
