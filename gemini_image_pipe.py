@@ -10507,11 +10507,7 @@ class Pipe:
             message_id=as_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
             secret=key_to_use(valves, own)[0],
-            language=language_of(
-                valves.LANGUAGE,
-                user_language(metadata),
-                accepted_languages(__request__),
-            ),
+            language=_language(valves, metadata, __request__),
         )
         messages = body.get("messages")
         if __task__:
@@ -10520,14 +10516,25 @@ class Pipe:
         if task := unnamed_task(conversation):
             return reply_to_task(task, __task_body__, messages)
         if valves.HISTORY_IMAGES and conversation.before:
-            saved = saved_turns(await chat.saved_chat(), metadata)
-            conversation = with_saved_pictures(conversation, saved)
+            conversation = await _with_saved(conversation, metadata, chat)
         request = _image_request(body, metadata, conversation, chat, valves, own)
         work, model = partial(compose, request), as_str(body.get("model"))
         wish = usage_wish(body, chat.is_read_by_host)
         if body.get("stream"):
             return as_chunks(work, model, wish, closing=not host_closes_streams())
         return await as_completion(work, model, wish)
+
+
+def _language(valves: AdminValves, metadata: dict[str, Any], request: Any) -> str:
+    wishes = (user_language(metadata), accepted_languages(request))
+    return language_of(valves.LANGUAGE, *wishes)
+
+
+async def _with_saved(
+    conversation: Conversation, metadata: dict[str, Any], chat: HostChat
+) -> Conversation:
+    saved = saved_turns(await chat.saved_chat(), metadata)
+    return with_saved_pictures(conversation, saved)
 
 
 def _image_request(
