@@ -1098,7 +1098,7 @@ FAILURES: Texts = {
     },
     "cut_off": {
         "en": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-        "zh-CN": "图片尚未生成，回答就已达到词元数上限。 | 请缩短提示词，或新建对话。",
+        "zh-CN": "图片尚未生成，回答就已达到词元上限。 | 请缩短提示词，或新建对话。",
     },
     "busy": {
         "en": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
@@ -1110,7 +1110,7 @@ FAILURES: Texts = {
     },
     "busy_pictures": {
         "en": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
-        "zh-CN": "服务器能同时处理的附件图片有限：您的图片排在{whose}之后，已等待 {seconds} 秒。 | 请几分钟后重试，并减少或缩小图片。",
+        "zh-CN": "服务器能同时处理的附图数量有限：您的图片排在{whose}之后，已等待 {seconds} 秒。 | 请几分钟后重试，并减少或缩小图片。",
     },
     "pictures_late": {
         "en": "Open WebUI did not hand over the pictures of this chat within {seconds} seconds. | Please try again in a few minutes; an administrator can check where Open WebUI keeps its files.",
@@ -1154,7 +1154,7 @@ FAILURES: Texts = {
     },
     "redirect": {
         "en": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
-        "zh-CN": "{host} 重定向到 {target}，而 API 密钥不会发送到那里。 | 管理员可以将 GEMINI_API_BASE_URL 设为正确的地址。",
+        "zh-CN": "{host} 重定向到别处（{target}），而 API 密钥不会发送到那里。 | 管理员可以将 GEMINI_API_BASE_URL 设为正确的地址。",
     },
     "base_url": {
         "en": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
@@ -1258,7 +1258,7 @@ OWN_KEY_ADVICE: Texts = {
 UNKNOWN_VALUES: Texts = {
     "model": {
         "en": "The model",
-        "zh-CN": "该模型",
+        "zh-CN": "Gemini",
     },
     "who": {
         "en": "Google",
@@ -1270,7 +1270,7 @@ UNKNOWN_VALUES: Texts = {
     },
     "target": {
         "en": "another address",
-        "zh-CN": "其他地址",
+        "zh-CN": "地址不明",
     },
     "seconds": {
         "en": "60",
@@ -1492,15 +1492,15 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
 STATUSES: Texts = {
     "making": {
         "en": "{name} is making {what} …",
-        "zh-CN": "{name} 正在生成{what}…",
+        "zh-CN": "{name} 正在生成{what}……",
     },
     "working": {
         "en": "Working …",
-        "zh-CN": "正在处理…",
+        "zh-CN": "正在处理……",
     },
     "so_far": {
         "en": "{what} {seconds} s",
-        "zh-CN": "{what} {seconds} 秒",
+        "zh-CN": "{what} 已用 {seconds} 秒",
     },
     "no_picture_made": {
         "en": "No picture was made",
@@ -1508,15 +1508,15 @@ STATUSES: Texts = {
     },
     "in_line": {
         "en": "Waiting in line; requests before yours: {count} …",
-        "zh-CN": "排队中，前面还有 {count} 个请求…",
+        "zh-CN": "排队中，前面还有 {count} 个请求……",
     },
     "next_in_line": {
         "en": "Waiting in line; yours is next …",
-        "zh-CN": "排队中，下一个就轮到您…",
+        "zh-CN": "排队中，下一个就轮到您……",
     },
     "out_of_line": {
         "en": "Your turn has come; working on it …",
-        "zh-CN": "已轮到您，正在处理…",
+        "zh-CN": "已轮到您，正在处理……",
     },
     "made_none": {
         "en": "{model} made no picture",
@@ -1524,11 +1524,11 @@ STATUSES: Texts = {
     },
     "next_try": {
         "en": "{why}; next try in {seconds:.0f} s …",
-        "zh-CN": "{why}；{seconds:.0f} 秒后重试…",
+        "zh-CN": "{why}；{seconds:.0f} 秒后重试……",
     },
     "trying_again": {
         "en": "{why}; trying again …",
-        "zh-CN": "{why}；正在重试…",
+        "zh-CN": "{why}；正在重试……",
     },
     "stopped": {
         "en": "Stopped",
@@ -1639,7 +1639,7 @@ PHRASES: Texts = {
     },
     "header_line": {
         "en": "line {number} is not one `Name: text`",
-        "zh-CN": "第 {number} 行不是一个 `名称: 值`",
+        "zh-CN": "第 {number} 行不是 `名称: 值` 的形式",
     },
     "header_value": {
         "en": "what is set for `{name}` cannot be sent",
