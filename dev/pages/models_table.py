@@ -1,4 +1,4 @@
-"""The table of models in README.md, as the product's own table has them.
+"""The table of models in docs/options.md, as the product's own table has them.
 
 ``python3 dev manifest`` writes it between the lines ``<!-- models -->`` and
 ``<!-- /models -->``.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dev.environment import ROOT
 from dev.pages import tables
 
 if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts
+
+PAGE = ROOT / "docs" / "options.md"
 
 HEAD = ("Model", "Name", "Pictures up to", "Pictures that it takes", "Ends")
 
@@ -32,8 +35,8 @@ def filled(page: str) -> str:
 
 
 def refresh() -> bool:
-    """Write README.md if the table has changed since; tell whether it had."""
-    return tables.refresh(filled)
+    """Write the page if the table has changed since; tell whether it had."""
+    return tables.refresh(PAGE, filled)
 
 
 def _row(facts: ModelFacts) -> tuple[str, ...]:

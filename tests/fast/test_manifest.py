@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dev.console import Failure
-from dev.pages import models_table, options_table, tables
+from dev.pages import models_table, options_table, settings_table
 from dev.pages.manifest import MANIFEST, PRODUCT, build, read_front_matter
 
 SOURCE = PRODUCT.read_text()
@@ -16,15 +16,24 @@ def test_manifest_is_up_to_date() -> None:
 
 
 def test_the_table_of_options_is_up_to_date() -> None:
-    page = tables.PAGE.read_text()
+    page = options_table.PAGE.read_text()
     assert page == options_table.filled(page), "run: python3 dev manifest"
     assert "<!-- options -->\n\n| Option" in page
 
 
 def test_the_table_of_models_is_up_to_date() -> None:
-    page = tables.PAGE.read_text()
+    page = models_table.PAGE.read_text()
     assert page == models_table.filled(page), "run: python3 dev manifest"
     assert "<!-- models -->\n\n| Model" in page
+
+
+def test_the_tables_of_settings_are_up_to_date() -> None:
+    for language, path in settings_table.pages().items():
+        page = path.read_text()
+        assert page == settings_table.filled(
+            page, language
+        ), "run: python3 dev manifest"
+        assert "<!-- settings -->\n\n| " in page
 
 
 def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:

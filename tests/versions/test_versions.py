@@ -2,7 +2,7 @@
 
 Each line of ``CAPABILITIES`` is tried on each host. A probe fails when the plugin does
 not do its part; it returns whether the host has what it takes, and that must be so from
-the version on that the line names. What was found becomes the table in README.md.
+the version on that the line names. What was found becomes the table in docs/versions.md.
 """
 
 from __future__ import annotations
