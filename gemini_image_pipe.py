@@ -2102,69 +2102,16 @@ OPTIONS: tuple[Option, ...] = (
         refused=r"safety|threshold",
     ),
 )
+# Digits and letters as keyboards for Chinese and Japanese may write them.
+FULL_WIDTH = {
+    ord(sign) + 0xFEE0: sign
+    for sign in "=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+}
 OPTION_BY_NAME = {
     name: option
     for option in OPTIONS
     for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
 }
-
-
-# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
-# copied from pages, bring them along.
-_INVISIBLE = (
-    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
-)
-_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-_BLANKS = _WHITE + _INVISIBLE
-# Full-width signs, which people write without a blank beside them.
-_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
-_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
-_BLANK = rf"[\s{_INVISIBLE}]"
-_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
-_BEHIND_NAME = re.compile(rf"{_BLANK}*={_BLANK}*|{_BLANK}+")
-
-
-def _flag_pattern(option: Option) -> str:
-    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]+"
-    if option.choices == ("on", "off"):
-        value = "|".join(SWITCH)
-    names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:{_BEHIND_NAME.pattern})(?!--|—)(?:{value}))?"
-
-
-# The last flag of a prompt. Phones make one long dash of two short ones.
-_LAST_FLAG = re.compile(
-    rf"(?:^|(?<={_SEPARATOR}))(?:--|—)"
-    rf"({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)}){_SEPARATOR}*\Z",
-    re.IGNORECASE,
-)
-
-
-def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The prompt without the flags at its very end, and these as (name, value).
-
-    Only known names, only at the end; all else stays as it was written.
-    """
-    flags: list[tuple[str, str]] = []
-    start = end = len(text.rstrip(_SEPARATORS))
-    behind = text[end:]
-    while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
-        name, value = [*_BEHIND_NAME.split(found[1], maxsplit=1), ""][:2]
-        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
-        is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
-        flags.append((name, value or ("on" if is_switch else "nothing")))
-        if len(flags) > MAX_FLAGS:
-            return text, ()
-        start = found.start()
-        end = len(text[:start].rstrip(_SEPARATORS))
-    words = text[:start].rstrip(_OPENING)
-    # As within quotes: "」" behind a flag, and no "「" right before the first.
-    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
-    if not flags or is_quoted:
-        return text, ()
-    return words.rstrip(_BLANKS), tuple(flags[::-1])
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
@@ -2177,7 +2124,8 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     fields: dict[str, Any] = {}
     notes = []
     for name, value in named:
-        option, text = OPTION_BY_NAME.get(name), as_word(value)
+        option = OPTION_BY_NAME.get(name)
+        text = as_word(value).translate(FULL_WIDTH)
         if option is None or text.lower() in ("auto", "default"):
             continue
         if value is None or (isinstance(value, str) and not text):
@@ -2289,6 +2237,245 @@ def fit_options(
     if not options.thinking_level and level in facts.thinking_levels:
         taken["thinking_level"] = level
     return replace(options, **taken), notes
+
+
+# ── Flags ─────────────────────────────────────────────────────────────────────────────
+# Options behind a prompt, as people type them: "a red fox --ar 16:9".
+
+# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
+# copied from pages, bring them along.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANKS = _WHITE + _INVISIBLE
+# Full-width signs, which people write without a blank beside them.
+_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
+_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
+_BLANK = rf"[\s{_INVISIBLE}]"
+_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
+# Letters of scripts that are written without blanks, pictograms, and two marks that
+# a flag may stand behind but does not end with.
+_UNSPACED = (
+    "：”"
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u2e80-\u2fdf"
+    "\u3005-\u3007\u3040-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\ufe0f\uff66-\uff9d\U0001f000-\U0001faff\U00020000-\U0003ffff"
+)
+# What keyboards of other scripts, and programs that correct what is typed, put in place
+# of hyphens: one of the long ones may stand for two.
+_DASHES = dict.fromkeys("‐‑−﹣－", "-") | dict.fromkeys("–―‒⸺─﹘", "—")
+_AS_TYPED_PLAINLY = FULL_WIDTH | str.maketrans(_DASHES)
+_TWO_DASHES = "(?:[-—]{2}|—)"
+_BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
+# A closing quote or bracket is a sign that the prompt only speaks of a flag.
+_VALUE = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
+# "--n 2" and "--n2", but not "--narrow".
+_WITH_VALUE = (
+    rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>{_VALUE}{{1,%d}}))"
+)
+_WITH_VALUE %= MAX_FLAG_CHARACTERS
+_CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
+_SWITCHES = {flag for flag, choices in _CHOICES.items() if choices == ("on", "off")}
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return "|".join(sorted(names, key=len, reverse=True))
+
+
+_LAST_FLAG = re.compile(
+    rf"(?:^|(?<=[\s{re.escape(_SEPARATORS)}{_UNSPACED}]))(?P<dashes>{_TWO_DASHES}|-)"
+    rf"(?:(?P<name>{_any_of(_CHOICES.keys() - _SWITCHES)}){_WITH_VALUE}?"
+    rf"|(?P<switch>{_any_of(_SWITCHES)})(?:{_BEHIND_NAME}(?P<state>{_any_of(SWITCH)}))?)"
+    rf"{_SEPARATOR}*\Z",
+    re.IGNORECASE,
+)
+
+
+def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The prompt without the flags at its very end, and these as (name, value).
+
+    Only known names, only at the end; all else stays as it was written.
+    """
+    flags: list[tuple[str, str]] = []
+    start = end = len(text.rstrip(_SEPARATORS))
+    behind = text[end:]
+    while flag := _last_flag(text, end):
+        flags.append(flag.named)
+        if len(flags) > MAX_FLAGS:
+            return text, ()
+        start = flag.start
+        end = len(text[:start].rstrip(_SEPARATORS))
+    words = text[:start].rstrip(_OPENING)
+    # As within quotes: "」" behind a flag, and no "「" right before the first.
+    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
+    if not flags or is_quoted:
+        return text, ()
+    return words.rstrip(_BLANKS), tuple(flags[::-1])
+
+
+class _Flag(NamedTuple):
+    named: tuple[str, str]
+    start: int
+
+
+def _last_flag(text: str, end: int) -> _Flag | None:
+    """The flag that ends there, if one does."""
+    at = max(end - MAX_FLAG_CHARACTERS, 0)
+    tail = text[at:end].translate(_AS_TYPED_PLAINLY)
+    # One sign more, for what stands before the window.
+    found = _LAST_FLAG.search(text[at - 1 : at] + tail, 1 if at else 0)
+    if not found:
+        return None
+    name = f"--{(found['name'] or found['switch']).lower()}"
+    value = found["value"] or found["state"] or ""
+    value = value.rstrip(".,;!") or value
+    start = at + found.start() - (1 if at else 0)
+    is_short = found["dashes"] == "-"
+    is_joined = bool(found["value"]) and found.start("value") == found.end("name")
+    if (is_short or is_joined) and not _is_valid(name, value):
+        return None
+    if is_short and not _is_prose(text[:start]):
+        return None
+    unsaid = "on" if found["switch"] else "nothing"
+    return _Flag((name, value or unsaid), start)
+
+
+def _is_valid(name: str, value: str) -> bool:
+    """Whether a flag has a value, and one that it takes."""
+    return bool(value) and not read_options([(name, value)])[1]
+
+
+# Commands that are no words of English, and those that are.
+_COMMANDS = re.compile(
+    r"(?<!\S)(?:awk|bash|brew|cargo|chmod|curl|docker|ffmpeg|gcc|git|grep|gzip|journalctl"
+    r"|jq|kubectl|ls|npm|npx|perl|php|pip3?|ps|python3?|sed|seq|ssh|sudo|systemctl|tar"
+    r"|uniq|wc|wget|xargs|xxd|yarn|zsh)(?!\S)"
+)
+_COMMAND_WORDS = re.compile(
+    r"convert|cut|diff|echo|find|go|head|join|less|logs?|magick|make|man|more|nice|nl|nm"
+    r"|node|ping|print|read|renice|resize|run|shuf|sleep|sort|split|strings|tail|tee|test"
+    r"|time|top|watch"
+)
+_COMMAND_SIGNS = re.compile(r"[$|<>\\{}=~]|&&|\./")
+_NAME_OF_OPTION = re.compile(r"^--?|[=:0-9].*")
+_WORD_OF_PROSE = re.compile(r"[\w:.,;!?()'’\"”%+-]{2,}")
+
+
+def _is_prose(before: str) -> bool:
+    """Whether what stands before a flag of one dash is a description. In a command that
+    a picture is to show, such as "tail -n 2", it is no flag of ours."""
+    line = before[-MAX_FLAG_CHARACTERS:].rstrip(_BLANKS).rpartition("\n")[2]
+    if before.count("`") % 2 or line.count('"') % 2 or _COMMAND_SIGNS.search(line):
+        return False
+    words = line.lower().split()
+    options = {_NAME_OF_OPTION.sub("", word) for word in words if word[0] == "-"}
+    if _COMMANDS.search(line.lower()) or not options <= {"", *_CHOICES}:
+        return False
+    last = words[-1] if words else "nothing"
+    is_command = _COMMAND_WORDS.fullmatch(last) or not _WORD_OF_PROSE.fullmatch(last)
+    return not last.isascii() or not is_command
+
+
+# Flags of Midjourney's that nothing here does, with how their values begin.
+_FOREIGN_FLAG = re.compile(
+    r"(?:v|version|s|stylize|q|quality|chaos|c|seed|iw|weird|w|stop|repeat|r|cw|sw|ow"
+    r"|niji) [0-9]|(?:no|style|sref|cref|oref|profile|p) .|(?:tile|raw|draft|turbo|relax) ",
+    re.IGNORECASE,
+)
+# Code and quotes, in which a prompt speaks of flags.
+_QUOTED = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^“”\n]*”|「[^「」\n]*」|『[^『』\n]*』"
+    r"|\([^()\n]*\)|（[^（）\n]*）",
+    re.DOTALL,
+)
+_NAMED = re.compile(
+    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})(?P<name>[a-z][a-z-]{{0,40}}){_WITH_VALUE}?",
+    re.IGNORECASE,
+)
+
+
+class _Unread(NamedTuple):
+    """A flag among the words: the kind of the note that says why it is one of them."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+
+
+def unread_flags(words: str) -> list[Note]:
+    """Notes on the flags that were left among a prompt's words, and why."""
+    names: dict[str, list[str]] = {}
+    for flag in _unread(words):
+        listed = names.setdefault(flag.kind, [])
+        if flag.name not in listed:
+            listed.append(flag.name)
+    return [
+        make_note(kind, names=", ".join(f"`{name}`" for name in listed))
+        for kind, listed in names.items()
+    ]
+
+
+def without_flags(words: str) -> str:
+    """A prompt without the flags that were left among its words, for a title."""
+    kept, at = "", 0
+    for flag in _unread(words):
+        kept, at = kept + words[at : flag.start], flag.end
+    return kept + words[at:]
+
+
+def _unread(words: str) -> list[_Unread]:
+    """The flags among the words, but none in what shows a command of another program."""
+    quoted = _QUOTED.sub(lambda found: '"' * len(found[0]), words)
+    prose = quoted.translate(_AS_TYPED_PLAINLY)
+    end = len(prose.rstrip(_SEPARATORS))
+    unread: list[_Unread] = []
+    for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
+        name = found["name"].lower()
+        if name in _CHOICES:
+            kind = _why_unread(found, end)
+        elif _is_foreign_flag(found):
+            kind = "flag_unknown"
+        elif found["dashes"] == "--":
+            return []
+        else:
+            kind = ""
+        if kind:
+            unread.append(_Unread(kind, f"--{name}", found.start(), found.end()))
+    return unread
+
+
+def _why_unread(found: re.Match[str], end: int) -> str:
+    """The note on a known flag among the words; none where it is one of them."""
+    name, value = found["name"].lower(), (found["value"] or "").rstrip(".,;!")
+    if name in _SWITCHES and len(found["dashes"]) == 2:
+        is_meant = True  # a word behind it need not be its value
+    else:
+        is_meant = _is_valid(f"--{name}", value)
+    before = found.string[max(found.start() - 1, 0) : found.start()]
+    is_apart = not before or bool(
+        re.match(rf"[{re.escape(_SEPARATORS)}{_UNSPACED}]", before)
+    )
+    if not is_meant or not (is_apart or found.end() >= end):
+        return ""
+    return "flag_not_last" if is_apart else "flag_joined"
+
+
+def _is_foreign_flag(found: re.Match[str]) -> bool:
+    value = found["value"] or ""
+    is_sure = len(found["dashes"]) == 2 or value[:1].isdigit()
+    return is_sure and bool(_FOREIGN_FLAG.match(f"{found['name']} {value}"))
+
+
+_HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
+
+
+def asks_for_help(words: str) -> bool:
+    """Whether a whole message is "--help"."""
+    typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
+    return bool(_HELP.fullmatch(typed.translate(_AS_TYPED_PLAINLY)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
