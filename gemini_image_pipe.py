@@ -147,6 +147,7 @@ MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
 MAX_TITLE_CHARACTERS = 50
+MAX_FOLLOW_UPS = 4  # a host shows five; more are no help to choose
 
 # Of time, in seconds.
 CONNECT_TIMEOUT = 10.0
@@ -1476,6 +1477,18 @@ NOTES: Texts = {
         "en": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
         "zh-CN": "",
     },
+    "flag_not_last": {
+        "en": "Read as words, since flags count at the very end of a message only: {names}. Please move them there.",
+        "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
+    },
+    "flag_joined": {
+        "en": "Read as words, since no blank stands before it: {names}. Please put one there.",
+        "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
+    },
+    "flag_unknown": {
+        "en": "Read as words, since there is no such flag here: {names}. Please leave it out, or say in words what you want; `--help` names all flags.",
+        "zh-CN": "这里没有这些参数，被当作普通文字：{names}。请去掉，或用文字说明想要的效果；发送 `--help` 可查看全部参数。",
+    },
 }
 
 # Those that a chat needs to hear once, and which of their numbers may differ then.
@@ -1721,6 +1734,74 @@ PHRASES: Texts = {
         "en": "{description} auto: {auto}.",
         "zh-CN": "",
     },
+    "help_model": {
+        "en": "**{model}** makes the pictures here.",
+        "zh-CN": "这里由 **{model}** 作图。",
+    },
+    "help_auto": {
+        "en": "**{model}** makes the pictures here now: `auto` always is the newest model.",
+        "zh-CN": "现在由 **{model}** 作图：`auto` 始终选用最新的模型。",
+    },
+    "help_successor": {
+        "en": "Google no longer offers {asked}; **{model}** makes the pictures in its place.",
+        "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
+    },
+    "help_how": {
+        "en": "Write what the picture should show. What else you want of these stands behind it, at the very end of the message:",
+        "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
+    },
+    "help_option": {
+        "en": "- **{what}**: {choices}. Example: `{example}`",
+        "zh-CN": "- **{what}**：{choices}。例如：`{example}`",
+    },
+    "help_choice": {
+        "en": "`{choice}`",
+        "zh-CN": "`{choice}`",
+    },
+    "help_priced_choice": {
+        "en": "`{choice}` ({price})",
+        "zh-CN": "`{choice}`（{price}）",
+    },
+    "help_prompt": {
+        "en": "a red fox in the snow",
+        "zh-CN": "雪地里的红狐狸",
+    },
+    "help_prices": {
+        "en": "The prices are about what Google charges for one picture; what the model reads and thinks comes on top.",
+        "zh-CN": "价格为 Google 对每张图片的大致收费；模型读取的内容和思考另计。",
+    },
+    "help_price": {
+        "en": "Google charges about this for one picture: {price}. What the model reads and thinks comes on top.",
+        "zh-CN": "Google 对每张图片的大致收费：{price}。模型读取的内容和思考另计。",
+    },
+    "help_no_price": {
+        "en": "What a picture costs is not known here.",
+        "zh-CN": "这里不清楚每张图片的价格。",
+    },
+    "follow_wide": {
+        "en": "The same, wide",
+        "zh-CN": "同样的画面，横幅",
+    },
+    "follow_tall": {
+        "en": "The same, tall",
+        "zh-CN": "同样的画面，竖幅",
+    },
+    "follow_square": {
+        "en": "The same, square",
+        "zh-CN": "同样的画面，方形",
+    },
+    "follow_size": {
+        "en": "In {size}",
+        "zh-CN": "以 {size} 生成",
+    },
+    "follow_count": {
+        "en": "{count} variations",
+        "zh-CN": "{count} 个不同的版本",
+    },
+    "follow_angle": {
+        "en": "The same from another angle",
+        "zh-CN": "换个角度看同样的画面",
+    },
 }
 # What an option is for | what holds where nobody chooses ("auto"), by the fields of
 # ImageOptions.
@@ -1811,6 +1892,10 @@ VALVES: Texts = {
     "LANGUAGE": {
         "en": "The language of what the plugin says. auto: that of the user's page, or the one that a program asks for (Accept-Language); else English.",
         "zh-CN": "",
+    },
+    "FOLLOW_UPS": {
+        "en": "Suggest what to ask for next below each answer, such as another shape or size; costs nothing. Off: no suggestions.",
+        "zh-CN": "在每次回答下方建议接下来可以要求什么，例如其他比例或尺寸；不产生费用。关闭：不给建议。",
     },
 }
 # What a user's own dialogue says of one.
@@ -2918,6 +3003,22 @@ def _is_foreign(tool: Any, host_tools: Any) -> bool:
     return not isinstance(host_tools, dict) or name not in host_tools
 
 
+def choices_of(facts: ModelFacts | None) -> dict[str, tuple[str, ...]]:
+    """By the fields of ImageOptions: what can be chosen for a model and is taken as it
+    is, or all where nothing is known of it; nothing where there is no choice."""
+    offered = {}
+    for option in OPTIONS:
+        taken = [c for c in option.choices if not facts or _is_taken(option, c, facts)]
+        offered[option.field] = () if taken == ["off"] else tuple(taken)
+    return offered
+
+
+def _is_taken(option: Option, choice: str, facts: ModelFacts) -> bool:
+    asked = (option.read(choice) or {})[option.field]
+    got = option.fit(asked, facts)
+    return got == asked or (isinstance(got, tuple) and bool(got))  # some searches
+
+
 def _as_chosen(option: Option, value: str) -> str:
     """A value as people write it: Google's LOW is their low."""
     return next((c for c in option.choices if c.upper() == value.upper()), value)
@@ -2989,9 +3090,7 @@ _BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
 # A closing quote or bracket is a sign that the prompt only speaks of a flag.
 _VALUE = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
 # "--n 2" and "--n2", but not "--narrow".
-_WITH_VALUE = (
-    rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>{_VALUE}{{1,%d}}))"
-)
+_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>(?:(?![-—]{{2}}){_VALUE}){{1,%d}}))"
 _WITH_VALUE %= MAX_FLAG_CHARACTERS
 _CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
 _SWITCHES = {flag for flag, choices in _CHOICES.items() if choices == ("on", "off")}
@@ -3049,7 +3148,8 @@ def _last_flag(text: str, end: int) -> _Flag | None:
     value = found["value"] or found["state"] or ""
     value = value.rstrip(".,;!") or value
     start = at + found.start() - (1 if at else 0)
-    is_short = found["dashes"] == "-"
+    # Programs that correct what is typed make "—" of two, and "–" of one as well.
+    is_short = len(found["dashes"]) == 1 and text[start] != "—"
     is_joined = bool(found["value"]) and found.start("value") == found.end("name")
     if (is_short or is_joined) and not _is_valid(name, value):
         return None
@@ -4893,7 +4993,7 @@ def read_conversation(
     read = [*documents, *last.documents, *earlier_own]
     given = joined_documents(read, [*told, *last.framed])
     documents, unread = with_words(given)
-    notes = (*last.notes, *unread)
+    notes = (*last.notes, *unread, *unread_flags(text))
     newest, documents = _with_pastes(newest, documents)
     if not newest.text and not newest.pictures and not documents:
         return Conversation(system, notes=notes)
@@ -4901,12 +5001,22 @@ def read_conversation(
     quoted = quoted if speaker else ()
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(turns), room)
+    history = _bounded(alternating(_without_help(turns)), room)
     unfinished = _unfinished_text(messages)
     return Conversation(
         *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
         *(tuple(documents), notes),
     )
+
+
+def _without_help(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """The turns without questions for help and the answers, which no model reads."""
+    is_help = False
+    for turn in turns:
+        if turn.role == "user":
+            is_help = asks_for_help(turn.text)
+        if not is_help:
+            yield turn
 
 
 def _with_pastes(
@@ -5450,6 +5560,35 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
     return reply(task_body if isinstance(task_body, dict) else {}, messages)
 
 
+def turn_to_follow(task_body: Any, messages: Any) -> Turn | None:
+    """The user's newest turn of the chat that a task is about, or None where its answer
+    is a failure, help, or not there: then nothing follows from it.
+
+    A shape that an earlier one asked for is among its flags: changes keep it.
+    """
+    chat = _chat_of(task_body if isinstance(task_body, dict) else {}, messages)
+    turns = [turn for turn in read_turns(chat) if turn.role == "user"]
+    if not turns or asks_for_help(turns[-1].text):
+        return None
+    is_answered = get_field(chat[-1], "role") == "assistant"
+    failed = any(FAILURE_MARK in text for text in _texts_of(chat[-1]))
+    if failed or not is_answered:
+        return None
+    earlier = (flag for turn in turns[:-1] for flag in turn.flags)
+    shapes = [f for f in earlier if OPTION_BY_NAME[f[0]].field == "aspect_ratio"]
+    return replace(turns[-1], flags=(*shapes[-1:], *turns[-1].flags))
+
+
+def _texts_of(message: Any) -> list[str]:
+    """The texts of a saved message; newer hosts keep them as its output, too."""
+    content, output = get_field(message, "content"), get_field(message, "output")
+    parts = as_list(content) or [content]
+    parts += [
+        p for item in as_list(output) for p in as_list(get_field(item, "content"))
+    ]
+    return [as_str(get_field(part, "text") or part) for part in parts]
+
+
 def _merge_replies(body: dict[str, Any], messages: Any) -> str:
     """Several models' replies, which nobody here can merge, one below the other."""
     replies = as_list(body.get("responses")) or _quoted_replies(messages)
@@ -5457,8 +5596,9 @@ def _merge_replies(body: dict[str, Any], messages: Any) -> str:
 
 
 def _make_title(body: dict[str, Any], messages: Any) -> str:
-    """The chat's first words."""
-    first = "".join(_users_words(body, messages)[:1])
+    """The chat's first words, without flags."""
+    said = (w for w in _users_words(body, messages) if not asks_for_help(w))
+    first = without_flags(next(said, ""))
     title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
     return json.dumps({"title": title}, ensure_ascii=False)
 
@@ -5471,8 +5611,13 @@ def _make_image_prompt(body: dict[str, Any], messages: Any) -> str:
 
 def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
     """What the user said in the chat that the task is about, turn by turn."""
-    turns = read_turns(body.get("messages") or _quoted_chat(messages))
+    turns = read_turns(_chat_of(body, messages))
     return [turn.text for turn in turns if turn.role == "user" and turn.text]
+
+
+def _chat_of(body: dict[str, Any], messages: Any) -> list[Any]:
+    """The messages of the chat that a task is about."""
+    return as_list(body.get("messages")) or _quoted_chat(messages)
 
 
 def _quoted_replies(messages: Any) -> list[str]:
@@ -5484,13 +5629,15 @@ def _quoted_replies(messages: Any) -> list[str]:
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
-    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
+    """The turns as a task prompt quotes them ("USER: …"), where it does."""
     prompt = read_conversation(messages).prompt
     chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
     said = re.findall(
-        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
+        r"^(USER|ASSISTANT): (.*?)(?=^ASSISTANT: |^USER: |\Z)",
+        chat,
+        re.DOTALL | re.MULTILINE,
     )
-    return [{"role": "user", "content": text} for text in said]
+    return [{"role": role.lower(), "content": text} for role, text in said]
 
 
 # By task: its reply, or what makes one of the task's body and the request's messages.
@@ -5511,6 +5658,125 @@ _TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
     # would replace them.
     "context_compaction": "",
 }
+
+
+# ── Help ──────────────────────────────────────────────────────────────────────────────
+# What can be asked of the model that answers: all of it as the answer to "--help", some
+# of it as suggestions below an answer.
+
+FOLLOW_UPS = "follow_up_generation"  # the host's name for the task
+
+
+class Offer(NamedTuple):
+    """Who answers, and what can be chosen there, by the fields of ImageOptions; that may
+    be less than the model takes."""
+
+    route: Route
+    choices: Mapping[str, Sequence[str]]
+
+
+_OPTION_OF = {option.field: option for option in OPTIONS}
+
+
+def _flag(field: str) -> str:
+    return f"--{_OPTION_OF[field].flags[0]}"
+
+
+def help_text(offer: Offer, reader: Reader) -> str:
+    """The answer to "--help", in markdown: who answers, and each option with its values,
+    prices and an example."""
+    facts = facts_of(offer.route.model, offer.route.generate)
+    prices = facts.prices.pictures if facts else {}
+    fields = [o.field for o in OPTIONS if o.flags and offer.choices[o.field]]
+    rows = [_help_row(field, offer.choices[field], prices, reader) for field in fields]
+    parts = [
+        _who_answers(offer.route),
+        make_note("help_how"),
+        _what_it_costs(offer, prices),
+    ]
+    who, how, costs = (sentence(part, reader) for part in parts)
+    return "\n\n".join([who, how, "\n".join(rows), costs])
+
+
+def _who_answers(route: Route) -> Note:
+    model = name_of(route.model)
+    if route.asked == AUTO:
+        return make_note("help_auto", model=model)
+    if route.replaced:
+        return make_note("help_successor", asked=name_of(route.asked), model=model)
+    return make_note("help_model", model=model)
+
+
+def _help_row(
+    field: str, choices: Sequence[str], prices: Mapping[str, float], reader: Reader
+) -> str:
+    listed = tuple(_choice_note(field, choice, prices) for choice in choices)
+    prompt = sentence(make_note("help_prompt"), reader)
+    # One that is neither the cheapest nor the dearest.
+    value = "" if choices[0] == "on" else choices[len(choices) // 2]
+    example = f"{prompt} {_flag(field)} {value}".strip()
+    what = sentence(make_note(field), reader)
+    what = f"{what[0].upper()}{what[1:]}"
+    note = make_note("help_option", what=what, choices=listed, example=example)
+    return sentence(note, reader)
+
+
+def _choice_note(field: str, choice: str, prices: Mapping[str, float]) -> Note:
+    if field == "image_size" and choice in prices:
+        price = make_note("price", price=prices[choice])
+        return make_note("help_priced_choice", choice=choice, price=price)
+    return make_note("help_choice", choice=choice)
+
+
+def _what_it_costs(offer: Offer, prices: Mapping[str, float]) -> Note:
+    if not prices:
+        return make_note("help_no_price")
+    if offer.choices["image_size"]:
+        return make_note("help_prices")
+    return make_note("help_price", price=make_note("price", price=max(prices.values())))
+
+
+def follow_ups(had: ImageOptions, offer: Offer, reader: Reader) -> str:
+    """Three or four messages that may come next, in the form that the host parses.
+
+    had: what the last answer was made with, which is not offered again.
+    """
+    shapes = list(_other_shapes(had, offer.choices["aspect_ratio"]))
+    ideas = [*shapes[:1], *_larger(had, offer.choices["image_size"])]
+    ideas += [*_more(had, offer.choices["count"]), *shapes[1:]]
+    texts = [
+        f"{sentence(note, reader)} {_flag(field)} {value}"
+        for note, field, value in ideas[:MAX_FOLLOW_UPS]
+    ]
+    if len(texts) < MAX_FOLLOW_UPS - 1:
+        texts.append(sentence(make_note("follow_angle"), reader))
+    return json.dumps({"follow_ups": texts}, ensure_ascii=False)
+
+
+# A message that may come next: its words, and the option that it asks for.
+_Idea = tuple[Note, str, str]
+_SHAPES = {"16:9": "follow_wide", "9:16": "follow_tall", "1:1": "follow_square"}
+
+
+def _other_shapes(had: ImageOptions, ratios: Sequence[str]) -> Iterator[_Idea]:
+    now = nearest_ratio(ratio_value(had.aspect_ratio or "1:1"), _SHAPES)
+    for ratio, kind in _SHAPES.items():
+        if ratio in ratios and ratio != now:
+            yield make_note(kind), "aspect_ratio", ratio
+
+
+def _larger(had: ImageOptions, sizes: Sequence[str]) -> Iterator[_Idea]:
+    """The largest size, if it is larger than that of the last answer."""
+    largest = max(sizes, key=SIZES.index, default="512")
+    if SIZES.index(largest) > SIZES.index(had.image_size or "1K"):
+        yield make_note("follow_size", size=largest), "image_size", largest
+
+
+def _more(had: ImageOptions, counts: Sequence[str]) -> Iterator[_Idea]:
+    """Several pictures, if the last answer was to have one."""
+    count = next((count for count in ("3", "2") if count in counts), "")
+    if count and had.count == 1:
+        yield make_note("follow_count", count=count), "count", count
 
 
 # ── Reader ────────────────────────────────────────────────────────────────────────────
@@ -7969,6 +8235,7 @@ class AdminValves(_Settings):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    FOLLOW_UPS: bool = _setting("FOLLOW_UPS", True)
     HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
@@ -9058,6 +9325,10 @@ class ModelLists:
                 known = self._lists.get(client.identity)
         return known[1] if known else []
 
+    def known(self, client: GeminiClient) -> list[ListedModel]:
+        """The last good list, if there is one; asks nobody."""
+        return self._lists.get(client.identity, (0.0, []))[1]
+
     def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
         identity = client.identity
         task = self._refreshes.get(identity)
@@ -9099,6 +9370,12 @@ MODEL_LISTS = ModelLists()
 
 # A project's number or name: not for everybody in a chat.
 _PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
+
+
+def reader_of(chat: HostChat, own_key: bool = False) -> Reader:
+    """Who reads the answer: administrators and programs need the ids of models."""
+    sees_ids = chat.is_admin or not chat.is_read_by_host
+    return Reader(chat.language, sees_ids, own_key)
 
 
 def what_happened(error: GeminiError, reader: Reader) -> str:
@@ -9217,8 +9494,7 @@ class Answer:
         unfinished: str = "",
     ) -> None:
         self._chat, self._inline = chat, inline
-        sees_ids = chat.is_admin or not chat.is_read_by_host
-        self.reader = Reader(chat.language, sees_ids, own_key)
+        self.reader = reader_of(chat, own_key)
         self.making = make_note("working")  # what the requests under way are about
         default = sentence(make_note("generated"), self.reader)
         self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
@@ -9869,7 +10145,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
         if failure:
-            await _until_heard(request, seconds)
+            await _until_heard(request.chat, request.conversation, seconds)
             await send(answer.failure(failure, seconds))
         await answer.show_sources()
         for remark in answer.remarks(request.said):
@@ -9916,9 +10192,19 @@ def _forget_frames(error: GeminiError) -> None:
     error.__traceback__ = error.__context__ = None
 
 
-async def _until_heard(request: ImageRequest, elapsed: float) -> None:
-    """Hold a failure back that came at once, where the page would not show it."""
-    if request.chat.is_saved and not request.conversation.history:
+async def tell(
+    text: str, chat: HostChat, conversation: Conversation, send: Send
+) -> None:
+    """Send an answer that is there at once and costs nothing."""
+    await _until_heard(chat, conversation, 0.0)
+    await send(text)
+
+
+async def _until_heard(
+    chat: HostChat, conversation: Conversation, elapsed: float
+) -> None:
+    """Hold an answer back that came at once, where the page would not show it."""
+    if chat.is_saved and not conversation.history:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
@@ -10480,9 +10766,7 @@ class Pipe:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        available = usable_models(listed, typed) or usable_models(
-            [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS], ()
-        )
+        available = _known_models(listed, typed)
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
@@ -10530,21 +10814,108 @@ class Pipe:
                 accepted_languages(__request__),
             ),
         )
-        messages = body.get("messages")
+        call = _Call(body, metadata, chat, valves, own)
         if __task__:
-            return reply_to_task(str(__task__), __task_body__, messages)
+            return _reply_to_task(call, str(__task__), __task_body__)
         conversation = await _conversation(body, metadata, __files__, chat)
         if task := unnamed_task(conversation):
-            return reply_to_task(task, __task_body__, messages)
-        if valves.HISTORY_IMAGES and conversation.before:
-            saved = saved_turns(await chat.saved_chat(), metadata)
-            conversation = with_saved_pictures(conversation, saved)
-        request = _image_request(body, metadata, conversation, chat, valves, own)
-        work, model = partial(compose, request), as_str(body.get("model"))
-        wish = usage_wish(body, chat.is_read_by_host)
-        if body.get("stream"):
-            return as_chunks(work, model, wish, closing=not host_closes_streams())
-        return await as_completion(work, model, wish)
+            return _reply_to_task(call, task, __task_body__)
+        return await _answer(call, await _work_of(call, conversation))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What the host hands over with one request."""
+
+    body: dict[str, Any]
+    metadata: dict[str, Any]
+    chat: HostChat
+    valves: AdminValves
+    own: dict[str, Any]
+
+
+async def _answer(
+    call: _Call, work: Composer
+) -> dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
+    model = as_str(call.body.get("model"))
+    wish = usage_wish(call.body, call.chat.is_read_by_host)
+    if call.body.get("stream"):
+        return as_chunks(work, model, wish, closing=not host_closes_streams())
+    return await as_completion(work, model, wish)
+
+
+async def _work_of(call: _Call, conversation: Conversation) -> Composer:
+    """What composes the answer to a message."""
+    if asks_for_help(conversation.prompt):
+        offer = _offer(call, as_str(call.body.get("model")))
+        text = help_text(offer, reader_of(call.chat))
+        return partial(tell, text, call.chat, conversation)
+    if call.valves.HISTORY_IMAGES and conversation.before:
+        saved = saved_turns(await call.chat.saved_chat(), call.metadata)
+        conversation = with_saved_pictures(conversation, saved)
+    request = _image_request(
+        *(call.body, call.metadata, conversation, call.chat, call.valves, call.own)
+    )
+    return partial(compose, request)
+
+
+def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
+    messages = call.body.get("messages")
+    model = _model_to_follow(call, task_body)
+    turn = turn_to_follow(task_body, messages) if task == FOLLOW_UPS and model else None
+    if turn is None or not call.valves.FOLLOW_UPS:
+        return reply_to_task(task, task_body, messages)
+    settings = settings_in_order(call.valves, call.own, {}, turn.flags)
+    offer = _offer(call, model, edits=True)
+    if not offer.route.generate:  # who takes no pictures does not know "the same"
+        return reply_to_task(task, task_body, messages)
+    return follow_ups(read_options(settings)[0], offer, reader_of(call.chat))
+
+
+def _model_to_follow(call: _Call, task_body: Any) -> str:
+    """The host's id of the model that gave the answer which a task is about, or nothing
+    where that is none of these: hosts may give a chat's tasks to another model."""
+    asked = as_str(call.body.get("model"))
+    model, function = call.metadata.get("model"), asked.removesuffix(
+        _without_function(asked)
+    )
+    answered = as_str(get_field(task_body, "model")) or asked
+    if get_field(model, "id") == answered:  # a preset has a model beneath
+        base = as_str(get_field(get_field(model, "info"), "base_model_id"))
+        answered = base or answered
+    return answered if answered == asked or answered.startswith(function or "/") else ""
+
+
+def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
+    """What can be asked of a model, as far as that is known without asking Google."""
+    listed: list[ListedModel] = []
+    typed: tuple[str, ...] = ()
+    with contextlib.suppress(GeminiError):  # also without a key
+        client = client_for(call.valves, key_to_use(call.valves, call.own)[0])
+        typed, listed = client.backend.models, MODEL_LISTS.known(client)
+    choice = Choice(
+        _asked_model(model),
+        wanted=tuple(split_list(call.valves.MODELS)),
+        follow=call.valves.FOLLOW_SUCCESSORS,
+        edits=edits,
+    )
+    route = next(candidates(choice, _known_models(listed, typed)), Route(model, model))
+    return Offer(route, choices_of(facts_of(route.model, route.generate)))
+
+
+def _known_models(
+    listed: Iterable[ListedModel], typed: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The models of a list, or those that this file knows where there is none."""
+    built_in = [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS]
+    return usable_models(listed, typed) or usable_models(built_in, ())
+
+
+def _asked_model(model: str) -> str:
+    """Google's id in the host's. One that cannot be an id is asked for all the same, and
+    nobody has it."""
+    model = _without_function(model)
+    return clean_model_id(model) or plain_line(model, 80) or AUTO
 
 
 def _image_request(
@@ -10560,10 +10931,8 @@ def _image_request(
     options, notes = read_options(settings)
     notes += settings_left_out(body, metadata.get("tools"))
     key, own_key = key_to_use(valves, own)
-    model = _without_function(as_str(body.get("model")))
     return ImageRequest(
-        # One that cannot be an id is asked for all the same, and nobody has it.
-        asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
+        asked=_asked_model(as_str(body.get("model"))),
         conversation=conversation,
         options=options,
         notes=[*notes, *conversation.notes],

@@ -39,7 +39,8 @@ USES: dict[str, str] = {
     "Frames": "Limits Words Documents",
     "Conversation": "Limits Words Flags Documents Frames",
     "Saved": "Limits Words Conversation",
-    "Tasks": "Limits Words Models Conversation",
+    "Tasks": "Limits Words Models Options Flags Conversation",
+    "Help": "Limits Words Messages Models Routes Options",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
     "Reader",
@@ -59,10 +60,10 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Backend Client Answer Request Reading",
+    "Failures Threads Host Settings Backend Client Answer Request Reading",
     "Chunks": "Limits Words Answer",
-    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
-    "Threads Host Settings Client Request Reading Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
+    "Help Failures Threads Host Settings Client Answer Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
