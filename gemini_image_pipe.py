@@ -3073,10 +3073,8 @@ _OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕
 _SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
 _BLANK = rf"[\s{_INVISIBLE}]"
 _SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
-# Letters of scripts that are written without blanks, pictograms, and two marks that
-# a flag may stand behind but does not end with.
+# Letters of scripts that are written without blanks, and pictograms.
 _UNSPACED = (
-    "：”"
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u2e80-\u2fdf"
     "\u3005-\u3007\u3040-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
     "\ufe0f\uff66-\uff9d\U0001f000-\U0001faff\U00020000-\U0003ffff"
@@ -3087,11 +3085,14 @@ _DASHES = dict.fromkeys("‐‑−﹣－", "-") | dict.fromkeys("–―‒⸺─
 _AS_TYPED_PLAINLY = FULL_WIDTH | str.maketrans(_DASHES)
 _TWO_DASHES = "(?:[-—]{2}|—)"
 _BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
-# A closing quote or bracket is a sign that the prompt only speaks of a flag.
-_VALUE = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
+# A flag stands behind one of these, or at the beginning.
+_BEFORE = rf"[\s{re.escape(_SEPARATORS)}{_UNSPACED}：”]"
+# A closing quote or bracket is a sign that the prompt only speaks of a flag; letters
+# directly behind a value go on with the prompt.
+_SIGN = rf"(?![-—]{{2}})[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
+_VALUE = rf"(?:(?=[{_UNSPACED}])(?:{_SIGN})+|(?:(?![{_UNSPACED}]){_SIGN})+)"
 # "--n 2" and "--n2", but not "--narrow".
-_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>(?:(?![-—]{{2}}){_VALUE}){{1,%d}}))"
-_WITH_VALUE %= MAX_FLAG_CHARACTERS
+_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>{_VALUE}))"
 _CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
 _SWITCHES = {flag for flag, choices in _CHOICES.items() if choices == ("on", "off")}
 
@@ -3101,7 +3102,7 @@ def _any_of(names: Iterable[str]) -> str:
 
 
 _LAST_FLAG = re.compile(
-    rf"(?:^|(?<=[\s{re.escape(_SEPARATORS)}{_UNSPACED}]))(?P<dashes>{_TWO_DASHES}|-)"
+    rf"(?:^|(?<={_BEFORE}))(?P<dashes>{_TWO_DASHES}|-)"
     rf"(?:(?P<name>{_any_of(_CHOICES.keys() - _SWITCHES)}){_WITH_VALUE}?"
     rf"|(?P<switch>{_any_of(_SWITCHES)})(?:{_BEHIND_NAME}(?P<state>{_any_of(SWITCH)}))?)"
     rf"{_SEPARATOR}*\Z",
@@ -3148,8 +3149,7 @@ def _last_flag(text: str, end: int) -> _Flag | None:
     value = found["value"] or found["state"] or ""
     value = value.rstrip(".,;!") or value
     start = at + found.start() - (1 if at else 0)
-    # Programs that correct what is typed make "—" of two, and "–" of one as well.
-    is_short = len(found["dashes"]) == 1 and text[start] != "—"
+    is_short = _is_short(found["dashes"], text[start])
     is_joined = bool(found["value"]) and found.start("value") == found.end("name")
     if (is_short or is_joined) and not _is_valid(name, value):
         return None
@@ -3157,6 +3157,12 @@ def _last_flag(text: str, end: int) -> _Flag | None:
         return None
     unsaid = "on" if found["switch"] else "nothing"
     return _Flag((name, value or unsaid), start)
+
+
+def _is_short(dashes: str, sign: str) -> bool:
+    """Whether it is one dash, by the sign that was typed: programs that correct what is
+    typed make "—" of two only, and "–" of one as well."""
+    return len(dashes) == 1 and sign != "—"
 
 
 def _is_valid(name: str, value: str) -> bool:
@@ -3251,6 +3257,8 @@ def _unread(words: str) -> list[_Unread]:
     unread: list[_Unread] = []
     for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
         name = found["name"].lower()
+        if _is_short(found["dashes"], words[found.start()]):
+            continue
         if name in _CHOICES:
             kind = _why_unread(found, end)
         elif _is_foreign_flag(found):
@@ -3272,9 +3280,7 @@ def _why_unread(found: re.Match[str], end: int) -> str:
     else:
         is_meant = _is_valid(f"--{name}", value)
     before = found.string[max(found.start() - 1, 0) : found.start()]
-    is_apart = not before or bool(
-        re.match(rf"[{re.escape(_SEPARATORS)}{_UNSPACED}]", before)
-    )
+    is_apart = not before or bool(re.match(_BEFORE, before))
     if not is_meant or not (is_apart or found.end() >= end):
         return ""
     return "flag_not_last" if is_apart else "flag_joined"
