@@ -3430,40 +3430,36 @@ def _unread(words: str) -> list[_Unread]:
     end = len(prose.rstrip(_SEPARATORS))
     unread: list[_Unread] = []
     for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
-        name = found["name"].lower()
-        if _is_short(found["dashes"], words[found.start()]):
+        start, name = found.start(), found["name"].lower()
+        is_apart = not start or bool(re.match(_BEFORE, prose[start - 1]))
+        if _is_short(found["dashes"], words[start]):
             continue
-        if name in _CHOICES:
-            kind = _why_unread(found, end)
-        elif _is_foreign_flag(found):
-            kind = "flag_unknown"
-        elif found["dashes"] == "--":
+        if _is_flag(found):
+            is_last = found.end() >= end
+            if kind := _why_unread(name, is_apart, is_last):
+                unread.append(_Unread(kind, f"--{name}", start, found.end()))
+        elif is_apart and name not in _CHOICES and found["dashes"] == "--":
             return []
-        else:
-            kind = ""
-        if kind:
-            unread.append(_Unread(kind, f"--{name}", found.start(), found.end()))
     return unread
 
 
-def _why_unread(found: re.Match[str], end: int) -> str:
-    """The note on a known flag among the words; none where it is one of them."""
+def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
+    """The kind of the note on a flag; none where its name goes on with a word."""
+    if is_apart:
+        return "flag_not_last" if name in _CHOICES else "flag_unknown"
+    return "flag_joined" if name in _CHOICES and is_last else ""
+
+
+def _is_flag(found: re.Match[str]) -> bool:
+    """Whether a name behind dashes is a flag, ours or Midjourney's, by its value."""
     name, value = found["name"].lower(), (found["value"] or "").rstrip(".,;!")
-    if name in _SWITCHES and len(found["dashes"]) == 2:
-        is_meant = True  # a word behind it need not be its value
-    else:
-        is_meant = _is_valid(f"--{name}", value)
-    before = found.string[max(found.start() - 1, 0) : found.start()]
-    is_apart = not before or bool(re.match(_BEFORE, before))
-    if not is_meant or not (is_apart or found.end() >= end):
-        return ""
-    return "flag_not_last" if is_apart else "flag_joined"
-
-
-def _is_foreign_flag(found: re.Match[str]) -> bool:
-    value = found["value"] or ""
-    is_sure = len(found["dashes"]) == 2 or value[:1].isdigit()
-    return is_sure and bool(_FOREIGN_FLAG.match(f"{found['name']} {value}"))
+    has_two = len(found["dashes"]) == 2
+    if name in _SWITCHES and has_two:
+        return True  # a word behind it need not be its value
+    if name in _CHOICES:
+        return _is_valid(f"--{name}", value)
+    is_sure = has_two or value[:1].isdigit()
+    return is_sure and bool(_FOREIGN_FLAG.match(f"{name} {value}"))
 
 
 _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)

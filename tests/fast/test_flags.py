@@ -104,6 +104,8 @@ WORDS = [
     "he saw —search for it— the light",
     "a fox -- n 3 please",
     "--help me, says the fox",
+    "a button--no text",
+    "light--s 2",
 ]
 
 
@@ -140,6 +142,7 @@ UNREAD: list[tuple[str, str, dict[str, str]]] = [
     ("a fox --tile", "a fox", {"flag_unknown": "`--tile`"}),
     ("a fox --niji 6 --seed 7", "a fox", {"flag_unknown": "`--niji`, `--seed`"}),
     ("a fox--n 3", "a fox", {"flag_joined": "`--n`"}),
+    ("a fox--red, --n 3 please", "a fox--red,  please", {"flag_not_last": "`--n`"}),
     (
         "狐狸 --n 2--ar 16:9",
         "狐狸",

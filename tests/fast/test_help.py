@@ -40,10 +40,12 @@ def body_of(prompt: str, model_id: str = "auto", **more: Any) -> dict[str, Any]:
 def answer(body: Any, google: StandIn | None = None, **host: Any) -> str:
     """What a pipe says: without a key, or with one that would reach the stand-in."""
     pipe = gip.Pipe()
-    settings = {"GEMINI_API_KEY": DEFAULT_KEY, "GEMINI_API_BASE_URL": ""}
-    settings["GEMINI_API_BASE_URL"] = google.url if google else ""
-    valves = host.pop("valves", {})
-    pipe.valves = pipe.Valves(**{**(settings if google else {}), **valves})
+    key = (
+        {"GEMINI_API_KEY": DEFAULT_KEY, "GEMINI_API_BASE_URL": google.url}
+        if google
+        else {}
+    )
+    pipe.valves = pipe.Valves(**key, **host.pop("valves", {}))
     return words_of(asyncio.run(pipe.pipe(body, **host)))
 
 
