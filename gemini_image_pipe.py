@@ -1739,8 +1739,8 @@ PHRASES: Texts = {
         "zh-CN": "这里由 **{model}** 作图。",
     },
     "help_auto": {
-        "en": "**{model}** makes the pictures here now: `auto` always is the newest model.",
-        "zh-CN": "现在由 **{model}** 作图：`auto` 始终选用最新的模型。",
+        "en": "**{model}** makes the pictures here now: {auto} always is the newest model.",
+        "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
     },
     "help_successor": {
         "en": "Google no longer offers {asked}; **{model}** makes the pictures in its place.",
@@ -3438,7 +3438,7 @@ def _unread(words: str) -> list[_Unread]:
             is_last = found.end() >= end
             if kind := _why_unread(name, is_apart, is_last):
                 unread.append(_Unread(kind, f"--{name}", start, found.end()))
-        elif is_apart and name not in _CHOICES and found["dashes"] == "--":
+        elif is_apart and name not in _CHOICES:
             return []
     return unread
 
@@ -3453,13 +3453,11 @@ def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
 def _is_flag(found: re.Match[str]) -> bool:
     """Whether a name behind dashes is a flag, ours or Midjourney's, by its value."""
     name, value = found["name"].lower(), (found["value"] or "").rstrip(".,;!")
-    has_two = len(found["dashes"]) == 2
-    if name in _SWITCHES and has_two:
+    if name in _SWITCHES:
         return True  # a word behind it need not be its value
     if name in _CHOICES:
         return _is_valid(f"--{name}", value)
-    is_sure = has_two or value[:1].isdigit()
-    return is_sure and bool(_FOREIGN_FLAG.match(f"{name} {value}"))
+    return bool(_FOREIGN_FLAG.match(f"{name} {value}"))
 
 
 _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
@@ -5877,7 +5875,8 @@ def help_text(offer: Offer, reader: Reader) -> str:
 def _who_answers(route: Route) -> Note:
     model = name_of(route.model)
     if route.asked == AUTO:
-        return make_note("help_auto", model=model)
+        auto = make_note("named_model", name=AUTO_NAME, id=AUTO)
+        return make_note("help_auto", model=model, auto=auto)
     if route.replaced:
         return make_note("help_successor", asked=name_of(route.asked), model=model)
     return make_note("help_model", model=model)

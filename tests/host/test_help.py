@@ -95,7 +95,7 @@ def test_help_and_suggestions_in_the_language_of_the_page(
     chinese_page.screenshot("help-zh")
     chinese_page.send("一只红狐狸--n 2 --ar 16:9")
     chinese_page.wait_for_pictures(2)
-    assert texts(google) == ["一只红狐狸"] * 2
+    assert texts(google) == ["一只红狐狸"] and len(drawings(google)) == 2
     page.get_by_role("button", name="同样的画面，竖幅 --ar 9:16").wait_for()
     chinese_page.scroll_to_end()
     chinese_page.screenshot("suggestions-zh")
