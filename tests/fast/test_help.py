@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ RECORDED = Path(__file__).parent / "host_requests"
 READERS = [gip.Reader(language) for language in gip.LANGUAGES]
 CHINESE = {"variables": {"{{USER_LANGUAGE}}": "zh-CN"}}
 MODELS = [facts.id for facts in gip.CURRENT_MODELS]
+IMAGEN = "imagen-4.0-generate-001"
 LITE, OLD = "gemini-3.1-flash-lite-image", "gemini-2.5-flash-image"
 TASK = "follow_up_generation"
 FAILED = f"{gip.FAILURE_MARK}**No.** Please try again."
@@ -155,24 +158,34 @@ def test_help_says_who_answers(
     assert all(name in text for name in names)
 
 
-def test_help_knows_the_list_that_was_asked_for_before(google: StandIn) -> None:
-    """Who may use only one model is told of that one."""
+@contextlib.contextmanager
+def listed(google: StandIn, *ids: str) -> Iterator[None]:
+    """A key that can use these models, as was once listed."""
     pipe = gip.Pipe()
     pipe.valves = pipe.Valves(
         GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
     )
+    identity = gip.client_for(pipe.valves, DEFAULT_KEY).identity
+    gip.MODEL_LISTS._lists[identity] = (0.0, [gip.ListedModel(i, i) for i in ids])
+    yield
+    gip.MODEL_LISTS._lists.pop(identity)
 
-    async def listed() -> str:
-        client = gip.client_for(pipe.valves, DEFAULT_KEY)
-        one = [gip.ListedModel(LITE, "Lite", ("generateContent",))]
-        gip.MODEL_LISTS._lists[client.identity] = (0.0, one)
-        try:
-            return words_of(await pipe.pipe(body_of("--help")))
-        finally:
-            gip.MODEL_LISTS._lists.pop(client.identity)
 
-    assert "Nano Banana 2 Lite" in asyncio.run(listed())
+def test_help_knows_the_list_that_was_asked_for_before(google: StandIn) -> None:
+    """Who may use only one model is told of that one."""
+    with listed(google, LITE):
+        assert "Nano Banana 2 Lite" in answer(body_of("--help"), google)
     assert google.requests == []
+
+
+def test_help_waits_until_the_page_of_a_new_chat_shows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gip, "NEW_CHAT_KNOWN", 0.2)
+
+    started = time.monotonic()
+    assert "--size" in answer(body_of("--help"), __chat_id__="1", __message_id__="2")
+    assert time.monotonic() - started >= 0.2
 
 
 def test_help_speaks_the_reader_s_language_and_to_channels() -> None:
@@ -345,7 +358,7 @@ def test_where_nothing_follows_nothing_is_suggested() -> None:
 def test_a_preset_s_answer_is_that_of_the_model_beneath() -> None:
     task_body = {"model": "my-painter", "messages": chat_of(["a fox"])}
     host = {"__task_body__": task_body, "__metadata__": {"model": PRESET}}
-    assert "--size 4K" not in flags_in(task_reply(None, **host))
+    assert flags_in(task_reply(None, **host)) == [WIDE, "--n 3", TALL]
 
 
 def test_suggestions_ask_google_nothing(google: StandIn) -> None:
@@ -353,6 +366,19 @@ def test_suggestions_ask_google_nothing(google: StandIn) -> None:
     host = {"__task__": TASK, "__task_body__": task_body}
     assert len(suggested(answer(body_of("### Task:"), google, **host))) == 4
     assert google.requests == []
+
+
+def test_imagen_s_pictures_are_changed_by_others_or_not_at_all(google: StandIn) -> None:
+    """Who takes no pictures does not know what "the same" is."""
+
+    def flags(**valves: Any) -> list[str]:
+        task_body = {"model": f"painter.{IMAGEN}", "messages": chat_of(["a fox"])}
+        host = {"__task__": TASK, "__task_body__": task_body, "valves": valves}
+        return flags_in(suggested(answer(body_of("### Task:", IMAGEN), google, **host)))
+
+    with listed(google, IMAGEN, LITE):
+        assert flags() == [WIDE, "--n 3", TALL]
+        assert flags(FOLLOW_SUCCESSORS=False) == []
 
 
 def recorded_tasks() -> Iterator[tuple[str, dict[str, Any]]]:
