@@ -80,8 +80,10 @@ def test_help_at_the_page_of_a_new_chat(
     user_page.page.get_by_text("Picture size", exact=False).first.wait_for()
     user_page.page.get_by_text(f"{FOX} --size 2K").wait_for()
     user_page.screenshot("help")
+    user_page.page.set_viewport_size({"width": 390, "height": 844})
     user_page.page.reload()
     user_page.page.get_by_text(f"{FOX} --size 2K").wait_for()
+    user_page.screenshot("help-phone")
     assert drawings(google) == []
 
 
