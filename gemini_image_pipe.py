@@ -3928,7 +3928,9 @@ _OWN_LINES = re.compile(
 )
 # Several pictures side by side, as an answer shows them.
 _PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+    r"^\|(?: +\|)+\n\|(?:-+\|)+"
+    r"(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+(?:  \|)?)*$",
+    re.M,
 )
 
 
@@ -8632,20 +8634,24 @@ class Answer:
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
         pixels = await work_on(image.data, picture_pixels)
-        picture = f"![{self._alt}]({await self._address(image, pixels)})"
+        picture = f"![{self._next_alt()}]({await self._address(image, pixels)})"
         self.tally.pixels.append(pixels)
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
 
+    def _next_alt(self) -> str:
+        """The next picture's alternative text, with a number behind the first."""
+        return f"{self._alt} ({self.pictures + 1})" if self.pictures else self._alt
+
     def _next_cell(self) -> str:
         """What comes before the next picture of a table, which is one at every moment:
-        its width is known from the start, so the page need not show bare signs."""
-        columns = 2 if self._options.count == 4 else self._options.count
+        a row that is not full yet is one, too. Two columns, so that the pictures are
+        large enough to be looked at on a phone."""
         self._cells += 1
         if self._cells == 1:
-            return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
-        return "" if self._cells % columns != 1 else "\n|"
+            return "|  |  |\n|---|---|\n|"
+        return "" if self._cells % 2 == 0 else "\n|"
 
     async def _address(self, image: Image, pixels: tuple[int, int] | None) -> str:
         if not self._inline:
@@ -8715,7 +8721,7 @@ class Answer:
 
     def rest(self) -> str:
         """The end of a table of pictures, and of the model's words."""
-        row = "\n\n" if self._cells else ""
+        row = "  |\n\n" if self._cells % 2 else "\n\n" if self._cells else ""
         said = dict.fromkeys("".join(said).strip() for said in self._said.values())
         self._cells = 0
         self._said.clear()

@@ -639,7 +639,7 @@ def makes_several(on: WatchedHost) -> bool:
     answer = chat.ask("a red fox --n 3")
     assert sorted(digests(pictures_of(on.user, answer))) == sorted(sent(on.google))
     assert len(sent(on.google)) == 3
-    assert "|---|---|---|" in answer.content
+    assert "\n|---|---|\n" in answer.content
     chat.ask("make them blue")
     assert sorted(received(on.google)) == sorted(sent(on.google)[:3])
     return True
