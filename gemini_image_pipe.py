@@ -3298,7 +3298,7 @@ _UNSPACED = (
 # What keyboards of other scripts, and programs that correct what is typed, put in place
 # of hyphens: one of the long ones may stand for two.
 _DASHES = dict.fromkeys("‐‑−﹣－", "-") | dict.fromkeys("–―‒⸺─﹘", "—")
-_AS_TYPED_PLAINLY = FULL_WIDTH | str.maketrans(_DASHES)
+_PLAIN_SIGNS = FULL_WIDTH | str.maketrans(_DASHES)
 _TWO_DASHES = "(?:[-—]{2}|—)"
 _BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
 # A flag stands behind one of these, or at the beginning.
@@ -3349,6 +3349,8 @@ def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 class _Flag(NamedTuple):
+    """A flag as (name, value), and where it begins."""
+
     named: tuple[str, str]
     start: int
 
@@ -3356,7 +3358,7 @@ class _Flag(NamedTuple):
 def _last_flag(text: str, end: int) -> _Flag | None:
     """The flag that ends there, if one does."""
     at = max(end - MAX_FLAG_CHARACTERS, 0)
-    tail = text[at:end].translate(_AS_TYPED_PLAINLY)
+    tail = text[at:end].translate(_PLAIN_SIGNS)
     # One sign more, for what stands before the window.
     found = _LAST_FLAG.search(text[at - 1 : at] + tail, 1 if at else 0)
     if not found:
@@ -3468,7 +3470,7 @@ def without_flags(words: str) -> str:
 def _unread(words: str) -> list[_Unread]:
     """The flags among the words, but none in what shows a command of another program."""
     quoted = _QUOTED.sub(lambda found: '"' * len(found[0]), words)
-    prose = quoted.translate(_AS_TYPED_PLAINLY)
+    prose = quoted.translate(_PLAIN_SIGNS)
     end = len(prose.rstrip(_SEPARATORS))
     unread: list[_Unread] = []
     for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
@@ -3508,7 +3510,7 @@ _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNO
 def asks_for_help(words: str) -> bool:
     """Whether a whole message is "--help"."""
     typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
-    return bool(_HELP.fullmatch(typed.translate(_AS_TYPED_PLAINLY)))
+    return bool(_HELP.fullmatch(typed.translate(_PLAIN_SIGNS)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -11244,7 +11246,7 @@ def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
     if turn is None or not call.valves.FOLLOW_UPS:
         return reply_to_task(task, task_body, messages)
     settings = settings_in_order(call.valves, call.own, {}, turn.flags)
-    offer = _offer(call, model, edits=True)
+    offer = _offer(call, model, edits=call.valves.HISTORY_IMAGES > 0)
     if not offer.route.generate:  # who takes no pictures does not know "the same"
         return reply_to_task(task, task_body, messages)
     return follow_ups(read_options(settings)[0], offer, reader_of(call.chat))
@@ -11254,14 +11256,14 @@ def _model_to_follow(call: _Call, task_body: Any) -> str:
     """The host's id of the model that gave the answer which a task is about, or nothing
     where that is none of these: hosts may give a chat's tasks to another model."""
     asked = as_str(call.body.get("model"))
-    model, function = call.metadata.get("model"), asked.removesuffix(
-        _without_function(asked)
-    )
+    function = asked.removesuffix(_without_function(asked))
     answered = as_str(get_field(task_body, "model")) or asked
+    model = call.metadata.get("model")
     if get_field(model, "id") == answered:  # a preset has a model beneath
         base = as_str(get_field(get_field(model, "info"), "base_model_id"))
         answered = base or answered
-    return answered if answered == asked or answered.startswith(function or "/") else ""
+    is_ours = bool(function) and answered.startswith(function)
+    return answered if is_ours or answered == asked else ""
 
 
 def _offer(call: _Call, model: str, edits: bool = False) -> Offer:

@@ -379,6 +379,7 @@ def test_imagen_s_pictures_are_changed_by_others_or_not_at_all(google: StandIn) 
     with listed(google, IMAGEN, LITE):
         assert flags() == [WIDE, "--n 3", TALL]
         assert flags(FOLLOW_SUCCESSORS=False) == []
+        assert flags(HISTORY_IMAGES=0) == []
 
 
 def recorded_tasks() -> Iterator[tuple[str, dict[str, Any]]]:
