@@ -476,6 +476,10 @@ _BLANKS = st.sampled_from(
 )
 
 
+# What other keyboards write in the place of these.
+_PLAIN = gip.FULL_WIDTH | str.maketrans("‐‑−﹣－–―‒⸺─﹘", "-----——————")
+
+
 @st.composite
 def prompts(draw: st.DrawFn) -> str:
     """Words, flags and blanks in any order."""
@@ -486,13 +490,14 @@ def prompts(draw: st.DrawFn) -> str:
 @given(prompts())
 @example("a --n --n 3 --n = =")
 @example("--ar = --n 3")
+@example("--size −n ")
 def test_what_was_split_splits_no_further(prompt: str) -> None:
     words, flags = gip.split_flags(prompt)
     assert prompt.startswith(words)
     assert gip.split_flags(words) == (words, ())
     if not flags:
         assert words == prompt
-    rest = prompt[len(words) :].translate(gip.FULL_WIDTH)
+    rest = prompt[len(words) :].translate(_PLAIN)
     for name, value in flags:
         assert name[2:] in rest
         assert value in rest or value in ("on", "nothing")
