@@ -5,6 +5,7 @@ version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
+icon_url: data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2020%2020'%3E%3Cpath%20d='M10%203H5a3%203%200%200%200-3%203v9a3%203%200%200%200%203%203h9a3%203%200%200%200%203-3v-5'%20fill='none'%20stroke='%234285f4'%20stroke-width='1.8'%20stroke-linecap='round'/%3E%3Cpath%20d='M5%2011c3%202.5%206.5.5%207-4.5%203%205.5-2%2010-6.5%207z'%20fill='%23f2a600'%20stroke='%23f2a600'%20stroke-linejoin='round'/%3E%3Ccircle%20cx='16'%20cy='4'%20r='2.8'%20fill='%2334a853'/%3E%3C/svg%3E
 """
 
 import ast
