@@ -7729,21 +7729,23 @@ class HostChat:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
+
+    async def _upload(self, new: NewFile) -> str:
+        user = await self._user()
+        work = store_picture(new, self.request, user, self._place)
+        # No file must stay behind that no message and no sum of prices knows.
+        return str(await to_its_end(work))
 
     @property
     def _place(self) -> dict[str, str]:

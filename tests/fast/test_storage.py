@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rows import check_rows
+from waiting import until
 
 import gemini_image_pipe as gip
 
@@ -162,16 +163,22 @@ class App:
         return f"/api/v1/files/{id}/content"
 
 
-def stored(chat_id: str = "c", message_id: str = "m") -> str:
-    """The answer's markdown for one picture that is kept by the host."""
+def answer_in(chat_id: str) -> gip.Answer:
+    """An answer that is about to show a picture."""
     chat = gip.HostChat(
         request=types.SimpleNamespace(app=App),
         user={"id": "u", "role": "user"},
         chat_id=chat_id,
-        message_id=message_id,
+        message_id="m",
     )
     answer = gip.Answer(chat, "a red fox", gip.ImageOptions(image_size="2K"))
     answer.begin("gemini-2.5-flash-image", gip.ImageOptions(image_size="2K"), [])
+    return answer
+
+
+def stored(chat_id: str = "c") -> str:
+    """The answer's markdown for one picture that is kept by the host."""
+    answer = answer_in(chat_id)
     return str(asyncio.run(answer.take(FOX))) + "".join(answer.remarks())
 
 
@@ -214,6 +221,34 @@ def test_a_record_tells_what_made_a_picture(monkeypatch: pytest.MonkeyPatch) -> 
         "options": {"image_size": "2K"},
         "price": 0.039,
     }
+
+
+def test_a_stop_leaves_no_file_behind_without_its_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawers, may_end = Drawers(), asyncio.Event()
+    with_drawers(monkeypatch, drawers, HANDLER)
+    upload = drawers.upload_file_handler
+
+    async def slow_upload(
+        request: Any, file: Any, metadata: Any, process: bool, user: Any
+    ) -> Any:
+        stored = await upload(request, file, metadata, process, user)
+        await may_end.wait()
+        return stored
+
+    sys.modules["open_webui.routers"].files.upload_file_handler = slow_upload
+
+    async def stop_in_mid_upload() -> None:
+        task = asyncio.create_task(answer_in("c").take(FOX))
+        assert await until(lambda: drawers.files)
+        task.cancel()
+        assert await until(task.done)
+        may_end.set()
+        assert await until(lambda: drawers.links)
+
+    asyncio.run(stop_in_mid_upload())
+    assert drawers.records[FILE_ID][gip.RECORD_KEY]["prompt"] == "a red fox"
 
 
 async def refuse(**arguments: Any) -> None:
