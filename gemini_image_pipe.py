@@ -7510,7 +7510,7 @@ async def store_picture(
         user=user,
     )
     await _note_down(file.id, new.record)
-    if "message_id" in place:
+    if place.get("message_id"):
         await _link_to_message(file.id, user.id, **place)
     return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
 
@@ -7522,7 +7522,10 @@ def _upload_function() -> Callable[..., Any] | None:
     except ImportError:
         return None
     handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
-    return handler or getattr(files, "upload_file", None)  # 0.6.5 has that alone
+    of_old: Callable[..., Any] | None = getattr(files, "upload_file", None)
+    # 0.6.5 has no handler; the function of others is for requests alone.
+    is_old = of_old and "file_metadata" in inspect.signature(of_old).parameters
+    return handler or (of_old if is_old else None)
 
 
 def _as_upload(new: NewFile) -> Any:
@@ -7593,7 +7596,7 @@ async def _store_nameless(
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
+# What else is known of Open WebUI. It and room Storage alone import it: inside
 # functions, so that the file loads without a host. Its functions differ from version
 # to version; they are called by the names in their own signatures.
 

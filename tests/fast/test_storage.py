@@ -17,6 +17,7 @@ from waiting import until
 import gemini_image_pipe as gip
 
 FOX = gip.Image(b"\x89PNG\r\n\x1a\n fox", "image/png")
+LINK = "get_file_content_by_id"
 FILE_ID = "0b1c2d3e-0000-4000-8000-000000000001"
 
 STEMS: list[tuple[str, str]] = [
@@ -114,6 +115,16 @@ class Drawers:
         work = self.upload_file_handler(request, file, file_metadata, process, user)
         return asyncio.run(work)
 
+    async def upload_image(
+        self, request: Any, image_data: bytes, content_type: str, metadata: Any
+    ) -> Any:
+        """As the hosts have it that take no name."""
+        kept = Kept("generated-image", content_type, image_data, metadata)
+        self.files.append(kept)
+        return types.SimpleNamespace(id=FILE_ID), {
+            "url": App.url_path_for(LINK, FILE_ID)
+        }
+
     async def update_file_metadata_by_id(self, id: str, meta: dict[str, Any]) -> Any:
         self.records[id] = meta
         return meta
@@ -139,6 +150,7 @@ def with_drawers(
     there: dict[str, dict[str, Any]] = {
         "open_webui": {},
         "open_webui.routers": {"files": types.SimpleNamespace(**files)},
+        "open_webui.routers.images": {"upload_image": drawers.upload_image},
         "open_webui.models": {},
         "open_webui.models.files": {"Files": drawers},
         "open_webui.models.chats": {"Chats": drawers},
@@ -159,7 +171,7 @@ class App:
 
     @staticmethod
     def url_path_for(name: str, id: str) -> str:
-        assert name == "get_file_content_by_id"
+        assert name == LINK
         return f"/api/v1/files/{id}/content"
 
 
@@ -206,6 +218,21 @@ def test_a_picture_is_kept_under_its_name_where_it_is_shown(
         assert drawers.links == ([link] if is_linked else [])
 
     check_rows(PLACES, check)
+
+
+def upload_by_request(file: Any, background_tasks: Any, metadata: Any) -> None:
+    raise AssertionError("it takes what only a request has")
+
+
+@pytest.mark.parametrize("functions", [{}, {OLD: upload_by_request}])
+def test_a_host_that_takes_no_name_keeps_a_picture_as_its_own(
+    monkeypatch: pytest.MonkeyPatch, functions: dict[str, Any]
+) -> None:
+    drawers = Drawers()
+    with_drawers(monkeypatch, drawers)
+    sys.modules["open_webui.routers"].files.__dict__.update(functions)
+    assert stored().strip() == f"![a red fox](/api/v1/files/{FILE_ID}/content)"
+    assert [kept.data for kept in drawers.files] == [FOX.data]
 
 
 def test_a_record_tells_what_made_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
