@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from growth import growth
 from rows import check_rows
+from test_pipe import pipe_for
 from traffic import posts, words_of
 
 import gemini_image_pipe as gip
-from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin import StandIn
 
 CHAT = [
     {"role": "user", "content": "a red fox in the snow"},
@@ -277,7 +278,11 @@ def test_a_choice_of_tools_is_known_by_its_system_message() -> None:
         (TOOLS, "function_calling"),
         (TOOLS.replace("weather", "weather, " * 9999), "function_calling"),
         ("Available Tools: brush, ink", None),
+        # A model's own system prompt is put above it.
+        (f"Be brief.\n{TOOLS}", "function_calling"),
+        (f"Available Tools: brush, ink\n{TOOLS}", "function_calling"),
         (f"Be brief. {TOOLS}", None),
+        (f"{TOOLS[TOOLS.index('Your task'):]}\nAvailable Tools: brush, ink", None),
         (TOOLS.partition("Available")[2], None),
     ]
     check_rows(rows, check)
@@ -342,10 +347,7 @@ def test_a_users_prompt_is_no_task() -> None:
 def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
     google: StandIn,
 ) -> None:
-    pipe = gip.Pipe()
-    pipe.valves = pipe.Valves(
-        GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
-    )
+    pipe = pipe_for(google)
 
     def asked_for(prompt: str) -> tuple[int, str]:
         google.reset()
@@ -361,6 +363,26 @@ def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
         requests, answer = asked_for(task_prompt(f"Draw it. {task}", shape))
         assert requests == 1
         assert "](data:image/" in answer and gip.FAILURE_MARK not in answer
+
+
+@pytest.mark.parametrize("prompt", [*UNNAMED, "a fox"])
+def test_what_is_written_on_the_page_is_no_task(google: StandIn, prompt: str) -> None:
+    """A host names the tasks of its own chats; only programs bring unnamed ones."""
+    system, question = {"role": "system", "content": TOOLS}, "Query: a red fox"
+    pipe = pipe_for(google)
+
+    def asked_for(prompt: str, *before: Any, **about: str) -> int:
+        google.reset()
+        messages = [*before, {"role": "user", "content": prompt}]
+        body = {"model": "f.auto", "messages": messages}
+        asyncio.run(pipe.pipe(body, __metadata__=about))
+        return len(posts(google))
+
+    at_page = {"chat_id": "c", "message_id": "m"}
+    assert asked_for(prompt, **at_page) == 1
+    assert asked_for(question, system, **at_page) == 1
+    assert asked_for(prompt, chat_id="c") == (prompt not in UNNAMED)
+    assert asked_for(question, system, chat_id="c") == 0
 
 
 @pytest.mark.parametrize("unit", ["<chat_history>", '"a"', "### Output:", "\nUSER: "])
