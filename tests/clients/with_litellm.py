@@ -7,6 +7,7 @@ from typing import Any
 import litellm
 
 Json = dict[str, Any]
+litellm.suppress_debug_info = True  # it would print it between the answers
 told = json.loads(sys.argv[1])
 model: str = told["model"]
 
