@@ -4576,9 +4576,11 @@ def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
 def _quoted_replies(messages: Any) -> list[str]:
     """The models' replies as a task prompt quotes them, where it does."""
     # As it came: the words of a conversation are without their pictures.
-    prompt = as_str(get_field((as_list(messages) or [None])[-1], "content"))
+    content = get_field((as_list(messages) or [None])[-1], "content")
+    parts = as_list(content)[:MAX_PARTS] or [{"text": content}]
+    prompt = "".join(as_str(get_field(part, "text")) for part in parts)
     quoted = prompt.partition('\nResponses from models: """')[2].rstrip()
-    return quoted.removesuffix('"""').split('"""\n\n"""') if quoted else []
+    return quoted.removesuffix('"""').split('"""\n\n"""', MAX_PARTS) if quoted else []
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:

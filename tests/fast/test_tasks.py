@@ -291,12 +291,16 @@ def test_a_choice_of_tools_is_known_by_its_system_message() -> None:
 def test_replies_to_merge_are_read_from_the_prompt_where_nothing_else_holds_them() -> (
     None
 ):
-    def check(prompt: str, merged: str) -> None:
+    def check(prompt: Any, merged: str) -> None:
         messages = [{"role": "user", "content": prompt}]
         reply = gip.reply_to_task("moa_response_generation", None, messages)
         assert reply == merged
 
-    rows = [
+    parts = [{"type": "text", "text": text} for text in MERGE.partition("One")]
+    rows: list[tuple[Any, str]] = [
+        (parts, "One\n\nfox.\n\n![Two](x)"),
+        ([*parts, None, 7, {"text": 7}], "One\n\nfox.\n\n![Two](x)"),
+        (None, ""),
         (MERGE, "One\n\nfox.\n\n![Two](x)"),
         (MERGE.partition("\nResponses")[0], ""),
         ("", ""),
@@ -398,3 +402,12 @@ def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
         gip.reply_to_task("title_generation", None, messages)
 
     assert growth(work, make, 5_000) < 20
+
+
+def test_replies_without_number_are_merged_as_few() -> None:
+    """Each piece costs, and a prompt of programs may hold millions."""
+    prompt = MERGE + '\n\n"""a"""' * 3 * gip.MAX_PARTS
+    messages = [{"role": "user", "content": prompt}]
+    reply = gip.reply_to_task("moa_response_generation", None, messages)
+    assert reply.startswith("One\n\nfox.") and reply.endswith("a")
+    assert reply.count('"""') > gip.MAX_PARTS
