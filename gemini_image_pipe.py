@@ -8397,17 +8397,17 @@ class Keyring:
 def _seconds_of_rest(error: GeminiError) -> float:
     seconds = min(error.retry_after or KEY_REST, float(MAX_SETTING))
     if error.kind == "quota_day" and seconds <= KEY_REST:
-        return _seconds_to_midnight()
+        return seconds_to_midnight(time.time())
     return seconds
 
 
-def _seconds_to_midnight() -> float:
-    """Until daily quotas begin anew, at midnight in California
-    (ai.google.dev/gemini-api/docs/rate-limits)."""
+def seconds_to_midnight(now: float) -> float:
+    """From a time in seconds since 1970 until daily quotas begin anew, at midnight in
+    California (ai.google.dev/gemini-api/docs/rate-limits)."""
     zone = _pacific()
-    tomorrow = datetime.now(zone).date() + timedelta(days=1)
+    tomorrow = datetime.fromtimestamp(now, zone).date() + timedelta(days=1)
     midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
-    return midnight.timestamp() - time.time()
+    return midnight.timestamp() - now
 
 
 def _pacific() -> tzinfo:

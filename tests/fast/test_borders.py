@@ -8,6 +8,7 @@ import html
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -63,6 +64,44 @@ def test_no_seam_shows_the_key(key: str) -> None:
             assert out == "so [key] it", pieces
 
     check_rows((row for row in SPELLED if row[0] == key), check)
+
+
+@pytest.mark.parametrize("mask", [gip.KeyMask, gip.SafeText, gip.SafeThoughts])
+def test_no_seam_shows_any_key_of_a_list(mask: Any) -> None:
+    def check(key: str, name: str, text: str) -> None:
+        for pieces in zip(*cuts_of_two(text), strict=True):
+            out = fed(mask(*KEYS), *pieces).replace("[key];", "[key]")
+            assert out == "so [key] it", pieces
+
+    check_rows(SPELLED, check)
+
+
+BEGUN = ("AIza-one-key", "AIza-one-key-and-more", "key-and-more-keys")
+
+
+@given(st.permutations(BEGUN), st.lists(st.sampled_from([*BEGUN, " ", "AIza", "-"])))
+def test_keys_that_begin_alike_or_overlap_are_all_masked(
+    keys: list[str], words: list[str]
+) -> None:
+    said = "".join(words)
+    for text in (said, SPELLINGS["percent, all"](said), SPELLINGS["HTML, hex"](said)):
+        out = gip.mask_keys(text, keys)
+        assert not [
+            key for key in BEGUN for shown in SPELLINGS.values() if shown(key) in out
+        ]
+
+
+def test_more_keys_take_little_more_time() -> None:
+    text = "a & b %41 &lt; " * 20_000
+
+    def spent(count: int) -> float:
+        keys = [f"AIza-{number:030}" for number in range(count)]
+        started = time.process_time()
+        gip.mask_keys(text, keys)
+        return time.process_time() - started
+
+    spent(1)
+    assert spent(gip.MAX_KEYS) < 4 * spent(1)
 
 
 def cuts_of_two(text: str) -> tuple[list[str], list[str]]:

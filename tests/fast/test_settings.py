@@ -400,7 +400,7 @@ def test_a_chat_as_text_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     user = {"id": "1", "valves": {"GEMINI_API_KEY": KEY}}
     answer(gip.Pipe(), __user__=user)
     [ask] = asked
-    assert (ask.key, ask.own_key, ask.chat.secret) == (KEY, True, KEY)
+    assert (ask.keys, ask.own_key, ask.chat.secrets) == ((KEY,), True, (KEY,))
     assert KEY not in repr(ask)
 
 
