@@ -8217,8 +8217,11 @@ class Rest(NamedTuple):
     kind: str
     since: float
     until: float
-    who: str
-    is_told: bool
+    who: str = ""
+    is_told: bool = False
+
+
+_NO_REST = Rest("", -math.inf, -math.inf)
 
 
 class Roster:
@@ -8232,13 +8235,12 @@ class Roster:
         self.turn = 0
         self.rests: dict[tuple[str, str], Rest] = {}
 
-    def rest_of(self, key: str, model: str) -> Rest | None:
-        """The rest of a key from a model that ends last, if it has not ended."""
-        rests = filter(None, (self.rests.get((key, of)) for of in (model, "")))
-        last = max(rests, key=lambda rest: rest.until, default=None)
-        return last if last and last.until > time.monotonic() else None
+    def rest_of(self, key: str, model: str) -> Rest:
+        """The rest of a key from a model that ends last; it may have ended."""
+        rests = (self.rests.get((key, of), _NO_REST) for of in (model, ""))
+        return max(rests, key=lambda rest: rest.until)
 
-    def send(self, key: str, model: str, rest: Rest) -> None:
+    def put(self, key: str, model: str, rest: Rest) -> None:
         """Let a key rest."""
         now = time.monotonic()
         self.rests = {k: known for k, known in self.rests.items() if known.until > now}
@@ -8246,10 +8248,11 @@ class Roster:
         while len(self.rests) > MAX_RESTS:
             self.rests.pop(next(iter(self.rests)))
 
-    def wake(self, key: str, model: str) -> None:
-        """End what rest a key has from a model."""
+    def wake(self, key: str, model: str, since: float) -> None:
+        """End what rest a key had from a model before a moment."""
         for of in (model, ""):
-            self.rests.pop((key, of), None)
+            if self.rests.get((key, of), _NO_REST).since < since:
+                self.rests.pop((key, of), None)
 
 
 class Rosters:
@@ -8296,14 +8299,14 @@ class Keyring:
         turns. Where all do, it is the one whose rest ends first; if that is none's,
         the one that was refused first, once a minute: a new key takes a while to be
         known everywhere. Raises GeminiError in between."""
-        roster, count = self._roster, len(self.clients)
+        roster, count, now = self._roster, len(self.clients), time.monotonic()
         for number in range(roster.turn, roster.turn + count):
             client = self.clients[number % count]
-            if count == 1 or not roster.rest_of(client.identity, model):
+            if roster.rest_of(client.identity, model).until <= now:
                 roster.turn = (number + 1) % count
                 return client
         client, rest = self._first_back(model)
-        if _CAUSES[rest.kind].is_final and time.monotonic() < rest.since + KEY_REST:
+        if _CAUSES[rest.kind].is_final and now < rest.since + KEY_REST:
             raise self._failure(rest, model)
         return client
 
@@ -8314,11 +8317,9 @@ class Keyring:
         rest now, that of the one that is back first."""
         if error.kind not in _CAUSES or len(self.clients) == 1:
             return error
-        self._send_to_rest(client, model, error)
-        if self.has_other(error, model):
-            return error
+        self._put_to_rest(client, model, error)
         first, rest = self._first_back(model)
-        if first is client or _CAUSES[rest.kind].is_final:
+        if first is client or not time.monotonic() < rest.until < math.inf:
             return error
         return self._failure(rest, model, error)
 
@@ -8326,12 +8327,13 @@ class Keyring:
         """Whether the failure was the key's own, and another does not rest."""
         if error.kind not in _CAUSES or len(self.clients) == 1:
             return False
-        rest_of = self._roster.rest_of
-        return not all(rest_of(client.identity, model) for client in self.clients)
+        _, rest = self._first_back(model)
+        return rest.until <= time.monotonic()
 
-    def answered(self, client: GeminiClient, model: str) -> None:
-        """Take note that a key is good."""
-        self._roster.wake(client.identity, model)
+    def answered(self, client: GeminiClient, model: str, begun: float) -> None:
+        """Take note that a key was good for a request that began then; others that
+        began later may have found that it no longer is."""
+        self._roster.wake(client.identity, model, begun)
 
     def resting(self) -> list[Note]:
         """For administrators: how many keys rest, and why."""
@@ -8362,19 +8364,18 @@ class Keyring:
         return ROSTERS.of(self.identity)
 
     def _first_back(self, model: str) -> tuple[GeminiClient, Rest]:
-        """The one whose rest ends first, of those that are all at rest."""
-        found = ((c, self._roster.rest_of(c.identity, model)) for c in self.clients)
-        resting = [(client, rest) for client, rest in found if rest]
-        return min(resting, key=lambda pair: (pair[1].until, pair[1].since))
+        """The one whose rest ends first, or ended."""
+        rests = [(c, self._roster.rest_of(c.identity, model)) for c in self.clients]
+        return min(rests, key=lambda pair: (pair[1].until, pair[1].since))
 
-    def _send_to_rest(
+    def _put_to_rest(
         self, client: GeminiClient, model: str, error: GeminiError
     ) -> None:
         cause, now = _CAUSES[error.kind], time.monotonic()
         seconds = math.inf if cause.is_final else _seconds_of_rest(error)
         who = error.values.get("who", self.backend.who)
         rest = Rest(error.kind, now, now + seconds, who, bool(error.retry_after))
-        self._roster.send(client.identity, "" if cause.for_all else model, rest)
+        self._roster.put(client.identity, "" if cause.for_all else model, rest)
         number = self.clients.index(client) + 1
         log.warning("key %d of %d rests: %s", number, len(self.clients), error.kind)
 
@@ -9627,7 +9628,7 @@ async def _ask_with_retries(
         try:
             body = body_of(options)
             await client.generate(route, body, timeout, this.take, attempt)
-            work.keys.answered(client, route.model)
+            work.keys.answered(client, route.model, this.begun)
             if not (this.is_in_vain and second_chance and work.budget.spend()):
                 return await this.end()
             this.slip, second_chance, wait = None, False, 0.0
@@ -9667,6 +9668,7 @@ class _Try:
     is_again: bool = False  # whether one before it has shown thoughts
     thoughts_shown: bool = False
     arrived: bool = False
+    begun: float = field(default_factory=time.monotonic)
     usage: Usage | None = None
     slip: Refusal | None = None
 

@@ -360,7 +360,9 @@ def test_a_key_that_answers_all_the_same_rests_no_longer() -> None:
         both.after(client, "m", failure("quota_minute", 30.0))
     chosen = both.client_for("m")
     assert not both.has_other(failure("quota_minute"), "m")
-    both.answered(chosen, "m")
+    both.answered(chosen, "m", time.monotonic() - 9)
+    assert not both.has_other(failure("quota_minute"), "m"), "it began before the end"
+    both.answered(chosen, "m", time.monotonic() + 1)
     assert [both.client_for("m") for _ in range(2)] == [chosen] * 2
 
 

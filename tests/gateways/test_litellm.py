@@ -147,6 +147,26 @@ def test_its_own_keys_are_not_google_s(
     assert google.requests == []
 
 
+@on_either_route
+@pytest.mark.parametrize("first", ["sk-expired", "sk-revoked"])
+@pytest.mark.parametrize("headers", ["", "Authorization: Bearer {key}"])
+def test_where_its_first_key_is_refused_the_second_is_used(
+    litellm: LiteLLM,
+    google: StandIn,
+    path: str,
+    prefix: str,
+    first: str,
+    headers: str,
+) -> None:
+    keys = f"{first}, {MASTER_KEY}"
+    pipe = pipe_with(litellm.url + path, keys, GATEWAY_HEADERS=headers)
+    assert f"{prefix}{NEWEST}" in names(pipe)
+    answer = ask(pipe, "a fox", prefix + PRO)
+    assert_has_picture(answer)
+    assert len(posted(google)) == 1
+    assert "For administrators: 1 of 2 API keys rest" in answer
+
+
 @pytest.mark.parametrize(
     ("listed", "successor"),
     [
