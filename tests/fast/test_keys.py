@@ -527,7 +527,7 @@ def test_administrators_read_how_many_keys_rest_and_why(
         Chat(google, typed, user=person)
         chat = Chat(google, typed, user=person)
         assert chat.pictures == 1
-        words = f"{TOLD}a short one (not accepted), `…QUOT` (daily quota used up)."
+        words = f"{TOLD}one whose end is not shown (not accepted), `…QUOT` (daily quota used up)."
         assert (words in chat.text) == is_told
         assert ("QUOT" in chat.text) == is_told
 
@@ -613,7 +613,7 @@ def test_whatever_is_typed_becomes_keys_or_a_sentence_without_it(text: str) -> N
     try:
         clients = gip.keyring_for(gip.AdminValves(), used).clients
     except gip.GeminiError as error:
-        said = gip.failure_text(error)
+        said = gip.failure_text(error, gip.Reader())
         assert not [typed for typed in used if len(typed) > 12 and typed in said]
     else:
         assert 1 <= len(clients) <= gip.MAX_KEYS

@@ -14,7 +14,6 @@ from tests.network.conftest import CA_VARIABLES, PROXY_VARIABLES
 # What LiteLLM's database would say of keys.
 KEYS: dict[str, dict[str, Any]] = {
     "sk-expired": {"expires": "2020-01-01T00:00:00+00:00"},
-    "sk-revoked": {"blocked": True},
     "sk-for-others": {"models": ["gemini/gemini-3.5-flash"]},
 }
 
