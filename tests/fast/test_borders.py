@@ -77,13 +77,15 @@ def test_no_seam_shows_any_key_of_a_list(mask: Any) -> None:
     check_rows(SPELLED, check)
 
 
-BEGUN = ("AIza-one-key", "AIza-one-key-and-more", "key-and-more-keys")
+BEGUN = ("AIza-one-key", "AIza-one-key-and-more", "key-and-more-keys", "one-key-and")
 
 
 @given(st.permutations(BEGUN), st.lists(st.sampled_from([*BEGUN, " ", "AIza", "-"])))
 def test_keys_that_begin_alike_or_overlap_are_all_masked(
     keys: list[str], words: list[str]
 ) -> None:
+    for spelled in SPELLINGS.values():
+        assert [gip.mask_keys(spelled(key), keys) for key in BEGUN] == ["[key]"] * 4
     said = "".join(words)
     for text in (said, SPELLINGS["percent, all"](said), SPELLINGS["HTML, hex"](said)):
         out = gip.mask_keys(text, keys)

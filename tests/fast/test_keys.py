@@ -218,6 +218,59 @@ def test_more_keys_add_as_many_requests_at_most(
     assert len(chat.used) <= count * (1 + retries) + 2 * len(names) - 1
 
 
+class Played:
+    """In Google's place: what each request brings, the last of it to all that follow."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *outcomes: list[Any]) -> None:
+        self.asked: list[str] = []
+        played = self
+
+        async def generate(
+            client: gip.GeminiClient,
+            route: Any,
+            body: Any,
+            limit: float,
+            take: Any,
+            _: int,
+        ) -> None:
+            played.asked.append(client.key)
+            assert len(played.asked) < 100, "there is no end to it"
+            for item in outcomes[min(len(played.asked), len(outcomes)) - 1]:
+                if isinstance(item, gip.GeminiError):
+                    raise gip.GeminiError(item.kind, retry_after=item.retry_after)
+                await take(item)
+
+        patch.setattr(gip.GeminiClient, "generate", generate)
+
+
+PICTURE = gip.Image(pictures.plain_picture((64, 64), "image/png"), "image/png")
+
+
+@pytest.mark.parametrize(("count", "retries"), [(1, 0), (1, 3), (4, 0), (4, 2)])
+def test_rests_that_end_at_once_do_not_lift_the_bound(
+    google: StandIn,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    retries: int,
+) -> None:
+    played = Played(monkeypatch, [gip.GeminiError("quota_minute", retry_after=1e-9)])
+    typed = keys("second.a", "second.b", "second.c")
+    chat = Chat(google, typed, n=count, valves={"MAX_RETRIES": retries})
+    assert chat.failed
+    assert len(played.asked) == count * (1 + retries) + 2
+
+
+def test_nothing_is_sent_again_once_something_has_arrived(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in sorted(gip.FAILURES):
+        with monkeypatch.context() as patch:
+            played = Played(patch, [PICTURE, gip.GeminiError(kind)])
+            chat = Chat(google, keys("second.a", f"second.{kind}"))
+            assert (len(played.asked), chat.pictures) == (1, 1), kind
+
+
 def test_a_refused_key_rests_until_the_settings_change(google: StandIn) -> None:
     typed = keys("invalid", "second")
     assert Chat(google, typed).used == ["invalid", "second"]
@@ -415,7 +468,6 @@ def test_nothing_of_one_user_s_keys_is_in_another_s_requests(
 ) -> None:
     course = itertools.cycle(requests)
     asked: list[tuple[str, str, tuple[str, ...]]] = []
-    picture = gip.Image(pictures.plain_picture((64, 64), "image/png"), "image/png")
 
     async def generate(
         client: gip.GeminiClient,
@@ -431,7 +483,7 @@ def test_nothing_of_one_user_s_keys_is_in_another_s_requests(
             await asyncio.sleep(0)
         if end:
             raise gip.GeminiError(end, retry_after=0.001)
-        await take(picture)
+        await take(PICTURE)
 
     def list_models(client: gip.GeminiClient, sockets: Any) -> list[gip.ListedModel]:
         return [gip.ListedModel(f"{client.key}-image", "N", ("generateContent",))]
@@ -499,6 +551,15 @@ def test_no_key_of_a_list_is_shown_whichever_is_in_use(google: StandIn) -> None:
             assert one not in shown
 
     check_rows(((prompt,) for prompt in LEAKS), check)
+
+
+def test_no_seam_between_pieces_shows_a_key_that_is_not_in_use(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = [gip.Text(text) for one in THREE for text in ("so ", one[:9], one[9:])]
+    Played(monkeypatch, [*pieces, PICTURE])
+    chat = Chat(google, ", ".join(THREE))
+    assert "so [key]so [key]so [key]" in chat.text
 
 
 def test_a_list_s_names_show_no_key(
