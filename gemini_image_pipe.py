@@ -357,10 +357,11 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     addresses: list[str] = []
     for found in _PICTURE_ADDRESS.finditer(text):
         address = found[1] or found[0].rstrip(".,;:!?")
-        if tokens := _TOKEN.findall(address):
-            addresses += [data_uris[int(token)] for token in tokens]
-        elif not found[2] or _is_picture_s(address):
+        is_token = _TOKEN.search(address)
+        if not is_token and (not found[2] or _is_picture_s(address)):
             addresses.append(address)
+        # One may stand where markdown has a title.
+        addresses += [data_uris[int(token)] for token in _TOKEN.findall(found[0])]
     return addresses
 
 

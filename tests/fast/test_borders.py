@@ -206,6 +206,8 @@ BITS = (
 
 @given(st.lists(st.sampled_from(BITS), max_size=12).map("".join))
 @example(f"![a]({3 * 'data:image/png;base64,'})")
+@example("![a](data:image/png;base64, data:image/png;base64,)")
+@example("![a](/c data:image/png;base64,)")
 def test_pictures_are_cut_out_as_a_simple_pattern_would(text: str) -> None:
     plain = text.replace("\0", " ")
     found = [m[0] for m in URI.finditer(plain)]
