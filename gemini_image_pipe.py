@@ -10565,7 +10565,7 @@ class _Making:
 
 
 async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> None:
-    """Ask those who may answer, one after the other, until one is there to do it."""
+    """Make the answer; administrators are told below it which keys rest."""
     valves, conversation = request.valves, request.conversation
     if conversation.newest is None:
         raise GeminiError("prompt_empty")
@@ -10582,6 +10582,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
 
 
 async def _ask_candidates(work: _Making) -> None:
+    """Ask those who may answer, one after the other, until one is there to do it."""
     backend = work.keys.backend
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(work.keys)
