@@ -5,6 +5,7 @@ version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
+icon_url: data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2020%2020'%3E%3Cpath%20d='M10%203H5a3%203%200%200%200-3%203v9a3%203%200%200%200%203%203h9a3%203%200%200%200%203-3v-5'%20fill='none'%20stroke='%234285f4'%20stroke-width='1.8'%20stroke-linecap='round'/%3E%3Cpath%20d='M5%2011c3%202.5%206.5.5%207-4.5%203%205.5-2%2010-6.5%207z'%20fill='%23f2a600'%20stroke='%23f2a600'%20stroke-linejoin='round'/%3E%3Ccircle%20cx='16'%20cy='4'%20r='2.8'%20fill='%2334a853'/%3E%3C/svg%3E
 """
 
 import ast
@@ -5452,8 +5453,9 @@ _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
     ),
 )
 
-# The one task whose prompt is a system message, with the tools in its middle.
-_TOOLS_BEGINNING = "Available Tools: "
+# The one task whose prompt is a system message, with the tools in its middle; a model's
+# own system prompt stands above it.
+_TOOLS_BEGINNING = "\nAvailable Tools: "
 _TOOLS_TASK = (
     "\n\nYour task is to choose and return the correct tool(s) from the list of available "
     "tools based on the query."
@@ -5462,9 +5464,10 @@ _TOOLS_TASK = (
 
 def unnamed_task(conversation: Conversation) -> str | None:
     """The name of the task whose default prompt begins as the newest words do, if one
-    does: a key that `reply_to_task` takes."""
+    does: a key that `reply_to_task` takes. For requests of programs alone: a host names
+    its own tasks, so that what people write on its page is never one."""
     prompt, system = conversation.prompt, conversation.system
-    if system.startswith(_TOOLS_BEGINNING) and _TOOLS_TASK in system:
+    if _TOOLS_TASK in f"\n{system}".partition(_TOOLS_BEGINNING)[2]:
         return "function_calling"
     return next(
         (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
@@ -5512,9 +5515,11 @@ def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
 def _quoted_replies(messages: Any) -> list[str]:
     """The models' replies as a task prompt quotes them, where it does."""
     # As it came: the words of a conversation are without their pictures.
-    prompt = as_str(get_field((as_list(messages) or [None])[-1], "content"))
+    content = get_field((as_list(messages) or [None])[-1], "content")
+    parts = as_list(content)[:MAX_PARTS] or [{"text": content}]
+    prompt = "".join(as_str(get_field(part, "text")) for part in parts)
     quoted = prompt.partition('\nResponses from models: """')[2].rstrip()
-    return quoted.removesuffix('"""').split('"""\n\n"""') if quoted else []
+    return quoted.removesuffix('"""').split('"""\n\n"""', MAX_PARTS) if quoted else []
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
@@ -7511,7 +7516,7 @@ async def store_picture(
         user=user,
     )
     await _note_down(file.id, new.record)
-    if "message_id" in place:
+    if place.get("message_id"):
         await _link_to_message(file.id, user.id, **place)
     return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
 
@@ -7523,7 +7528,10 @@ def _upload_function() -> Callable[..., Any] | None:
     except ImportError:
         return None
     handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
-    return handler or getattr(files, "upload_file", None)  # 0.6.5 has that alone
+    of_old: Callable[..., Any] | None = getattr(files, "upload_file", None)
+    # 0.6.5 has no handler; the function of others is for requests alone.
+    is_old = of_old and "file_metadata" in inspect.signature(of_old).parameters
+    return handler or (of_old if is_old else None)
 
 
 def _as_upload(new: NewFile) -> Any:
@@ -7594,7 +7602,7 @@ async def _store_nameless(
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
+# What else is known of Open WebUI. It and room Storage alone import it: inside
 # functions, so that the file loads without a host. Its functions differ from version
 # to version; they are called by the names in their own signatures.
 
@@ -7730,21 +7738,23 @@ class HostChat:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
+
+    async def _upload(self, new: NewFile) -> str:
+        user = await self._user()
+        work = store_picture(new, self.request, user, self._place)
+        # No file must stay behind that no message and no sum of prices knows.
+        return str(await to_its_end(work))
 
     @property
     def _place(self) -> dict[str, str]:
@@ -10524,7 +10534,7 @@ def usage_wish(body: dict[str, Any], host_reads: bool) -> UsageWish:
     """
     if host_reads:
         return UsageWish.IF_KNOWN
-    asked = get_field(body.get("stream_options"), "include_usage")
+    asked = get_field(body.get("stream_options"), "include_usage") is True
     return UsageWish.ALWAYS if asked or not body.get("stream") else UsageWish.NEVER
 
 
@@ -10548,16 +10558,21 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
 async def as_completion(work: Composer, model: str, wish: UsageWish) -> dict[str, Any]:
     """The whole answer, for clients that do not stream. The host passes it on as it is."""
     words: list[str] = []
+    thoughts: list[str] = []
     usage: dict[str, Any] = {}
 
     async def keep(piece: Piece) -> None:
-        if isinstance(piece, str):
-            words.append(piece)
+        if isinstance(piece, Thoughts):
+            thoughts.append(piece.text)
         elif isinstance(piece, dict):
             usage.update(piece)
+        else:
+            words.append(piece)
 
-    await work(keep)
+    await _worked_off(work, keep)
     message = {"role": "assistant", "content": "".join(words).strip()}
+    if thoughts:
+        message["reasoning_content"] = "".join(thoughts)
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     envelope = _envelope("chat.completion", model)
     return {**envelope, "choices": [choice], **_usage_field(usage, wish)}
@@ -10584,7 +10599,7 @@ async def as_chunks(
 
     usage: dict[str, Any] = {}
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
-    task = asyncio.create_task(_worked_off(work, queue))
+    task = asyncio.create_task(_queued(work, queue))
     try:
         is_open = True
         while is_open:
@@ -10605,13 +10620,21 @@ async def as_chunks(
         await _ended(task)
 
 
-async def _worked_off(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+async def _queued(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+    """Put the pieces into the queue, and None behind the last one."""
     try:
-        await work(queue.put)
-    except Exception as error:  # a generator that raises would cut the answer off
-        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        await _worked_off(work, queue.put)
     finally:
         queue.put_nowait(None)
+
+
+async def _worked_off(work: Composer, send: Send) -> None:
+    """Let the work send its pieces. What it did not expect is logged: raised, it would
+    take from the user what was sent before."""
+    try:
+        await work(send)
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
 
 
 async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]:
@@ -10723,7 +10746,7 @@ class Pipe:
         if __task__:
             return reply_to_task(str(__task__), __task_body__, messages)
         conversation = await _conversation(body, metadata, __files__, chat)
-        if task := unnamed_task(conversation):
+        if not chat.is_read_by_host and (task := unnamed_task(conversation)):
             return reply_to_task(task, __task_body__, messages)
         if valves.HISTORY_IMAGES and conversation.before:
             conversation = await _with_saved(conversation, metadata, chat)
