@@ -165,7 +165,7 @@ def listed(google: StandIn, *ids: str) -> Iterator[None]:
     pipe.valves = pipe.Valves(
         GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
     )
-    identity = gip.client_for(pipe.valves, DEFAULT_KEY).identity
+    identity = gip.keyring_for(pipe.valves, [DEFAULT_KEY]).identity
     gip.MODEL_LISTS._lists[identity] = (0.0, [gip.ListedModel(i, i) for i in ids])
     yield
     gip.MODEL_LISTS._lists.pop(identity)

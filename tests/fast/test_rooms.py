@@ -54,6 +54,7 @@ USES: dict[str, str] = {
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
+    "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Storage Host",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
@@ -61,10 +62,10 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Host Settings Backend Client Answer Request Reading",
+    "Failures Threads Host Settings Keys Answer Request Reading",
     "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
-    "Help Failures Threads Host Settings Client Answer Request Reading Course Chunks",
+    "Help Failures Threads Host Settings Keys Answer Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
