@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts
 
 CARDS = ROOT / "models.json"
+# The drawing of `icon_url` in the front matter, with a margin: pages cut it round, and
+# show none that is an SVG.
 ICON = ROOT / "dev" / "pages" / "icon.png"
 EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 # By the part of a language tag that stands first, as pages look for it.
