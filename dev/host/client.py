@@ -40,6 +40,8 @@ PICTURES_ARE_FILES = (0, 6, 43)
 PAGES_NAME_THE_QUESTION = (0, 6, 43)
 # From here on the host imports models itself; before, the page saved each of them.
 HOST_IMPORTS_MODELS = (0, 6, 43)
+# From here on saving a model says nothing of who may use it.
+ACCESS_IS_SAVED_APART = (0, 12)
 # From here on a drawing (SVG) is a document to the page, and no picture.
 DRAWINGS_ARE_DOCUMENTS = (0, 11)
 # From here on administrators allow API keys first; before, everybody may have one.
@@ -232,6 +234,16 @@ class Client:
         """Do what Save in a model's editor does."""
         path = f"/api/v1/models/model/update?id={quote(form['id'])}"
         self.post(path, form)
+
+    def set_access(self, form: Json, grants: Sequence[Json]) -> None:
+        """Do what the dialogue on a model's access does: to these and nobody else."""
+        if self.version >= ACCESS_IS_SAVED_APART:
+            access = {"id": form["id"], "name": form["name"], "access_grants": grants}
+            self.post("/api/v1/models/model/access/update", access)
+        else:
+            closed = None if grants else {}
+            access = {"access_grants": grants, "access_control": closed}
+            self.update_model({**form, **access, "is_active": True})
 
     def delete_model(self, model_id: str) -> None:
         """Forget what the host keeps of a model: all there is of a workspace's own."""
