@@ -241,7 +241,7 @@ class Client:
             access = {"id": form["id"], "name": form["name"], "access_grants": grants}
             self.post("/api/v1/models/model/access/update", access)
         else:
-            closed = None if grants else {}
+            closed: Json | None = None if grants else {}
             access = {"access_grants": grants, "access_control": closed}
             self.update_model({**form, **access, "is_active": True})
 
