@@ -30,15 +30,17 @@ USES: dict[str, str] = {
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
+    "Flags": "Limits Words Options",
     "Heads": "Limits",
     "Containers": "Limits Heads",
     "Formats": "Limits Heads Containers",
     "Pictures": "Limits Words Base64 Heads Containers Formats",
     "Documents": "Limits Words",
     "Frames": "Limits Words Documents",
-    "Conversation": "Limits Words Options Documents Frames",
+    "Conversation": "Limits Words Flags Documents Frames",
     "Saved": "Limits Words Conversation",
-    "Tasks": "Limits Words Models Conversation",
+    "Tasks": "Limits Words Models Options Flags Conversation",
+    "Help": "Limits Words Messages Models Routes Options",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
     "Reader",
@@ -52,6 +54,7 @@ USES: dict[str, str] = {
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
+    "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Storage Host",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
@@ -59,10 +62,10 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Backend Client Answer Request Reading",
+    "Failures Threads Host Settings Keys Answer Request Reading",
     "Chunks": "Limits Words Answer",
-    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
-    "Threads Host Settings Client Request Reading Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
+    "Help Failures Threads Host Settings Keys Answer Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
