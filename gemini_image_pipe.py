@@ -1,10 +1,11 @@
 """
-title: Gemini Image
+title: Gemini Image Pipe
 author: The gemini_image_pipe authors
 version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
+icon_url: data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2020%2020'%3E%3Cpath%20d='M10%203H5a3%203%200%200%200-3%203v9a3%203%200%200%200%203%203h9a3%203%200%200%200%203-3v-5'%20fill='none'%20stroke='%234285f4'%20stroke-width='1.8'%20stroke-linecap='round'/%3E%3Cpath%20d='M5%2011c3%202.5%206.5.5%207-4.5%203%205.5-2%2010-6.5%207z'%20fill='%23f2a600'%20stroke='%23f2a600'%20stroke-linejoin='round'/%3E%3Ccircle%20cx='16'%20cy='4'%20r='2.8'%20fill='%2334a853'/%3E%3C/svg%3E
 """
 
 import ast
@@ -33,6 +34,7 @@ import struct
 import sys
 import threading
 import time
+import unicodedata
 import uuid
 import zlib
 from collections import Counter, deque
@@ -47,10 +49,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import requests
 import urllib3
@@ -121,9 +125,11 @@ MAX_EXIF_BYTES = 65_536  # that are looked at; a segment of a JPEG holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
+MAX_KEYS = 20  # of one list; each may cost an answer a request in vain
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
-# the second chance after "no image", and the try without a system prompt.
+# the second chance after "no image", and the try without a system prompt. Beyond these
+# there is one for each further key: n × (1 + MAX_RETRIES) + 4 + (keys − 1) in all.
 MAX_EXTRA_REQUESTS = 4
 
 # Of an answer.
@@ -146,7 +152,11 @@ MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
+MAX_FILE_NAME_CHARACTERS = 60  # without number and ending
+# The host puts 37 in front; file systems take 255, encrypted ones 143.
+MAX_FILE_NAME_BYTES = 90
 MAX_TITLE_CHARACTERS = 50
+MAX_FOLLOW_UPS = 4  # a host shows five; more are no help to choose
 
 # Of time, in seconds.
 CONNECT_TIMEOUT = 10.0
@@ -184,6 +194,11 @@ MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LANGUAGE_CHARACTERS = 200  # of a list of languages, which programs send
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+
+# Of several keys.
+KEY_REST = 60.0  # after a failure that says no time of its own
+MAX_KEY_LISTS = 500  # of which a worker knows who rests, as with the lists of models
+MAX_RESTS = 500  # of one list's keys from models; a gateway may refuse any number
 
 # ── Words ─────────────────────────────────────────────────────────────────────────────
 # Texts: fields of JSON, cleaning, cutting, masking; and notes, which are data here and
@@ -344,10 +359,11 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     addresses: list[str] = []
     for found in _PICTURE_ADDRESS.finditer(text):
         address = found[1] or found[0].rstrip(".,;:!?")
-        if tokens := _TOKEN.findall(address):
-            addresses += [data_uris[int(token)] for token in tokens]
-        elif not found[2] or _is_picture_s(address):
+        is_token = _TOKEN.search(address)
+        if not is_token and (not found[2] or _is_picture_s(address)):
             addresses.append(address)
+        # One may stand where markdown has a title.
+        addresses += [data_uris[int(token)] for token in _TOKEN.findall(found[0])]
     return addresses
 
 
@@ -387,6 +403,44 @@ def plain_words(text: str, limit: int, default: str) -> str:
     if len(text) > limit:
         text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
     return text or default
+
+
+# Names that Windows keeps for itself, whatever their ending.
+_RESERVED_NAME = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
+# Apostrophes, and what chooses the look of the sign before it.
+_NOT_IN_FILE_NAMES = re.compile("['’\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
+
+
+def file_stem(text: str) -> str:
+    """The beginning of a text as a file's name without its ending; nothing where there
+    is no letter in it, or where it is a name that Windows keeps for itself.
+
+    Letters and digits of every script stay, in lower case; hyphens join the words. It
+    is safe in file systems, addresses and headers.
+    """
+    text = plain_words(text, 2 * MAX_FILE_NAME_CHARACTERS, "")
+    text = unicodedata.normalize("NFKC", _NOT_IN_FILE_NAMES.sub("", text)).lower()
+    words = "".join(map(_in_file_name, text)).split()
+    stem = _cut_name(words[0]) if words else ""
+    for word in words[1:]:
+        longer = f"{stem}-{word}"
+        if longer != _cut_name(longer):
+            break
+        stem = longer
+    return "" if _RESERVED_NAME.fullmatch(stem) else stem
+
+
+def _in_file_name(sign: str) -> str:
+    """A letter or digit, nothing for what is not seen by itself, else a space."""
+    category = unicodedata.category(sign)
+    if category in ("Cf", "Me"):
+        return ""
+    return sign if category[0] in "LMN" else " "
+
+
+def _cut_name(text: str) -> str:
+    raw = text[:MAX_FILE_NAME_CHARACTERS].encode()[:MAX_FILE_NAME_BYTES]
+    return raw.decode(errors="ignore")
 
 
 def plain_line(text: str, limit: int) -> str:
@@ -441,7 +495,7 @@ _KEYS = re.compile(
 
 def redact(text: str, *secrets: str) -> str:
     """The text with everything that looks like a key, and the given secrets, masked."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, "[key]")
     return _KEYS.sub("[key]", text)
@@ -481,60 +535,90 @@ def _unspelled(text: str) -> tuple[str, list[int]]:
     return "".join(signs) + text[at:], places
 
 
-def mask_key(text: str, key: str) -> str:
-    """Somebody else's words without the key, which a gateway may repeat: as it is, or
-    percent-encoded, or escaped as in HTML or JSON."""
-    if len(key) < _SHORTEST_KEY:
-        return text
-    text = text.replace(key, "[key]")
-    if not ("%" in text or "&" in text or "\\" in text):
-        return text
-    text = _without_spelled(text, key)
-    return _without_spelled(_apart(text, key), key).replace("\0", "")
-
-
 def mask_keys(text: str, keys: Iterable[str]) -> str:
-    """The same for several secrets."""
-    for key in keys:
-        text = mask_key(text, key)
-    return text
-
-
-def _apart(text: str, key: str) -> str:
-    """The text with a sign before each beginning of the key, so that none is taken as a
-    part of a spelling before it, as in "%2AIza"."""
-    return text.replace(key[:2], f"\0{key[:2]}")
-
-
-def _without_spelled(text: str, key: str) -> str:
-    plain, places = _unspelled(text)
-    kept, at, start = [], 0, plain.find(key)
-    while start >= 0:
-        kept += [text[at : places[start]], "[key]"]
-        at = places[start + len(key)]
-        start = plain.find(key, start + len(key))
-    return "".join(kept) + text[at:]
+    """Somebody else's words without the keys, which a gateway may repeat: as they are,
+    or percent-encoded, or escaped as in HTML or JSON."""
+    return _masked(text, _maskable(keys))
 
 
 def mask_strings(value: Any, *keys: str) -> Any:
     """A JSON value with the keys masked in all its texts."""
-    return map_strings(value, lambda text: mask_keys(text, keys))
+    masked = _maskable(keys)
+    return map_strings(value, lambda text: _masked(text, masked))
+
+
+def _maskable(keys: Iterable[str]) -> tuple[str, ...]:
+    """Those that are looked for, longest first: one may begin as another goes on."""
+    found = {key for key in keys if len(key) >= _SHORTEST_KEY}
+    return tuple(sorted(found, key=lambda key: (-len(key), key)))
+
+
+def _masked(text: str, keys: Sequence[str]) -> str:
+    for key in keys:
+        text = text.replace(key, "[key]")
+    if not keys or not ("%" in text or "&" in text or "\\" in text):
+        return text
+    text = _without_spelled(text, keys)
+    for beginning, begun in _by_beginning(keys).items():
+        text = _without_spelled(_apart(text, beginning), begun).replace("\0", "")
+    return text
+
+
+def _by_beginning(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys by their first two signs, which most of a list share."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(key[:2], []).append(key)
+    return found
+
+
+def _apart(text: str, beginning: str) -> str:
+    """The text with a sign before each beginning of a key, so that none is taken as a
+    part of a spelling before it, as in "%2AIza"."""
+    return text.replace(beginning, f"\0{beginning}")
+
+
+def _without_spelled(text: str, keys: Iterable[str]) -> str:
+    plain, places = _unspelled(text)
+    kept, at = [], 0
+    for start, end in _spans(plain, keys):
+        kept += [text[at : places[start]], "[key]"]
+        at = places[end]
+    return "".join(kept) + text[at:]
+
+
+def _spans(text: str, keys: Iterable[str]) -> list[tuple[int, int]]:
+    """Where the keys stand in a text, in order; those that overlap are one."""
+    found: list[tuple[int, int]] = []
+    for key in keys:
+        start = text.find(key)
+        while start >= 0:
+            found.append((start, start + len(key)))
+            start = text.find(key, start + len(key))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start < merged[-1][1]:
+            start, last = merged.pop()
+            end = max(end, last)
+        merged.append((start, end))
+    return merged
 
 
 class KeyMask:
-    """Masks the key in a text that arrives in pieces, over their seams: the longest end
-    that could begin it is held back."""
+    """Masks keys in a text that arrives in pieces, over their seams: the longest end
+    that could begin one is held back."""
 
-    def __init__(self, key: str) -> None:
-        is_key = _SHORTEST_KEY <= len(key) <= MAX_KEY_CHARACTERS
-        self._key = key if is_key else ""
+    def __init__(self, *keys: str) -> None:
+        known = [key for key in keys if len(key) <= MAX_KEY_CHARACTERS]
+        self._keys = _maskable(known)
+        self._beginnings = tuple(_by_beginning(self._keys))
         self._held = ""
 
     def feed(self, text: str) -> str:
         """The next piece, masked."""
-        if not self._key:
+        if not self._keys:
             return text
-        text = mask_key(self._held + text, self._key)
+        text = _masked(self._held + text, self._keys)
         kept = len(text) - self._beginning_at_end(text)
         text, self._held = text[:kept], text[kept:]
         return text
@@ -545,9 +629,10 @@ class KeyMask:
         return held
 
     def _beginning_at_end(self, text: str) -> int:
-        """How many signs at the text's end could begin the key."""
-        end = text[-len(self._key) * _LONGEST_SPELLING :]
-        spelled = (self._spelled_at_end(e) for e in (end, _apart(end, self._key)))
+        """How many signs at the text's end could begin a key."""
+        end = text[-len(self._keys[0]) * _LONGEST_SPELLING :]
+        apart = (_apart(end, beginning) for beginning in self._beginnings)
+        spelled = (self._spelled_at_end(e) for e in (end, *apart))
         return max(self._begun(end), *spelled)
 
     def _spelled_at_end(self, end: str) -> int:
@@ -559,9 +644,13 @@ class KeyMask:
         return len(end[start:].replace("\0", ""))
 
     def _begun(self, text: str) -> int:
-        """How many signs of the key the text ends with."""
-        most = min(len(self._key) - 1, len(text))
-        return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
+        """How many signs of a key the text ends with."""
+        return max(_begun(key, text) for key in self._keys)
+
+
+def _begun(key: str, text: str) -> int:
+    most = min(len(key) - 1, len(text))
+    return next(n for n in range(most, -1, -1) if text.endswith(key[:n]))
 
 
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
@@ -647,8 +736,8 @@ class SafeThoughts:
     apart from whatever follows.
     """
 
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
+    def __init__(self, *keys: str) -> None:
+        self._mask = KeyMask(*keys)
 
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
@@ -677,8 +766,8 @@ class SafeText:
     mean something.
     """
 
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
+    def __init__(self, *keys: str) -> None:
+        self._mask = KeyMask(*keys)
         self._has_code = True  # whether what looks like code still is, for every reader
         self._has_lists = False  # whether a list or a quotation has begun
         self._held = ""
@@ -929,16 +1018,16 @@ Texts = dict[str, dict[str, str]]
 # for sentences that several kinds share.
 FAILURES: Texts = {
     "key_missing": {
-        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
     "key_own": {
         "en": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
         "zh-CN": "此处需要使用您自己的 Gemini API 密钥生成图片，而您尚未设置。 | 请在 https://aistudio.google.com/apikey 创建密钥，并填入{own_valves}。",
     },
     "key_malformed": {
-        "en": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
-        "zh-CN": "当前设置的 Gemini API 密钥格式无效：其中含有空格、换行或密钥中不会出现的字符。 | {key_advice}",
+        "en": "The Gemini API key that is set cannot be one: it is too long, or holds signs that no key has. | {key_advice}",
+        "zh-CN": "当前设置的 Gemini API 密钥格式无效：它过长，或含有密钥中不会出现的字符。 | {key_advice}",
     },
     "key_refused": {
         "en": "{who} does not accept the API key. | {key_advice}",
@@ -1220,6 +1309,10 @@ FAILURES: Texts = {
         "en": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
         "zh-CN": "插件发生意外错误。 | 请重试；管理员可以在服务器日志中找到原因。",
     },
+    "keys_malformed": {
+        "en": "Not all of the Gemini API keys that are set can be used: {problem}. | {key_advice}",
+        "zh-CN": "所设置的 Gemini API 密钥并非全部可用：{problem}。 | {key_advice}",
+    },
 }
 ADVICE: Texts = {
     "keeper": {
@@ -1227,12 +1320,12 @@ ADVICE: Texts = {
         "zh-CN": "管理员",
     },
     "own_valves": {
-        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
-        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image → GEMINI_API_KEY”",
+        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image Pipe → GEMINI_API_KEY",
+        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image Pipe → GEMINI_API_KEY”",
     },
     "key_advice": {
-        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”中更换密钥。",
+        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”中更换密钥。",
     },
     "wait": {
         "en": "Please try again in a few minutes, or pick another image model.",
@@ -1476,6 +1569,22 @@ NOTES: Texts = {
         "en": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
         "zh-CN": "{name}：未发送，转换此格式需要在服务器上安装 Python 软件包 Pillow。PNG、JPEG 和 WebP 无需转换。",
     },
+    "flag_not_last": {
+        "en": "Read as words, since flags count at the very end of a message only: {names}. Please move them there.",
+        "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
+    },
+    "flag_joined": {
+        "en": "Read as words, since no blank stands before it: {names}. Please put one there.",
+        "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
+    },
+    "flag_unknown": {
+        "en": "Read as words, since there is no such flag here: {names}. Please leave it out, or say in words what you want; `--help` names all flags.",
+        "zh-CN": "这里没有这些参数，被当作普通文字：{names}。请去掉，或用文字说明想要的效果；发送 `--help` 可查看全部参数。",
+    },
+    "keys_rest": {
+        "en": "For administrators: {count} of {all} API keys rest: {which}.",
+        "zh-CN": "致管理员：{all} 个 API 密钥中有 {count} 个暂停使用：{which}。",
+    },
 }
 
 # Those that a chat needs to hear once, and which of their numbers may differ then.
@@ -1629,6 +1738,10 @@ PHRASES: Texts = {
         "en": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
         "zh-CN": "Google 的列表中有此模型，因此可能是运行 Open WebUI 的服务器所在的地区未提供。",
     },
+    "where": {
+        "en": ": <{address}>",
+        "zh-CN": "：<{address}>",
+    },
     "headers_json": {
         "en": "they are no JSON object of texts",
         "zh-CN": "不是由名称和值组成的 JSON 对象",
@@ -1721,6 +1834,118 @@ PHRASES: Texts = {
         "en": "{description} auto: {auto}.",
         "zh-CN": "{description}auto：{auto}。",
     },
+    "help_model": {
+        "en": "**{model}** makes the pictures here.",
+        "zh-CN": "这里由 **{model}** 作图。",
+    },
+    "help_auto": {
+        "en": "**{model}** makes the pictures here now: {auto} always is the newest model.",
+        "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
+    },
+    "help_successor": {
+        "en": "Google no longer offers {asked}; **{model}** makes the pictures in its place.",
+        "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
+    },
+    "help_how": {
+        "en": "Write what the picture should show. What else you want of these stands behind it, at the very end of the message:",
+        "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
+    },
+    "help_option": {
+        "en": "- **{what}**: {choices}. Example: `{example}`",
+        "zh-CN": "- **{what}**：{choices}。例如：`{example}`",
+    },
+    "help_choice": {
+        "en": "`{choice}`",
+        "zh-CN": "`{choice}`",
+    },
+    "help_priced_choice": {
+        "en": "`{choice}` ({price})",
+        "zh-CN": "`{choice}`（{price}）",
+    },
+    "help_prompt": {
+        "en": "a red fox in the snow",
+        "zh-CN": "雪地里的红狐狸",
+    },
+    "help_prices": {
+        "en": "The prices are about what Google charges for one picture; what the model reads and thinks comes on top.",
+        "zh-CN": "价格为 Google 对每张图片的大致收费；模型读取的内容和思考另计。",
+    },
+    "help_price": {
+        "en": "Google charges about this for one picture: {price}. What the model reads and thinks comes on top.",
+        "zh-CN": "Google 对每张图片的大致收费：{price}。模型读取的内容和思考另计。",
+    },
+    "help_no_price": {
+        "en": "What a picture costs is not known here.",
+        "zh-CN": "这里不清楚每张图片的价格。",
+    },
+    "follow_wide": {
+        "en": "The same, wide",
+        "zh-CN": "同样的画面，横幅",
+    },
+    "follow_tall": {
+        "en": "The same, tall",
+        "zh-CN": "同样的画面，竖幅",
+    },
+    "follow_square": {
+        "en": "The same, square",
+        "zh-CN": "同样的画面，方形",
+    },
+    "follow_size": {
+        "en": "In {size}",
+        "zh-CN": "以 {size} 生成",
+    },
+    "follow_count": {
+        "en": "{count} variations",
+        "zh-CN": "{count} 个不同的版本",
+    },
+    "follow_angle": {
+        "en": "The same from another angle",
+        "zh-CN": "换个角度看同样的画面",
+    },
+    "key_number": {
+        "en": "number {number} is too long, or holds signs that no key has",
+        "zh-CN": "第 {number} 个过长，或含有密钥中不会出现的字符",
+    },
+    "keys_many": {
+        "en": "there are more than {limit}",
+        "zh-CN": "数量超过 {limit} 个",
+    },
+    "resting_key": {
+        "en": "`…{end}` ({why})",
+        "zh-CN": "`…{end}`（{why}）",
+    },
+    "hidden_key": {
+        "en": "one whose end is not shown ({why})",
+        "zh-CN": "一个不显示末尾的密钥（{why}）",
+    },
+    "rests_refused": {
+        "en": "not accepted",
+        "zh-CN": "未被接受",
+    },
+    "rests_expired": {
+        "en": "expired",
+        "zh-CN": "已过期",
+    },
+    "rests_leaked": {
+        "en": "blocked, as it was found in public",
+        "zh-CN": "因公开泄露而被封禁",
+    },
+    "rests_restricted": {
+        "en": "not allowed to do this",
+        "zh-CN": "无权执行此操作",
+    },
+    "rests_billing": {
+        "en": "no billing, credit or quota",
+        "zh-CN": "未启用结算，或没有余额、配额",
+    },
+    "rests_day": {
+        "en": "daily quota used up",
+        "zh-CN": "每日配额已用完",
+    },
+    "rests_minute": {
+        "en": "too many requests in a short time",
+        "zh-CN": "短时间内请求过多",
+    },
 }
 # What an option is for | what holds where nobody chooses ("auto"), by the fields of
 # ImageOptions.
@@ -1757,8 +1982,8 @@ OPTION_WORDS: Texts = {
 # What the administrator's dialogue says of each setting that is no option.
 VALVES: Texts = {
     "GEMINI_API_KEY": {
-        "en": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
-        "zh-CN": "来自 https://aistudio.google.com/apikey 的 API 密钥，其所属项目须已启用结算功能。留空：使用环境变量 GEMINI_API_KEY 或 GOOGLE_API_KEY。",
+        "en": "The API key from https://aistudio.google.com/apikey, of a project with billing; or several with commas between them, of which the next is used where one fails. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
+        "zh-CN": "来自 https://aistudio.google.com/apikey 的 API 密钥，其所属项目须已启用结算功能；也可以填写多个，以逗号分隔，一个失败时改用下一个。留空：使用环境变量 GEMINI_API_KEY 或 GOOGLE_API_KEY。",
     },
     "REQUIRE_USER_KEY": {
         "en": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
@@ -1812,12 +2037,16 @@ VALVES: Texts = {
         "en": "The language of what the plugin says. auto: that of the user's page, or the one that a program asks for (Accept-Language); else English.",
         "zh-CN": "插件消息所用的语言。auto：用户页面的语言，或程序所要求的语言（Accept-Language）；否则为英语。",
     },
+    "FOLLOW_UPS": {
+        "en": "Suggest what to ask for next below each answer, such as another shape or size; costs nothing. Off: no suggestions.",
+        "zh-CN": "在每次回答下方建议接下来可以要求什么，例如其他比例或尺寸；不产生费用。关闭：不给建议。",
+    },
 }
 # What a user's own dialogue says of one.
 OWN_VALVES: Texts = {
     "GEMINI_API_KEY": {
-        "en": "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
-        "zh-CN": "您自己在 https://aistudio.google.com/apikey 创建的 Gemini API 密钥，用于代替服务器的密钥。",
+        "en": "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's; or several with commas between them.",
+        "zh-CN": "您自己在 https://aistudio.google.com/apikey 创建的 Gemini API 密钥，用于代替服务器的密钥；也可以填写多个，以逗号分隔。",
     },
 }
 # What dialogues call the settings where they speak the reader's language; the names that
@@ -1907,6 +2136,10 @@ VALVE_TITLES: Texts = {
         "en": "LANGUAGE",
         "zh-CN": "消息语言（LANGUAGE）",
     },
+    "FOLLOW_UPS": {
+        "en": "FOLLOW_UPS",
+        "zh-CN": "后续建议（FOLLOW_UPS）",
+    },
 }
 # And what can be chosen in them; numbers, ratios and sizes are the same in all.
 VALVE_VALUES: Texts = {
@@ -1982,8 +2215,8 @@ VALVE_VALUES: Texts = {
 # What the host's list of functions says of this one; in English, the top of this file.
 FUNCTION_WORDS: Texts = {
     "name": {
-        "en": "Gemini Image",
-        "zh-CN": "Gemini Image 图像生成",
+        "en": "Gemini Image Pipe",
+        "zh-CN": "Gemini Image Pipe 图像生成",
     },
     "description": {
         "en": "Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.",
@@ -2050,13 +2283,12 @@ def _in_words(values: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _value_in_words(value: Any, reader: Reader) -> Any:
-    """A note as its sentence, several as a list; all else as it is."""
+    """A note as its sentence, several values as a list; all else as it is."""
     if isinstance(value, Note):
         return sentence(value, reader)
     if isinstance(value, tuple):
-        return _in_language(PHRASES["comma"], reader).join(
-            sentence(note, reader) for note in value
-        )
+        comma = _in_language(PHRASES["comma"], reader)
+        return comma.join(str(_value_in_words(one, reader)) for one in value)
     return value
 
 
@@ -2987,69 +3219,16 @@ OPTIONS: tuple[Option, ...] = (
         refused=r"safety|threshold",
     ),
 )
+# Digits and letters as keyboards for Chinese and Japanese may write them.
+FULL_WIDTH = {
+    ord(sign) + 0xFEE0: sign
+    for sign in "=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+}
 OPTION_BY_NAME = {
     name: option
     for option in OPTIONS
     for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
 }
-
-
-# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
-# copied from pages, bring them along.
-_INVISIBLE = (
-    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
-)
-_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-_BLANKS = _WHITE + _INVISIBLE
-# Full-width signs, which people write without a blank beside them.
-_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
-_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
-_BLANK = rf"[\s{_INVISIBLE}]"
-_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
-_BEHIND_NAME = re.compile(rf"{_BLANK}*={_BLANK}*|{_BLANK}+")
-
-
-def _flag_pattern(option: Option) -> str:
-    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]+"
-    if option.choices == ("on", "off"):
-        value = "|".join(SWITCH)
-    names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:{_BEHIND_NAME.pattern})(?!--|—)(?:{value}))?"
-
-
-# The last flag of a prompt. Phones make one long dash of two short ones.
-_LAST_FLAG = re.compile(
-    rf"(?:^|(?<={_SEPARATOR}))(?:--|—)"
-    rf"({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)}){_SEPARATOR}*\Z",
-    re.IGNORECASE,
-)
-
-
-def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The prompt without the flags at its very end, and these as (name, value).
-
-    Only known names, only at the end; all else stays as it was written.
-    """
-    flags: list[tuple[str, str]] = []
-    start = end = len(text.rstrip(_SEPARATORS))
-    behind = text[end:]
-    while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
-        name, value = [*_BEHIND_NAME.split(found[1], maxsplit=1), ""][:2]
-        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
-        is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
-        flags.append((name, value or ("on" if is_switch else "nothing")))
-        if len(flags) > MAX_FLAGS:
-            return text, ()
-        start = found.start()
-        end = len(text[:start].rstrip(_SEPARATORS))
-    words = text[:start].rstrip(_OPENING)
-    # As within quotes: "」" behind a flag, and no "「" right before the first.
-    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
-    if not flags or is_quoted:
-        return text, ()
-    return words.rstrip(_BLANKS), tuple(flags[::-1])
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
@@ -3062,15 +3241,16 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     fields: dict[str, Any] = {}
     notes = []
     for name, value in named:
-        option, text = OPTION_BY_NAME.get(name), as_word(value)
+        option = OPTION_BY_NAME.get(name)
+        text = as_word(value).translate(FULL_WIDTH)
         if option is None or text.lower() in ("auto", "default"):
             continue
         if value is None or (isinstance(value, str) and not text):
             continue  # all else that is no word, such as -1 or a list, is a mistake
         found = option.read(text)
         if found is None:
-            choices = ", ".join(option.choices)
-            notes.append(make_note("bad_option", option=name, choices=choices))
+            note = make_note("bad_option", option=name, choices=option.choices)
+            notes.append(note)
         fields |= found or {}
     if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
         fields["count"] = MAX_PICTURES_PER_PROMPT
@@ -3123,8 +3303,8 @@ def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note
     if not names:
         return []
     more = ["…"] if len(names) > MAX_NAMED_SETTINGS else []
-    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]] + more
-    return [make_note("left_out", names=", ".join(listed))]
+    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]]
+    return [make_note("left_out", names=(*listed, *more))]
 
 
 def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
@@ -3138,6 +3318,22 @@ def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
 def _is_foreign(tool: Any, host_tools: Any) -> bool:
     name = as_str(get_field(get_field(tool, "function"), "name"))
     return not isinstance(host_tools, dict) or name not in host_tools
+
+
+def choices_of(facts: ModelFacts | None) -> dict[str, tuple[str, ...]]:
+    """By the fields of ImageOptions: what can be chosen for a model and is taken as it
+    is, or all where nothing is known of it; nothing where there is no choice."""
+    offered = {}
+    for option in OPTIONS:
+        taken = [c for c in option.choices if not facts or _is_taken(option, c, facts)]
+        offered[option.field] = () if taken == ["off"] else tuple(taken)
+    return offered
+
+
+def _is_taken(option: Option, choice: str, facts: ModelFacts) -> bool:
+    asked = (option.read(choice) or {})[option.field]
+    got = option.fit(asked, facts)
+    return got == asked or (isinstance(got, tuple) and bool(got))  # some searches
 
 
 def _as_chosen(option: Option, value: str) -> str:
@@ -3176,6 +3372,246 @@ def fit_options(
     if not options.thinking_level and level in facts.thinking_levels:
         taken["thinking_level"] = level
     return replace(options, **taken), notes
+
+
+# ── Flags ─────────────────────────────────────────────────────────────────────────────
+# Options behind a prompt, as people type them: "a red fox --ar 16:9".
+
+# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
+# copied from pages, bring them along.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANKS = _WHITE + _INVISIBLE
+# Full-width signs, which people write without a blank beside them.
+_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
+_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
+_BLANK = rf"[\s{_INVISIBLE}]"
+_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
+# Letters of scripts that are written without blanks, and pictograms.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u2e80-\u2fdf"
+    "\u3005-\u3007\u3040-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\ufe0f\uff66-\uff9d\U0001f000-\U0001faff\U00020000-\U0003ffff"
+)
+# What keyboards of other scripts, and programs that correct what is typed, put in place
+# of hyphens: one of the long ones may stand for two.
+_DASHES = dict.fromkeys("‐‑−﹣－", "-") | dict.fromkeys("–―‒⸺─﹘", "—")
+_PLAIN_SIGNS = FULL_WIDTH | str.maketrans(_DASHES)
+_TWO_DASHES = "(?:[-—]{2}|—)"
+_BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
+# A flag stands behind one of these, or at the beginning.
+_BEFORE = rf"[\s{re.escape(_SEPARATORS)}{_UNSPACED}：”]"
+# A closing quote or bracket is a sign that the prompt only speaks of a flag; letters
+# directly behind a value go on with the prompt.
+_SIGN = rf"(?![-—]{{2}})[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
+_VALUE = rf"(?:(?=[{_UNSPACED}])(?:{_SIGN})+|(?:(?![{_UNSPACED}]){_SIGN})+)"
+# "--n 2" and "--n2", but not "--narrow".
+_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>{_VALUE}))"
+_CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
+_SWITCHES = {flag for flag, choices in _CHOICES.items() if choices == ("on", "off")}
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return "|".join(sorted(names, key=len, reverse=True))
+
+
+_LAST_FLAG = re.compile(
+    rf"(?:^|(?<={_BEFORE}))(?P<dashes>{_TWO_DASHES}|-)"
+    rf"(?:(?P<name>{_any_of(_CHOICES.keys() - _SWITCHES)}){_WITH_VALUE}?"
+    rf"|(?P<switch>{_any_of(_SWITCHES)})(?:{_BEHIND_NAME}(?P<state>{_any_of(SWITCH)}))?)"
+    rf"{_SEPARATOR}*\Z",
+    re.IGNORECASE,
+)
+
+
+def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The prompt without the flags at its very end, and these as (name, value).
+
+    Only known names, only at the end; all else stays as it was written.
+    """
+    flags: list[tuple[str, str]] = []
+    start = end = len(text.rstrip(_SEPARATORS))
+    behind = text[end:]
+    while flag := _last_flag(text, end):
+        flags.append(flag.named)
+        if len(flags) > MAX_FLAGS:
+            return text, ()
+        start = flag.start
+        end = len(text[:start].rstrip(_SEPARATORS))
+    words = text[:start].rstrip(_OPENING)
+    # As within quotes: "」" behind a flag, and no "「" right before the first.
+    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
+    if not flags or is_quoted:
+        return text, ()
+    return words.rstrip(_BLANKS), tuple(flags[::-1])
+
+
+class _Flag(NamedTuple):
+    """A flag as (name, value), and where it begins."""
+
+    named: tuple[str, str]
+    start: int
+
+
+def _last_flag(text: str, end: int) -> _Flag | None:
+    """The flag that ends there, if one does."""
+    at = max(end - MAX_FLAG_CHARACTERS, 0)
+    tail = text[at:end].translate(_PLAIN_SIGNS)
+    # One sign more, for what stands before the window.
+    found = _LAST_FLAG.search(text[at - 1 : at] + tail, 1 if at else 0)
+    if not found:
+        return None
+    name = f"--{(found['name'] or found['switch']).lower()}"
+    value = found["value"] or found["state"] or ""
+    value = value.rstrip(".,;!") or value
+    start = at + found.start() - (1 if at else 0)
+    is_short = _is_short(found["dashes"], text[start])
+    is_joined = bool(found["value"]) and found.start("value") == found.end("name")
+    if (is_short or is_joined) and not _is_valid(name, value):
+        return None
+    if is_short and not _is_prose(text[:start]):
+        return None
+    unsaid = "on" if found["switch"] else "nothing"
+    return _Flag((name, value or unsaid), start)
+
+
+def _is_short(dashes: str, sign: str) -> bool:
+    """Whether it is one dash, by the sign that was typed: programs that correct what is
+    typed make "—" of two only, and "–" of one as well."""
+    return len(dashes) == 1 and sign != "—"
+
+
+def _is_valid(name: str, value: str) -> bool:
+    """Whether a flag has a value, and one that it takes."""
+    return bool(value) and not read_options([(name, value)])[1]
+
+
+# Commands that are no words of English, and those that are.
+_COMMANDS = re.compile(
+    r"(?<!\S)(?:awk|bash|brew|cargo|chmod|curl|docker|ffmpeg|gcc|git|grep|gzip|journalctl"
+    r"|jq|kubectl|ls|npm|npx|perl|php|pip3?|ps|python3?|sed|seq|ssh|sudo|systemctl|tar"
+    r"|uniq|wc|wget|xargs|xxd|yarn|zsh)(?!\S)"
+)
+_COMMAND_WORDS = re.compile(
+    r"convert|cut|diff|echo|find|go|head|join|less|logs?|magick|make|man|more|nice|nl|nm"
+    r"|node|ping|print|read|renice|resize|run|shuf|sleep|sort|split|strings|tail|tee|test"
+    r"|time|top|watch"
+)
+_COMMAND_SIGNS = re.compile(r"[$|<>\\{}=~]|&&|\./")
+_NAME_OF_OPTION = re.compile(r"^--?|[=:0-9].*")
+_WORD_OF_PROSE = re.compile(r"[\w:.,;!?()'’\"”%+-]{2,}")
+
+
+def _is_prose(before: str) -> bool:
+    """Whether what stands before a flag of one dash is a description. In a command that
+    a picture is to show, such as "tail -n 2", it is no flag of ours."""
+    line = before[-MAX_FLAG_CHARACTERS:].rstrip(_BLANKS).rpartition("\n")[2]
+    if before.count("`") % 2 or line.count('"') % 2 or _COMMAND_SIGNS.search(line):
+        return False
+    words = line.lower().split()
+    options = {_NAME_OF_OPTION.sub("", word) for word in words if word[0] == "-"}
+    if _COMMANDS.search(line.lower()) or not options <= {"", *_CHOICES}:
+        return False
+    last = words[-1] if words else "nothing"
+    is_command = _COMMAND_WORDS.fullmatch(last) or not _WORD_OF_PROSE.fullmatch(last)
+    return not last.isascii() or not is_command
+
+
+# Flags of Midjourney's that nothing here does, with how their values begin.
+_FOREIGN_FLAG = re.compile(
+    r"(?:v|version|s|stylize|q|quality|chaos|c|seed|iw|weird|w|stop|repeat|r|cw|sw|ow"
+    r"|niji) [0-9]|(?:no|style|sref|cref|oref|profile|p) .|(?:tile|raw|draft|turbo|relax) ",
+    re.IGNORECASE,
+)
+# Code and quotes, in which a prompt speaks of flags.
+_QUOTED = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^“”\n]*”|「[^「」\n]*」|『[^『』\n]*』"
+    r"|\([^()\n]*\)|（[^（）\n]*）",
+    re.DOTALL,
+)
+_NAMED = re.compile(
+    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})(?P<name>[a-z][a-z-]{{0,40}}){_WITH_VALUE}?",
+    re.IGNORECASE,
+)
+
+
+class _Unread(NamedTuple):
+    """A flag among the words: the kind of the note that says why it is one of them."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+
+
+def unread_flags(words: str) -> list[Note]:
+    """Notes on the flags that were left among a prompt's words, and why."""
+    names: dict[str, list[str]] = {}
+    for flag in _unread(words):
+        listed = names.setdefault(flag.kind, [])
+        if flag.name not in listed:
+            listed.append(flag.name)
+    return [
+        make_note(kind, names=", ".join(f"`{name}`" for name in listed))
+        for kind, listed in names.items()
+    ]
+
+
+def without_flags(words: str) -> str:
+    """A prompt without the flags that were left among its words, for a title."""
+    kept, at = "", 0
+    for flag in _unread(words):
+        kept, at = kept + words[at : flag.start], flag.end
+    return kept + words[at:]
+
+
+def _unread(words: str) -> list[_Unread]:
+    """The flags among the words, but none in what shows a command of another program."""
+    quoted = _QUOTED.sub(lambda found: '"' * len(found[0]), words)
+    prose = quoted.translate(_PLAIN_SIGNS)
+    end = len(prose.rstrip(_SEPARATORS))
+    unread: list[_Unread] = []
+    for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
+        start, name = found.start(), found["name"].lower()
+        is_apart = not start or bool(re.match(_BEFORE, prose[start - 1]))
+        if _is_short(found["dashes"], words[start]):
+            continue
+        if _is_flag(found):
+            is_last = found.end() >= end
+            if kind := _why_unread(name, is_apart, is_last):
+                unread.append(_Unread(kind, f"--{name}", start, found.end()))
+        elif is_apart and name not in _CHOICES:
+            return []
+    return unread
+
+
+def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
+    """The kind of the note on a flag; none where its name goes on with a word."""
+    if is_apart:
+        return "flag_not_last" if name in _CHOICES else "flag_unknown"
+    return "flag_joined" if name in _CHOICES and is_last else ""
+
+
+def _is_flag(found: re.Match[str]) -> bool:
+    """Whether a name behind dashes is a flag, ours or Midjourney's, by its value."""
+    name, value = found["name"].lower(), (found["value"] or "").rstrip(".,;!")
+    if name in _SWITCHES:
+        return True  # a word behind it need not be its value
+    if name in _CHOICES:
+        return _is_valid(f"--{name}", value)
+    return bool(_FOREIGN_FLAG.match(f"{name} {value}"))
+
+
+_HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
+
+
+def asks_for_help(words: str) -> bool:
+    """Whether a whole message is "--help"."""
+    typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
+    return bool(_HELP.fullmatch(typed.translate(_PLAIN_SIGNS)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -3748,6 +4184,11 @@ def image_type(data: bytes) -> str | None:
     return None
 
 
+def file_ending(mime: str) -> str:
+    """The ending of a picture's file."""
+    return ".jpg" if mime == "image/jpeg" else f".{mime.removeprefix('image/')}"
+
+
 def picture_pixels(data: bytes) -> tuple[int, int] | None:
     """Width and height, as the head of the picture says; None where it cannot be read."""
     mime = image_type(data)
@@ -3982,11 +4423,10 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
     """What a note calls a picture: by its file's name, which a stranger may have
     chosen, and by its numbers, if it has some."""
     name = plain_words(file_name, 80, default="")
-    number = ", ".join(map(str, numbers))
-    if number and name:
-        return make_note("numbered_picture", number=number, name=name)
-    if number:
-        return make_note("picture_number", number=number)
+    if numbers and name:
+        return make_note("numbered_picture", number=tuple(numbers), name=name)
+    if numbers:
+        return make_note("picture_number", number=tuple(numbers))
     kind = "attached_picture" if is_data_uri(address) else "a_picture"
     return name or make_note(kind)
 
@@ -4768,7 +5208,9 @@ _OWN_LINES = re.compile(
 )
 # Several pictures side by side, as an answer shows them.
 _PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+    r"^\|(?: +\|)+\n\|(?:-+\|)+"
+    r"(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+(?:  \|)?)*$",
+    re.M,
 )
 
 
@@ -4876,7 +5318,7 @@ def read_conversation(
     read = [*documents, *last.documents, *earlier_own]
     given = joined_documents(read, [*told, *last.framed])
     documents, unread = with_words(given)
-    notes = (*last.notes, *unread)
+    notes = (*last.notes, *unread, *unread_flags(text))
     newest, documents = _with_pastes(newest, documents)
     if not newest.text and not newest.pictures and not documents:
         return Conversation(system, notes=notes)
@@ -4884,12 +5326,22 @@ def read_conversation(
     quoted = quoted if speaker else ()
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(turns), room)
+    history = _bounded(alternating(_without_help(turns)), room)
     unfinished = _unfinished_text(messages)
     return Conversation(
         *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
         *(tuple(documents), notes),
     )
+
+
+def _without_help(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """The turns without questions for help and the answers, which no model reads."""
+    is_help = False
+    for turn in turns:
+        if turn.role == "user":
+            is_help = asks_for_help(turn.text)
+        if not is_help:
+            yield turn
 
 
 def _with_pastes(
@@ -5401,8 +5853,9 @@ _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
     ),
 )
 
-# The one task whose prompt is a system message, with the tools in its middle.
-_TOOLS_BEGINNING = "Available Tools: "
+# The one task whose prompt is a system message, with the tools in its middle; a model's
+# own system prompt stands above it.
+_TOOLS_BEGINNING = "\nAvailable Tools: "
 _TOOLS_TASK = (
     "\n\nYour task is to choose and return the correct tool(s) from the list of available "
     "tools based on the query."
@@ -5411,9 +5864,10 @@ _TOOLS_TASK = (
 
 def unnamed_task(conversation: Conversation) -> str | None:
     """The name of the task whose default prompt begins as the newest words do, if one
-    does: a key that `reply_to_task` takes."""
+    does: a key that `reply_to_task` takes. For requests of programs alone: a host names
+    its own tasks, so that what people write on its page is never one."""
     prompt, system = conversation.prompt, conversation.system
-    if system.startswith(_TOOLS_BEGINNING) and _TOOLS_TASK in system:
+    if _TOOLS_TASK in f"\n{system}".partition(_TOOLS_BEGINNING)[2]:
         return "function_calling"
     return next(
         (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
@@ -5433,6 +5887,35 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
     return reply(task_body if isinstance(task_body, dict) else {}, messages)
 
 
+def turn_to_follow(task_body: Any, messages: Any) -> Turn | None:
+    """The user's newest turn of the chat that a task is about, or None where its answer
+    is a failure, help, or not there: then nothing follows from it.
+
+    A shape that an earlier one asked for is among its flags: changes keep it.
+    """
+    chat = _chat_of(task_body if isinstance(task_body, dict) else {}, messages)
+    turns = [turn for turn in read_turns(chat) if turn.role == "user"]
+    if not turns or asks_for_help(turns[-1].text):
+        return None
+    is_answered = get_field(chat[-1], "role") == "assistant"
+    failed = any(FAILURE_MARK in text for text in _texts_of(chat[-1]))
+    if failed or not is_answered:
+        return None
+    earlier = (flag for turn in turns[:-1] for flag in turn.flags)
+    shapes = [f for f in earlier if OPTION_BY_NAME[f[0]].field == "aspect_ratio"]
+    return replace(turns[-1], flags=(*shapes[-1:], *turns[-1].flags))
+
+
+def _texts_of(message: Any) -> list[str]:
+    """The texts of a saved message; newer hosts keep them as its output, too."""
+    content, output = get_field(message, "content"), get_field(message, "output")
+    parts = as_list(content) or [content]
+    parts += [
+        p for item in as_list(output) for p in as_list(get_field(item, "content"))
+    ]
+    return [as_str(get_field(part, "text") or part) for part in parts]
+
+
 def _merge_replies(body: dict[str, Any], messages: Any) -> str:
     """Several models' replies, which nobody here can merge, one below the other."""
     replies = as_list(body.get("responses")) or _quoted_replies(messages)
@@ -5440,8 +5923,9 @@ def _merge_replies(body: dict[str, Any], messages: Any) -> str:
 
 
 def _make_title(body: dict[str, Any], messages: Any) -> str:
-    """The chat's first words."""
-    first = "".join(_users_words(body, messages)[:1])
+    """The chat's first words, without flags."""
+    said = (w for w in _users_words(body, messages) if not asks_for_help(w))
+    first = without_flags(next(said, ""))
     title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
     return json.dumps({"title": title}, ensure_ascii=False)
 
@@ -5454,26 +5938,35 @@ def _make_image_prompt(body: dict[str, Any], messages: Any) -> str:
 
 def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
     """What the user said in the chat that the task is about, turn by turn."""
-    turns = read_turns(body.get("messages") or _quoted_chat(messages))
+    turns = read_turns(_chat_of(body, messages))
     return [turn.text for turn in turns if turn.role == "user" and turn.text]
+
+
+def _chat_of(body: dict[str, Any], messages: Any) -> list[Any]:
+    """The messages of the chat that a task is about."""
+    return as_list(body.get("messages")) or _quoted_chat(messages)
 
 
 def _quoted_replies(messages: Any) -> list[str]:
     """The models' replies as a task prompt quotes them, where it does."""
     # As it came: the words of a conversation are without their pictures.
-    prompt = as_str(get_field((as_list(messages) or [None])[-1], "content"))
+    content = get_field((as_list(messages) or [None])[-1], "content")
+    parts = as_list(content)[:MAX_PARTS] or [{"text": content}]
+    prompt = "".join(as_str(get_field(part, "text")) for part in parts)
     quoted = prompt.partition('\nResponses from models: """')[2].rstrip()
-    return quoted.removesuffix('"""').split('"""\n\n"""') if quoted else []
+    return quoted.removesuffix('"""').split('"""\n\n"""', MAX_PARTS) if quoted else []
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
-    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
+    """The turns as a task prompt quotes them ("USER: …"), where it does."""
     prompt = read_conversation(messages).prompt
     chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
     said = re.findall(
-        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
+        r"^(USER|ASSISTANT): (.*?)(?=^ASSISTANT: |^USER: |\Z)",
+        chat,
+        re.DOTALL | re.MULTILINE,
     )
-    return [{"role": "user", "content": text} for text in said]
+    return [{"role": role.lower(), "content": text} for role, text in said]
 
 
 # By task: its reply, or what makes one of the task's body and the request's messages.
@@ -5494,6 +5987,126 @@ _TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
     # would replace them.
     "context_compaction": "",
 }
+
+
+# ── Help ──────────────────────────────────────────────────────────────────────────────
+# What can be asked of the model that answers: all of it as the answer to "--help", some
+# of it as suggestions below an answer.
+
+FOLLOW_UPS = "follow_up_generation"  # the host's name for the task
+
+
+class Offer(NamedTuple):
+    """Who answers, and what can be chosen there, by the fields of ImageOptions; that may
+    be less than the model takes."""
+
+    route: Route
+    choices: Mapping[str, Sequence[str]]
+
+
+_OPTION_OF = {option.field: option for option in OPTIONS}
+
+
+def _flag(field: str) -> str:
+    return f"--{_OPTION_OF[field].flags[0]}"
+
+
+def help_text(offer: Offer, reader: Reader) -> str:
+    """The answer to "--help", in markdown: who answers, and each option with its values,
+    prices and an example."""
+    facts = facts_of(offer.route.model, offer.route.generate)
+    prices = facts.prices.pictures if facts else {}
+    fields = [o.field for o in OPTIONS if o.flags and offer.choices[o.field]]
+    rows = [_help_row(field, offer.choices[field], prices, reader) for field in fields]
+    parts = [
+        _who_answers(offer.route),
+        make_note("help_how"),
+        _what_it_costs(offer, prices),
+    ]
+    who, how, costs = (sentence(part, reader) for part in parts)
+    return "\n\n".join([who, how, "\n".join(rows), costs])
+
+
+def _who_answers(route: Route) -> Note:
+    model = name_of(route.model)
+    if route.asked == AUTO:
+        auto = make_note("named_model", name=AUTO_NAME, id=AUTO)
+        return make_note("help_auto", model=model, auto=auto)
+    if route.replaced:
+        return make_note("help_successor", asked=name_of(route.asked), model=model)
+    return make_note("help_model", model=model)
+
+
+def _help_row(
+    field: str, choices: Sequence[str], prices: Mapping[str, float], reader: Reader
+) -> str:
+    listed = tuple(_choice_note(field, choice, prices) for choice in choices)
+    prompt = sentence(make_note("help_prompt"), reader)
+    # One that is neither the cheapest nor the dearest.
+    value = "" if choices[0] == "on" else choices[len(choices) // 2]
+    example = f"{prompt} {_flag(field)} {value}".strip()
+    what = sentence(make_note(field), reader)
+    what = f"{what[0].upper()}{what[1:]}"
+    note = make_note("help_option", what=what, choices=listed, example=example)
+    return sentence(note, reader)
+
+
+def _choice_note(field: str, choice: str, prices: Mapping[str, float]) -> Note:
+    if field == "image_size" and choice in prices:
+        price = make_note("price", price=prices[choice])
+        return make_note("help_priced_choice", choice=choice, price=price)
+    return make_note("help_choice", choice=choice)
+
+
+def _what_it_costs(offer: Offer, prices: Mapping[str, float]) -> Note:
+    if not prices:
+        return make_note("help_no_price")
+    if offer.choices["image_size"]:
+        return make_note("help_prices")
+    return make_note("help_price", price=make_note("price", price=max(prices.values())))
+
+
+def follow_ups(had: ImageOptions, offer: Offer, reader: Reader) -> str:
+    """Three or four messages that may come next, in the form that the host parses.
+
+    had: what the last answer was made with, which is not offered again.
+    """
+    shapes = list(_other_shapes(had, offer.choices["aspect_ratio"]))
+    ideas = [*shapes[:1], *_larger(had, offer.choices["image_size"])]
+    ideas += [*_more(had, offer.choices["count"]), *shapes[1:]]
+    texts = [
+        f"{sentence(note, reader)} {_flag(field)} {value}"
+        for note, field, value in ideas[:MAX_FOLLOW_UPS]
+    ]
+    if len(texts) < MAX_FOLLOW_UPS - 1:
+        texts.append(sentence(make_note("follow_angle"), reader))
+    return json.dumps({"follow_ups": texts}, ensure_ascii=False)
+
+
+# A message that may come next: its words, and the option that it asks for.
+_Idea = tuple[Note, str, str]
+_SHAPES = {"16:9": "follow_wide", "9:16": "follow_tall", "1:1": "follow_square"}
+
+
+def _other_shapes(had: ImageOptions, ratios: Sequence[str]) -> Iterator[_Idea]:
+    now = nearest_ratio(ratio_value(had.aspect_ratio or "1:1"), _SHAPES)
+    for ratio, kind in _SHAPES.items():
+        if ratio in ratios and ratio != now:
+            yield make_note(kind), "aspect_ratio", ratio
+
+
+def _larger(had: ImageOptions, sizes: Sequence[str]) -> Iterator[_Idea]:
+    """The largest size, if it is larger than that of the last answer."""
+    largest = max(sizes, key=SIZES.index, default="512")
+    if SIZES.index(largest) > SIZES.index(had.image_size or "1K"):
+        yield make_note("follow_size", size=largest), "image_size", largest
+
+
+def _more(had: ImageOptions, counts: Sequence[str]) -> Iterator[_Idea]:
+    """Several pictures, if the last answer was to have one."""
+    count = next((count for count in ("3", "2") if count in counts), "")
+    if count and had.count == 1:
+        yield make_note("follow_count", count=count), "count", count
 
 
 # ── Reader ────────────────────────────────────────────────────────────────────────────
@@ -7383,33 +7996,6 @@ async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
         return function(data)
 
 
-# ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
-# functions, so that the file loads without a host. Its functions differ from version
-# to version; they are called by the names in their own signatures.
-
-
-class StorageRefused(Exception):
-    """The host cannot or will not store a picture.
-
-    why: the host's own words, or a note.
-    """
-
-    def __init__(self, why: str | Note) -> None:
-        super().__init__(str(why))
-        self.why = why
-
-
-def _refused(error: Exception) -> StorageRefused:
-    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
-    return StorageRefused(said or make_note("storage_failed"))
-
-
-def _log_not_stored(error: Exception) -> None:
-    log.warning("picture not stored: %s", type(error).__name__)
-    log.debug("picture not stored", exc_info=True)
-
-
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
 
 
@@ -7450,6 +8036,155 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+# ── Storage ───────────────────────────────────────────────────────────────────────────
+# How a picture becomes a file of the host's. As in room Host, functions of the host are
+# called by the names in their own signatures.
+
+# Under it the record of a picture stands in its file's `meta`.
+RECORD_KEY = "gemini_image"
+
+
+class NewFile(NamedTuple):
+    """A picture that is to be stored: under which name, and what is noted with it."""
+
+    image: Image
+    name: str
+    record: dict[str, Any]
+
+
+async def store_picture(
+    new: NewFile, request: Any, user: Any, place: Mapping[str, str]
+) -> str:
+    """Store a picture as the host stores its own (routers/images.py), but under a name
+    of its own, and with a record. Returns its link; raises whatever the host does.
+
+    user: the host's. place: the chat and the message, or the channel, that show it.
+    """
+    upload = _upload_function()
+    if upload is None:
+        return await _store_nameless(new.image, request, user, place)
+    file = await call_host(
+        upload,
+        request=request,
+        file=_as_upload(new),
+        metadata={**place},
+        file_metadata={**place},  # its name in 0.6.5
+        process=False,
+        user=user,
+    )
+    await _note_down(file.id, new.record)
+    if place.get("message_id"):
+        await _link_to_message(file.id, user.id, **place)
+    return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
+
+
+def _upload_function() -> Callable[..., Any] | None:
+    """What stores a file under its name; None where the host has no such function."""
+    try:
+        from open_webui.routers import files
+    except ImportError:
+        return None
+    handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
+    of_old: Callable[..., Any] | None = getattr(files, "upload_file", None)
+    # 0.6.5 has no handler; the function of others is for requests alone.
+    is_old = of_old and "file_metadata" in inspect.signature(of_old).parameters
+    return handler or (of_old if is_old else None)
+
+
+def _as_upload(new: NewFile) -> Any:
+    """The file as the host receives one."""
+    from fastapi import UploadFile
+
+    headers = {"content-type": new.image.mime}
+    return UploadFile(io.BytesIO(new.image.data), filename=new.name, headers=headers)
+
+
+async def _note_down(file_id: str, record: dict[str, Any]) -> None:
+    """Add a record to what the host knows of a file. Never raises.
+
+    It stands beside the host's own facts. The metadata of an upload stand one level
+    deeper, and users can say in them what they like (routers/files.py).
+    """
+    try:
+        from open_webui.models.files import Files
+
+        note = Files.update_file_metadata_by_id
+        is_noted = await call_host(note, id=file_id, meta={RECORD_KEY: record})
+        if not is_noted:  # the host keeps the reason to itself
+            log.warning("no record of a picture")
+    except Exception as error:
+        log.warning("no record of a picture: %s", type(error).__name__)
+        log.debug("no record of a picture", exc_info=True)
+
+
+async def _link_to_message(
+    file_id: str, user_id: str, chat_id: str, message_id: str
+) -> None:
+    """Let those see the file who may see the chat. Never raises: the picture is there
+    without it."""
+    try:
+        from open_webui.models.chats import Chats
+
+        insert = getattr(Chats, "insert_chat_files", None)
+        if insert:  # 0.6.5 has none
+            await call_host(
+                insert,
+                chat_id=chat_id,
+                message_id=message_id,
+                file_ids=[file_id],
+                user_id=user_id,
+            )
+    except Exception as error:
+        log.warning("picture not linked to its chat: %s", type(error).__name__)
+        log.debug("picture not linked to its chat", exc_info=True)
+
+
+async def _store_nameless(
+    image: Image, request: Any, user: Any, place: Mapping[str, str]
+) -> str:
+    """Store a picture on a host that takes no name for it."""
+    from open_webui.routers.images import upload_image
+
+    result = await call_host(
+        upload_image,
+        request=request,
+        image_data=image.data,
+        content_type=image.mime,
+        metadata={**place},
+        user=user,
+    )
+    # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
+    link = result[-1] if isinstance(result, tuple) else result
+    return str(link["url"] if isinstance(link, dict) else link)
+
+
+# ── Host ──────────────────────────────────────────────────────────────────────────────
+# What else is known of Open WebUI. It and room Storage alone import it: inside
+# functions, so that the file loads without a host. Its functions differ from version
+# to version; they are called by the names in their own signatures.
+
+
+class StorageRefused(Exception):
+    """The host cannot or will not store a picture.
+
+    why: the host's own words, or a note.
+    """
+
+    def __init__(self, why: str | Note) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _refused(error: Exception) -> StorageRefused:
+    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
+    return StorageRefused(said or make_note("storage_failed"))
+
+
+def _log_not_stored(error: Exception) -> None:
+    log.warning("picture not stored: %s", type(error).__name__)
+    log.debug("picture not stored", exc_info=True)
+
+
 class FoundPicture(NamedTuple):
     """A picture that a chat names, still unread.
 
@@ -7481,13 +8216,13 @@ class HostChat:
     chat_id: str = ""
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
-    secret: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     language: str = ""
     event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def scrub(self, text: str) -> str:
         """A sentence of ours as it may be shown: without anything like a key."""
-        return redact(mask_key(text, self.secret), self.secret)
+        return redact(mask_keys(text, self.secrets), *self.secrets)
 
     @property
     def is_saved(self) -> bool:
@@ -7540,8 +8275,8 @@ class HostChat:
         except Exception as error:
             log.debug("event not shown: %s", type(error).__name__)
 
-    async def store(self, image: Image) -> str:
-        """Keep the picture in the host's storage. Returns its link.
+    async def store(self, new: NewFile) -> str:
+        """Keep a picture in the host's storage. Returns its link.
 
         The link is absolute where there is no chat to resolve a relative one: API
         clients know the host under their own address only. Raises StorageRefused.
@@ -7550,48 +8285,42 @@ class HostChat:
             raise StorageRefused(make_note("no_user"))
         try:
             async with asyncio.timeout(STORE_TIMEOUT):
-                link = await self._uploaded(image)
+                link = await self._uploaded(new)
         except TimeoutError:
             log.warning("picture not stored within %d seconds", STORE_TIMEOUT)
             raise StorageRefused(make_note("storage_failed")) from None
         return link if self.chat_id else await self._absolute(link)
 
-    async def _uploaded(self, image: Image) -> str:
+    async def _uploaded(self, new: NewFile) -> str:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await self._upload(image)
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await self._upload(image)
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
 
-    async def _upload(self, image: Image) -> str:
-        from open_webui.routers.images import upload_image
+    async def _upload(self, new: NewFile) -> str:
+        user = await self._user()
+        work = store_picture(new, self.request, user, self._place)
+        # No file must stay behind that no message and no sum of prices knows.
+        return str(await to_its_end(work))
 
-        metadata: dict[str, str] = {}
+    @property
+    def _place(self) -> dict[str, str]:
+        """Where a file belongs to, as the host's metadata of files say it."""
         if self.is_channel:
-            metadata["channel_id"] = self.chat_id.removeprefix("channel:")
-        elif self.is_saved:
-            metadata = {"chat_id": self.chat_id, "message_id": self.message_id}
-        result = await call_host(
-            upload_image,
-            request=self.request,
-            image_data=image.data,
-            content_type=image.mime,
-            metadata=metadata,
-            image_metadata=metadata,  # its name in 0.6.5
-            user=await self._user(),
-        )
-        # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
-        link = result[-1] if isinstance(result, tuple) else result
-        return str(link["url"] if isinstance(link, dict) else link)
+            return {"channel_id": self.chat_id.removeprefix("channel:")}
+        if self.is_saved:
+            return {"chat_id": self.chat_id, "message_id": self.message_id}
+        return {}
 
     async def find(self, address: str) -> FoundPicture:
         """The picture that a chat names, and its size before any byte is read.
@@ -7952,6 +8681,7 @@ class AdminValves(_Settings):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    FOLLOW_UPS: bool = _setting("FOLLOW_UPS", True)
     HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
@@ -7980,18 +8710,26 @@ def own_settings(valves: Any) -> dict[str, Any]:
     return valves if isinstance(valves, dict) else {}
 
 
-def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
-    """The key, or nothing, and whether it is the user's own."""
-    if own_key := as_str(own.get("GEMINI_API_KEY")).strip():
-        return own_key, True
-    return ("" if valves.REQUIRE_USER_KEY else api_key(valves)), False
+def keys_to_use(
+    valves: AdminValves, own: dict[str, Any]
+) -> tuple[tuple[str, ...], bool]:
+    """The keys, if any, and whether they are the user's own; the two never mix."""
+    if own_keys := _keys_in(as_str(own.get("GEMINI_API_KEY"))):
+        return own_keys, True
+    return (() if valves.REQUIRE_USER_KEY else api_keys(valves)), False
 
 
-def api_key(valves: AdminValves) -> str:
-    """The server's key, from the settings or else the environment, or nothing."""
+def api_keys(valves: AdminValves) -> tuple[str, ...]:
+    """The server's keys, from the settings or else the environment, if any."""
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
-    return next(filter(None, map(str.strip, keys)), "")
+    texts = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
+    return next(filter(None, map(_keys_in, texts)), ())
+
+
+def _keys_in(text: str) -> tuple[str, ...]:
+    """The keys that somebody typed; one more than there may be tells of too many."""
+    most = MAX_KEYS + 1
+    return tuple(split_list(text.strip()[: most * (MAX_KEY_CHARACTERS + 2)])[:most])
 
 
 def parallel_requests(valves: AdminValves) -> Bounds:
@@ -8652,13 +9390,15 @@ class GeminiClient:
     """Google's API at one backend and with one key; blocking calls run on own threads.
 
     parallel: how many requests of this worker may run at the same time, and how many of
-    one user. caller: on whose behalf they wait in line.
+    one user. caller: on whose behalf they wait in line. other_keys: those of the same
+    list, which no answer may show either.
     """
 
     backend: Backend
     key: str = field(repr=False)
     parallel: Bounds = _PARALLEL
     caller: Caller = field(default_factory=Caller, repr=False, compare=False)
+    other_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def host(self) -> str:
@@ -8667,8 +9407,8 @@ class GeminiClient:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no answer may show: the key, and what the headers hold."""
-        return (self.key, *self.backend.secrets)
+        """What no answer may show: the keys, and what the headers hold."""
+        return (self.key, *self.other_keys, *self.backend.secrets)
 
     @property
     def identity(self) -> str:
@@ -9014,8 +9754,297 @@ class _Exchange:
         yield from read_events(received, blobs)
 
 
+# ── Keys ──────────────────────────────────────────────────────────────────────────────
+# Which of several keys a request is sent with, who of them rests, and their models.
+
+
+class _Cause(NamedTuple):
+    """Why a key rests: what an administrator reads of it, whether it does for all
+    models, and whether until the settings change."""
+
+    why: str
+    for_all: bool = True
+    is_final: bool = False
+
+
+# The failures that are a key's own, by kind. They are told before a request is worked
+# on, and so are not billed: another key may do.
+_CAUSES: dict[str, _Cause] = {
+    "key_refused": _Cause("rests_refused", is_final=True),
+    "key_expired": _Cause("rests_expired", is_final=True),
+    "key_leaked": _Cause("rests_leaked", is_final=True),
+    "key_type": _Cause("rests_refused", is_final=True),
+    "key_restricted": _Cause("rests_restricted"),
+    "api_disabled": _Cause("rests_restricted"),
+    "account_limited": _Cause("rests_restricted"),
+    "permission": _Cause("rests_restricted", for_all=False),
+    "billing": _Cause("rests_billing"),
+    "quota_prepaid": _Cause("rests_billing"),
+    "budget": _Cause("rests_billing"),
+    "quota_zero": _Cause("rests_billing", for_all=False),
+    "quota_day": _Cause("rests_day", for_all=False),
+    "quota_minute": _Cause("rests_minute", for_all=False),
+    "capacity": _Cause("rests_minute", for_all=False),
+}
+
+
+class Rest(NamedTuple):
+    """That a key is not used: after which kind of failure, and since and until when on
+    the clock of `time.monotonic`. who: whose words that was. is_told: whether they said
+    until when."""
+
+    kind: str
+    since: float
+    until: float
+    who: str = ""
+    is_told: bool = False
+
+
+_NO_REST = Rest("", -math.inf, -math.inf)
+
+
+class Roster:
+    """What this worker knows of the keys of one list: whose turn it is, and who rests.
+
+    rests: by a digest of the key, and the model or "" for all. Only an optimisation, as
+    the lists of models are.
+    """
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.rests: dict[tuple[str, str], Rest] = {}
+
+    def rest_of(self, key: str, model: str) -> Rest:
+        """The rest of a key from a model that ends last; it may have ended."""
+        rests = (self.rests.get((key, of), _NO_REST) for of in (model, ""))
+        return max(rests, key=lambda rest: rest.until)
+
+    def put(self, key: str, model: str, rest: Rest) -> None:
+        """Let a key rest."""
+        now = time.monotonic()
+        self.rests = {k: known for k, known in self.rests.items() if known.until > now}
+        self.rests[key, model] = rest
+        while len(self.rests) > MAX_RESTS:
+            self.rests.pop(next(iter(self.rests)))
+
+    def wake(self, key: str, model: str, since: float) -> None:
+        """End what rest a key had from a model before a moment."""
+        for of in (model, ""):
+            if self.rests.get((key, of), _NO_REST).since < since:
+                self.rests.pop((key, of), None)
+
+
+class Rosters:
+    """Those of this worker, by a digest of address, headers and all keys of a list: as
+    soon as one of these is changed, all begins anew."""
+
+    def __init__(self) -> None:
+        self._rosters: dict[str, Roster] = {}
+
+    def of(self, keys: str) -> Roster:
+        """That of a list; the one that was used last is the last to go."""
+        roster = self._rosters.pop(keys, Roster())
+        self._rosters[keys] = roster
+        while len(self._rosters) > MAX_KEY_LISTS:
+            self._rosters.pop(next(iter(self._rosters)))
+        return roster
+
+
+ROSTERS = Rosters()
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """A list of keys, each with its client, in the order in which they were typed.
+
+    A lone key never rests: there is nobody in its place.
+    """
+
+    clients: tuple[GeminiClient, ...]
+
+    @property
+    def backend(self) -> Backend:
+        """Who is asked, with whichever key."""
+        return self.clients[0].backend
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of address, headers and all keys."""
+        identities = "".join(client.identity for client in self.clients)
+        return hashlib.sha256(identities.encode()).hexdigest()
+
+    def client_for(self, model: str) -> GeminiClient:
+        """The client for the next request for a model: those that do not rest take
+        turns. Where all do, it is the one whose rest ends first; if that is none's,
+        the one that was refused first, once a minute: a new key takes a while to be
+        known everywhere. Raises GeminiError in between."""
+        roster, count, now = self._roster, len(self.clients), time.monotonic()
+        for number in range(roster.turn, roster.turn + count):
+            client = self.clients[number % count]
+            if roster.rest_of(client.identity, model).until <= now:
+                roster.turn = (number + 1) % count
+                return client
+        client, rest = self._first_back(model)
+        if _CAUSES[rest.kind].is_final and now < rest.since + KEY_REST:
+            raise self._failure(rest, model)
+        return client
+
+    def after(
+        self, client: GeminiClient, model: str, error: GeminiError
+    ) -> GeminiError:
+        """The failure to go on from, when a request ended in this one: where all keys
+        rest now, that of the one that is back first."""
+        if error.kind not in _CAUSES or len(self.clients) == 1:
+            return error
+        self._put_to_rest(client, model, error)
+        first, rest = self._first_back(model)
+        if first is client or not time.monotonic() < rest.until < math.inf:
+            return error
+        return self._failure(rest, model, error)
+
+    def has_other(self, error: GeminiError, model: str) -> bool:
+        """Whether the failure was the key's own, and another does not rest."""
+        if error.kind not in _CAUSES or len(self.clients) == 1:
+            return False
+        _, rest = self._first_back(model)
+        return rest.until <= time.monotonic()
+
+    def answered(self, client: GeminiClient, model: str, begun: float) -> None:
+        """Take note that a key was good for a request that began then; others that
+        began later may have found that it no longer is."""
+        self._roster.wake(client.identity, model, begun)
+
+    def resting(self) -> list[Note]:
+        """For administrators: how many keys rest, and why."""
+        now, rests = time.monotonic(), self._roster.rests
+        found = []
+        for client in self.clients:
+            own = [rest for (key, _), rest in rests.items() if key == client.identity]
+            last = max(own, key=lambda rest: rest.until, default=None)
+            if last and last.until > now:
+                found.append(_resting_key(client.key, _CAUSES[last.kind].why))
+        values = {"count": len(found), "all": len(self.clients)}
+        return [make_note("keys_rest", which=tuple(found), **values)] if found else []
+
+    def list_models(self, sockets: Sockets) -> list[ListedModel]:
+        """All models that Google lists for the first key that it answers. Blocks; raises
+        GeminiError."""
+        *others, last = self.clients
+        for client in others:
+            try:
+                return client.list_models(sockets)
+            except GeminiError as error:
+                if error.kind not in _CAUSES:
+                    raise
+        return last.list_models(sockets)
+
+    @cached_property
+    def _roster(self) -> Roster:
+        return ROSTERS.of(self.identity)
+
+    def _first_back(self, model: str) -> tuple[GeminiClient, Rest]:
+        """The one whose rest ends first, or ended."""
+        rests = [(c, self._roster.rest_of(c.identity, model)) for c in self.clients]
+        return min(rests, key=lambda pair: (pair[1].until, pair[1].since))
+
+    def _put_to_rest(
+        self, client: GeminiClient, model: str, error: GeminiError
+    ) -> None:
+        cause, now = _CAUSES[error.kind], time.monotonic()
+        seconds = math.inf if cause.is_final else _seconds_of_rest(error)
+        who = error.values.get("who", self.backend.who)
+        rest = Rest(error.kind, now, now + seconds, who, bool(error.retry_after))
+        self._roster.put(client.identity, "" if cause.for_all else model, rest)
+        number = self.clients.index(client) + 1
+        log.warning("key %d of %d rests: %s", number, len(self.clients), error.kind)
+
+    def _failure(
+        self, rest: Rest, model: str, like: GeminiError | None = None
+    ) -> GeminiError:
+        """The failure after which a key rests. What was said about it is known only of
+        one of the same kind; it may have been said to somebody else."""
+        left = max(rest.until - time.monotonic(), 1.0)
+        said = like if like and like.kind == rest.kind else GeminiError(rest.kind)
+        wait = left if rest.is_told else None
+        error = GeminiError(rest.kind, said.quote, wait, **said.values)
+        error.values |= {"model": name_of(model), "who": rest.who}
+        error.values["host"] = self.backend.host
+        if left < math.inf:
+            error.values["seconds"] = math.ceil(left)
+        return error
+
+
+def _seconds_of_rest(error: GeminiError) -> float:
+    seconds = min(error.retry_after or KEY_REST, float(MAX_SETTING))
+    if error.kind == "quota_day" and seconds <= KEY_REST:
+        return seconds_to_midnight(time.time())
+    return seconds
+
+
+def seconds_to_midnight(now: float) -> float:
+    """From a time in seconds since 1970 until daily quotas begin anew, at midnight in
+    California (ai.google.dev/gemini-api/docs/rate-limits)."""
+    zone = _pacific()
+    tomorrow = datetime.fromtimestamp(now, zone).date() + timedelta(days=1)
+    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
+    return midnight.timestamp() - now
+
+
+def _pacific() -> tzinfo:
+    try:
+        return ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # a server without tables of zones: late in summer
+        return timezone(timedelta(hours=-8))
+
+
+_SHORTEST_SHOWN_KEY = 12
+
+
+def _resting_key(key: str, why: str) -> Note:
+    end = key[-4:]
+    if len(key) < _SHORTEST_SHOWN_KEY or not re.fullmatch(r"[\w-]{4}", end, re.ASCII):
+        return make_note("hidden_key", why=make_note(why))
+    return make_note("resting_key", end=end, why=make_note(why))
+
+
+def checked_keys(typed: Sequence[str]) -> tuple[str, ...]:
+    """The keys, each once. Raises GeminiError when one cannot be a key; it is told by
+    its number."""
+    if len(typed) > MAX_KEYS:
+        problem = make_note("keys_many", limit=MAX_KEYS)
+        raise GeminiError("keys_malformed", problem=problem)
+    if len(typed) <= 1:
+        return (checked_key("".join(typed)),)
+    for number, key in enumerate(typed, start=1):
+        try:
+            checked_key(key)
+        except GeminiError:
+            problem = make_note("key_number", number=number)
+            raise GeminiError("keys_malformed", problem=problem) from None
+    return tuple(dict.fromkeys(typed))
+
+
+def keyring_for(
+    valves: AdminValves, typed: Sequence[str], caller: Caller | None = None
+) -> Keyring:
+    """The clients for what an administrator, or a user, typed. Raises GeminiError."""
+    backend, keys = backend_for(valves), checked_keys(typed)
+    return Keyring(
+        tuple(
+            GeminiClient(
+                backend,
+                key,
+                parallel_requests(valves),
+                caller or Caller(),
+                other_keys=tuple(other for other in keys if other != key),
+            )
+            for key in keys
+        )
+    )
+
+
 class ModelLists:
-    """The model lists of this worker, one for each address and key.
+    """The model lists of this worker, one for each address and list of keys.
 
     Only an optimisation: every worker has its own, and may lose it at any time.
     """
@@ -9026,7 +10055,7 @@ class ModelLists:
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
     async def get(
-        self, client: GeminiClient, wait: float = LIST_WAIT
+        self, client: GeminiClient | Keyring, wait: float = LIST_WAIT
     ) -> list[ListedModel]:
         """The last good list; one that is due is renewed without waiting for it.
 
@@ -9041,7 +10070,11 @@ class ModelLists:
                 known = self._lists.get(client.identity)
         return known[1] if known else []
 
-    def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
+    def known(self, keys: Keyring) -> list[ListedModel]:
+        """The last good list, if there is one; asks nobody."""
+        return self._lists.get(keys.identity, (0.0, []))[1]
+
+    def _refresh(self, client: GeminiClient | Keyring) -> asyncio.Task[None] | None:
         identity = client.identity
         task = self._refreshes.get(identity)
         if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
@@ -9054,7 +10087,7 @@ class ModelLists:
         self._refreshes[identity] = task
         return task
 
-    async def _fetch(self, client: GeminiClient) -> None:
+    async def _fetch(self, client: GeminiClient | Keyring) -> None:
         identity = client.identity
         sockets = Sockets()
         try:
@@ -9082,6 +10115,12 @@ MODEL_LISTS = ModelLists()
 
 # A project's number or name: not for everybody in a chat.
 _PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
+
+
+def reader_of(chat: HostChat, own_key: bool = False) -> Reader:
+    """Who reads the answer: administrators and programs need the ids of models."""
+    sees_ids = chat.is_admin or not chat.is_read_by_host
+    return Reader(chat.language, sees_ids, own_key)
 
 
 def what_happened(error: GeminiError, reader: Reader) -> str:
@@ -9136,6 +10175,11 @@ class Tally:
         words = self.tokens["words"] + self.tokens["thoughts"]
         return estimate_price(self.model, sizes, self.tokens["in"], words)
 
+    def price_of(self, pixels: tuple[int, int] | None) -> float | None:
+        """About what a picture costs by itself, in USD."""
+        size = size_of(*pixels) if pixels else ""
+        return estimate_price(self.model, [size], tokens_in=0, tokens_out=0)
+
     @property
     def usage(self) -> dict[str, Any]:
         """The tokens and the estimated price, as the host and OpenAI name them."""
@@ -9181,6 +10225,31 @@ class Tally:
                 yield make_note("other_pixels", asked=asked, width=width, height=height)
 
 
+class PictureNames(NamedTuple):
+    """What the pictures of an answer are called, numbered from the second on.
+
+    nameless: what they are where the prompt has no words.
+    """
+
+    prompt: str
+    nameless: str
+
+    @property
+    def plain_prompt(self) -> str:
+        """The prompt's beginning on one line, or nothing."""
+        return plain_words(self.prompt, MAX_ALT_CHARACTERS, "")
+
+    def alt(self, number: int) -> str:
+        """A picture's alternative text."""
+        text = self.plain_prompt or self.nameless
+        return f"{text} ({number})" if number > 1 else text
+
+    def file_name(self, number: int, mime: str) -> str:
+        """The name of a picture's file."""
+        stem = file_stem(self.prompt) or file_stem(self.nameless)
+        return (f"{stem}-{number}" if number > 1 else stem) + file_ending(mime)
+
+
 class Answer:
     """Composes one answer from the events of its requests.
 
@@ -9200,13 +10269,13 @@ class Answer:
         unfinished: str = "",
     ) -> None:
         self._chat, self._inline = chat, inline
-        sees_ids = chat.is_admin or not chat.is_read_by_host
-        self.reader = Reader(chat.language, sees_ids, own_key)
+        self.reader = reader_of(chat, own_key)
         self.making = make_note("working")  # what the requests under way are about
-        default = sentence(make_note("generated"), self.reader)
-        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
-        self._words = SafeText(chat.secret)
-        self._thoughts = SafeThoughts(chat.secret)
+        self._began = time.monotonic()
+        nameless = sentence(make_note("generated"), self.reader)
+        self._names = PictureNames(prompt, nameless)
+        self._words = SafeText(*chat.secrets)
+        self._thoughts = SafeThoughts(*chat.secrets)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
@@ -9280,8 +10349,8 @@ class Answer:
         """Note what is only to be told, once, and no more than an answer may hold."""
         if isinstance(event, PictureElsewhere):
             self._elsewhere = True
-            where = f": <{event.address}>" if event.address else ""
-            note = make_note("elsewhere", where=where)
+            known = make_note("where", address=event.address)
+            note = make_note("elsewhere", where=known if event.address else "")
         elif isinstance(event, Retirement) and self._chat.is_admin:
             note = make_note(
                 "retires", model=name_of(self.tally.model), date=event.date
@@ -9380,28 +10449,45 @@ class Answer:
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        picture = f"![{self._alt}]({await self._address(image)})"
-        self.tally.pixels.append(await work_on(image.data, picture_pixels))
+        pixels = await work_on(image.data, picture_pixels)
+        alt = self._names.alt(self.pictures + 1)
+        picture = f"![{alt}]({await self._address(image, pixels)})"
+        self.tally.pixels.append(pixels)
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
 
     def _next_cell(self) -> str:
         """What comes before the next picture of a table, which is one at every moment:
-        its width is known from the start, so the page need not show bare signs."""
-        columns = 2 if self._options.count == 4 else self._options.count
+        a row that is not full yet is one, too. Two columns, so that the pictures are
+        large enough to be looked at on a phone."""
         self._cells += 1
         if self._cells == 1:
-            return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
-        return "" if self._cells % columns != 1 else "\n|"
+            return "|  |  |\n|---|---|\n|"
+        return "" if self._cells % 2 == 0 else "\n|"
 
-    async def _address(self, image: Image) -> str:
+    async def _address(self, image: Image, pixels: tuple[int, int] | None) -> str:
         if not self._inline:
+            name = self._names.file_name(self.pictures + 1, image.mime)
             try:
-                return await self._chat.store(image)
+                return await self._chat.store(
+                    NewFile(image, name, self._record(pixels))
+                )
             except StorageRefused as error:
                 self.notes.append(make_note("not_stored", reason=error.why))
         return str(await work_on(image.data, lambda _: data_uri(image)))
+
+    def _record(self, pixels: tuple[int, int] | None) -> dict[str, Any]:
+        """What is noted with a picture's file: small, and of JSON's plain types."""
+        default, asked = asdict(ImageOptions()), asdict(self._options)
+        return {
+            "version": 1,
+            "prompt": self._names.plain_prompt,
+            "model": self.tally.model,
+            "options": {k: v for k, v in asked.items() if v != default[k]},
+            "price": self.tally.price_of(pixels),
+            "seconds": round(time.monotonic() - self._began, 1),
+        }
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""
@@ -9413,10 +10499,10 @@ class Answer:
                 f"[{query}](https://www.google.com/search?q={quote(query, safe='')})"
                 for query in self.sources.queries
             ]
-            self.notes.append(make_note("searched", queries=", ".join(links)))
+            self.notes.append(make_note("searched", queries=tuple(links)))
         if pages and not self._chat.chat_id:
             links = [f"[{title}]({address})" for address, title in pages]
-            self.notes.append(make_note("sources", pages=", ".join(links)))
+            self.notes.append(make_note("sources", pages=tuple(links)))
 
     def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
         """The notes in words, each once; without those that a chat needs once, if the
@@ -9447,7 +10533,7 @@ class Answer:
 
     def rest(self) -> str:
         """The end of a table of pictures, and of the model's words."""
-        row = "\n\n" if self._cells else ""
+        row = "  |\n\n" if self._cells % 2 else "\n\n" if self._cells else ""
         said = dict.fromkeys("".join(said).strip() for said in self._said.values())
         self._cells = 0
         self._said.clear()
@@ -9468,8 +10554,8 @@ class Answer:
 class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
-    notes: what is to be said about the options. own_key: whether the key is the user's.
-    caller: on whose behalf it waits in lines. said: the notes of earlier answers.
+    notes: what is to be said about the options. own_key: whether the keys are the
+    user's. caller: on whose behalf it waits in lines. said: the notes of earlier answers.
     """
 
     asked: str
@@ -9477,7 +10563,7 @@ class ImageRequest:
     options: ImageOptions
     notes: list[Note]
     chat: HostChat
-    key: str = field(repr=False)
+    keys: tuple[str, ...] = field(repr=False)
     own_key: bool
     valves: AdminValves
     caller: Caller = field(default_factory=Caller)
@@ -9486,12 +10572,16 @@ class ImageRequest:
 
 class Budget:
     """What one answer may take, whoever is asked: time, and requests beyond those that
-    were asked for and their retries."""
+    were asked for and their retries.
 
-    def __init__(self, seconds: float) -> None:
+    keys: how many there are; each but one may have failed in vain.
+    """
+
+    def __init__(self, seconds: float, keys: int = 1) -> None:
         self.seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._extra = MAX_EXTRA_REQUESTS
+        self._other_keys = keys - 1
 
     @property
     def seconds_left(self) -> float:
@@ -9502,6 +10592,11 @@ class Budget:
         """Whether there may be one more request; there is then one less."""
         self._extra -= 1
         return self._extra >= 0 and time.monotonic() < self._deadline
+
+    def spend_key(self) -> bool:
+        """The same for a request with another key."""
+        self._other_keys -= 1
+        return self._other_keys >= 0 and time.monotonic() < self._deadline
 
 
 _HELD = Bounds(MAX_HELD_BYTES, MAX_READ_BYTES)
@@ -9824,18 +10919,6 @@ async def _as_sent(
 # A request from the first model that is asked to the last note.
 
 
-def client_for(
-    valves: AdminValves, key: str, caller: Caller | None = None
-) -> GeminiClient:
-    """The client for what an administrator typed. Raises GeminiError."""
-    return GeminiClient(
-        backend=backend_for(valves),
-        key=checked_key(key),
-        parallel=parallel_requests(valves),
-        caller=caller or Caller(),
-    )
-
-
 async def compose(request: ImageRequest, send: Send) -> None:
     """Send the answer, piece by piece; a failure is a part of it.
 
@@ -9852,7 +10935,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
         if failure:
-            await _until_heard(request, seconds)
+            await _until_heard(request.chat, request.conversation, seconds)
             await send(answer.failure(failure, seconds))
         await answer.show_sources()
         for remark in answer.remarks(request.said):
@@ -9899,9 +10982,19 @@ def _forget_frames(error: GeminiError) -> None:
     error.__traceback__ = error.__context__ = None
 
 
-async def _until_heard(request: ImageRequest, elapsed: float) -> None:
-    """Hold a failure back that came at once, where the page would not show it."""
-    if request.chat.is_saved and not request.conversation.history:
+async def tell(
+    text: str, chat: HostChat, conversation: Conversation, send: Send
+) -> None:
+    """Send an answer that is there at once and costs nothing."""
+    await _until_heard(chat, conversation, 0.0)
+    await send(text)
+
+
+async def _until_heard(
+    chat: HostChat, conversation: Conversation, elapsed: float
+) -> None:
+    """Hold an answer back that came at once, where the page would not show it."""
+    if chat.is_saved and not conversation.history:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
@@ -9940,10 +11033,10 @@ def _place_in_line(caller: Caller) -> Note | None:
 
 @dataclass(frozen=True)
 class _Making:
-    """An answer in the making: for which request, by which client, shown where."""
+    """An answer in the making: for which request, with which keys, shown where."""
 
     request: ImageRequest
-    client: GeminiClient
+    keys: Keyring
     answer: Answer
     send: Send
     budget: Budget
@@ -9960,29 +11053,40 @@ class _Making:
 
 
 async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> None:
-    """Ask those who may answer, one after the other, until one is there to do it."""
+    """Make the answer; administrators are told below it which keys rest."""
     valves, conversation = request.valves, request.conversation
     if conversation.newest is None:
         raise GeminiError("prompt_empty")
-    if not request.key and valves.REQUIRE_USER_KEY:
+    if not request.keys and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(valves, request.key, request.caller)
-    work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
+    keys = keyring_for(valves, request.keys, request.caller)
+    budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
+    work = _Making(request, keys, answer, send, budget)
+    try:
+        await _ask_candidates(work)
+    finally:
+        if request.chat.is_admin:
+            answer.notes += keys.resting()
+
+
+async def _ask_candidates(work: _Making) -> None:
+    """Ask those who may answer, one after the other, until one is there to do it."""
+    backend = work.keys.backend
     await BEGINNINGS.wait()
-    listed = await MODEL_LISTS.get(client)
-    available = usable_models(listed, client.backend.models)
+    listed = await MODEL_LISTS.get(work.keys)
+    available = usable_models(listed, backend.models)
     hints: list[str] = []
-    failure = client.backend.nobody(request.asked, available)
-    for route in candidates(_choice_of(request), available, hints):
+    failure = backend.nobody(work.request.asked, available)
+    for route in candidates(_choice_of(work.request), available, hints):
         try:
             return await _ask_model(work, route)
         except GeminiError as error:
-            if not _is_gone(error, route.model) or answer.pictures:
+            if not _is_gone(error, route.model) or work.answer.pictures:
                 raise
             _forget_frames(error)
             available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
-            failure = client.backend.nobody(route.model, available, error.quote, listed)
+            failure = backend.nobody(route.model, available, error.quote, listed)
             if not work.budget.spend():
                 break
     raise failure
@@ -10132,14 +11236,14 @@ WORTH_ANOTHER_TRY = {
 class NextTry(NamedTuple):
     """What to try after a failure: with which options, after so many seconds.
 
-    dropped: the option that Google refused, by its field. is_retry: whether it counts
-    as one of MAX_RETRIES although an option was dropped.
+    dropped: the option that Google refused, by its field. is_spent: whether the
+    answer's budget has paid for it, so that it is none of MAX_RETRIES.
     """
 
     options: ImageOptions
     wait: float = 0.0
     dropped: str = ""
-    is_retry: bool = False
+    is_spent: bool = False
 
 
 def what_next(
@@ -10181,26 +11285,28 @@ async def _ask_with_retries(
     retries, second_chance, thoughts_shown = 0, True, False
     why: Note | str
     for attempt in itertools.count(1):
-        this = _Try(work, number, is_again=thoughts_shown)
-        timeout = work.budget.seconds_left
+        this = _Try(work, route.model, number, is_again=thoughts_shown)
+        timeout, client = work.budget.seconds_left, work.keys.client_for(route.model)
         try:
             body = body_of(options)
-            await work.client.generate(route, body, timeout, this.take, attempt)
+            await client.generate(route, body, timeout, this.take, attempt)
+            work.keys.answered(client, route.model, this.begun)
             if not (this.is_in_vain and second_chance and work.budget.spend()):
                 return await this.end()
             this.slip, second_chance, wait = None, False, 0.0
             await this.end()  # its tokens are billed, too
             why = make_note("made_none", model=name_of(route.model))
-        except GeminiError as error:
+        except GeminiError as failure:
+            error = work.keys.after(client, route.model, failure)
             step = this.after(error, options, retries)
             if step is None:
                 await this.end()
-                raise
-            _forget_frames(error)
+                raise error from None
+            _forget_frames(failure)
             if step.dropped:
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
-            retries += step.is_retry or not step.dropped
+            retries += not step.is_spent
             options, wait, why = (
                 step.options,
                 step.wait,
@@ -10223,10 +11329,12 @@ class _Try:
     """
 
     work: _Making
+    model: str
     number: int
     is_again: bool = False  # whether one before it has shown thoughts
     thoughts_shown: bool = False
     arrived: bool = False
+    begun: float = field(default_factory=time.monotonic)
     usage: Usage | None = None
     slip: Refusal | None = None
 
@@ -10258,17 +11366,28 @@ class _Try:
     def after(
         self, error: GeminiError, options: ImageOptions, retries: int
     ) -> NextTry | None:
-        """The next try after a failure, as far as there may be one."""
-        budget, valves = self.work.budget, self.work.request.valves
-        step = what_next(error, options, retries, valves.MAX_RETRIES)
-        if self.arrived or step is None or step.wait > budget.seconds_left:
+        """The next try after a failure, as far as there may be one: at once where
+        another key may do."""
+        budget, most = self.work.budget, self.work.request.valves.MAX_RETRIES
+        if self.arrived:
+            return None
+        if self.work.keys.has_other(error, self.model):
+            # A key that several requests use at once fails for each of them: the later
+            # ones pay with a retry of theirs.
+            is_spent = budget.spend_key()
+            may_be = is_spent or retries < most
+            return NextTry(options, is_spent=is_spent) if may_be else None
+        step = what_next(error, options, retries, most)
+        if step is None or step.wait > budget.seconds_left:
             return None
         if not step.dropped:
             return step
         # What one of several requests has learned costs the others a retry of theirs.
-        if step.dropped in self.work.dropped and retries < valves.MAX_RETRIES:
-            return NextTry(step.options, dropped=step.dropped, is_retry=True)
-        return step if budget.spend() else None
+        if step.dropped in self.work.dropped and retries < most:
+            return step
+        if not budget.spend():
+            return None
+        return NextTry(step.options, dropped=step.dropped, is_spent=True)
 
 
 async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
@@ -10314,7 +11433,7 @@ def usage_wish(body: dict[str, Any], host_reads: bool) -> UsageWish:
     """
     if host_reads:
         return UsageWish.IF_KNOWN
-    asked = get_field(body.get("stream_options"), "include_usage")
+    asked = get_field(body.get("stream_options"), "include_usage") is True
     return UsageWish.ALWAYS if asked or not body.get("stream") else UsageWish.NEVER
 
 
@@ -10338,16 +11457,21 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
 async def as_completion(work: Composer, model: str, wish: UsageWish) -> dict[str, Any]:
     """The whole answer, for clients that do not stream. The host passes it on as it is."""
     words: list[str] = []
+    thoughts: list[str] = []
     usage: dict[str, Any] = {}
 
     async def keep(piece: Piece) -> None:
-        if isinstance(piece, str):
-            words.append(piece)
+        if isinstance(piece, Thoughts):
+            thoughts.append(piece.text)
         elif isinstance(piece, dict):
             usage.update(piece)
+        else:
+            words.append(piece)
 
-    await work(keep)
+    await _worked_off(work, keep)
     message = {"role": "assistant", "content": "".join(words).strip()}
+    if thoughts:
+        message["reasoning_content"] = "".join(thoughts)
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     envelope = _envelope("chat.completion", model)
     return {**envelope, "choices": [choice], **_usage_field(usage, wish)}
@@ -10374,7 +11498,7 @@ async def as_chunks(
 
     usage: dict[str, Any] = {}
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
-    task = asyncio.create_task(_worked_off(work, queue))
+    task = asyncio.create_task(_queued(work, queue))
     try:
         is_open = True
         while is_open:
@@ -10395,13 +11519,21 @@ async def as_chunks(
         await _ended(task)
 
 
-async def _worked_off(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+async def _queued(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+    """Put the pieces into the queue, and None behind the last one."""
     try:
-        await work(queue.put)
-    except Exception as error:  # a generator that raises would cut the answer off
-        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        await _worked_off(work, queue.put)
     finally:
         queue.put_nowait(None)
+
+
+async def _worked_off(work: Composer, send: Send) -> None:
+    """Let the work send its pieces. What it did not expect is logged: raised, it would
+    take from the user what was sent before."""
+    try:
+        await work(send)
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
 
 
 async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]:
@@ -10456,16 +11588,14 @@ class Pipe:
         typed: tuple[str, ...] = ()
         retired = split_list(valves.RETIRED_MODELS)
         try:
-            client = client_for(valves, api_key(valves))
-            typed = client.backend.models
-            listed = await MODEL_LISTS.get(client)
+            keys = keyring_for(valves, api_keys(valves))
+            typed = keys.backend.models
+            listed = await MODEL_LISTS.get(keys)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        available = usable_models(listed, typed) or usable_models(
-            [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS], ()
-        )
+        available = _known_models(listed, typed)
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
@@ -10506,23 +11636,110 @@ class Pipe:
             chat_id=as_str(__chat_id__ or metadata.get("chat_id")),
             message_id=as_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
-            secret=key_to_use(valves, own)[0],
+            secrets=keys_to_use(valves, own)[0],
             language=_language(valves, metadata, __request__),
         )
-        messages = body.get("messages")
+        call = _Call(body, metadata, chat, valves, own)
         if __task__:
-            return reply_to_task(str(__task__), __task_body__, messages)
+            return _reply_to_task(call, str(__task__), __task_body__)
         conversation = await _conversation(body, metadata, __files__, chat)
-        if task := unnamed_task(conversation):
-            return reply_to_task(task, __task_body__, messages)
-        if valves.HISTORY_IMAGES and conversation.before:
-            conversation = await _with_saved(conversation, metadata, chat)
-        request = _image_request(body, metadata, conversation, chat, valves, own)
-        work, model = partial(compose, request), as_str(body.get("model"))
-        wish = usage_wish(body, chat.is_read_by_host)
-        if body.get("stream"):
-            return as_chunks(work, model, wish, closing=not host_closes_streams())
-        return await as_completion(work, model, wish)
+        if not chat.is_read_by_host and (task := unnamed_task(conversation)):
+            return _reply_to_task(call, task, __task_body__)
+        return await _answer(call, await _work_of(call, conversation))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What the host hands over with one request."""
+
+    body: dict[str, Any]
+    metadata: dict[str, Any]
+    chat: HostChat
+    valves: AdminValves
+    own: dict[str, Any]
+
+
+async def _answer(
+    call: _Call, work: Composer
+) -> dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
+    model = as_str(call.body.get("model"))
+    wish = usage_wish(call.body, call.chat.is_read_by_host)
+    if call.body.get("stream"):
+        return as_chunks(work, model, wish, closing=not host_closes_streams())
+    return await as_completion(work, model, wish)
+
+
+async def _work_of(call: _Call, conversation: Conversation) -> Composer:
+    """What composes the answer to a message."""
+    if asks_for_help(conversation.prompt):
+        offer = _offer(call, as_str(call.body.get("model")))
+        text = help_text(offer, reader_of(call.chat))
+        return partial(tell, text, call.chat, conversation)
+    if call.valves.HISTORY_IMAGES and conversation.before:
+        conversation = await _with_saved(conversation, call.metadata, call.chat)
+    request = _image_request(
+        *(call.body, call.metadata, conversation, call.chat, call.valves, call.own)
+    )
+    return partial(compose, request)
+
+
+def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
+    messages = call.body.get("messages")
+    model = _model_to_follow(call, task_body)
+    turn = turn_to_follow(task_body, messages) if task == FOLLOW_UPS and model else None
+    if turn is None or not call.valves.FOLLOW_UPS:
+        return reply_to_task(task, task_body, messages)
+    settings = settings_in_order(call.valves, call.own, {}, turn.flags)
+    offer = _offer(call, model, edits=call.valves.HISTORY_IMAGES > 0)
+    if not offer.route.generate:  # who takes no pictures does not know "the same"
+        return reply_to_task(task, task_body, messages)
+    return follow_ups(read_options(settings)[0], offer, reader_of(call.chat))
+
+
+def _model_to_follow(call: _Call, task_body: Any) -> str:
+    """The host's id of the model that gave the answer which a task is about, or nothing
+    where that is none of these: hosts may give a chat's tasks to another model."""
+    asked = as_str(call.body.get("model"))
+    function = asked.removesuffix(_without_function(asked))
+    answered = as_str(get_field(task_body, "model")) or asked
+    model = call.metadata.get("model")
+    if get_field(model, "id") == answered:  # a preset has a model beneath
+        base = as_str(get_field(get_field(model, "info"), "base_model_id"))
+        answered = base or answered
+    is_ours = bool(function) and answered.startswith(function)
+    return answered if is_ours or answered == asked else ""
+
+
+def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
+    """What can be asked of a model, as far as that is known without asking Google."""
+    listed: list[ListedModel] = []
+    typed: tuple[str, ...] = ()
+    with contextlib.suppress(GeminiError):  # also without a key
+        keys = keyring_for(call.valves, keys_to_use(call.valves, call.own)[0])
+        typed, listed = keys.backend.models, MODEL_LISTS.known(keys)
+    choice = Choice(
+        _asked_model(model),
+        wanted=tuple(split_list(call.valves.MODELS)),
+        follow=call.valves.FOLLOW_SUCCESSORS,
+        edits=edits,
+    )
+    route = next(candidates(choice, _known_models(listed, typed)), Route(model, model))
+    return Offer(route, choices_of(facts_of(route.model, route.generate)))
+
+
+def _known_models(
+    listed: Iterable[ListedModel], typed: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The models of a list, or those that this file knows where there is none."""
+    built_in = [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS]
+    return usable_models(listed, typed) or usable_models(built_in, ())
+
+
+def _asked_model(model: str) -> str:
+    """Google's id in the host's. One that cannot be an id is asked for all the same, and
+    nobody has it."""
+    model = _without_function(model)
+    return clean_model_id(model) or plain_line(model, 80) or AUTO
 
 
 def _language(valves: AdminValves, metadata: dict[str, Any], request: Any) -> str:
@@ -10549,16 +11766,14 @@ def _image_request(
     settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = read_options(settings)
     notes += settings_left_out(body, metadata.get("tools"))
-    key, own_key = key_to_use(valves, own)
-    model = _without_function(as_str(body.get("model")))
+    keys, own_key = keys_to_use(valves, own)
     return ImageRequest(
-        # One that cannot be an id is asked for all the same, and nobody has it.
-        asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
+        asked=_asked_model(as_str(body.get("model"))),
         conversation=conversation,
         options=options,
         notes=[*notes, *conversation.notes],
         chat=chat,
-        key=key,
+        keys=keys,
         own_key=own_key,
         valves=valves,
         said=notes_said(body.get("messages")),

@@ -56,9 +56,9 @@ def open_browser() -> Iterator[Browser]:
 class ChatPage:
     """The page of a signed-in user, as far as a picture in a chat needs it."""
 
-    def __init__(self, browser: Browser, client: Client) -> None:
+    def __init__(self, browser: Browser, client: Client, locale: str = "en-US") -> None:
         self.client = client
-        context = browser.new_context(locale="en-US")
+        context = browser.new_context(locale=locale)
         context.set_default_timeout(PATIENCE_MS)
         token = json.dumps(client.token)
         context.add_init_script(f"localStorage.setItem('token', {token})")
@@ -92,6 +92,15 @@ class ChatPage:
         button = self.page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
         if self.client.role == "admin":
             button.click()
+
+    def choose_language(self, tag: str) -> None:
+        """User menu → Settings → General → Language; then the page speaks it."""
+        self.page.get_by_role("button", name="User menu").click()
+        self.page.get_by_role("menuitem", name="Settings").click()
+        self.page.get_by_label("Language", exact=True).select_option(tag)
+        self.page.wait_for_function("tag => localStorage.locale === tag", arg=tag)
+        self.page.reload()
+        self.prompt_box.wait_for()
 
     def attach(self, name: str, content_type: str, data: bytes) -> None:
         """Choose a picture with the + button; wait until its preview is drawn."""

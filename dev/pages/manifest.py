@@ -1,7 +1,8 @@
 """``python3 dev manifest``: write what is made from the product's source.
 
-That is the product as a file that Open WebUI imports, the page of its messages, and the
-tables of options, models, settings, and of what works on which host, in docs/.
+That is the product as a file that Open WebUI imports, the cards of its models, the page
+of its messages, and the tables of options, models, settings, and of what works on which
+host, in docs/.
 Admin Panel → Functions → Import JSON sends each element of a plain array to the host,
 as it is; ``manifest.json`` is such an array with the product as its only element.
 """
@@ -16,6 +17,7 @@ from dev import environment
 from dev.console import Failure, say
 from dev.environment import ROOT
 from dev.pages import (
+    cards,
     messages,
     models_table,
     options_table,
@@ -31,12 +33,13 @@ FRONT_MATTER_LINE = re.compile(r"^\s*([a-z_]+):\s*(.*)\s*$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write ``manifest.json``, ``docs/messages.md`` and the tables in docs/."""
+    """Write both files for imports, ``docs/messages.md`` and the tables in docs/."""
     if arguments:
         raise Failure("usage: python3 dev manifest")
     environment.enter(["manifest"])
     written = {
         MANIFEST: refresh(),
+        cards.CARDS: cards.refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
         options_table.PAGE: any([options_table.refresh(), models_table.refresh()]),
         versions_table.PAGE: versions_table.refresh(),

@@ -39,8 +39,12 @@ def refresh() -> bool:
     return tables.refresh(PAGE, filled)
 
 
-def _row(facts: ModelFacts) -> tuple[str, ...]:
+def largest(facts: ModelFacts) -> str:
+    """The largest size of its pictures."""
     # A model without a choice of sizes makes the size that its price is named for.
-    largest = facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
+    return facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
+
+
+def _row(facts: ModelFacts) -> tuple[str, ...]:
     taken = str(facts.max_input_images)
-    return f"`{facts.id}`", facts.name, largest, taken, facts.ends
+    return f"`{facts.id}`", facts.name, largest(facts), taken, facts.ends

@@ -253,19 +253,22 @@ def test_a_wrong_flag_is_noted_once_and_not_drawn(google: StandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt",
+    ("prompt", "named"),
     [
-        "a terminal that shows git commit --amend",
-        "git log --oneline --n 3 on a screen",
-        "--ar 16:9 is written on a wall",
-        "a fox — search as it may — finds nothing",
-        "a fox --v 6 --style raw",
+        ("a terminal that shows git commit --amend", []),
+        ("git log --oneline --n 3 on a screen", []),
+        ("a fox — search as it may — finds nothing", []),
+        ("--ar 16:9 is written on a wall", [["--ar"]]),
+        ("a fox --v 6 --style raw", [["--v", "--style", "--help"]]),
+        ("a fox --n 2 --v 6", [["--n"], ["--v", "--help"]]),
     ],
 )
-def test_other_text_arrives_unchanged(google: StandIn, prompt: str) -> None:
+def test_other_text_arrives_unchanged_and_flags_in_it_are_named(
+    google: StandIn, prompt: str, named: list[list[str]]
+) -> None:
     chat = asked(google, prompt)
     assert [request.texts for request in chat.requests] == [[prompt]]
-    assert chat.notes == []
+    assert [re.findall("`(--[a-z]+)`", note) for note in chat.notes] == named
 
 
 # ── Several pictures ─────────────────────────────────────────────────────────────────
@@ -279,7 +282,7 @@ def without_pictures(text: str) -> str:
     ("count", "table"),
     [
         (2, ["|  |  |", "|---|---|", "| * | * |"]),
-        (3, ["|  |  |  |", "|---|---|---|", "| * | * | * |"]),
+        (3, ["|  |  |", "|---|---|", "| * | * |", "| * |  |"]),
         (4, ["|  |  |", "|---|---|", "| * | * |", "| * | * |"]),
     ],
 )
@@ -290,6 +293,13 @@ def test_several_pictures_stand_side_by_side(
     lines = without_pictures(chat.text).strip().splitlines()
     assert lines[: len(table)] == table
     assert sorted(chat.pictures) == sorted(google.sent_images)
+
+
+def test_each_of_several_pictures_has_an_alternative_text_of_its_own(
+    google: StandIn,
+) -> None:
+    alts = re.findall(r"!\[([^\]]*)\]", asked(google, FOX, n=3).text)
+    assert alts == ["a fox plain", "a fox plain (2)", "a fox plain (3)"]
 
 
 def test_more_pictures_than_asked_for_get_a_row_of_their_own(google: StandIn) -> None:
@@ -319,7 +329,8 @@ def test_the_pictures_are_a_table_at_every_moment_and_none_waits(
     assert chat.text == shown
     counts = [moment.count("*") for moment in moments]
     for count, moment in zip(counts, moments, strict=True):
-        table = "|  |  |  |\n|---|---|---|\n|" + " * |" * count
+        table = "|  |  |\n|---|---|\n|" + " * |" * min(count, 2)
+        table += "\n| * |" * (count > 2)
         assert moment.startswith(table) and "*" not in moment.removeprefix(table)
         stopped = history(FOX, table.replace("*", "![a](/b)"), "again")
         assert gip.read_turns(stopped)[1].text == ""
@@ -834,7 +845,7 @@ def test_where_own_keys_are_required_the_server_s_is_never_used(
         chat = asked(google, FOX, own=own, valves={"REQUIRE_USER_KEY": True})
         [failure] = chat.failures
         assert "with your own Gemini API key" in failure
-        assert "Valves → Gemini Image → GEMINI_API_KEY" in failure
+        assert "Valves → Gemini Image Pipe → GEMINI_API_KEY" in failure
         assert "dministrator" not in failure
         assert chat.closing == "No picture was made"
     assert google.requests == []

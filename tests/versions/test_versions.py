@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 
@@ -24,6 +25,7 @@ from dev.host.browser import ChatPage, open_browser
 from dev.host.channel import open_channel
 from dev.host.client import (
     EVERYBODY,
+    HOST_IMPORTS_MODELS,
     Answer,
     ApiError,
     Client,
@@ -48,7 +50,7 @@ from dev.host.traffic import (
 )
 from dev.host.watched import WatchedHost
 from dev.host.website import open_website
-from dev.pages import versions_table
+from dev.pages import cards, versions_table
 from dev.pages.manifest import PRODUCT
 from dev.standin import StandInProcess
 from dev.waiting import wait_until
@@ -60,6 +62,8 @@ SEARCHLESS = f"{plugin.FUNCTION_ID}.gemini-2.5-flash-image"
 NOT_YOURS = "it has been deleted, or is not yours to use"
 INSTALLERS = re.compile(r"\b(pip|uv|easy_install|conda)\b")
 SAID = "Here is the picture you asked for."  # by the stand-in
+# From here on importing a model again leaves it to whom it was given.
+IMPORTS_KEEP_ACCESS = (0, 12)
 NEEDLESS = "needed-by-nobody"  # a package that no index has
 # What the page of settings does with a valve of "type": "password", as it is built.
 MASKED_INPUT = re.compile(r'\.input\)==null\?void 0:\w+\.type\)==="password"')
@@ -179,6 +183,44 @@ def keeps_ids_of_presets(on: WatchedHost) -> bool:
     return True
 
 
+def shows_cards(on: WatchedHost) -> bool:
+    """All are open and described after one import; a second one may open them again."""
+    kept = [on.admin.saved_model(model["id"]) for model in on.models]
+    for model in on.models:
+        on.admin.delete_model(model["id"])
+    hidden = on.user.models(prefix=f"{plugin.FUNCTION_ID}.")
+    assert hidden == []
+    on.admin.import_models(cards.build())
+    imported = json.loads(cards.build())
+    shown = on.user.models(prefix=f"{plugin.FUNCTION_ID}.")
+    assert [(m["id"], m["name"]) for m in shown] == [
+        (card["id"], card["name"]) for card in imported
+    ]
+    for model, card in zip(shown, imported, strict=True):
+        meta = on.admin.saved_model(model["id"])["meta"]
+        assert {name: meta.get(name) for name in card["meta"]} == card["meta"]
+    assert pictures_of(on.user, completed(on.user, "a red fox"))
+    imports_again(on, imported[0])
+    for card in imported:
+        on.admin.delete_model(card["id"])
+    for model in kept:
+        on.admin.post("/api/v1/models/create", model)
+    return True
+
+
+def imports_again(on: WatchedHost, card: Json) -> None:
+    """What README.md says of a second import."""
+    on.admin.set_access(card, [])
+    assert card["id"] not in {model["id"] for model in on.user.models()}
+    on.admin.import_models(cards.build())
+    is_open = card["id"] in {model["id"] for model in on.user.models()}
+    assert is_open is (on.version < IMPORTS_KEEP_ACCESS)
+    on.admin.update_model({**card, "is_active": False})
+    on.admin.import_models(cards.build())
+    is_on = on.admin.saved_model(card["id"])["is_active"]
+    assert is_on is (on.version < HOST_IMPORTS_MODELS)
+
+
 # ── Answers
 
 
@@ -192,7 +234,48 @@ def makes_pictures_in_chats(on: WatchedHost) -> bool:
     reopened = on.user.open_chat(chat.id, plugin.AUTO_MODEL).answer(answer.id)
     assert reopened.picture_links == [link]
     assert_good(answer)
+    keeps_them_by_name(on)
+    keeps_a_record_that_nobody_forges(on)
     return True
+
+
+def keeps_them_by_name(on: WatchedHost) -> None:
+    """Also the second of two, letters of other scripts, and signs that no file has."""
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
+    first, second = chat.ask("a red fox --n 2").picture_links
+    [third] = chat.ask("Eine Füchsin: 狐狸 🦊?").picture_links
+    names = ["a-red-fox.jpg", "a-red-fox-2.jpg", "eine-füchsin-狐狸.jpg"]
+    for link, name in zip([first, second, third], names, strict=True):
+        file = file_of(on.user, link)
+        assert (file["filename"], file["meta"]["name"]) == (name, name)
+        header = on.user.fetch(link).headers["content-disposition"]
+        assert header == f"attachment; filename*=UTF-8''{quote(name)}"
+
+
+def keeps_a_record_that_nobody_forges(on: WatchedHost) -> None:
+    """What is said of a file at its upload stands elsewhere."""
+    chat = on.user.new_chat(SEARCHLESS)
+    [link] = chat.ask("a red fox --ar 16:9").picture_links
+    meta = file_of(on.user, link)["meta"]
+    record = meta[gip.RECORD_KEY]
+    assert 0 <= record.pop("seconds") < 60
+    assert record == {
+        "version": 1,
+        "prompt": "a red fox",
+        "model": "gemini-2.5-flash-image",
+        "options": {"aspect_ratio": "16:9"},
+        "price": 0.039,
+    }
+    about: Any = {gip.RECORD_KEY: {**record, "price": -1}}
+    forged = on.user.upload("a.jpg", "image/jpeg", drawn("JPEG", "red"), **about)
+    assert gip.RECORD_KEY not in file_of(on.user, forged.link)["meta"]
+
+
+def file_of(client: Client, link: str) -> Json:
+    """What the host tells of a file."""
+    path = link.removesuffix("/content")
+    file: Json = client.get(path)
+    return file
 
 
 def streams_to_api_clients(on: WatchedHost) -> bool:
@@ -298,7 +381,27 @@ def answers_tasks_itself(on: WatchedHost) -> bool:
         answer = on.admin.post(path, {**form, "messages": messages})
         assert key in json.loads(answer["choices"][0]["message"]["content"])
     assert len(drawings(on.google)) == 1
+    if numbers(on.kind.version) >= numbers("0.6.43"):  # the others have no such task
+        suggests_what_may_come_next(on)
     return True
+
+
+def suggests_what_may_come_next(on: WatchedHost) -> None:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
+
+    def suggested(prompt: str) -> list[str]:
+        tasks = {"follow_up_generation": True}
+        answer = chat.ask(prompt, background_tasks=tasks)
+
+        def found() -> list[list[str]]:
+            saved = on.user.chat_history(chat.id)[answer.id]
+            return [saved["followUps"]] if "followUps" in saved else []
+
+        return wait_until(found, "what may come next")[0]
+
+    first, *others = suggested("a red fox --ar 16:9")
+    assert first == "The same, tall --ar 9:16" and len(others) == 3
+    assert suggested("and now a cat [[429 zero]]") == []
 
 
 @functools.cache
@@ -543,15 +646,7 @@ def preset(
     try:
         yield "painter"
     finally:
-        delete_preset(on, "painter")
-
-
-def delete_preset(on: WatchedHost, preset_id: str) -> None:
-    path = "/api/v1/models/model/delete"
-    try:
-        on.admin.post(path, {"id": preset_id})
-    except ApiError:  # older hosts
-        on.admin.request("DELETE", f"{path}?id={preset_id}")
+        on.admin.delete_model("painter")
 
 
 def follows_presets(on: WatchedHost) -> bool:
@@ -596,7 +691,7 @@ def makes_several(on: WatchedHost) -> bool:
     answer = chat.ask("a red fox --n 3")
     assert sorted(digests(pictures_of(on.user, answer))) == sorted(sent(on.google))
     assert len(sent(on.google)) == 3
-    assert "|---|---|---|" in answer.content
+    assert "\n|---|---|\n" in answer.content
     chat.ask("make them blue")
     assert sorted(received(on.google)) == sorted(sent(on.google)[:3])
     return True
@@ -720,6 +815,7 @@ CAPABILITIES = (
     Capability("updating it in place", is_updated_in_place),
     Capability("the key is masked in the settings", masks_the_key, "0.8.12", why=BARE),
     Capability("the list of models", lists_models),
+    Capability("cards of all models by one import", shows_cards),
     Capability("retired models", answers_as_a_retired_model),
     Capability("retired ids of presets", keeps_ids_of_presets),
     Capability("drawing, reloading and changing at the page", works_at_the_page),
