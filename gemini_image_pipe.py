@@ -14,6 +14,7 @@ import binascii
 import codecs
 import concurrent.futures
 import contextlib
+import datetime
 import enum
 import fnmatch
 import hashlib
@@ -121,6 +122,7 @@ MAX_EXIF_BYTES = 65_536  # that are looked at; a segment of a JPEG holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
+MAX_ACCOUNT_CHARACTERS = 20_000  # of a service account's JSON, which has about 2,400
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
 # the second chance after "no image", and the try without a system prompt.
@@ -183,6 +185,16 @@ MAX_LISTED_MODELS = 2_000  # of all kinds
 MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+
+# Of access tokens for Google Cloud.
+TOKEN_TIMEOUT = 20.0  # for one, with all tries
+# Before its end, from which on it is renewed: a machine's metadata server hands over
+# the same one until four minutes before its end.
+TOKEN_MARGIN = 225.0
+TOKEN_LIFETIME = 3600.0  # of one that names no end; Google's have an hour
+TOKEN_LOOK = 0.1  # how often one who waits for another's renewal looks for Stop
+MAX_TOKEN_BYTES = 65_536  # of an answer with one, which has about 1,100
+MAX_ACCOUNTS = 20  # that a worker keeps tokens of: settings change
 
 # ── Words ─────────────────────────────────────────────────────────────────────────────
 # Texts: fields of JSON, cleaning, cutting, masking; and notes, which are data here and
@@ -434,6 +446,7 @@ def _without_tags(text: str) -> str:
 
 _KEYS = re.compile(
     r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*"
     r"|(?<=[?&]key=)[^&\s]+"
 )
 
@@ -997,6 +1010,27 @@ FAILURES: dict[str, str] = {
     "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
     "http": "{host} answered with an error{status}. | Please try again later.",
     "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
+    # Vertex AI.
+    "vertex_key_missing": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+    "vertex_key_type": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (BACKEND: Vertex AI project).",
+    "vertex_project": "No project of Google Cloud is set for Vertex AI, or what is set cannot be one. | An administrator can enter its id under VERTEX_PROJECT, as https://console.cloud.google.com shows it.",
+    "vertex_no_project": "Google does not know the project that is set, or keeps it from the account that asks. | An administrator can check VERTEX_PROJECT: it is the project's id or number, not its name.",
+    "vertex_location": "What is set as the location of Vertex AI cannot be one. | An administrator can correct VERTEX_LOCATION, such as `global` or `europe-west4`.",
+    "vertex_model": "{who} has no {model} at the location `{location}` of Vertex AI, or not for this project. | Please pick another image model; an administrator can set VERTEX_LOCATION to `global`, where all image models are.",
+    "vertex_permission": "The account that asks may not use {model} on Vertex AI: it lacks the permission aiplatform.endpoints.predict. | An administrator can give it the role Vertex AI User (roles/aiplatform.user) at https://console.cloud.google.com/iam-admin/iam.",
+    "vertex_disabled": "The Vertex AI API is not enabled for the project. | An administrator can enable it at https://console.cloud.google.com/apis/library/aiplatform.googleapis.com.",
+    "vertex_billing": "Google makes images for paying projects only. | An administrator must link the project to a billing account at https://console.cloud.google.com/billing/projects.",
+    "vertex_quota": "The project's quota of Vertex AI for {model} is used up. | Please try again in a minute, or pick another image model; an administrator can ask Google for a higher one at https://console.cloud.google.com/iam-admin/quotas.",
+    "vertex_capacity": "Vertex AI has no capacity for {model} at the moment, which all its customers share. | {wait}",
+    "token_refused": "{who} does not accept the access token of the project's account. | Please try again; if that does not help, an administrator can check the account at https://console.cloud.google.com/iam-admin/serviceaccounts.",
+    "no_token": "{host} handed over no access token for the project's account. | {wait} An administrator can check the network and the proxy.",
+    "clock": "Google refuses the project's account, because the server's clock is wrong. | An administrator can set the clock of the server that runs Open WebUI.",
+    "account_refused": "Google does not know the project's account or its key any more: it was deleted, disabled, or has ended. | An administrator can create a new key for a service account at https://console.cloud.google.com/iam-admin/serviceaccounts and enter its JSON under VERTEX_CREDENTIALS.",
+    "account": "What is set as the credentials of Vertex AI cannot be used: {problem}. | An administrator can enter the whole JSON of a service account's key under VERTEX_CREDENTIALS, as https://console.cloud.google.com/iam-admin/serviceaccounts hands it over.",
+    "account_type": "Credentials of the type `{type}` are not taken from the settings: they may name programs and foreign addresses. | An administrator can enter a service account's JSON under VERTEX_CREDENTIALS, or leave it empty and name the file on the server with GOOGLE_APPLICATION_CREDENTIALS.",
+    "account_address": "The credentials of Vertex AI name {target} as the place that hands out tokens, which is not Google, so nothing was sent there. | An administrator can enter a service account's JSON as Google hands it over.",
+    "no_account": "The server has no default credentials of Google Cloud. | An administrator can enter a service account's JSON under VERTEX_CREDENTIALS, or name its file on the server with GOOGLE_APPLICATION_CREDENTIALS.",
+    "no_google_auth": "A project of Vertex AI needs the Python package google-auth on the server. | An administrator can install it, or let an API key ask (BACKEND: Vertex AI with an API key).",
 }
 ADVICE = {
     "keeper": "An administrator",
@@ -1026,6 +1060,8 @@ UNKNOWN_VALUES = {
     "limit_name": "in nginx, client_max_body_size",
     "waited": "",
     "whose": "others",
+    "location": "global",
+    "type": "?",
 }
 
 # What may stand below an answer.
@@ -1070,6 +1106,7 @@ NOTES: dict[str, str] = {
     "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
     "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where Function Calling is set to Legacy (before 0.10: Default), by you under Controls → Advanced Params or by an administrator for the model.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+    "only_vertex": "Only Vertex AI offers this setting, so it was left out: {what}.",
 }
 
 # Those that a chat needs to hear once, and which of their numbers may differ then.
@@ -1138,6 +1175,12 @@ PHRASES: dict[str, str] = {
     "searches": "Google Search",
     "thoughts": "thoughts",
     "safety": "safety threshold",
+    "people": "people in pictures",
+    "output": "file format",
+    "quality": "quality of JPEG",
+    "account_json": "they are no JSON of an account",
+    "account_lacks": "these fields are missing: {names}",
+    "account_key": "its private key cannot be read",
 }
 _SENTENCES = NOTES | STATUSES | PHRASES
 
@@ -1219,6 +1262,17 @@ OPTION_WORDS: dict[str, OptionWords] = {
         "From which probability of harm on Google blocks prompts and answers. What no setting lifts stays blocked.",
         "Google's default",
     ),
+    "people": OptionWords(
+        "Whether pictures may show people, or adults only. Vertex AI alone offers it.",
+        "as the model decides",
+    ),
+    "output": OptionWords(
+        "The file format of pictures. Vertex AI alone offers it.", "the model's own"
+    ),
+    "quality": OptionWords(
+        "The quality of JPEG pictures, 1 to 100; less makes smaller files. Vertex AI alone offers it.",
+        "Google's default",
+    ),
 }
 _OF_USER = "what the administrator chose, else "
 
@@ -1232,10 +1286,14 @@ def option_description(option: str, of_user: bool = False) -> str:
 
 # What the administrator's dialogue says of each setting that is no option.
 VALVES: dict[str, str] = {
+    "BACKEND": "Who makes the pictures: the Gemini API of Google AI Studio, or Vertex AI of Google Cloud, with an API key (GEMINI_API_KEY) or as a project of yours (VERTEX_PROJECT, VERTEX_LOCATION, VERTEX_CREDENTIALS).",
     "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
     "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
     "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
     "GATEWAY_HEADERS": "Headers that a gateway wants besides the key: one as Name: text, several as a JSON object of names and texts. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
+    "VERTEX_PROJECT": "The id of the Google Cloud project that Vertex AI bills. Empty: the one that VERTEX_CREDENTIALS name, or the environment variable GOOGLE_CLOUD_PROJECT.",
+    "VERTEX_LOCATION": "Where Vertex AI works: global, where all image models are, a region such as europe-west4, or us or eu.",
+    "VERTEX_CREDENTIALS": "The JSON of a key of a service account with the role Vertex AI User. Empty: the server's default credentials of Google Cloud.",
     "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
     "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
     "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
@@ -1881,6 +1939,9 @@ SAFETY_THRESHOLDS = (
     "BLOCK_NONE",
     "OFF",
 )
+# Of Vertex AI alone (google.cloud.aiplatform.v1.ImageConfig).
+PEOPLE = ("ALLOW_ALL", "ALLOW_ADULT", "ALLOW_NONE")
+OUTPUT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg"}
 _RATIO = re.compile(
     r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
 )
@@ -1902,6 +1963,9 @@ class ImageOptions:
     searches: tuple[str, ...] = ()
     thoughts: bool = False
     safety: str | None = None
+    people: str | None = None
+    output: str | None = None
+    quality: str | None = None
 
 
 def ratio_value(ratio: str) -> float:
@@ -1963,6 +2027,19 @@ def _read_safety(text: str) -> dict[str, Any] | None:
     return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
 
 
+def _read_people(text: str) -> dict[str, Any] | None:
+    return {"people": text.upper()} if text.upper() in PEOPLE else None
+
+
+def _read_output(text: str) -> dict[str, Any] | None:
+    mime = OUTPUT_TYPES.get(text.lower())
+    return {"output": mime} if mime else None
+
+
+def _read_quality(text: str) -> dict[str, Any] | None:
+    return {"quality": text} if 1 <= (as_whole(text) or 0) <= 100 else None
+
+
 SWITCH = {"on": True, "true": True, "yes": True, "1": True}
 SWITCH |= {"off": False, "false": False, "no": False, "0": False}
 
@@ -2017,7 +2094,7 @@ class Option(NamedTuple):
 
     field: of ImageOptions, by which Messages knows it too. valve: its name among the
     settings; a user's own ones too, if of_users. refused: the words by which Google's
-    refusals name it.
+    refusals name it. of_vertex: whether only Vertex AI knows it.
     """
 
     field: str
@@ -2029,6 +2106,7 @@ class Option(NamedTuple):
     parameters: tuple[str, ...] = ()
     of_users: bool = True
     refused: str = ""
+    of_vertex: bool = False
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -2101,7 +2179,40 @@ OPTIONS: tuple[Option, ...] = (
         of_users=False,
         refused=r"safety|threshold",
     ),
+    Option(
+        field="people",
+        read=_read_people,
+        fit=_fit_any,
+        choices=PEOPLE,
+        valve="PERSON_GENERATION",
+        of_users=False,
+        refused=r"person.?generation",
+        of_vertex=True,
+    ),
+    Option(
+        field="output",
+        read=_read_output,
+        fit=_fit_any,
+        choices=("png", "jpeg"),
+        parameters=("output_format",),
+        valve="OUTPUT_FORMAT",
+        of_users=False,
+        refused=r"mime.?type|output.?(options|format)",
+        of_vertex=True,
+    ),
+    Option(
+        field="quality",
+        read=_read_quality,
+        fit=_fit_any,
+        choices=("50", "75", "90", "100"),
+        parameters=("output_compression",),
+        valve="OUTPUT_QUALITY",
+        of_users=False,
+        refused=r"compression",
+        of_vertex=True,
+    ),
 )
+OPTIONS_OF_VERTEX = frozenset(option.field for option in OPTIONS if option.of_vertex)
 OPTION_BY_NAME = {
     name: option
     for option in OPTIONS
@@ -2258,6 +2369,24 @@ def _is_foreign(tool: Any, host_tools: Any) -> bool:
 def _as_chosen(option: Option, value: str) -> str:
     """A value as people write it: Google's LOW is their low."""
     return next((c for c in option.choices if c.upper() == value.upper()), value)
+
+
+def offered_options(
+    options: ImageOptions, lacking: Collection[str]
+) -> tuple[ImageOptions, list[Note]]:
+    """The options without those that whoever is asked does not know, and notes.
+
+    lacking: their fields.
+    """
+    default = ImageOptions()
+    asked = [
+        option.field
+        for option in OPTIONS
+        if option.field in lacking
+        and getattr(options, option.field) != getattr(default, option.field)
+    ]
+    notes = [make_note("only_vertex", what=make_note(name)) for name in asked]
+    return without_options(options, asked), notes
 
 
 def fit_options(
@@ -5120,7 +5249,9 @@ def generate_body(
         contents=_contents(conversation, pictures),
         generationConfig=_filled(
             responseModalities=["TEXT", "IMAGE"],
-            imageConfig=_filled(aspectRatio=ratio, imageSize=size),
+            imageConfig=_filled(
+                aspectRatio=ratio, imageSize=size, **_of_vertex(options)
+            ),
             thinkingConfig=_filled(thinkingLevel=level, includeThoughts=thoughts),
         ),
         tools=options.searches and [search],
@@ -5134,6 +5265,14 @@ def generate_body(
 def _filled(**fields: Any) -> dict[str, Any]:
     """The fields that say something; without the others Google's defaults hold."""
     return {name: value for name, value in fields.items() if value}
+
+
+def _of_vertex(options: ImageOptions) -> dict[str, Any]:
+    """What an imageConfig has on Vertex AI alone; a quality is one of JPEG."""
+    quality = options.quality and int(options.quality)
+    mime = options.output or (quality and "image/jpeg")
+    output = _filled(mimeType=mime, compressionQuality=quality)
+    return {"personGeneration": options.people, "imageOutputOptions": output}
 
 
 def _search_types(searches: Sequence[str]) -> dict[str, Any]:
@@ -5844,6 +5983,14 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     ),
     _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
     _Rule("key_refused", (400,), r"invalid (proxy |virtual )?(api[ _-]?key|token)"),
+    _Rule(
+        "vertex_disabled",
+        (403,),
+        r"(?=.*(aiplatform|Vertex AI API)).*(SERVICE_DISABLED|has not been used)",
+    ),
+    _Rule("vertex_permission", (403,), r"'aiplatform\.[\w.]+' denied"),
+    _Rule("vertex_no_project", (403,), r"CONSUMER_INVALID|denied on resource project"),
+    _Rule("vertex_quota", (429,), r"aiplatform\.googleapis\.com/|per_base_model"),
     _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
     _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|address restriction"),
     _Rule("key_restricted", (403,), r"are blocked", Speaker.GOOGLE),
@@ -5917,6 +6064,12 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         (400,),
         r"payload size exceeds|token count|too (large|long)|number of pixels|"
         r"(fewer than \d+|too many|\d+) images",
+    ),
+    _Rule(
+        "parameter",
+        (400,),
+        r"output.?mime|image_?output|output_?(options|format)|compression.?quality|"
+        r"person.?generation",
     ),
     _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
     _Rule(
@@ -7019,15 +7172,29 @@ class _Settings(BaseModel):
         return _accept(value, cls.model_fields[name].default, minimum)
 
 
+# Who is asked, as the drop-down names them.
+BACKEND_GEMINI = "Gemini API"
+BACKEND_VERTEX_KEY = "Vertex AI with an API key"
+BACKEND_VERTEX_PROJECT = "Vertex AI project"
+
+
 class AdminValves(_Settings):
     """The administrator's settings; each accepts whatever was once saved."""
 
     model_config = ConfigDict(title="Valves")
 
+    BACKEND: str = _setting(
+        "BACKEND",
+        BACKEND_GEMINI,
+        enum=[BACKEND_GEMINI, BACKEND_VERTEX_KEY, BACKEND_VERTEX_PROJECT],
+    )
     GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
     REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
     GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
     GATEWAY_HEADERS: str = _key(VALVES["GATEWAY_HEADERS"])
+    VERTEX_PROJECT: str = _setting("VERTEX_PROJECT", "")
+    VERTEX_LOCATION: str = _setting("VERTEX_LOCATION", "global")
+    VERTEX_CREDENTIALS: str = _key(VALVES["VERTEX_CREDENTIALS"])
     MODELS: str = _setting("MODELS", "")
     RETIRED_MODELS: str = _setting(
         "RETIRED_MODELS", "imagen-3.0-generate-002, imagen-4.0-generate-001"
@@ -7040,12 +7207,21 @@ class AdminValves(_Settings):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    PERSON_GENERATION: str = _choice("PERSON_GENERATION")
+    OUTPUT_FORMAT: str = _choice("OUTPUT_FORMAT")
+    OUTPUT_QUALITY: str = _choice("OUTPUT_QUALITY")
     HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
     MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
     MAX_PARALLEL_REQUESTS_PER_USER: int = _setting("MAX_PARALLEL_REQUESTS_PER_USER", 0)
     REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
+
+    @field_validator("BACKEND")
+    @classmethod
+    def _one_of_them(cls, value: str) -> str:
+        others = (BACKEND_VERTEX_KEY, BACKEND_VERTEX_PROJECT)
+        return value if value in others else BACKEND_GEMINI
 
 
 class UserValves(_Settings):
@@ -7075,7 +7251,10 @@ def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
 
 
 def api_key(valves: AdminValves) -> str:
-    """The server's key, from the settings or else the environment, or nothing."""
+    """The server's key, from the settings or else the environment, or nothing: a
+    project of Vertex AI needs none."""
+    if valves.BACKEND == BACKEND_VERTEX_PROJECT:
+        return ""
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
     return next(filter(None, map(str.strip, keys)), "")
@@ -7117,9 +7296,49 @@ def settings_in_order(
 # Where requests go: address, headers and key.
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+
+
+class Service(NamedTuple):
+    """One of Google's: its address, the version that is asked where none is named, and
+    what comes behind that."""
+
+    address: str
+    version: str
+    path: str = ""
+
+
+GEMINI_SERVICE = Service(DEFAULT_BASE_URL, "v1beta")
+
 _VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
 # Of a pasted request of Google's; each request has its own, and the key is in no URL.
 _OWN_PARAMETERS = ("key", "alt", "pageSize", "pageToken")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who gets access tokens for a project: an account of Google Cloud.
+
+    info: what an administrator entered of it, by the names of Google's JSON; nothing
+    means the machine's default credentials.
+    """
+
+    project: str
+    info: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def digest(self) -> str:
+        """What its tokens are kept by."""
+        return hashlib.sha256(
+            json.dumps([self.project, self.info]).encode()
+        ).hexdigest()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown of it."""
+        return tuple(text for name, text in self.info if name in _SECRET_FIELDS)
+
+
+_SECRET_FIELDS = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 
 @dataclass(frozen=True)
@@ -7128,13 +7347,21 @@ class Backend:
 
     address: the prefix of every request. query: what goes behind each. headers: the
     administrator's own, in whose texts "{key}" stands for the key. models: the ids that
-    are the list where a gateway has none.
+    are the list where there is none. has_list: whether one can be asked for. account:
+    who gets the tokens that are sent in place of a key. location: of Vertex AI. lacks:
+    the options that are not known there, by their fields. kinds: what failures are
+    called there, by what they are called elsewhere.
     """
 
     address: str
     query: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     models: tuple[str, ...] = ()
+    has_list: bool = True
+    account: Account | None = field(default=None, repr=False)
+    location: str = ""
+    lacks: frozenset[str] = OPTIONS_OF_VERTEX
+    kinds: tuple[tuple[str, str], ...] = ()
 
     @property
     def host(self) -> str:
@@ -7153,10 +7380,17 @@ class Backend:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of the headers: all but words and numbers with signs
-        between them, as names of providers and models are."""
+        """What must not be shown of the account, and of the headers: all but words and
+        numbers with signs between them, as names of providers and models are."""
         texts = [part for _, text in self.headers for part in text.split()]
-        return tuple(text for text in texts if not _HARMLESS.fullmatch(text))
+        own = self.account.secrets if self.account else ()
+        return (*own, *(text for text in texts if not _HARMLESS.fullmatch(text)))
+
+    @property
+    def identity(self) -> str:
+        """What else than the key tells it from others; a secret."""
+        account = self.account.digest if self.account else ""
+        return json.dumps([self.url(""), self.headers_with(""), account])
 
     def url(self, path: str) -> str:
         """The whole address of a request."""
@@ -7164,12 +7398,19 @@ class Backend:
         return self.address + path + (joint + self.query if self.query else "")
 
     def headers_with(self, key: str) -> dict[str, str]:
-        """The headers with the key: where the administrator put it, or else where
-        Google wants it (ai.google.dev/gemini-api/docs/api-key)."""
+        """The headers with the key, or an account's token: where the administrator put
+        it, or else where Google wants it (ai.google.dev/gemini-api/docs/api-key)."""
         own = {name: text.replace("{key}", key) for name, text in self.headers}
         if any("{key}" in text for _, text in self.headers):
             return own
+        if self.account:
+            return {"Authorization": f"Bearer {key}", **own}
         return {"x-goog-api-key": key, **own}
+
+    def as_here(self, error: GeminiError) -> GeminiError:
+        """The failure as it is called here."""
+        error.kind = dict(self.kinds).get(error.kind, error.kind)
+        return error
 
     def nobody(
         self,
@@ -7186,7 +7427,9 @@ class Backend:
         ids = ", ".join(f"`{model_id}`" for model_id in available)
         kind = "model_retired" if successor_of(asked) else "model_unknown"
         kind = "no_models" if listed and not ids else kind
+        kind = "vertex_model" if self.location else kind
         error = GeminiError(kind, quoted, model=f"`{asked}`", who=self.who)
+        error.values["location"] = self.location
         if ids:
             error.values["available"] = make_note("available", ids=ids)
         if self.is_google and asked in (model.id for model in listed):
@@ -7197,8 +7440,13 @@ class Backend:
 _HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9.]{1,8})(?:[-_/.:]|\Z))+")
 
 
-def backend_for(valves: AdminValves) -> Backend:
-    """Who is asked, as an administrator's settings say. Raises GeminiError."""
+def backend_for(valves: AdminValves, key: str = "") -> Backend:
+    """Who is asked, as an administrator's settings say. Raises GeminiError.
+
+    key: the one to use, which is a user's own where the server needs none.
+    """
+    if valves.BACKEND != BACKEND_GEMINI:
+        return _vertex_for(valves, key)
     address, query = read_address(valves.GEMINI_API_BASE_URL)
     backend = Backend(address, query)
     if backend.is_google:
@@ -7210,15 +7458,16 @@ def backend_for(valves: AdminValves) -> Backend:
     )
 
 
-def read_address(text: str) -> tuple[str, str]:
+def read_address(text: str, service: Service = GEMINI_SERVICE) -> tuple[str, str]:
     """The prefix of every request and what goes behind each, from what an administrator
     typed.
 
     Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
-    behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
-    is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
+    behind it go; the service's version, such as `/v1beta`, comes where none is named,
+    and its path behind it. A prefix that ends in `#` is used exactly as it stands.
+    Raises GeminiError("base_url") when it is no address.
     """
-    typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or service.address
     typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
@@ -7226,9 +7475,11 @@ def read_address(text: str) -> tuple[str, str]:
         url = url.removesuffix(suffix).rstrip("/")
     if not _is_address(url) or not re.fullmatch(r"[\x21\x24-\x7e]*", query):
         raise GeminiError("base_url")
-    is_whole = "#" in typed or _VERSION_SEGMENT.search(url)
+    if "#" not in typed:
+        url += "" if _VERSION_SEGMENT.search(url) else f"/{service.version}"
+        url += "" if url.endswith("/google") else service.path
     kept = [p for p in query.split("&") if p.partition("=")[0] not in _OWN_PARAMETERS]
-    return (url if is_whole else f"{url}/v1beta"), "&".join(filter(None, kept))
+    return url, "&".join(filter(None, kept))
 
 
 def _is_address(url: str) -> bool:
@@ -7240,6 +7491,143 @@ def _is_address(url: str) -> bool:
     if parts.scheme not in ("http", "https") or port == 0 or parts.fragment:
         return False
     return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
+
+
+# Failures of Vertex AI, by what they are called elsewhere; where a project asks, there
+# is no key.
+_VERTEX_KINDS = (
+    ("api_disabled", "vertex_disabled"),
+    ("permission", "vertex_permission"),
+    ("billing", "vertex_billing"),
+    ("capacity", "vertex_capacity"),
+    ("key_type", "vertex_key_type"),
+)
+_PROJECT_KINDS = (
+    *_VERTEX_KINDS,
+    *((kind, "token_refused") for kind in ("key_refused", "key_expired", "key_type")),
+    ("key_restricted", "vertex_permission"),
+)
+_LOCATION = re.compile(r"[a-z][a-z0-9-]{0,39}")  # it becomes a part of a host's name
+_PROJECT_ID = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
+
+
+def _vertex_for(valves: AdminValves, key: str) -> Backend:
+    """Vertex AI, asked with a key or by a project's account. Raises GeminiError.
+
+    Addresses and paths: google-genai 3.6.1 (_api_client.py). Without a project, there
+    is one address for all.
+    """
+    account, location, path = None, "global", "/publishers/google"
+    if valves.BACKEND == BACKEND_VERTEX_PROJECT and not key.strip():
+        account = _account_for(valves)
+        location = _location_for(valves)
+        path = f"/projects/{account.project}/locations/{location}{path}"
+    elif not key.strip():
+        raise GeminiError("vertex_key_missing")
+    service = Service(f"https://{_vertex_host(location)}", "v1beta1", path)
+    address, query = read_address(valves.GEMINI_API_BASE_URL, service)
+    typed = typed_ids(split_list(valves.MODELS))
+    backend = Backend(
+        address,
+        query,
+        models=(*typed, *(facts.id for facts in CURRENT_MODELS)),
+        has_list=False,
+        account=account,
+        location=location,
+        lacks=frozenset(),
+        kinds=_PROJECT_KINDS if account else _VERTEX_KINDS,
+    )
+    if backend.is_google:
+        return backend
+    return replace(backend, headers=read_headers(valves.GATEWAY_HEADERS))
+
+
+def _vertex_host(location: str) -> str:
+    if location == "global":
+        return "aiplatform.googleapis.com"
+    if location in ("us", "eu"):
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
+
+
+def _location_for(valves: AdminValves) -> str:
+    location = valves.VERTEX_LOCATION.strip().lower() or "global"
+    if not _LOCATION.fullmatch(location):
+        raise GeminiError("vertex_location")
+    return location
+
+
+def _account_for(valves: AdminValves) -> Account:
+    """The account, and the project: the one that is set, or else the account's own, or
+    for the machine's account that of the environment, as Google's client has it."""
+    info = _read_account(valves.VERTEX_CREDENTIALS, valves.GEMINI_API_BASE_URL)
+    own = info.pop("project_id", "") or info.get("quota_project_id", "")
+    if not info:
+        own = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+    project = valves.VERTEX_PROJECT.strip() or own.strip()
+    if not _PROJECT_ID.fullmatch(project):
+        raise GeminiError("vertex_project")
+    return Account(project, tuple(info.items()))
+
+
+# Google's; an account's JSON may name another of its addresses.
+_TOKEN_ADDRESS = "https://oauth2.googleapis.com/token"
+# By type, what google-auth needs of it. Other types may run programs or fetch addresses
+# that the text names (cloud.google.com/docs/authentication/external/externally-sourced-
+# credentials), so none is taken from a text.
+_ACCOUNT_FIELDS = {
+    "service_account": ("client_email", "private_key"),
+    "authorized_user": ("client_id", "client_secret", "refresh_token"),
+}
+_MORE_FIELDS = ("private_key_id", "quota_project_id", "project_id")
+
+
+def _read_account(text: str, base_url: str) -> dict[str, str]:
+    """What is used of an account's JSON; nothing where nothing was entered. Raises
+    GeminiError, which holds nothing of it but the type and names of fields."""
+    if not text.strip():
+        return {}
+    found: Any = None
+    if len(text) <= MAX_ACCOUNT_CHARACTERS:
+        # Some write line breaks into the key as they are.
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(text, strict=False)
+    kind = as_str(get_field(found, "type"))
+    if not isinstance(found, dict) or not kind:
+        raise GeminiError("account", problem=make_note("account_json"))
+    if kind not in _ACCOUNT_FIELDS:
+        raise GeminiError("account_type", type=plain_words(kind, 40, "?"))
+    names = _ACCOUNT_FIELDS[kind]
+    if missing := [name for name in names if not as_str(found.get(name)).strip()]:
+        problem = make_note("account_lacks", names=", ".join(missing))
+        raise GeminiError("account", problem=problem)
+    taken = {n: as_str(found.get(n)).strip() for n in (*names, *_MORE_FIELDS)}
+    taken["private_key"] = taken.get("private_key", "").replace("\\n", "\n")
+    address = as_str(found.get("token_uri")) or _TOKEN_ADDRESS
+    if not _may_give_tokens(address, base_url):
+        raise GeminiError("account_address", target=host_name(address) or "?")
+    used = {"type": kind, "token_uri": address, **taken}
+    return {name: value for name, value in used.items() if value}
+
+
+def _may_give_tokens(address: str, base_url: str) -> bool:
+    """Whether that is Google, or who the administrator has set in place of Google: the
+    account's signature is sent there, from within the server's network."""
+    if not _is_address(address):
+        return False
+    if _origin(address) == _origin(base_url.strip()):
+        return True
+    scheme, name, port = _origin(address)
+    is_googles = f".{name}".endswith(".googleapis.com") or name == "accounts.google.com"
+    return scheme == "https" and is_googles and port is None
+
+
+def _origin(address: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme, parts.hostname or "", parts.port
+    except ValueError:
+        return "", "", None
 
 
 # Those that frame a request, and the key's, which `{key}` alone moves.
@@ -7642,7 +8030,7 @@ def exchange(
     method: str,
     url: str,
     headers: dict[str, str],
-    body: Iterable[bytes] | None,
+    body: Iterable[bytes] | bytes | None,
     timeout: float,
     sockets: Sockets,
 ) -> Iterator[requests.Response]:
@@ -7671,7 +8059,7 @@ def exchange(
             url,
             data=body,
             headers=headers,
-            timeout=(CONNECT_TIMEOUT, timeout),
+            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
             allow_redirects=False,
             stream=True,
             proxies=_proxies(url),
@@ -7705,13 +8093,6 @@ def _read_pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-# ── Client ────────────────────────────────────────────────────────────────────────────
-# Google's API: one request as events, and the list of models.
-
-# One thread at a time parses and decodes, so that together they never take the
-# interpreter lock from the event loop for long.
-_PARSING = threading.Lock()
-
 # First match wins: the classes of requests derive from one another.
 _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "proxy"),
@@ -7730,6 +8111,288 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 )
 # What http.client cannot make sense of at the beginning of an answer.
 _NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
+
+
+def transport_failure(error: Exception, url: str, timeout: float) -> GeminiError:
+    """The failure behind what `exchange` or `pieces_of` raised, for the caller to raise.
+
+    timeout: the seconds of silence that were waited for.
+    """
+    kind = next(kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause))
+    if kind == "no_connection" and "Read timed out" in str(error):
+        kind = "timeout"  # in mid-body requests calls it a ConnectionError
+    elif kind == "no_connection" and "Connection aborted" in str(error):
+        # Before the answer began; what it breaks off in is told otherwise.
+        kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
+    kind, about = environment_fault(kind, url)
+    host = urlsplit(url).hostname or "Google"
+    return GeminiError(kind, host=host, elapsed=round(timeout), **about)
+
+
+# ── Tokens ────────────────────────────────────────────────────────────────────────────
+# Access tokens of Google Cloud, through google-auth, which the host ships.
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+class Access(NamedTuple):
+    """What a request is sent with: a key or a token, and the project that a person's
+    own login is counted for, if it is one."""
+
+    token: str
+    billed: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes beside the token."""
+        return {"x-goog-user-project": self.billed} if self.billed else {}
+
+
+class _Answer(NamedTuple):
+    """A response as google-auth reads one (google.auth.transport.Response)."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class _Transport:
+    """The network as google-auth uses it (google.auth.transport.Request): with our
+    proxies, certificates and bounds, without redirects, and ended by Stop.
+
+    failure: why the last request had no answer.
+    """
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self._ends = time.monotonic() + TOKEN_TIMEOUT
+        self.failure: GeminiError | None = None
+        self.host = "Google"
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> _Answer:
+        """One exchange. Raises google-auth's TransportError, and Cancelled."""
+        from google.auth.exceptions import TransportError
+
+        self.host = host_name(url) or self.host
+        left = max(self._ends - time.monotonic(), 0.0)
+        seconds = min(timeout or left, left)
+        try:
+            if not seconds:
+                raise TimeoutError
+            sent = dict(headers or {})
+            with exchange(method, url, sent, body, seconds, self._sockets) as response:
+                data = self._read(response)
+                return _Answer(response.status_code, response.headers, data)
+        except TimeoutError:
+            self.failure = GeminiError("no_token", host=self.host)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            if self._sockets.ended:
+                raise Cancelled from None
+            self.failure = transport_failure(error, url, seconds)
+        raise TransportError(self.failure.kind)
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The body. Raises TimeoutError when it does not end in time, or at all."""
+        data = b""
+        for piece in pieces_of(response):
+            data += piece
+            if len(data) > MAX_TOKEN_BYTES or time.monotonic() > self._ends:
+                raise TimeoutError
+        return data
+
+
+# What Google's token endpoint says, the first match wins. The texts are gathered from
+# bug reports of other projects.
+_TOKEN_RULES = (
+    ("clock", r"reasonable timeframe|iat and exp|not yet valid|used too (early|late)"),
+    (
+        "account_refused",
+        r"invalid_grant|invalid_client|unauthorized_client|deleted_client|"
+        r"disabled_client|account_disabled|invalid_rapt|access_denied|org_internal|"
+        r"admin_policy_enforced",
+    ),
+)
+
+
+def _credentials_of(account: Account, transport: _Transport) -> Any:
+    """google-auth's object for an account. Raises what google-auth does, and
+    ImportError where it is not there."""
+    import google.auth
+    from google.oauth2 import credentials, service_account
+
+    info = dict(account.info)
+    if not info:
+        try:
+            return google.auth.default(scopes=[_SCOPE], request=transport)[0]
+        except google.auth.exceptions.DefaultCredentialsError as error:
+            details = quote_sentence(redact(str(error)), 200)
+            raise GeminiError("no_account", details=details) from None
+    if info["type"] == "service_account":
+        of_info = service_account.Credentials.from_service_account_info
+        return of_info(info, scopes=[_SCOPE])
+    return credentials.Credentials(
+        None,
+        refresh_token=info["refresh_token"],
+        token_uri=info["token_uri"],
+        client_id=info["client_id"],
+        client_secret=info["client_secret"],
+        quota_project_id=info.get("quota_project_id") or account.project,
+    )
+
+
+def _renewed(credentials: Any, account: Account, sockets: Sockets) -> Any:
+    """The account's credentials with a new token. Blocks; raises GeminiError and
+    Cancelled.
+
+    credentials: those of last time, or None.
+    """
+    transport = _Transport(sockets)
+    try:
+        credentials = credentials or _credentials_of(account, transport)
+    except ImportError:
+        raise GeminiError("no_google_auth") from None
+    except (ValueError, LookupError):  # of what it signs with
+        raise GeminiError("account", problem=make_note("account_key")) from None
+    try:
+        credentials.refresh(transport)
+    except (GeminiError, Cancelled):
+        raise
+    except Exception as error:  # google-auth's; their texts may hold secrets
+        raise _token_failure(error, account, transport) from None
+    return credentials
+
+
+def _token_failure(
+    error: Exception, account: Account, transport: _Transport
+) -> GeminiError:
+    """The failure behind what a renewal raised, for the caller to raise."""
+    failure = transport.failure
+    if failure and failure.kind not in ("timeout", "no_answer", "broken_off"):
+        return failure
+    secrets = account.secrets
+    said = redact(mask_keys(str(error)[:MAX_ERROR_CHARACTERS], secrets), *secrets)
+    kind = next((k for k, w in _TOKEN_RULES if re.search(w, said, re.I)), "no_token")
+    return GeminiError(kind, _said_of_token(error, secrets), host=transport.host)
+
+
+def _said_of_token(error: Exception, secrets: Sequence[str]) -> str:
+    """The endpoint's own sentence, if it has sent one."""
+    response = error.args[1] if len(error.args) > 1 else None
+    said = as_str(get_field(response, "error_description"))[:MAX_ERROR_CHARACTERS]
+    return quote_sentence(redact(mask_keys(said, secrets), *secrets))
+
+
+class _Tokens:
+    """One account's token, and its renewal: one at a time, by whoever needs it first."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._credentials: Any = None
+        self._ends = 0.0
+        self._renewing = threading.Lock()
+        self._failure: GeminiError | None = None
+        self._failed = 0.0
+
+    @property
+    def token(self) -> str:
+        """The last one, or nothing."""
+        return as_str(getattr(self._credentials, "token", None))
+
+    def access(self, sockets: Sockets) -> Access:
+        """A token that lasts. Blocks; raises GeminiError and Cancelled."""
+        asked = time.monotonic()
+        while not self._renewing.acquire(timeout=TOKEN_LOOK):
+            if sockets.ended:
+                raise Cancelled
+        try:
+            if time.monotonic() > self._ends - TOKEN_MARGIN:
+                self._renew(sockets, asked)
+            billed = as_str(getattr(self._credentials, "quota_project_id", None))
+            return Access(self.token, billed)
+        finally:
+            self._renewing.release()
+
+    def forget(self, token: str) -> None:
+        """Renew before the next request: Google refuses this one."""
+        if token == self.token:
+            self._ends = 0.0
+
+    def _renew(self, sockets: Sockets, asked: float) -> None:
+        """Renew it. Who has waited while another failed gets that failure; one that
+        still lasts a little is as good as a new one."""
+        if self._failure and self._failed > asked:
+            failed = self._failure
+            raise GeminiError(failed.kind, failed.quote, **failed.values)
+        try:
+            self._credentials = _renewed(self._credentials, self._account, sockets)
+            self._ends = time.monotonic() + self._seconds_left()
+            self._failure = None
+        except GeminiError as error:
+            self._failure, self._failed = error, time.monotonic()
+            log.warning("no access token: %s", error.kind)
+            if time.monotonic() > self._ends:
+                raise
+
+    def _seconds_left(self) -> float:
+        expiry = self._credentials.expiry  # in UTC, and without saying so
+        if expiry is None:
+            return TOKEN_LIFETIME
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        left: float = (expiry - now).total_seconds()
+        return left
+
+
+class TokenStore:
+    """The tokens of this worker by account, of which it keeps the digest as a key.
+
+    Only an optimisation: every worker has its own, and may lose it at any time.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, _Tokens] = {}
+        self._lock = threading.Lock()
+
+    def access(self, backend: Backend, key: str, sockets: Sockets) -> Access:
+        """The key, or where an account asks a token of it. Blocks; raises GeminiError
+        and Cancelled."""
+        if backend.account is None:
+            return Access(key)
+        return self._of(backend.account).access(sockets)
+
+    def forget(self, backend: Backend, access: Access) -> None:
+        """Send that token no more: Google refuses it."""
+        if backend.account:
+            self._of(backend.account).forget(access.token)
+
+    def secrets(self, backend: Backend) -> tuple[str, ...]:
+        """What must not be shown: the token."""
+        return (self._of(backend.account).token,) if backend.account else ()
+
+    def _of(self, account: Account) -> _Tokens:
+        with self._lock:
+            tokens = self._tokens.pop(account.digest, None) or _Tokens(account)
+            self._tokens[account.digest] = tokens  # the last one used is the last to go
+            while len(self._tokens) > MAX_ACCOUNTS:
+                self._tokens.pop(next(iter(self._tokens)))
+            return tokens
+
+
+TOKENS = TokenStore()
+
+# ── Client ────────────────────────────────────────────────────────────────────────────
+# Google's API: one request as events, and the list of models.
+
+# One thread at a time parses and decodes, so that together they never take the
+# interpreter lock from the event loop for long.
+_PARSING = threading.Lock()
 
 _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 
@@ -7755,13 +8418,12 @@ class GeminiClient:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no answer may show: the key, and what the headers hold."""
-        return (self.key, *self.backend.secrets)
+        return (self.key, *self.backend.secrets, *TOKENS.secrets(self.backend))
 
     @property
     def identity(self) -> str:
-        """A digest of address, headers and key: what caches are keyed by."""
-        headers = json.dumps(self.backend.headers_with(self.key))
-        secret = f"{self.backend.url('')}\0{headers}".encode()
+        """A digest of who is asked and the key: what caches are keyed by."""
+        secret = f"{self.backend.identity}\0{self.key}".encode()
         return hashlib.sha256(secret).hexdigest()
 
     async def generate(
@@ -7792,8 +8454,11 @@ class GeminiClient:
             await request.run(take_whole)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
-        """All models that Google lists, page by page. Blocks; raises GeminiError."""
+        """All models that Google lists, page by page; none where there is no list to
+        ask for. Blocks; raises GeminiError."""
         found: list[ListedModel] = []
+        if not self.backend.has_list:
+            return found
         token = ""
         for _ in range(MAX_LIST_PAGES):
             page = mask_strings(self._list_page(token, sockets), *self.secrets)
@@ -7829,9 +8494,11 @@ class GeminiClient:
     ) -> Iterator[requests.Response]:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
+        access = TOKENS.access(self.backend, self.key, sockets)
         headers = {
             "User-Agent": "gemini-image-pipe",
-            **self.backend.headers_with(self.key),
+            **access.headers,
+            **self.backend.headers_with(access.token),
             "Accept-Encoding": "identity",
         }
         if body is not None:
@@ -7839,23 +8506,13 @@ class GeminiClient:
         url = self.backend.url(path)
         try:
             with exchange(method, url, headers, body, timeout, sockets) as response:
+                if response.status_code == 401:
+                    TOKENS.forget(self.backend, access)
                 yield response
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            raise self._transport_failure(error, timeout) from None
+            raise transport_failure(error, url, timeout) from None
         except UnicodeError:  # of a host's name that cannot be one
             raise GeminiError("base_url") from None
-
-    def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
-        kind = next(
-            kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause)
-        )
-        if kind == "no_connection" and "Read timed out" in str(error):
-            kind = "timeout"  # in mid-body requests calls it a ConnectionError
-        elif kind == "no_connection" and "Connection aborted" in str(error):
-            # Before the answer began; what it breaks off in is told otherwise.
-            kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
-        kind, about = environment_fault(kind, self.backend.address)
-        return GeminiError(kind, host=self.host, elapsed=round(timeout), **about)
 
     def failure(
         self,
@@ -7876,7 +8533,7 @@ class GeminiClient:
             reader.stray,
             reader.is_page,
         )
-        return explain_response(failed, self.secrets, **values)
+        return self.backend.as_here(explain_response(failed, self.secrets, **values))
 
 
 @dataclass
@@ -8095,7 +8752,7 @@ class _Exchange:
         if get_field(received, "error"):
             secrets = self.client.secrets
             error = read_error(response.status_code, received, secrets)
-            raise explain_error(error, **self._values())
+            raise self.client.backend.as_here(explain_error(error, **self._values()))
         response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
         self._response_id = self._response_id or response_id[:64]
         yield from read_events(received, blobs)
@@ -8911,9 +9568,10 @@ def client_for(
     valves: AdminValves, key: str, caller: Caller | None = None
 ) -> GeminiClient:
     """The client for what an administrator typed. Raises GeminiError."""
+    backend = backend_for(valves, key)
     return GeminiClient(
-        backend=backend_for(valves),
-        key=checked_key(key),
+        backend=backend,
+        key="" if backend.account else checked_key(key),
         parallel=parallel_requests(valves),
         caller=caller or Caller(),
     )
@@ -9097,7 +9755,9 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     request, answer = work.request, work.answer
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
-    options, notes = fit_options(request.options, route.model, facts, level)
+    options, lacked = offered_options(request.options, work.client.backend.lacks)
+    options, notes = fit_options(options, route.model, facts, level)
+    notes = lacked + notes
     await answer.status(_making(route, options))
     pictures, documents, more = await _gather_in_time(work, route, room)
     conversation = replace(request.conversation, documents=documents)
@@ -9190,6 +9850,10 @@ RETRYABLE = {
     "gateway_down",
     "gateway_timeout",
     "no_connection",
+    "no_token",
+    "token_refused",
+    "vertex_quota",
+    "vertex_capacity",
 }
 # finishReasons after which the next try often brings the picture.
 WORTH_ANOTHER_TRY = {

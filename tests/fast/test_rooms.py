@@ -47,10 +47,11 @@ USES: dict[str, str] = {
     "Threads": "Limits",
     "Host": "Limits Words Heads Formats Pictures Wire Threads",
     "Settings": "Limits Words Messages Options Threads",
-    "Backend": "Limits Words Models Routes Settings Failures",
-    "Connections": "Limits",
+    "Backend": "Limits Words Models Routes Options Settings Failures",
+    "Connections": "Limits Failures",
+    "Tokens": "Limits Words Failures Backend Connections",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
-    "Connections",
+    "Connections Tokens",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Host",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
