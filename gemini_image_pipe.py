@@ -1061,7 +1061,7 @@ UNKNOWN_VALUES = {
     "waited": "",
     "whose": "others",
     "location": "global",
-    "type": "?",
+    "type": "unknown",
 }
 
 # What may stand below an answer.
@@ -1286,9 +1286,9 @@ def option_description(option: str, of_user: bool = False) -> str:
 
 # What the administrator's dialogue says of each setting that is no option.
 VALVES: dict[str, str] = {
-    "BACKEND": "Who makes the pictures: the Gemini API of Google AI Studio, or Vertex AI of Google Cloud, with an API key (GEMINI_API_KEY) or as a project of yours (VERTEX_PROJECT, VERTEX_LOCATION, VERTEX_CREDENTIALS).",
     "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
     "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
+    "BACKEND": "Who makes the pictures: the Gemini API of Google AI Studio, or Vertex AI of Google Cloud, with an API key (GEMINI_API_KEY) or as a project of yours (VERTEX_PROJECT, VERTEX_LOCATION, VERTEX_CREDENTIALS).",
     "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
     "GATEWAY_HEADERS": "Headers that a gateway wants besides the key: one as Name: text, several as a JSON object of names and texts. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
     "VERTEX_PROJECT": "The id of the Google Cloud project that Vertex AI bills. Empty: the one that VERTEX_CREDENTIALS name, or the environment variable GOOGLE_CLOUD_PROJECT.",
@@ -7183,13 +7183,13 @@ class AdminValves(_Settings):
 
     model_config = ConfigDict(title="Valves")
 
+    GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
+    REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
     BACKEND: str = _setting(
         "BACKEND",
         BACKEND_GEMINI,
         enum=[BACKEND_GEMINI, BACKEND_VERTEX_KEY, BACKEND_VERTEX_PROJECT],
     )
-    GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
-    REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
     GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
     GATEWAY_HEADERS: str = _key(VALVES["GATEWAY_HEADERS"])
     VERTEX_PROJECT: str = _setting("VERTEX_PROJECT", "")
@@ -7596,7 +7596,7 @@ def _read_account(text: str, base_url: str) -> dict[str, str]:
     if not isinstance(found, dict) or not kind:
         raise GeminiError("account", problem=make_note("account_json"))
     if kind not in _ACCOUNT_FIELDS:
-        raise GeminiError("account_type", type=plain_words(kind, 40, "?"))
+        raise GeminiError("account_type", type=plain_words(kind, 40, "unknown"))
     names = _ACCOUNT_FIELDS[kind]
     if missing := [name for name in names if not as_str(found.get(name)).strip()]:
         problem = make_note("account_lacks", names=", ".join(missing))
@@ -7605,7 +7605,9 @@ def _read_account(text: str, base_url: str) -> dict[str, str]:
     taken["private_key"] = taken.get("private_key", "").replace("\\n", "\n")
     address = as_str(found.get("token_uri")) or _TOKEN_ADDRESS
     if not _may_give_tokens(address, base_url):
-        raise GeminiError("account_address", target=host_name(address) or "?")
+        raise GeminiError(
+            "account_address", target=host_name(address) or "another address"
+        )
     used = {"type": kind, "token_uri": address, **taken}
     return {name: value for name, value in used.items() if value}
 
