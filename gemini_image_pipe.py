@@ -7596,7 +7596,8 @@ def _read_account(text: str, base_url: str) -> dict[str, str]:
     if not isinstance(found, dict) or not kind:
         raise GeminiError("account", problem=make_note("account_json"))
     if kind not in _ACCOUNT_FIELDS:
-        raise GeminiError("account_type", type=plain_words(kind, 40, "unknown"))
+        is_name = re.fullmatch(r"[a-z_]{1,40}", kind)
+        raise GeminiError("account_type", type=kind if is_name else "unknown")
     names = _ACCOUNT_FIELDS[kind]
     if missing := [name for name in names if not as_str(found.get(name)).strip()]:
         problem = make_note("account_lacks", names=", ".join(missing))

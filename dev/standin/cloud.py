@@ -30,6 +30,7 @@ Wait = Callable[[float], None]
 TOKEN_PATH = "/token"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+AUDIENCE = "https://oauth2.googleapis.com/token"  # whatever the address
 TOKEN_SECONDS = 3599
 CLOCK_SECONDS = 300  # by which a clock may differ
 # How the token endpoint may go wrong; "slow" takes seconds, as in "slow 2".
@@ -177,8 +178,7 @@ class Cloud:
             return self._for_login(form)
         if form.get("grant_type") != JWT_BEARER:
             return _refused("unsupported_grant_type", "Invalid grant_type: ")
-        address = f"://{record.headers.get('host', '')}{TOKEN_PATH}"
-        return self._for_account(form.get("assertion", ""), address)
+        return self._for_account(form.get("assertion", ""))
 
     def _failure(self, wait: Wait) -> RawAnswer | None:
         name, _, seconds = (self.behaviour or "").partition(" ")
@@ -200,7 +200,7 @@ class Cloud:
             return _refused("invalid_grant", "Token has been expired or revoked.")
         return self._issued("somebody@example.org")
 
-    def _for_account(self, assertion: str, address: str) -> RawAnswer:
+    def _for_account(self, assertion: str) -> RawAnswer:
         header, claims, signature, signed = _read_jwt(assertion)
         key = self.public_keys.get(str(claims.get("iss")))
         now = time.time()
@@ -208,7 +208,7 @@ class Cloud:
             return _refused("invalid_grant", "Invalid grant: account not found")
         if header.get("alg") != "RS256" or not _is_signed(key, signature, signed):
             return _refused("invalid_grant", "Invalid JWT Signature.")
-        if not str(claims.get("aud", "")).endswith(address):
+        if claims.get("aud") != AUDIENCE:
             return _refused("invalid_grant", "Failed audience check.")
         begins, ends = claims.get("iat", 0), claims.get("exp", 0)
         is_now = begins < now + CLOCK_SECONDS and ends > now and ends - begins <= 3600
