@@ -1,5 +1,6 @@
 """On a real host: what prompts, requests, users and presets choose, and what is shown."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_usage_price_and_citations_are_saved_with_the_message(
     assert usage["completion_tokens_details"]["image_tokens"] == 1120
     assert 0.03 < usage["cost"] < 0.06
     last = message["statusHistory"][-1]["description"]
-    assert last.startswith("Nano Banana 2.1 · 1024×1024 · ") and "≈ $0.0" in last
+    assert re.fullmatch(r"Nano Banana 2\.1 · ≈ \$0\.0\d\d · 1024×1024 · \d+ s", last)
     addresses = [source["source"]["url"] for source in message["sources"]]
     assert "https://example.org/foxes" in addresses
     assert "https://example.net/fox-page" in addresses
