@@ -1238,8 +1238,8 @@ FAILURES: Texts = {
         "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
     },
     "vertex_key_type": {
-        "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (BACKEND: Vertex AI project).",
-        "zh-CN": "Vertex AI 不接受此类 API 密钥。 | {keeper}可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建 Vertex AI 的密钥；管理员也可以改用服务账号（BACKEND 设为 Vertex AI project）。",
+        "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
+        "zh-CN": "Vertex AI 不接受此类 API 密钥。 | {keeper}可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建 Vertex AI 的密钥；管理员也可以改用服务账号（将 `BACKEND` 设为 `Vertex AI project`）。",
     },
     "vertex_project": {
         "en": "No project of Google Cloud is set for Vertex AI, or what is set cannot be one. | An administrator can enter its id under VERTEX_PROJECT, as https://console.cloud.google.com shows it.",
@@ -1258,8 +1258,8 @@ FAILURES: Texts = {
         "zh-CN": "{who} 在 Vertex AI 的位置 `{location}` 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{available}管理员可以将 VERTEX_LOCATION 设为 `global`，所有图像模型都在该位置提供。",
     },
     "vertex_permission": {
-        "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission aiplatform.endpoints.predict. | An administrator can give it the role Vertex AI User (roles/aiplatform.user) at https://console.cloud.google.com/iam-admin/iam.",
-        "zh-CN": "当前账号无权在 Vertex AI 上使用 {model}：缺少权限 aiplatform.endpoints.predict。 | 管理员可以在 https://console.cloud.google.com/iam-admin/iam 为其授予 Vertex AI User 角色（roles/aiplatform.user）。",
+        "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission `aiplatform.endpoints.predict`. | An administrator can give it the role Vertex AI User (`roles/aiplatform.user`) at https://console.cloud.google.com/iam-admin/iam.",
+        "zh-CN": "当前账号无权在 Vertex AI 上使用 {model}：缺少权限 `aiplatform.endpoints.predict`。 | 管理员可以在 https://console.cloud.google.com/iam-admin/iam 为其授予 Vertex AI User 角色（`roles/aiplatform.user`）。",
     },
     "vertex_disabled": {
         "en": "The Vertex AI API is not enabled for the project. | An administrator can enable it at https://console.cloud.google.com/apis/library/aiplatform.googleapis.com.",
@@ -1310,8 +1310,8 @@ FAILURES: Texts = {
         "zh-CN": "服务器上没有 Google Cloud 的默认凭据。 | 管理员可以在 VERTEX_CREDENTIALS 中填入服务账号的 JSON，或在服务器上用 GOOGLE_APPLICATION_CREDENTIALS 指定其文件。",
     },
     "no_google_auth": {
-        "en": "A project of Vertex AI needs the Python package google-auth on the server. | An administrator can install it, or let an API key ask (BACKEND: Vertex AI with an API key).",
-        "zh-CN": "使用 Vertex AI 项目需要在服务器上安装 Python 软件包 google-auth。 | 管理员可以安装该软件包，或改用 API 密钥（BACKEND 设为 Vertex AI with an API key）。",
+        "en": "A project of Vertex AI needs the Python package google-auth on the server. | An administrator can install it, or let an API key ask (`BACKEND`: `Vertex AI with an API key`).",
+        "zh-CN": "使用 Vertex AI 项目需要在服务器上安装 Python 软件包 google-auth。 | 管理员可以安装该软件包，或改用 API 密钥（将 `BACKEND` 设为 `Vertex AI with an API key`）。",
     },
 }
 ADVICE: Texts = {

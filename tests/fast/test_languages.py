@@ -115,6 +115,8 @@ NAMES = (
         "Open WebUI",
         "Gemini Image",
         "Google AI Studio",
+        "Vertex AI User",
+        "Vertex AI",
         "Google Cloud",
         "Google",
         "Gemini",

@@ -338,7 +338,7 @@ def test_whatever_is_entered_ends_in_a_sentence(text: str) -> None:
         gip.client_for(gip.AdminValves(**settings), "")
     except gip.GeminiError as error:
         assert error.kind in ("account", "account_type", "account_address")
-        assert gip.failure_text(error)
+        assert gip.failure_text(error, gip.Reader())
 
 
 def test_a_person_s_login_is_counted_for_the_project(
