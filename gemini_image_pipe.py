@@ -1254,8 +1254,8 @@ FAILURES: Texts = {
         "zh-CN": "所设置的 Vertex AI 位置无效。 | 管理员可以更正 VERTEX_LOCATION，例如 `global` 或 `europe-west4`。",
     },
     "vertex_model": {
-        "en": "{who} has no {model} at the location `{location}` of Vertex AI, or not for this project. | Please pick another image model.{available} An administrator can set VERTEX_LOCATION to `global`, where all image models are.",
-        "zh-CN": "{who} 在 Vertex AI 的位置 `{location}` 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{available}管理员可以将 VERTEX_LOCATION 设为 `global`，所有图像模型都在该位置提供。",
+        "en": "{who} has no {model} at the location {location} of Vertex AI, or not for this project. | Please pick another image model.{available} An administrator can set VERTEX_LOCATION to `global`, where all image models are.",
+        "zh-CN": "{who} 在 Vertex AI 的位置 {location} 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{available}管理员可以将 VERTEX_LOCATION 设为 `global`，所有图像模型都在该位置提供。",
     },
     "vertex_permission": {
         "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission `aiplatform.endpoints.predict`. | An administrator can give it the role Vertex AI User (`roles/aiplatform.user`) at https://console.cloud.google.com/iam-admin/iam.",
@@ -1406,8 +1406,8 @@ UNKNOWN_VALUES: Texts = {
         "zh-CN": "其他用户的图片",
     },
     "location": {
-        "en": "global",
-        "zh-CN": "global",
+        "en": "`global`",
+        "zh-CN": "`global`",
     },
     "type": {
         "en": "unknown",
@@ -8501,7 +8501,7 @@ class Backend:
         kind = "no_models" if listed and not models else kind
         kind = "vertex_model" if self.location else kind
         error = GeminiError(kind, quoted, model=name_of(asked), who=self.who)
-        error.values["location"] = self.location
+        error.values["location"] = f"`{self.location}`"
         if models:
             error.values["available"] = make_note("available", models=models)
         if self.is_google and asked in (model.id for model in listed):
