@@ -9256,7 +9256,7 @@ class _Transport:
         """One exchange. Raises google-auth's TransportError, and Cancelled."""
         from google.auth.exceptions import TransportError
 
-        self.host = host_name(url) or self.host
+        self.host, self.failure = host_name(url) or self.host, None
         left = max(self._ends - time.monotonic(), 0.0)
         seconds = min(timeout or left, left)
         try:
@@ -9307,7 +9307,7 @@ def _credentials_of(account: Account, transport: _Transport) -> Any:
     if not info:
         try:
             return google.auth.default(scopes=[_SCOPE], request=transport)[0]
-        except google.auth.exceptions.DefaultCredentialsError as error:
+        except google.auth.exceptions.GoogleAuthError as error:
             details = quote_sentence(redact(str(error)), 200)
             raise GeminiError("no_account", details=details) from None
     if info["type"] == "service_account":
@@ -9332,9 +9332,11 @@ def _renewed(credentials: Any, account: Account, sockets: Sockets) -> Any:
     transport = _Transport(sockets)
     try:
         credentials = credentials or _credentials_of(account, transport)
+    except (GeminiError, Cancelled):
+        raise
     except ImportError:
         raise GeminiError("no_google_auth") from None
-    except (ValueError, LookupError):  # of what it signs with
+    except Exception:  # of what it signs with
         raise GeminiError("account", problem=make_note("account_key")) from None
     try:
         credentials.refresh(transport)

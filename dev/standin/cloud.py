@@ -34,7 +34,7 @@ AUDIENCE = "https://oauth2.googleapis.com/token"  # whatever the address
 TOKEN_SECONDS = 3599
 CLOCK_SECONDS = 300  # by which a clock may differ
 # How the token endpoint may go wrong; "slow" takes seconds, as in "slow 2".
-TOKEN_BEHAVIOURS = ("slow", "500", "html", "moved", "endless", "clock")
+TOKEN_BEHAVIOURS = ("slow", "500", "html", "moved", "large", "clock")
 PROJECT = "stand-in-project"
 NO_ROLE = "stand-in-project-without-role"
 DISABLED = "stand-in-project-without-api"
@@ -191,8 +191,9 @@ class Cloud:
         if name == "moved":
             where = {"Location": "http://localhost:1/token"}
             return RawAnswer(302, b"", None, where)
-        if name == "endless":
-            return RawAnswer(200, b" " * 1_000_000)
+        if name == "large":
+            good = self._issued("somebody@example.org")
+            return RawAnswer(200, b" " * 1_000_000 + good.body)
         return _wrong_clock() if name == "clock" else None
 
     def _for_login(self, form: dict[str, str]) -> RawAnswer:
