@@ -34,6 +34,7 @@ import struct
 import sys
 import threading
 import time
+import unicodedata
 import uuid
 import zlib
 from collections import Counter, deque
@@ -48,7 +49,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -148,6 +149,9 @@ MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
+MAX_FILE_NAME_CHARACTERS = 60  # without number and ending
+# The host puts 37 in front; file systems take 255, encrypted ones 143.
+MAX_FILE_NAME_BYTES = 90
 MAX_TITLE_CHARACTERS = 50
 
 # Of time, in seconds.
@@ -399,6 +403,44 @@ def plain_words(text: str, limit: int, default: str) -> str:
     if len(text) > limit:
         text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
     return text or default
+
+
+# Names that Windows keeps for itself, whatever their ending.
+_RESERVED_NAME = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
+# Apostrophes, and what chooses the look of the sign before it.
+_NOT_IN_FILE_NAMES = re.compile("['’\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
+
+
+def file_stem(text: str) -> str:
+    """The beginning of a text as a file's name without its ending; nothing where there
+    is no letter in it, or where it is a name that Windows keeps for itself.
+
+    Letters and digits of every script stay, in lower case; hyphens join the words. It
+    is safe in file systems, addresses and headers.
+    """
+    text = plain_words(text, 2 * MAX_FILE_NAME_CHARACTERS, "")
+    text = unicodedata.normalize("NFKC", _NOT_IN_FILE_NAMES.sub("", text)).lower()
+    words = "".join(map(_in_file_name, text)).split()
+    stem = _cut_name(words[0]) if words else ""
+    for word in words[1:]:
+        longer = f"{stem}-{word}"
+        if longer != _cut_name(longer):
+            break
+        stem = longer
+    return "" if _RESERVED_NAME.fullmatch(stem) else stem
+
+
+def _in_file_name(sign: str) -> str:
+    """A letter or digit, nothing for what is not seen by itself, else a space."""
+    category = unicodedata.category(sign)
+    if category in ("Cf", "Me"):
+        return ""
+    return sign if category[0] in "LMN" else " "
+
+
+def _cut_name(text: str) -> str:
+    raw = text[:MAX_FILE_NAME_CHARACTERS].encode()[:MAX_FILE_NAME_BYTES]
+    return raw.decode(errors="ignore")
 
 
 def plain_line(text: str, limit: int) -> str:
@@ -4036,6 +4078,11 @@ def image_type(data: bytes) -> str | None:
     return None
 
 
+def file_ending(mime: str) -> str:
+    """The ending of a picture's file."""
+    return ".jpg" if mime == "image/jpeg" else f".{mime.removeprefix('image/')}"
+
+
 def picture_pixels(data: bytes) -> tuple[int, int] | None:
     """Width and height, as the head of the picture says; None where it cannot be read."""
     mime = image_type(data)
@@ -5056,7 +5103,9 @@ _OWN_LINES = re.compile(
 )
 # Several pictures side by side, as an answer shows them.
 _PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+    r"^\|(?: +\|)+\n\|(?:-+\|)+"
+    r"(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+(?:  \|)?)*$",
+    re.M,
 )
 
 
@@ -7695,33 +7744,6 @@ async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
         return function(data)
 
 
-# ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
-# functions, so that the file loads without a host. Its functions differ from version
-# to version; they are called by the names in their own signatures.
-
-
-class StorageRefused(Exception):
-    """The host cannot or will not store a picture.
-
-    why: the host's own words, or a note.
-    """
-
-    def __init__(self, why: str | Note) -> None:
-        super().__init__(str(why))
-        self.why = why
-
-
-def _refused(error: Exception) -> StorageRefused:
-    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
-    return StorageRefused(said or make_note("storage_failed"))
-
-
-def _log_not_stored(error: Exception) -> None:
-    log.warning("picture not stored: %s", type(error).__name__)
-    log.debug("picture not stored", exc_info=True)
-
-
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
 
 
@@ -7760,6 +7782,152 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
         return await to_its_end(function(**arguments))
     result = await HOST_WORK.run(lambda: function(**arguments))
     return await result if inspect.isawaitable(result) else result
+
+
+# ── Storage ───────────────────────────────────────────────────────────────────────────
+# How a picture becomes a file of the host's. As in room Host, functions of the host are
+# called by the names in their own signatures.
+
+# Under it the record of a picture stands in its file's `meta`.
+RECORD_KEY = "gemini_image"
+
+
+class NewFile(NamedTuple):
+    """A picture that is to be stored: under which name, and what is noted with it."""
+
+    image: Image
+    name: str
+    record: dict[str, Any]
+
+
+async def store_picture(
+    new: NewFile, request: Any, user: Any, place: Mapping[str, str]
+) -> str:
+    """Store a picture as the host stores its own (routers/images.py), but under a name
+    of its own, and with a record. Returns its link; raises whatever the host does.
+
+    user: the host's. place: the chat and the message, or the channel, that show it.
+    """
+    upload = _upload_function()
+    if upload is None:
+        return await _store_nameless(new.image, request, user, place)
+    file = await call_host(
+        upload,
+        request=request,
+        file=_as_upload(new),
+        metadata={**place},
+        file_metadata={**place},  # its name in 0.6.5
+        process=False,
+        user=user,
+    )
+    await _note_down(file.id, new.record)
+    if "message_id" in place:
+        await _link_to_message(file.id, user.id, **place)
+    return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
+
+
+def _upload_function() -> Callable[..., Any] | None:
+    """What stores a file under its name; None where the host has no such function."""
+    try:
+        from open_webui.routers import files
+    except ImportError:
+        return None
+    handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
+    return handler or getattr(files, "upload_file", None)  # 0.6.5 has that alone
+
+
+def _as_upload(new: NewFile) -> Any:
+    """The file as the host receives one."""
+    from fastapi import UploadFile
+
+    headers = {"content-type": new.image.mime}
+    return UploadFile(io.BytesIO(new.image.data), filename=new.name, headers=headers)
+
+
+async def _note_down(file_id: str, record: dict[str, Any]) -> None:
+    """Add a record to what the host knows of a file. Never raises.
+
+    It stands beside the host's own facts. The metadata of an upload stand one level
+    deeper, and users can say in them what they like (routers/files.py).
+    """
+    try:
+        from open_webui.models.files import Files
+
+        note = Files.update_file_metadata_by_id
+        is_noted = await call_host(note, id=file_id, meta={RECORD_KEY: record})
+        if not is_noted:  # the host keeps the reason to itself
+            log.warning("no record of a picture")
+    except Exception as error:
+        log.warning("no record of a picture: %s", type(error).__name__)
+        log.debug("no record of a picture", exc_info=True)
+
+
+async def _link_to_message(
+    file_id: str, user_id: str, chat_id: str, message_id: str
+) -> None:
+    """Let those see the file who may see the chat. Never raises: the picture is there
+    without it."""
+    try:
+        from open_webui.models.chats import Chats
+
+        insert = getattr(Chats, "insert_chat_files", None)
+        if insert:  # 0.6.5 has none
+            await call_host(
+                insert,
+                chat_id=chat_id,
+                message_id=message_id,
+                file_ids=[file_id],
+                user_id=user_id,
+            )
+    except Exception as error:
+        log.warning("picture not linked to its chat: %s", type(error).__name__)
+        log.debug("picture not linked to its chat", exc_info=True)
+
+
+async def _store_nameless(
+    image: Image, request: Any, user: Any, place: Mapping[str, str]
+) -> str:
+    """Store a picture on a host that takes no name for it."""
+    from open_webui.routers.images import upload_image
+
+    result = await call_host(
+        upload_image,
+        request=request,
+        image_data=image.data,
+        content_type=image.mime,
+        metadata={**place},
+        user=user,
+    )
+    # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
+    link = result[-1] if isinstance(result, tuple) else result
+    return str(link["url"] if isinstance(link, dict) else link)
+
+
+# ── Host ──────────────────────────────────────────────────────────────────────────────
+# All that is known of Open WebUI, and the only place that imports it: inside
+# functions, so that the file loads without a host. Its functions differ from version
+# to version; they are called by the names in their own signatures.
+
+
+class StorageRefused(Exception):
+    """The host cannot or will not store a picture.
+
+    why: the host's own words, or a note.
+    """
+
+    def __init__(self, why: str | Note) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _refused(error: Exception) -> StorageRefused:
+    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
+    return StorageRefused(said or make_note("storage_failed"))
+
+
+def _log_not_stored(error: Exception) -> None:
+    log.warning("picture not stored: %s", type(error).__name__)
+    log.debug("picture not stored", exc_info=True)
 
 
 class FoundPicture(NamedTuple):
@@ -7852,8 +8020,8 @@ class HostChat:
         except Exception as error:
             log.debug("event not shown: %s", type(error).__name__)
 
-    async def store(self, image: Image) -> str:
-        """Keep the picture in the host's storage. Returns its link.
+    async def store(self, new: NewFile) -> str:
+        """Keep a picture in the host's storage. Returns its link.
 
         The link is absolute where there is no chat to resolve a relative one: API
         clients know the host under their own address only. Raises StorageRefused.
@@ -7862,48 +8030,40 @@ class HostChat:
             raise StorageRefused(make_note("no_user"))
         try:
             async with asyncio.timeout(STORE_TIMEOUT):
-                link = await self._uploaded(image)
+                link = await self._uploaded(new)
         except TimeoutError:
             log.warning("picture not stored within %d seconds", STORE_TIMEOUT)
             raise StorageRefused(make_note("storage_failed")) from None
         return link if self.chat_id else await self._absolute(link)
 
-    async def _uploaded(self, image: Image) -> str:
+    async def _uploaded(self, new: NewFile) -> str:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await self._upload(image)
+            return await store_picture(
+                new, self.request, await self._user(), self._place
+            )
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await self._upload(image)
+            return await store_picture(
+                new, self.request, await self._user(), self._place
+            )
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
 
-    async def _upload(self, image: Image) -> str:
-        from open_webui.routers.images import upload_image
-
-        metadata: dict[str, str] = {}
+    @property
+    def _place(self) -> dict[str, str]:
+        """Where a file belongs to, as the host's metadata of files say it."""
         if self.is_channel:
-            metadata["channel_id"] = self.chat_id.removeprefix("channel:")
-        elif self.is_saved:
-            metadata = {"chat_id": self.chat_id, "message_id": self.message_id}
-        result = await call_host(
-            upload_image,
-            request=self.request,
-            image_data=image.data,
-            content_type=image.mime,
-            metadata=metadata,
-            image_metadata=metadata,  # its name in 0.6.5
-            user=await self._user(),
-        )
-        # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
-        link = result[-1] if isinstance(result, tuple) else result
-        return str(link["url"] if isinstance(link, dict) else link)
+            return {"channel_id": self.chat_id.removeprefix("channel:")}
+        if self.is_saved:
+            return {"chat_id": self.chat_id, "message_id": self.message_id}
+        return {}
 
     async def find(self, address: str) -> FoundPicture:
         """The picture that a chat names, and its size before any byte is read.
@@ -9957,6 +10117,11 @@ class Tally:
         words = self.tokens["words"] + self.tokens["thoughts"]
         return estimate_price(self.model, sizes, self.tokens["in"], words)
 
+    def price_of(self, pixels: tuple[int, int] | None) -> float | None:
+        """About what a picture costs by itself, in USD."""
+        size = size_of(*pixels) if pixels else ""
+        return estimate_price(self.model, [size], tokens_in=0, tokens_out=0)
+
     @property
     def usage(self) -> dict[str, Any]:
         """The tokens and the estimated price, as the host and OpenAI name them."""
@@ -10002,6 +10167,31 @@ class Tally:
                 yield make_note("other_pixels", asked=asked, width=width, height=height)
 
 
+class PictureNames(NamedTuple):
+    """What the pictures of an answer are called, numbered from the second on.
+
+    nameless: what they are where the prompt has no words.
+    """
+
+    prompt: str
+    nameless: str
+
+    @property
+    def plain_prompt(self) -> str:
+        """The prompt's beginning on one line, or nothing."""
+        return plain_words(self.prompt, MAX_ALT_CHARACTERS, "")
+
+    def alt(self, number: int) -> str:
+        """A picture's alternative text."""
+        text = self.plain_prompt or self.nameless
+        return f"{text} ({number})" if number > 1 else text
+
+    def file_name(self, number: int, mime: str) -> str:
+        """The name of a picture's file."""
+        stem = file_stem(self.prompt) or file_stem(self.nameless)
+        return (f"{stem}-{number}" if number > 1 else stem) + file_ending(mime)
+
+
 class Answer:
     """Composes one answer from the events of its requests.
 
@@ -10024,8 +10214,9 @@ class Answer:
         sees_ids = chat.is_admin or not chat.is_read_by_host
         self.reader = Reader(chat.language, sees_ids, own_key)
         self.making = make_note("working")  # what the requests under way are about
-        default = sentence(make_note("generated"), self.reader)
-        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
+        self._began = time.monotonic()
+        nameless = sentence(make_note("generated"), self.reader)
+        self._names = PictureNames(prompt, nameless)
         self._words = SafeText(chat.secret)
         self._thoughts = SafeThoughts(chat.secret)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
@@ -10201,28 +10392,45 @@ class Answer:
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        picture = f"![{self._alt}]({await self._address(image)})"
-        self.tally.pixels.append(await work_on(image.data, picture_pixels))
+        pixels = await work_on(image.data, picture_pixels)
+        alt = self._names.alt(self.pictures + 1)
+        picture = f"![{alt}]({await self._address(image, pixels)})"
+        self.tally.pixels.append(pixels)
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
 
     def _next_cell(self) -> str:
         """What comes before the next picture of a table, which is one at every moment:
-        its width is known from the start, so the page need not show bare signs."""
-        columns = 2 if self._options.count == 4 else self._options.count
+        a row that is not full yet is one, too. Two columns, so that the pictures are
+        large enough to be looked at on a phone."""
         self._cells += 1
         if self._cells == 1:
-            return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
-        return "" if self._cells % columns != 1 else "\n|"
+            return "|  |  |\n|---|---|\n|"
+        return "" if self._cells % 2 == 0 else "\n|"
 
-    async def _address(self, image: Image) -> str:
+    async def _address(self, image: Image, pixels: tuple[int, int] | None) -> str:
         if not self._inline:
+            name = self._names.file_name(self.pictures + 1, image.mime)
             try:
-                return await self._chat.store(image)
+                return await self._chat.store(
+                    NewFile(image, name, self._record(pixels))
+                )
             except StorageRefused as error:
                 self.notes.append(make_note("not_stored", reason=error.why))
         return str(await work_on(image.data, lambda _: data_uri(image)))
+
+    def _record(self, pixels: tuple[int, int] | None) -> dict[str, Any]:
+        """What is noted with a picture's file: small, and of JSON's plain types."""
+        default, asked = asdict(ImageOptions()), asdict(self._options)
+        return {
+            "version": 1,
+            "prompt": self._names.plain_prompt,
+            "model": self.tally.model,
+            "options": {k: v for k, v in asked.items() if v != default[k]},
+            "price": self.tally.price_of(pixels),
+            "seconds": round(time.monotonic() - self._began, 1),
+        }
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""
@@ -10268,7 +10476,7 @@ class Answer:
 
     def rest(self) -> str:
         """The end of a table of pictures, and of the model's words."""
-        row = "\n\n" if self._cells else ""
+        row = "  |\n\n" if self._cells % 2 else "\n\n" if self._cells else ""
         said = dict.fromkeys("".join(said).strip() for said in self._said.values())
         self._cells = 0
         self._said.clear()

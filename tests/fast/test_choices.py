@@ -279,7 +279,7 @@ def without_pictures(text: str) -> str:
     ("count", "table"),
     [
         (2, ["|  |  |", "|---|---|", "| * | * |"]),
-        (3, ["|  |  |  |", "|---|---|---|", "| * | * | * |"]),
+        (3, ["|  |  |", "|---|---|", "| * | * |", "| * |  |"]),
         (4, ["|  |  |", "|---|---|", "| * | * |", "| * | * |"]),
     ],
 )
@@ -290,6 +290,13 @@ def test_several_pictures_stand_side_by_side(
     lines = without_pictures(chat.text).strip().splitlines()
     assert lines[: len(table)] == table
     assert sorted(chat.pictures) == sorted(google.sent_images)
+
+
+def test_each_of_several_pictures_has_an_alternative_text_of_its_own(
+    google: StandIn,
+) -> None:
+    alts = re.findall(r"!\[([^\]]*)\]", asked(google, FOX, n=3).text)
+    assert alts == ["a fox plain", "a fox plain (2)", "a fox plain (3)"]
 
 
 def test_more_pictures_than_asked_for_get_a_row_of_their_own(google: StandIn) -> None:
@@ -319,7 +326,8 @@ def test_the_pictures_are_a_table_at_every_moment_and_none_waits(
     assert chat.text == shown
     counts = [moment.count("*") for moment in moments]
     for count, moment in zip(counts, moments, strict=True):
-        table = "|  |  |  |\n|---|---|---|\n|" + " * |" * count
+        table = "|  |  |\n|---|---|\n|" + " * |" * min(count, 2)
+        table += "\n| * |" * (count > 2)
         assert moment.startswith(table) and "*" not in moment.removeprefix(table)
         stopped = history(FOX, table.replace("*", "![a](/b)"), "again")
         assert gip.read_turns(stopped)[1].text == ""

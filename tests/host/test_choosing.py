@@ -67,7 +67,7 @@ def test_several_pictures_come_back_in_the_next_turn(
 ) -> None:
     chat = user.new_chat(plugin.AUTO_MODEL)
     first = chat.ask(f"{FOXES} --n 3")
-    assert len(first.picture_links) == 3 and "|---|---|---|" in first.content
+    assert len(first.picture_links) == 3 and "\n|---|---|\n" in first.content
     made = sent(google)
     chat.ask("make them blue")
     request = drawings(google)[-1]
