@@ -9576,6 +9576,7 @@ class _Tokens:
             self._failure, self._failed = error, time.monotonic()
             log.warning("no access token: %s", error.kind)
             if time.monotonic() > self._ends:
+                self._credentials = None  # the machine's may be others by then
                 raise
 
     def _seconds_left(self) -> float:

@@ -359,6 +359,7 @@ def test_the_machine_s_own_account_is_used_where_none_is_entered(
     account: MadeAccount,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    waits: list[float],
 ) -> None:
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
@@ -367,6 +368,13 @@ def test_the_machine_s_own_account_is_used_where_none_is_entered(
     file = tmp_path / "account.json"
     file.write_text(account.text)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    assert is_picture(ask(pipe_for(cloud)))
+    # Deleted, and another one put in its place, while the server runs.
+    cloud.cloud.delete(account)
+    assert "deleted, disabled, or has ended" in ask(pipe_for(cloud, MAX_RETRIES=1))
+    other = make_account(cloud.url, name="other")
+    cloud.cloud.enrol(other)
+    file.write_text(other.text)
     assert is_picture(ask(pipe_for(cloud)))
 
 
