@@ -14,7 +14,6 @@ import binascii
 import codecs
 import concurrent.futures
 import contextlib
-import datetime
 import enum
 import fnmatch
 import hashlib
@@ -50,6 +49,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -9583,7 +9583,7 @@ class _Tokens:
         expiry = self._credentials.expiry  # in UTC, and without saying so
         if expiry is None:
             return TOKEN_LIFETIME
-        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        now = datetime.now(UTC).replace(tzinfo=None)
         left: float = (expiry - now).total_seconds()
         return left
 

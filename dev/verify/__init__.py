@@ -75,7 +75,7 @@ def _verify_vertex(options: argparse.Namespace) -> int:
         GEMINI_API_BASE_URL=options.base_url,
     )
     try:
-        backend = gip.client_for(valves, "").backend
+        backend = gip.backend_for(valves)
         token = gip.TOKENS.access(backend, "", gip.Sockets()).token
     except gip.GeminiError as error:
         said = gip.failure_sentences(error.kind, error.values, gip.Reader())

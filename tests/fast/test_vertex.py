@@ -79,7 +79,7 @@ def tokens(google: StandIn) -> list[RecordedRequest]:
 
 def kind_of(valves: dict[str, Any], key: str = "") -> str:
     with pytest.raises(gip.GeminiError) as failure:
-        gip.client_for(gip.AdminValves(**valves), key)
+        gip.backend_for(gip.AdminValves(**valves), key)
     return failure.value.kind
 
 
@@ -123,7 +123,7 @@ def test_each_location_has_the_address_that_google_s_client_knows() -> None:
     def check(valves: dict[str, str], address: str) -> None:
         settings = {**PROJECT_BACKEND, "VERTEX_PROJECT": "p-1", **valves}
         key = DEFAULT_KEY if settings["BACKEND"] == KEY_BACKEND["BACKEND"] else ""
-        backend = gip.client_for(gip.AdminValves(**settings), key).backend
+        backend = gip.backend_for(gip.AdminValves(**settings), key)
         assert backend.address == address
         assert backend.is_google == ("googleapis.com" in address)
 
@@ -322,7 +322,7 @@ def test_google_s_own_token_addresses_are_taken(
     account: MadeAccount, address: str
 ) -> None:
     settings = {"VERTEX_CREDENTIALS": with_fields(account, token_uri=address)}
-    gip.client_for(gip.AdminValves(**PROJECT_BACKEND, **settings), "")
+    gip.backend_for(gip.AdminValves(**PROJECT_BACKEND, **settings), "")
 
 
 def test_a_key_that_is_none_is_named(cloud: StandIn, account: MadeAccount) -> None:
@@ -335,7 +335,7 @@ def test_a_key_that_is_none_is_named(cloud: StandIn, account: MadeAccount) -> No
 def test_whatever_is_entered_ends_in_a_sentence(text: str) -> None:
     settings = {**PROJECT_BACKEND, "VERTEX_PROJECT": "p", "VERTEX_CREDENTIALS": text}
     try:
-        gip.client_for(gip.AdminValves(**settings), "")
+        gip.backend_for(gip.AdminValves(**settings), "")
     except gip.GeminiError as error:
         assert error.kind in ("account", "account_type", "account_address")
         assert gip.failure_text(error, gip.Reader())
@@ -665,7 +665,7 @@ def test_nothing_of_an_account_is_shown_or_logged(
     caplog.set_level(logging.DEBUG)
     pipe = pipe_for(cloud, account.text)
     shown = [ask(pipe), repr(pipe.valves), str(pipe.valves)]
-    client = gip.client_for(pipe.valves, "")
+    client = gip.GeminiClient(gip.backend_for(pipe.valves), "")
     shown += [repr(client), repr(client.backend), repr(client.backend.account)]
     cloud.cloud.delete(account)
     shown += [ask(pipe, "again"), ask(pipe, "once more")]
@@ -677,7 +677,7 @@ def test_nothing_of_an_account_is_shown_or_logged(
 def test_a_gateway_that_repeats_the_token_does_not_show_it(
     cloud: StandIn, account: MadeAccount
 ) -> None:
-    client = gip.client_for(pipe_for(cloud, account.text).valves, "")
+    client = gip.GeminiClient(gip.backend_for(pipe_for(cloud, account.text).valves), "")
     assert is_picture(ask(pipe_for(cloud, account.text)))
     [token] = cloud.cloud.tokens
     assert token in client.secrets
