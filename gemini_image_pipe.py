@@ -5,6 +5,7 @@ version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
+icon_url: data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2020%2020'%3E%3Cpath%20d='M10%203H5a3%203%200%200%200-3%203v9a3%203%200%200%200%203%203h9a3%203%200%200%200%203-3v-5'%20fill='none'%20stroke='%234285f4'%20stroke-width='1.8'%20stroke-linecap='round'/%3E%3Cpath%20d='M5%2011c3%202.5%206.5.5%207-4.5%203%205.5-2%2010-6.5%207z'%20fill='%23f2a600'%20stroke='%23f2a600'%20stroke-linejoin='round'/%3E%3Ccircle%20cx='16'%20cy='4'%20r='2.8'%20fill='%2334a853'/%3E%3C/svg%3E
 """
 
 import ast
@@ -7825,7 +7826,7 @@ async def store_picture(
         user=user,
     )
     await _note_down(file.id, new.record)
-    if "message_id" in place:
+    if place.get("message_id"):
         await _link_to_message(file.id, user.id, **place)
     return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
 
@@ -7837,7 +7838,10 @@ def _upload_function() -> Callable[..., Any] | None:
     except ImportError:
         return None
     handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
-    return handler or getattr(files, "upload_file", None)  # 0.6.5 has that alone
+    of_old: Callable[..., Any] | None = getattr(files, "upload_file", None)
+    # 0.6.5 has no handler; the function of others is for requests alone.
+    is_old = of_old and "file_metadata" in inspect.signature(of_old).parameters
+    return handler or (of_old if is_old else None)
 
 
 def _as_upload(new: NewFile) -> Any:
@@ -7908,7 +7912,7 @@ async def _store_nameless(
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
+# What else is known of Open WebUI. It and room Storage alone import it: inside
 # functions, so that the file loads without a host. Its functions differ from version
 # to version; they are called by the names in their own signatures.
 
@@ -8044,21 +8048,23 @@ class HostChat:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
+
+    async def _upload(self, new: NewFile) -> str:
+        user = await self._user()
+        work = store_picture(new, self.request, user, self._place)
+        # No file must stay behind that no message and no sum of prices knows.
+        return str(await to_its_end(work))
 
     @property
     def _place(self) -> dict[str, str]:

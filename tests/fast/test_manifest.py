@@ -1,6 +1,8 @@
 """The product as a file that hosts take: pasted, imported, saved in their editor."""
 
 import json
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -46,6 +48,18 @@ def test_front_matter_asks_for_no_installation() -> None:
     front_matter = read_front_matter(SOURCE)
     assert {"title", "author", "version", "description"} <= set(front_matter)
     assert "requirements" not in front_matter
+
+
+def test_the_icon_is_a_small_picture_by_itself() -> None:
+    """No page fetches it from elsewhere, and nobody scrolls past it in the editor."""
+    address = read_front_matter(SOURCE)["icon_url"]
+    kind, _, drawing = address.partition(",")
+    assert kind == "data:image/svg+xml"
+    assert len(address) < 1_000
+    assert not set(address) & set('"#<> ')  # as addresses and attributes want it
+    root = ElementTree.fromstring(unquote(drawing))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("viewBox")
 
 
 def test_front_matter_must_open_the_file() -> None:
