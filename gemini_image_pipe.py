@@ -100,6 +100,7 @@ MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many 
 FILE_HEAD = 32  # bytes, which tell what a picture is
 MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
+MAX_VERTEX_PICTURE_BYTES = 7_000_000  # of each; Vertex AI's limit for a part of a body
 # Together of the attached ones, before they are made to fit into a request.
 MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
 # Of all requests of a worker together; of one user half, which is MAX_READ_BYTES.
@@ -8502,6 +8503,13 @@ def api_key(valves: AdminValves) -> str:
     return next(filter(None, map(str.strip, keys)), "")
 
 
+def largest_picture(valves: AdminValves) -> int:
+    """How many bytes one picture may have that goes along: on Vertex AI fewer
+    (docs.cloud.google.com/vertex-ai/generative-ai/docs/models)."""
+    is_gemini = valves.BACKEND == BACKEND_GEMINI
+    return MAX_PICTURE_BYTES if is_gemini else MAX_VERTEX_PICTURE_BYTES
+
+
 def parallel_requests(valves: AdminValves) -> Bounds:
     """How many requests to Google may run at a time, of all users and of one."""
     in_all = valves.MAX_PARALLEL_REQUESTS
@@ -10592,7 +10600,8 @@ async def gather_pictures(
         size = beside + sum(picture.size for picture in chosen.values())
         await enter(request, room, budget, size)
     usable, unusable = await _read_pictures(request, chosen, budget)
-    fitted, more = await fitted_pictures(request, usable, budget)
+    largest = largest_picture(request.valves)
+    fitted, more = await fitted_pictures(request, usable, budget, largest=largest)
     room.lighten(beside + sum(len(picture.image.data) for picture in fitted))
     return fitted, list(dict.fromkeys(notes + unread + unusable + more))
 
@@ -10705,16 +10714,21 @@ async def fitted_pictures(
     pictures: Iterable[InputPicture],
     budget: Budget,
     limit: int = MAX_PICTURE_BYTES,
+    largest: int = MAX_PICTURE_BYTES,
 ) -> tuple[list[InputPicture], list[Note]]:
     """The pictures that go along, the larger ones made smaller if need be. Raises
-    TurnMissed."""
+    TurnMissed.
+
+    limit: bytes of all together. largest: of each.
+    """
     plan = plan_pictures(pictures, limit)
+    share = min(plan.share, largest)
     fitted, notes = list[InputPicture](), plan.notes
     for picture in plan.kept:
-        if len(picture.image.data) <= plan.share:
+        if len(picture.image.data) <= share:
             fitted.append(picture)
             continue
-        work = partial(smaller_picture, picture.image, plan.share)
+        work = partial(smaller_picture, picture.image, share)
         try:
             image = await in_turn(request.caller, budget.seconds_left, work)
             fitted.append(replace(picture, image=image))

@@ -30,6 +30,7 @@ def check_generate(body: dict[str, Any], model: ImageModel, version: str) -> Non
     _check_tools(request, model)
     _check_safety(request)
     _check_images(request, model)
+    _check_sizes(request, version)
     _check_tokens(request, model)
 
 
@@ -297,6 +298,14 @@ def _check_images(request: GenerateRequest, model: ImageModel) -> None:
     for image in request.images:
         if image.role == "model":
             _check_signature(image, model)
+
+
+def _check_sizes(request: GenerateRequest, version: str) -> None:
+    """docs.cloud.google.com/vertex-ai/generative-ai/docs/models: 7 MB for a picture;
+    the text is not documented."""
+    pictures = [image for image in request.images if image.mime != inputs.PDF]
+    if version == "v1beta1" and any(len(p.data) > 7_000_000 for p in pictures):
+        raise plain_invalid()
 
 
 def _check_files(request: GenerateRequest) -> None:

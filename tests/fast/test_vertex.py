@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import json
 import logging
 import sys
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from rows import check_rows
 from traffic import posts, words_of
 from waiting import until, wait_until
@@ -226,6 +229,26 @@ def test_the_server_s_key_is_not_sent_for_a_project(
     monkeypatch.setenv("GOOGLE_API_KEY", "key-of-the-environment")
     assert is_picture(ask(pipe_for(cloud, account.text, GEMINI_API_KEY=DEFAULT_KEY)))
     assert not any("key" in str(request.headers) for request in cloud.requests)
+
+
+def test_a_picture_that_is_too_large_for_vertex_is_made_smaller(
+    cloud: StandIn, account: MadeAccount
+) -> None:
+    noise = Image.effect_noise((2_000, 2_000), 200)
+    buffer = io.BytesIO()
+    Image.merge("RGB", (noise, noise.rotate(90), noise.rotate(180))).save(buffer, "PNG")
+    assert len(buffer.getvalue()) > gip.MAX_VERTEX_PICTURE_BYTES
+    data = base64.b64encode(buffer.getvalue()).decode()
+    content = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "text", "text": "in snow"},
+    ]
+    pipe = pipe_for(cloud, account.text)
+    body = {"model": f"x.{MODEL}", "messages": [{"role": "user", "content": content}]}
+    shown = words_of(asyncio.run(pipe.pipe(body, __user__=dict(ADMIN))))
+    assert is_picture(shown) and "made smaller" in shown
+    [sent] = made(cloud)[0].images
+    assert 0 < len(sent) <= gip.MAX_VERTEX_PICTURE_BYTES
 
 
 # ── Accounts ─────────────────────────────────────────────────────────────────────────
