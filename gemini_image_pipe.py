@@ -1778,6 +1778,10 @@ PHRASES: Texts = {
         "en": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
         "zh-CN": "Google 的列表中有此模型，因此可能是运行 Open WebUI 的服务器所在的地区未提供。",
     },
+    "where": {
+        "en": ": <{address}>",
+        "zh-CN": "：<{address}>",
+    },
     "headers_json": {
         "en": "they are no JSON object of texts",
         "zh-CN": "不是由名称和值组成的 JSON 对象",
@@ -2311,13 +2315,12 @@ def _in_words(values: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _value_in_words(value: Any, reader: Reader) -> Any:
-    """A note as its sentence, several as a list; all else as it is."""
+    """A note as its sentence, several values as a list; all else as it is."""
     if isinstance(value, Note):
         return sentence(value, reader)
     if isinstance(value, tuple):
-        return _in_language(PHRASES["comma"], reader).join(
-            sentence(note, reader) for note in value
-        )
+        comma = _in_language(PHRASES["comma"], reader)
+        return comma.join(str(_value_in_words(one, reader)) for one in value)
     return value
 
 
@@ -3383,8 +3386,8 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
             continue  # all else that is no word, such as -1 or a list, is a mistake
         found = option.read(text)
         if found is None:
-            choices = ", ".join(option.choices)
-            notes.append(make_note("bad_option", option=name, choices=choices))
+            note = make_note("bad_option", option=name, choices=option.choices)
+            notes.append(note)
         fields |= found or {}
     if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
         fields["count"] = MAX_PICTURES_PER_PROMPT
@@ -3437,8 +3440,8 @@ def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note
     if not names:
         return []
     more = ["…"] if len(names) > MAX_NAMED_SETTINGS else []
-    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]] + more
-    return [make_note("left_out", names=", ".join(listed))]
+    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]]
+    return [make_note("left_out", names=(*listed, *more))]
 
 
 def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
@@ -4319,11 +4322,10 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
     """What a note calls a picture: by its file's name, which a stranger may have
     chosen, and by its numbers, if it has some."""
     name = plain_words(file_name, 80, default="")
-    number = ", ".join(map(str, numbers))
-    if number and name:
-        return make_note("numbered_picture", number=number, name=name)
-    if number:
-        return make_note("picture_number", number=number)
+    if numbers and name:
+        return make_note("numbered_picture", number=tuple(numbers), name=name)
+    if numbers:
+        return make_note("picture_number", number=tuple(numbers))
     kind = "attached_picture" if is_data_uri(address) else "a_picture"
     return name or make_note(kind)
 
@@ -10311,8 +10313,8 @@ class Answer:
         """Note what is only to be told, once, and no more than an answer may hold."""
         if isinstance(event, PictureElsewhere):
             self._elsewhere = True
-            where = f": <{event.address}>" if event.address else ""
-            note = make_note("elsewhere", where=where)
+            known = make_note("where", address=event.address)
+            note = make_note("elsewhere", where=known if event.address else "")
         elif isinstance(event, Retirement) and self._chat.is_admin:
             note = make_note(
                 "retires", model=name_of(self.tally.model), date=event.date
@@ -10461,10 +10463,10 @@ class Answer:
                 f"[{query}](https://www.google.com/search?q={quote(query, safe='')})"
                 for query in self.sources.queries
             ]
-            self.notes.append(make_note("searched", queries=", ".join(links)))
+            self.notes.append(make_note("searched", queries=tuple(links)))
         if pages and not self._chat.chat_id:
             links = [f"[{title}]({address})" for address, title in pages]
-            self.notes.append(make_note("sources", pages=", ".join(links)))
+            self.notes.append(make_note("sources", pages=tuple(links)))
 
     def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
         """The notes in words, each once; without those that a chat needs once, if the

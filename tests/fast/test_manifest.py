@@ -9,6 +9,7 @@ import pytest
 from dev.console import Failure
 from dev.pages import models_table, options_table, tables
 from dev.pages.manifest import MANIFEST, PRODUCT, build, read_front_matter
+from dev.pages.translations import translations
 
 SOURCE = PRODUCT.read_text()
 
@@ -36,6 +37,7 @@ def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:
     assert function["content"] == SOURCE
     assert function["name"] == function["meta"]["manifest"]["title"]
     assert function["meta"]["description"]
+    assert function["meta"]["i18n"] == translations()
 
 
 @pytest.mark.parametrize("name", ["utils", "apps", "main", "config"])
