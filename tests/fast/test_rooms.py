@@ -53,6 +53,7 @@ USES: dict[str, str] = {
     "Tokens": "Limits Words Failures Backend Connections",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections Tokens",
+    "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Storage Host",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
@@ -60,10 +61,10 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Backend Client Answer Request Reading",
+    "Failures Threads Settings Keys Answer Request Reading",
     "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
-    "Threads Host Settings Client Request Reading Course Chunks",
+    "Threads Host Settings Keys Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

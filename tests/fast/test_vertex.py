@@ -211,6 +211,12 @@ def test_a_key_makes_pictures_without_a_project(cloud: StandIn) -> None:
     assert "authorization" not in request.headers and not tokens(cloud)
 
 
+def test_the_next_of_several_keys_asks_where_one_may_not(cloud: StandIn) -> None:
+    keys = f"stand-in-key-disabled, {DEFAULT_KEY}"
+    assert is_picture(ask(pipe_for(cloud, GEMINI_API_KEY=keys, **KEY_BACKEND)))
+    assert [request.status for request in made(cloud)] == [403, 200]
+
+
 def test_a_user_s_own_key_asks_vertex_in_place_of_the_project(
     cloud: StandIn, account: MadeAccount
 ) -> None:
