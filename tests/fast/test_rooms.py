@@ -30,15 +30,17 @@ USES: dict[str, str] = {
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
+    "Flags": "Limits Words Options",
     "Heads": "Limits",
     "Containers": "Limits Heads",
     "Formats": "Limits Heads Containers",
     "Pictures": "Limits Words Base64 Heads Containers Formats",
     "Documents": "Limits Words",
     "Frames": "Limits Words Documents",
-    "Conversation": "Limits Words Options Documents Frames",
+    "Conversation": "Limits Words Flags Documents Frames",
     "Saved": "Limits Words Conversation",
-    "Tasks": "Limits Words Models Conversation",
+    "Tasks": "Limits Words Models Options Flags Conversation",
+    "Help": "Limits Words Messages Models Routes Options",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
     "Reader",
@@ -61,10 +63,10 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Keys Answer Request Reading",
+    "Failures Threads Host Settings Keys Answer Request Reading",
     "Chunks": "Limits Words Answer",
-    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
-    "Threads Host Settings Keys Request Reading Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
+    "Help Failures Threads Host Settings Keys Answer Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

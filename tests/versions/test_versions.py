@@ -340,7 +340,27 @@ def answers_tasks_itself(on: WatchedHost) -> bool:
         answer = on.admin.post(path, {**form, "messages": messages})
         assert key in json.loads(answer["choices"][0]["message"]["content"])
     assert len(drawings(on.google)) == 1
+    if numbers(on.kind.version) >= numbers("0.6.43"):  # the others have no such task
+        suggests_what_may_come_next(on)
     return True
+
+
+def suggests_what_may_come_next(on: WatchedHost) -> None:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
+
+    def suggested(prompt: str) -> list[str]:
+        tasks = {"follow_up_generation": True}
+        answer = chat.ask(prompt, background_tasks=tasks)
+
+        def found() -> list[list[str]]:
+            saved = on.user.chat_history(chat.id)[answer.id]
+            return [saved["followUps"]] if "followUps" in saved else []
+
+        return wait_until(found, "what may come next")[0]
+
+    first, *others = suggested("a red fox --ar 16:9")
+    assert first == "The same, tall --ar 9:16" and len(others) == 3
+    assert suggested("and now a cat [[429 zero]]") == []
 
 
 @functools.cache
