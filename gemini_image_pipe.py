@@ -1,5 +1,5 @@
 """
-title: Gemini Image
+title: Gemini Image Pipe
 author: The gemini_image_pipe authors
 version: 0.2.0
 license: MIT
@@ -1030,8 +1030,8 @@ Texts = dict[str, dict[str, str]]
 # for sentences that several kinds share.
 FAILURES: Texts = {
     "key_missing": {
-        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
     "key_own": {
         "en": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
@@ -1412,12 +1412,12 @@ ADVICE: Texts = {
         "zh-CN": "管理员",
     },
     "own_valves": {
-        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
-        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image → GEMINI_API_KEY”",
+        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image Pipe → GEMINI_API_KEY",
+        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image Pipe → GEMINI_API_KEY”",
     },
     "key_advice": {
-        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”中更换密钥。",
+        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”中更换密钥。",
     },
     "wait": {
         "en": "Please try again in a few minutes, or pick another image model.",
@@ -2431,8 +2431,8 @@ VALVE_VALUES: Texts = {
 # What the host's list of functions says of this one; in English, the top of this file.
 FUNCTION_WORDS: Texts = {
     "name": {
-        "en": "Gemini Image",
-        "zh-CN": "Gemini Image 图像生成",
+        "en": "Gemini Image Pipe",
+        "zh-CN": "Gemini Image Pipe 图像生成",
     },
     "description": {
         "en": "Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.",

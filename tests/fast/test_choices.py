@@ -845,7 +845,7 @@ def test_where_own_keys_are_required_the_server_s_is_never_used(
         chat = asked(google, FOX, own=own, valves={"REQUIRE_USER_KEY": True})
         [failure] = chat.failures
         assert "with your own Gemini API key" in failure
-        assert "Valves → Gemini Image → GEMINI_API_KEY" in failure
+        assert "Valves → Gemini Image Pipe → GEMINI_API_KEY" in failure
         assert "dministrator" not in failure
         assert chat.closing == "No picture was made"
     assert google.requests == []

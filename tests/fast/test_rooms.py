@@ -205,8 +205,10 @@ def test_the_rooms_stand_in_order_under_headings_of_one_width() -> None:
     assert [HEADING.match(line)[1] for line in headings] == [*USES]
 
 
-def test_the_readme_leads_to_each_room() -> None:
-    _, _, behind = (ROOT / "README.md").read_text().partition("| Look in |\n")
+def test_the_page_for_contributors_leads_to_each_room() -> None:
+    _, _, behind = (
+        (ROOT / "docs" / "contributing.md").read_text().partition("| Look in |\n")
+    )
     rows = behind.partition("\n\n")[0].splitlines()[1:]
     rooms = re.findall(r"\b[A-Z][a-z0-9]+", " ".join(row.split("|")[2] for row in rows))
     assert {*rooms} == {*USES}
