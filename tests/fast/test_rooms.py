@@ -50,10 +50,11 @@ USES: dict[str, str] = {
     "Storage": "Pictures Threads",
     "Host": "Limits Words Heads Formats Pictures Wire Threads Storage",
     "Settings": "Limits Words Messages Options Threads",
-    "Backend": "Limits Words Models Routes Settings Failures",
-    "Connections": "Limits",
+    "Backend": "Limits Words Models Routes Options Settings Failures",
+    "Connections": "Limits Failures",
+    "Tokens": "Limits Words Failures Backend Connections",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
-    "Connections",
+    "Connections Tokens",
     "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
     "Failures Threads Storage Host",
