@@ -9154,6 +9154,8 @@ class Account:
         return tuple(text for name, text in self.info if name in _SECRET_FIELDS)
 
 
+# Vertex AI answers it with a 404, as if the model were not there (js-genai issue 1512).
+_NO_SIZES_OF_VERTEX = ("512",)
 _SECRET_FIELDS = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 
@@ -9165,8 +9167,9 @@ class Backend:
     administrator's own, in whose texts "{key}" stands for the key. models: the ids that
     are the list where there is none. has_list: whether one can be asked for. account:
     who gets the tokens that are sent in place of a key. location: of Vertex AI. lacks:
-    the options that are not known there, by their fields. kinds: what failures are
-    called there, by what they are called elsewhere.
+    the options that are not known there, by their fields. lacks_sizes: those of
+    pictures that no model makes there. kinds: what failures are called there, by what
+    they are called elsewhere.
     """
 
     address: str
@@ -9177,6 +9180,7 @@ class Backend:
     account: Account | None = field(default=None, repr=False)
     location: str = ""
     lacks: frozenset[str] = OPTIONS_OF_VERTEX
+    lacks_sizes: tuple[str, ...] = ()
     kinds: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -9193,6 +9197,14 @@ class Backend:
     def is_google(self) -> bool:
         """Whether the address is one of Google's own."""
         return f".{self.host.rstrip('.')}".endswith(".googleapis.com")
+
+    def facts_of(self, model_id: str, generate: bool = True) -> ModelFacts | None:
+        """What is known of a model, as far as it holds there."""
+        facts = facts_of(model_id, generate)
+        if facts is None:
+            return None
+        sizes = [size for size in facts.sizes if size not in self.lacks_sizes]
+        return replace(facts, sizes=tuple(sizes))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -9351,6 +9363,7 @@ def _vertex_for(valves: AdminValves, key: str) -> Backend:
         account=account,
         location=location,
         lacks=frozenset(),
+        lacks_sizes=_NO_SIZES_OF_VERTEX,
         kinds=_PROJECT_KINDS if account else _VERTEX_KINDS,
     )
     if backend.is_google:
@@ -11969,9 +11982,10 @@ async def _ask_model(work: _Making, route: Route) -> None:
 
 async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     request, answer = work.request, work.answer
-    facts = facts_of(route.model, route.generate)
+    backend = work.keys.backend
+    facts = backend.facts_of(route.model, route.generate)
     level = route.thinking_level
-    options, lacked = offered_options(request.options, work.keys.backend.lacks)
+    options, lacked = offered_options(request.options, backend.lacks)
     options, notes = fit_options(options, route.model, facts, level)
     notes = lacked + notes
     answer.making = _making(route, options)
@@ -12563,9 +12577,11 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
     """What can be asked of a model, as far as that is known without asking Google."""
     listed: list[ListedModel] = []
     typed: tuple[str, ...] = ()
+    known = facts_of
     with contextlib.suppress(GeminiError):  # also without a key
         keys = keyring_for(call.valves, keys_to_use(call.valves, call.own)[0])
         typed, listed = keys.backend.models, MODEL_LISTS.known(keys)
+        known = keys.backend.facts_of
     choice = Choice(
         _asked_model(model),
         wanted=tuple(split_list(call.valves.MODELS)),
@@ -12573,7 +12589,7 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
         edits=edits,
     )
     route = next(candidates(choice, _known_models(listed, typed)), Route(model, model))
-    return Offer(route, choices_of(facts_of(route.model, route.generate)))
+    return Offer(route, choices_of(known(route.model, route.generate)))
 
 
 def _known_models(

@@ -37,7 +37,8 @@ PICTURE = "img[src*='/api/v1/files/']"
 def ensure_chromium() -> None:
     """Install Chromium if it is missing and this user may."""
     if not Path(CHROMIUM).exists():
-        debian.install("the browser Chromium", ["chromium"])
+        # Without the font Chinese is empty boxes on screenshots.
+        debian.install("the browser Chromium", ["chromium", "fonts-wqy-microhei"])
 
 
 @contextmanager

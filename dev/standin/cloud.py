@@ -197,6 +197,9 @@ class Cloud:
         return _wrong_clock() if name == "clock" else None
 
     def _for_login(self, form: dict[str, str]) -> RawAnswer:
+        if not (form.get("client_id") and form.get("client_secret")):
+            text = "Could not determine client ID from request."
+            return _refused("invalid_request", text)
         if form.get("refresh_token", "") not in self.logins:
             return _refused("invalid_grant", "Token has been expired or revoked.")
         return self._issued("somebody@example.org")
@@ -234,6 +237,8 @@ class Cloud:
         scheme, _, sent = record.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer":
             raise api_keys_unsupported()
+        if "x-goog-api-key" in record.headers:
+            raise errors.key_twice()
         token = self.tokens.get(sent)
         if token is None or token.ends < time.time():
             raise token_invalid("ACCESS_TOKEN_EXPIRED" if token else "")

@@ -17,6 +17,7 @@ from dev.standin.errors import GoogleError, invalid, plain_invalid
 from dev.standin.reading import GenerateRequest, InlineImage, decoded, snake
 
 REQUEST = "* GenerateContentRequest."
+VERTEX = "v1beta1"
 
 
 def check_generate(body: dict[str, Any], model: ImageModel, version: str) -> None:
@@ -26,7 +27,7 @@ def check_generate(body: dict[str, Any], model: ImageModel, version: str) -> Non
     _check_contents(request)
     _check_roles(request)
     _check_system_instruction(request, model)
-    _check_config(request, model)
+    _check_config(request, model, version)
     _check_tools(request, model)
     _check_safety(request)
     _check_images(request, model)
@@ -134,7 +135,7 @@ TEXT_TYPES = (
 )
 
 
-def _check_config(request: GenerateRequest, model: ImageModel) -> None:
+def _check_config(request: GenerateRequest, model: ImageModel, version: str) -> None:
     config = {key: item for key, item in request.config.items() if item is not None}
     for name, text in NEVER.items():
         if name in config:
@@ -148,7 +149,7 @@ def _check_config(request: GenerateRequest, model: ImageModel) -> None:
     _check_mime_type(config.get("responseMimeType", "text/plain"), model)
     _check_modalities(request, model)
     _check_thinking(config.get("thinkingConfig"), model)
-    _check_image_config(request.image_config, model)
+    _check_image_config(request.image_config, model, version)
 
 
 def _check_ranges(config: dict[str, Any], model: ImageModel) -> None:
@@ -205,7 +206,9 @@ def _check_thinking(thinking: dict[str, Any] | None, model: ImageModel) -> None:
         raise invalid("Thinking level is not supported for this model.")
 
 
-def _check_image_config(config: dict[str, Any], model: ImageModel) -> None:
+def _check_image_config(
+    config: dict[str, Any], model: ImageModel, version: str
+) -> None:
     """ai.google.dev/gemini-api/docs/image-generation"""
     _check_output(config.get("imageOutputOptions") or {}, model)
     ratio, size = config.get("aspectRatio"), config.get("imageSize")
@@ -218,6 +221,8 @@ def _check_image_config(config: dict[str, Any], model: ImageModel) -> None:
         return
     if not model.sizes:
         raise errors.internal()
+    if version == VERTEX and size == "512":  # googleapis/js-genai issue 1512
+        raise GoogleError(404, "Requested entity was not found.")
     if size not in _accepted_sizes(model):
         raise invalid(
             f"Unsupported image_size '{size}'. Supported values are: "
@@ -304,7 +309,7 @@ def _check_sizes(request: GenerateRequest, version: str) -> None:
     """docs.cloud.google.com/vertex-ai/generative-ai/docs/models: 7 MB for a picture;
     the text is not documented."""
     pictures = [image for image in request.images if image.mime != inputs.PDF]
-    if version == "v1beta1" and any(len(p.data) > 7_000_000 for p in pictures):
+    if version == VERTEX and any(len(p.data) > 7_000_000 for p in pictures):
         raise plain_invalid()
 
 

@@ -83,6 +83,8 @@ def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(pictures, "edit_picture", plain)
     monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
     monkeypatch.setattr(gip, "ROSTERS", gip.Rosters())
+    # No page of a new chat has to hear of it first.
+    monkeypatch.setattr(gip, "NEW_CHAT_KNOWN", 0.0)
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     return shared_google

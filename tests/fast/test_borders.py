@@ -99,12 +99,14 @@ def test_more_keys_take_little_more_time() -> None:
 
     def spent(count: int) -> float:
         keys = [f"AIza-{number:030}" for number in range(count)]
-        started = time.process_time()
+        started = time.thread_time()
         gip.mask_keys(text, keys)
-        return time.process_time() - started
+        return time.thread_time() - started
 
-    spent(1)
-    assert spent(gip.MAX_KEYS) < 4 * spent(1)
+    def least(count: int) -> float:
+        return min(spent(count) for _ in range(5))  # whatever disturbs only adds to it
+
+    assert least(gip.MAX_KEYS) < 4 * least(1)
 
 
 def cuts_of_two(text: str) -> tuple[list[str], list[str]]:

@@ -112,3 +112,9 @@ def test_an_answer_that_is_saved_as_output_only_has_its_text() -> None:
     assert Answer("1", {"content": "", "output": output}).content == "a fox"
     assert Answer("1", {"error": {"content": "no"}}).error == "no"
     assert Answer("1", {}).content == ""
+
+
+def test_all_tests_can_be_collected_at_once() -> None:
+    """`python3 dev test -k …` looks in all folders; pytest wants names that differ."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted({*names})

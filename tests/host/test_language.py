@@ -1,7 +1,6 @@
 """A page in Chinese: an administrator's dialogue, a user's, a picture, a failure.
 
-The screenshots are for people, at the width of a desk and of a phone; they need a font
-with Chinese signs (Debian's fonts-wqy-microhei).
+The screenshots are for people, at the width of a desk and of a phone.
 """
 
 from __future__ import annotations

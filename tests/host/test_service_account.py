@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from test_setup_by_hand import set_valves
 
 from dev.host import plugin
 from dev.host.browser import RELEASE_NOTES_BUTTON, ChatPage
 from dev.host.client import Client, content_of, picture_links
 from dev.host.pictures import pictures_of
 from dev.standin import MadeAccount, StandInProcess, make_account
-from tests.host.test_setup_by_hand import set_valves
 
 MODEL = f"{plugin.FUNCTION_ID}.gemini-3-pro-image"
 TOKEN_PATH = "/token"
@@ -62,9 +63,8 @@ def test_a_service_account_is_pasted_and_makes_pictures(
 
 
 def test_what_is_wrong_with_an_account_is_said_without_it(
-    admin: Client, google: StandInProcess, valves: object, account: MadeAccount
+    admin: Client, google: StandInProcess, valves: Any, account: MadeAccount
 ) -> None:
-    assert callable(valves)
     text = json.dumps({**account.info, "type": "external_account"})
     valves(BACKEND="Vertex AI project", VERTEX_CREDENTIALS=text)
     said = content_of(admin.complete(MODEL, "a red fox"))
