@@ -587,7 +587,7 @@ TOLD = "For administrators: 2 of 4 API keys rest: "
 def test_administrators_read_how_many_keys_rest_and_why(
     google: StandIn, fresh: Callable[[], None]
 ) -> None:
-    typed = f"no, {keys('day.QUOT', 'second', 'second.b')}"
+    typed = f"short-key, {keys('day.QUOT', 'second', 'second.b')}"
     for person, is_told in ((ADMIN, True), (USER, False)):
         fresh()
         Chat(google, typed, user=person)

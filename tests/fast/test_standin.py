@@ -22,6 +22,7 @@ from waiting import wait_until
 import gemini_image_pipe as gip
 from dev.standin import DEFAULT_KEY, StandIn, announced, start_process
 from dev.standin.catalogue import IMAGE_MODELS, RETIRED, ImageModel
+from dev.standin.cloud import JWT_BEARER, PROJECT, TOKEN_PATH
 from dev.standin.errors import CANONICAL, GoogleError
 from dev.standin.keys import KEYS
 from dev.standin.scripts import DIRECTIVES, parse
@@ -404,6 +405,57 @@ def test_text_models_make_no_pictures(google: StandIn) -> None:
     assert "combination" in message_of(ask(google, "a fox", "gemini-3.5-flash"))
     answer = ask(google, "hi", "gemini-3.5-flash", responseModalities=["TEXT"])
     assert parts_of(answer.json())[0]["text"]
+
+
+# -- Vertex AI ------------------------------------------------------------------------
+
+LOGIN = {"grant_type": "refresh_token", "refresh_token": "1//good"}
+CLIENT = {"client_id": "id", "client_secret": "secret"}
+TOKEN_REFUSALS: list[tuple[Json, str]] = [
+    ({}, "unsupported_grant_type"),
+    ({"grant_type": JWT_BEARER, "assertion": "a.b.c"}, "invalid_grant"),
+    (LOGIN, "invalid_request"),
+    ({**LOGIN, **CLIENT, "refresh_token": "1//bad"}, "invalid_grant"),
+]
+
+
+def token_for_login(google: StandIn) -> str:
+    google.cloud.logins.add(LOGIN["refresh_token"])
+    url = f"{google.url}{TOKEN_PATH}"
+    return str(http("POST", url, data=LOGIN | CLIENT).json()["access_token"])
+
+
+def test_the_token_endpoint_hands_out_nothing_for_less(google: StandIn) -> None:
+    def check(form: Json, error: str) -> None:
+        answer = http("POST", f"{google.url}{TOKEN_PATH}", data=form, key=None)
+        assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+    check_rows(TOKEN_REFUSALS, check)
+    assert google.cloud.tokens == {}
+
+
+def test_a_token_works_by_itself_only_and_in_its_project(google: StandIn) -> None:
+    token = token_for_login(google)
+
+    def check(path: str, key: str | None, config: Json, status: int) -> None:
+        prefix = f"/v1beta1/{path}publishers/google"
+        headers = {"Authorization": f"Bearer {token}"}
+        body = body_of("a fox", **config)
+        answer = post(google, body, NB2, prefix=prefix, headers=headers, key=key)
+        assert answer.status_code == status, answer.text
+
+    here = f"projects/{PROJECT}/locations/global/"
+    small = {"imageConfig": {"imageSize": "512"}}
+    rows: list[tuple[str, str | None, Json, int]] = [
+        (here, None, {}, 200),
+        (here, DEFAULT_KEY, {}, 400),
+        (here, None, small, 404),  # which the Gemini API takes
+        ("projects/another/locations/global/", None, {}, 403),
+        (f"projects/{PROJECT}/locations/europe-west4/", None, {}, 404),
+        ("", None, {}, 403),  # without a project there must be a key
+    ]
+    check_rows(rows, check)
+    assert ask(google, "a fox", NB2, **small).status_code == 200
 
 
 # -- what is refused ------------------------------------------------------------------

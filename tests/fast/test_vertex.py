@@ -431,19 +431,24 @@ class Line:
         return self._lock.acquire(timeout=timeout)
 
 
+def line_before(monkeypatch: pytest.MonkeyPatch, pipe: gip.Pipe) -> Line:
+    """Where those wait who want a token of the account that is set."""
+    account, line = gip.backend_for(pipe.valves).account, Line()
+    assert account
+    monkeypatch.setattr(gip.TOKENS._of(account), "_renewing", line)
+    return line
+
+
 def hold_until_all_wait(
     monkeypatch: pytest.MonkeyPatch, cloud: StandIn, pipe: gip.Pipe, count: int
 ) -> None:
     """No token is handed out, or refused, before so many want one."""
-    account = gip.backend_for(pipe.valves).account
-    assert account
-    line, hand_out = Line(), cloud.cloud.token
+    line, hand_out = line_before(monkeypatch, pipe), cloud.cloud.token
 
     def held(*request: Any) -> Any:
         assert wait_until(lambda: len(line.came) == count)
         return hand_out(*request)
 
-    monkeypatch.setattr(gip.TOKENS._of(account), "_renewing", line)
     monkeypatch.setattr(cloud.cloud, "token", held)
 
 
@@ -526,6 +531,28 @@ def test_stop_ends_a_slow_renewal_at_once(cloud: StandIn, account: MadeAccount) 
     assert wait_until(lambda: not _waiting_threads())
     cloud.cloud.behaviour = None
     assert is_picture(ask(pipe))
+
+
+def test_stop_ends_the_wait_for_a_token_that_another_renews(
+    cloud: StandIn, account: MadeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.cloud.behaviour = "slow 60"
+    pipe = pipe_for(cloud, account.text)
+    line = line_before(monkeypatch, pipe)
+
+    async def stop_all_but_one() -> None:
+        first = asyncio.create_task(answer(pipe))
+        assert await until(lambda: tokens(cloud))
+        others = [asyncio.create_task(answer(pipe, f"fox {n}")) for n in range(2)]
+        assert await until(lambda: len(line.came) == 3)
+        for task in others:
+            task.cancel()
+        assert await until(lambda: len(_waiting_threads()) == 1)
+        assert not first.done()
+        first.cancel()
+        await asyncio.wait([first, *others])
+
+    asyncio.run(stop_all_but_one())
 
 
 def _waiting_threads() -> list[str]:
