@@ -112,6 +112,11 @@ def test_every_example_works() -> None:
     check_rows(((f, r) for f in gip.CURRENT_MODELS for r in READERS), check)
 
 
+def test_the_example_of_a_size_is_neither_the_cheapest_nor_the_dearest() -> None:
+    text = gip.help_text(offer("gemini-nano-banana-2.1"), READERS[0])
+    assert re.findall(r"--size (\w+)`", text) == ["2K"]
+
+
 def test_what_is_not_offered_is_not_named() -> None:
     choices = {**offer(MODELS[0]).choices, "image_size": ("1K",), "count": ()}
     text = gip.help_text(gip.Offer(gip.Route("auto", MODELS[0]), choices), READERS[0])
@@ -254,6 +259,10 @@ def test_no_more_is_suggested_than_is_offered() -> None:
         "In 2K --size 2K",
         "The same, tall --ar 9:16",
     ]
+    flat = {**choices, "image_size": (), "aspect_ratio": ("1:1", "16:9", "4:3")}
+    wide = gip.Offer(gip.Route("auto", MODELS[0]), flat)
+    texts = suggested(gip.follow_ups(gip.ImageOptions(), wide, READERS[0]))
+    assert flags_in(texts) == [WIDE]
 
 
 WIDE, TALL, SQUARE = "--ar 16:9", "--ar 9:16", "--ar 1:1"
