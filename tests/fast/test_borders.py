@@ -95,7 +95,7 @@ def test_keys_that_begin_alike_or_overlap_are_all_masked(
 
 
 def test_more_keys_take_little_more_time() -> None:
-    text = "a & b %41 &lt; " * 20_000
+    text = "a & b %41 &lt; " * 5_000
 
     def spent(count: int) -> float:
         keys = [f"AIza-{number:030}" for number in range(count)]
