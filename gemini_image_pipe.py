@@ -48,6 +48,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -125,6 +126,9 @@ MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
 # the second chance after "no image", and the try without a system prompt.
 MAX_EXTRA_REQUESTS = 4
+MAX_SUMS = 3  # in a row, while pictures of the same user are being recorded
+MAX_LEDGER_USERS = 10_000  # whose spending a worker remembers beyond the records
+MAX_USD = 1_000_000.0  # of any sum that is set
 
 # Of an answer.
 MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
@@ -155,6 +159,8 @@ MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of cent
 DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads documents, all of them
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
 STORE_TIMEOUT = 60.0  # for both; a storage that hangs must not keep a picture back
+QUESTION_TIMEOUT = 60.0  # for the answer to a question at the page; the host has none
+SUM_TIMEOUT = 10.0  # of the host's database, for what a user has spent
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
@@ -996,6 +1002,11 @@ FAILURES: dict[str, str] = {
     "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
     "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
     "http": "{host} answered with an error{status}. | Please try again later.",
+    "model_reserved": "Only administrators may use {model} here. | Please pick another image model, such as Gemini Image, or ask an administrator.",
+    "no_known_price": "No model whose price is known can be used at the moment, and no other is taken by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
+    "daily_budget": "Your budget for pictures, ${budget} a day, is used up but for ${left}; a picture would cost about ${price}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
+    "not_wanted": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
+    "not_answered": "The question whether to spend about ${price} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
     "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
 }
 ADVICE = {
@@ -1070,6 +1081,9 @@ NOTES: dict[str, str] = {
     "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
     "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where Function Calling is set to Legacy (before 0.10: Default), by you under Controls → Advanced Params or by an administrator for the model.",
     "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+    "size_ceiling": "Here pictures are made in {got} at most, so {got} was taken instead of {asked}.",
+    "budget_cut": "Only {count} of {asked} pictures were made: your budget for pictures, ${budget} a day, allows no more today.",
+    "price_assumed": "The price of `{model}` is not known yet; each picture is counted as ${price}, the dearest known.",
 }
 
 # Those that a chat needs to hear once, and which of their numbers may differ then.
@@ -1078,6 +1092,8 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
     "no_knowledge": (),
     "document_cut": (),
     "document_left_out": (),
+    "size_ceiling": (),
+    "price_assumed": (),
     "earlier_none": ("count",),
     "earlier_cut": ("count",),
 }
@@ -1092,6 +1108,7 @@ STATUSES: dict[str, str] = {
     "next_try": "{why}; next try in {seconds:.0f} s …",
     "trying_again": "{why}; trying again …",
     "stopped": "Stopped",
+    "asking": "Waiting for your answer …",
 }
 # Parts of sentences, names and labels.
 PHRASES: dict[str, str] = {
@@ -1138,6 +1155,16 @@ PHRASES: dict[str, str] = {
     "searches": "Google Search",
     "thoughts": "thoughts",
     "safety": "safety threshold",
+    # Of what pictures cost.
+    "in_size": "{what} in {size}",
+    "these_models": "these models",
+    "question_title": "Make {what}?",
+    "question": "This costs about ${price}.",
+    "spent_today": "Today (since midnight, {zone}): {what}, about ${usd}.",
+    "spent_month": "This month: {what}, about ${usd}.",
+    "budget_of_day": "Your budget is ${budget} a day.",
+    "no_pictures": "no pictures",
+    "one_picture": "1 picture",
 }
 _SENTENCES = NOTES | STATUSES | PHRASES
 
@@ -1244,6 +1271,13 @@ VALVES: dict[str, str] = {
     "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
     "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
     "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
+    "MAX_IMAGE_SIZE": "The largest picture size that anybody may ask for; what is larger becomes this one. auto: what the model offers.",
+    "MAX_IMAGES_PER_PROMPT": "How many pictures one prompt may make at most, whoever asks.",
+    "ADMIN_ONLY_MODELS": "Models that only administrators may use: ids with commas between them, * as wildcard (gemini-3-pro*). For others Gemini Image (auto) chooses among the rest. Empty: none.",
+    "AUTO_KNOWN_PRICES_ONLY": "Let Gemini Image (auto) choose only models whose price this plugin knows. Off: a newer version of the same model is taken at once, and counted at the dearest known price. A model that MODELS names alone is always taken.",
+    "DAILY_BUDGET_USD": "How many US dollars of pictures a user may make a day, by estimated prices, from midnight to midnight of the server's time. Pictures made with a key of one's own do not count. 0: no limit.",
+    "BUDGET_FOR_ADMINS": "Whether the budget holds for administrators, too.",
+    "CONFIRM_ABOVE_USD": "Ask at the page before a prompt costs more than so many US dollars. Programs, tasks and channels are never asked. 0: never.",
     "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries and the wait in line.",
 }
 # What a user's own dialogue says of it.
@@ -1392,6 +1426,11 @@ class ListedModel:
     id: str
     name: str
     methods: tuple[str, ...] = ()
+
+
+def known_models() -> list[ListedModel]:
+    """The current models, where no list of them is to be had."""
+    return [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS]
 
 
 # What ids of Google and of gateways are made of, and the wildcards of patterns.
@@ -1816,6 +1855,11 @@ def _is_meant(model_id: str, pattern: str) -> bool:
     """Whether a pattern is that of an id, or of the bare one in it."""
     ids = (model_id, bare_id(model_id))
     return any(fnmatch.fnmatchcase(i, pattern) for i in ids)
+
+
+def is_among(model_id: str, typed: Iterable[str]) -> bool:
+    """Whether an id is one of the ids and patterns that an administrator typed."""
+    return any(_is_meant(model_id, pattern) for pattern in _clean_patterns(typed))
 
 
 def _without_wildcards(patterns: Iterable[str]) -> list[str]:
@@ -6141,6 +6185,227 @@ def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     return GeminiError(kind, said, **values)
 
 
+# ── Costs ─────────────────────────────────────────────────────────────────────────────
+# What pictures cost before they are made, how much is allowed, and what was spent.
+
+
+class Estimate(NamedTuple):
+    """About what one picture will cost in USD, and whether its model's price is known."""
+
+    usd: float
+    is_known: bool = True
+
+
+def estimate_picture(model_id: str, size: str | None) -> Estimate:
+    """What one picture of that size will cost; the dearest that is known where the price
+    of the model is not. size: None leaves it to the model, which makes 1K."""
+    if facts := model_facts(model_id):
+        return Estimate(_picture_price(facts, size or "1K"))
+    dearest = max(_picture_price(facts, size or "1K") for facts in CURRENT_MODELS)
+    return Estimate(dearest, is_known=False)
+
+
+def _picture_price(facts: ModelFacts, size: str) -> float:
+    prices = facts.prices.pictures
+    return prices.get(size, max(prices.values()))
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """The most that one prompt may ask for."""
+
+    image_size: str = SIZES[-1]
+    count: int = MAX_PICTURES_PER_PROMPT
+
+
+def within_ceilings(
+    options: ImageOptions, notes: Sequence[Note], ceilings: Ceilings
+) -> tuple[ImageOptions, list[Note]]:
+    """The options as far as they are allowed, and their notes with those on what is not.
+
+    Whoever asked, and how, makes no difference: this stands behind the merging of all
+    that says something about options.
+    """
+    said = list(notes)
+    size, count = options.image_size, options.count
+    if size and SIZES.index(size) > SIZES.index(ceilings.image_size):
+        what = make_note("image_size")
+        values = {"what": what, "asked": size, "got": ceilings.image_size}
+        said.append(make_note("size_ceiling", **values))
+        options = replace(options, image_size=ceilings.image_size)
+    if count > ceilings.count:
+        said = [note for note in said if note.kind != "count_cut"]
+        said.append(make_note("count_cut", limit=ceilings.count))
+        options = replace(options, count=ceilings.count)
+    return options, said
+
+
+class Account(NamedTuple):
+    """Whose money it is: the server's, spent by a user, or the user's own."""
+
+    user: str
+    own_key: bool = False
+
+
+@dataclass(frozen=True)
+class Spent:
+    """How many pictures were made, and about what they cost in USD."""
+
+    pictures: int = 0
+    usd: float = 0.0
+
+    def plus(self, other: "Spent") -> "Spent":
+        """Both together."""
+        return Spent(self.pictures + other.pictures, self.usd + other.usd)
+
+    def beyond(self, other: "Spent") -> "Spent":
+        """What there is more of than of the other; never less than nothing."""
+        pictures = max(self.pictures - other.pictures, 0)
+        return Spent(pictures, max(self.usd - other.usd, 0.0))
+
+
+class Recorded(NamedTuple):
+    """What the records of a user's pictures say: of all, and of those of this worker."""
+
+    in_all: Spent = Spent()
+    of_worker: Spent = Spent()
+
+
+_MICRO = 1_000_000  # millionths of a dollar, which databases add up exactly
+MARK_DIGITS = 9
+WORKER_SIGNS = 8
+MARK_KEY = "spent"  # under which a picture's record has its mark
+
+
+def spent_mark(account: Account, worker: str, price: float) -> str:
+    """What the record of a picture says for the sums to come, such as
+    "server 1a2b3c4d 000033600": who paid, which worker made it, how much it was.
+
+    Databases find a text of one form in a file's metadata without reading their JSON.
+    That takes a tenth of the time, and no row that a user has put there, with what a
+    database takes for no JSON, can make an end of the sum.
+    """
+    price = min(max(round(price * _MICRO), 0), 10**MARK_DIGITS - 1)
+    return f"{payer_of(account)} {worker} {price:0{MARK_DIGITS}}"
+
+
+def payer_of(account: Account) -> str:
+    """Whose key a picture was made with, as marks say it."""
+    return "user" if account.own_key else "server"
+
+
+def recorded(row: Sequence[Any]) -> Recorded:
+    """What a row of sums says: pictures and millionths of all, and of this worker."""
+    in_all, usd, of_worker, usd_of_worker = (int(number or 0) for number in row)
+    return Recorded(
+        Spent(in_all, usd / _MICRO), Spent(of_worker, usd_of_worker / _MICRO)
+    )
+
+
+def spent_in_all(recorded: Recorded, made_here: Spent) -> Spent:
+    """What was spent by the records of all workers and by the memory of this one, which
+    also knows of pictures without a record: deleted ones, and those within a message.
+
+    A record that somebody forged adds to the sum and takes nothing away from it.
+    """
+    return recorded.in_all.plus(made_here.beyond(recorded.of_worker))
+
+
+def pictures_within(left: float, price: float, count: int) -> int:
+    """How many of so many pictures may be made for what is left in USD."""
+    if price <= 0:
+        return count
+    # A sum of many prices is not exact, and the last cent is not to be lost to that.
+    return max(min(count, math.floor(left / price + 1e-6)), 0)
+
+
+def needs_question(usd: float, above: float) -> bool:
+    """Whether somebody is to be asked before so much is spent; 0 is never."""
+    return 0 < above < usd
+
+
+def begin_of_day(now: datetime) -> datetime:
+    """The midnight before, by the same clock."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def begin_of_month(now: datetime) -> datetime:
+    """The first midnight of the month, by the same clock."""
+    return begin_of_day(now).replace(day=1)
+
+
+@dataclass(eq=False)
+class Reservation:
+    """Pictures of one account that are under way, and what each of them will cost."""
+
+    account: Account
+    price: float
+    pictures: int
+
+    @property
+    def usd(self) -> float:
+        """What all of them will cost."""
+        return self.price * self.pictures
+
+
+class Ledger:
+    """What one worker knows of what its users spend: pictures that are under way, and
+    those that it made this month, by day.
+
+    Days are told to it. settlements: how often a picture was added to an account; a
+    sum of the records that was asked for meanwhile may lack it.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[Account, set[Reservation]] = {}
+        self._made: dict[Account, dict[date, Spent]] = {}
+        self.settlements: Counter[Account] = Counter()
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Count its pictures as under way until it is released."""
+        self._under_way.setdefault(reservation.account, set()).add(reservation)
+
+    def release(self, reservation: Reservation) -> None:
+        """Nothing of it is under way any more; it may be released already."""
+        mine = self._under_way.get(reservation.account, set())
+        mine.discard(reservation)
+        if not mine:
+            self._under_way.pop(reservation.account, None)
+
+    def settle(self, reservation: Reservation, price: float, day: date) -> None:
+        """A picture of it was made on that day, for that price."""
+        reservation.pictures = max(reservation.pictures - 1, 0)
+        self.add(reservation.account, price, day)
+
+    def add(self, account: Account, price: float, day: date) -> None:
+        """Remember a picture that was made on that day."""
+        days = self._made.pop(account, {})  # to its end: who came last is kept longest
+        month = {d: s for d, s in days.items() if (d.year, d.month) == _month(day)}
+        month[day] = month.get(day, Spent()).plus(Spent(1, price))
+        self._made[account] = month
+        self.settlements[account] += 1
+        if len(self._made) > MAX_LEDGER_USERS:
+            forgotten = next(iter(self._made))
+            del self._made[forgotten], self.settlements[forgotten]
+
+    def under_way(self, account: Account) -> float:
+        """What an account's pictures that are under way will cost, in USD."""
+        return math.fsum(r.usd for r in self._under_way.get(account, ()))
+
+    def made(self, account: Account, since: date) -> Spent:
+        """What this worker has made for an account since that day."""
+        days = self._made.get(account, {})
+        total = Spent()
+        for day, spent in days.items():
+            if day >= since:
+                total = total.plus(spent)
+        return total
+
+
+def _month(day: date) -> tuple[int, int]:
+    return day.year, day.month
+
+
 # ── Threads ───────────────────────────────────────────────────────────────────────────
 # Work beside the event loop, and when it may begin.
 
@@ -6557,6 +6822,65 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+async def summed_marks(account: Account, since: float, worker: str) -> Recorded:
+    """What the records of an account's pictures say, as one row of the host's database.
+    Raises whatever the host does.
+
+    since: the moment that counts first, in seconds. Contents of files are not read.
+    """
+    from open_webui.internal import db
+
+    add_up = partial(_row_of_sums, account, int(since), worker)
+    if context := getattr(db, "get_async_db_context", None):
+        return recorded(await to_its_end(_summed(context, add_up)))
+    return recorded(await HOST_WORK.run(_summed_by_thread, db.get_db, add_up))
+
+
+async def _summed(context: Callable[[], Any], add_up: Callable[[Any], Any]) -> Any:
+    async with context() as session:
+        return (await session.execute(add_up(session))).one()
+
+
+def _summed_by_thread(  # before 0.9
+    context: Callable[[], Any], add_up: Callable[[Any], Any]
+) -> Any:
+    with context() as session:
+        return session.execute(add_up(session)).one()
+
+
+def _row_of_sums(account: Account, since: int, worker: str, session: Any) -> Any:
+    """The query for pictures and millionths of dollars: all, and those of one worker.
+
+    It uses what SQLite and PostgreSQL have in common; only the name of the function that
+    finds a text differs. `offset(0)` keeps them from finding it again for each sum.
+    """
+    from open_webui.models.files import File
+    from sqlalchemy import BigInteger, Text, cast, func, select
+
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    position = func.instr if is_sqlite else func.strpos
+    begin, meta = f'"{MARK_KEY}":"{payer_of(account)} ', cast(File.meta, Text)
+    length = len(begin) + WORKER_SIGNS + 1 + MARK_DIGITS
+    mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 1)
+    mark = func.replace(mark, '": "', '":"')  # hosts write JSON with blanks or without
+    found = (
+        select(mark.label("mark"))
+        .where(File.user_id == account.user, File.created_at >= since)
+        .offset(0)
+        .subquery()
+    )
+    mark = found.c.mark
+    of_worker = func.substr(mark, len(begin) + 1, WORKER_SIGNS) == worker
+    digits = func.substr(mark, length - MARK_DIGITS + 1, MARK_DIGITS)
+    usd = cast(digits, BigInteger)
+    both = (func.count(), func.sum(usd))
+    return select(*both, *(sums.filter(of_worker) for sums in both)).where(
+        func.substr(mark, 1, len(begin)) == begin,
+        func.length(digits) == MARK_DIGITS,
+        func.ltrim(digits, "0123456789") == "",
+    )
+
+
 class FoundPicture(NamedTuple):
     """A picture that a chat names, still unread.
 
@@ -6588,6 +6912,7 @@ class HostChat:
     chat_id: str = ""
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
+    asker: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     secret: str = field(default="", repr=False)
     event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
@@ -6605,6 +6930,11 @@ class HostChat:
     def is_admin(self) -> bool:
         """Whether the one who asks may see what concerns administrators."""
         return self.user.get("role") == "admin" and not self.is_channel
+
+    @property
+    def is_asked_by_admin(self) -> bool:
+        """Whether an administrator asks, wherever that is."""
+        return self.user.get("role") == "admin"
 
     @property
     def is_channel(self) -> bool:
@@ -6645,6 +6975,26 @@ class HostChat:
                     await self.emitter(event)
         except Exception as error:
             log.debug("event not shown: %s", type(error).__name__)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to be asked: never in channels, nor by programs."""
+        return self.asker is not None and self.is_read_by_host and not self.is_channel
+
+    async def ask(self, title: str, text: str) -> bool | None:
+        """What the one at the page says to a question: None where nobody answers in
+        time, or can. No host ends the wait by itself, and what is no answer of its
+        dialogue, such as {"error": …}, is no Yes (open_webui/socket/main.py)."""
+        if self.asker is None:
+            return None
+        question = {"type": "confirmation", "data": {"title": title, "message": text}}
+        try:
+            async with asyncio.timeout(QUESTION_TIMEOUT):
+                said = await self.asker(question)
+        except Exception as error:
+            log.debug("question not answered: %s", type(error).__name__)
+            return None
+        return said if isinstance(said, bool) else None
 
     async def store(self, image: Image) -> str:
         """Keep the picture in the host's storage. Returns its link.
@@ -6975,6 +7325,8 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
     """
     if isinstance(default, bool):
         return SWITCH.get(as_word(value).lower(), default)
+    if isinstance(default, float):
+        return _dollars(value)
     if isinstance(default, int):
         try:
             number = int(float(str(value)))
@@ -6983,6 +7335,17 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
         return min(number, MAX_SETTING) if number >= minimum else default
     text = value if isinstance(value, str) else as_word(value) or default
     return without_surrogates(text)
+
+
+_AMOUNT = re.compile(r"[$\s]*([0-9]{1,300}(?:[.,][0-9]{1,300})?|[.,][0-9]{1,300})")
+
+
+def _dollars(value: Any) -> float:
+    """An amount of money that somebody typed, or 0 for what is none: "5", "$5", "5,50",
+    "5 USD"."""
+    text = f"{value:f}" if isinstance(value, float) else as_word(value)
+    found = _AMOUNT.match(text)
+    return min(float(found[1].replace(",", ".")), MAX_USD) if found else 0.0
 
 
 def _setting(name: str, default: Any, **extra: Any) -> Any:
@@ -7019,6 +7382,11 @@ class _Settings(BaseModel):
         return _accept(value, cls.model_fields[name].default, minimum)
 
 
+# No model makes less than 1K by itself.
+_SIZE_CEILINGS = ["auto", *SIZES[SIZES.index("1K") :]]
+_COUNTS = [count + 1 for count in range(MAX_PICTURES_PER_PROMPT)]
+
+
 class AdminValves(_Settings):
     """The administrator's settings; each accepts whatever was once saved."""
 
@@ -7040,6 +7408,13 @@ class AdminValves(_Settings):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    MAX_IMAGE_SIZE: str = _setting("MAX_IMAGE_SIZE", "auto", enum=_SIZE_CEILINGS)
+    MAX_IMAGES_PER_PROMPT: int = _setting("MAX_IMAGES_PER_PROMPT", 4, enum=_COUNTS)
+    ADMIN_ONLY_MODELS: str = _setting("ADMIN_ONLY_MODELS", "")
+    AUTO_KNOWN_PRICES_ONLY: bool = _setting("AUTO_KNOWN_PRICES_ONLY", False)
+    DAILY_BUDGET_USD: float = _setting("DAILY_BUDGET_USD", 0.0)
+    BUDGET_FOR_ADMINS: bool = _setting("BUDGET_FOR_ADMINS", False)
+    CONFIRM_ABOVE_USD: float = _setting("CONFIRM_ABOVE_USD", 0.0)
     HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
@@ -7079,6 +7454,13 @@ def api_key(valves: AdminValves) -> str:
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
     return next(filter(None, map(str.strip, keys)), "")
+
+
+def ceilings_of(valves: AdminValves) -> Ceilings:
+    """The most that one prompt may ask for."""
+    size = valves.MAX_IMAGE_SIZE.strip().upper()
+    size = size if size in _SIZE_CEILINGS else SIZES[-1]
+    return Ceilings(size, min(valves.MAX_IMAGES_PER_PROMPT, MAX_PICTURES_PER_PROMPT))
 
 
 def parallel_requests(valves: AdminValves) -> Bounds:
@@ -8163,6 +8545,219 @@ class ModelLists:
 
 MODEL_LISTS = ModelLists()
 
+# ── Spending ──────────────────────────────────────────────────────────────────────────
+# Whether an answer may cost what it will, and what it did cost.
+
+# Asks whoever is at the page, by title and text; None where nobody answers.
+Ask = Callable[[Note, Note], Awaitable[bool | None]]
+
+LEDGER = Ledger()
+# Marks the records of this worker's pictures: of those that it remembers and the
+# database does not hold, it knows that they were deleted.
+WORKER = uuid.uuid4().hex[:WORKER_SIGNS]
+
+
+class Purse:
+    """What one answer may spend, and spends.
+
+        with Purse(chat, valves, own_key, answer.ask) as purse:
+            options, notes = await purse.open(route, options)
+
+    The end of the block gives back what was set aside and not spent.
+    """
+
+    def __init__(
+        self, chat: HostChat, valves: AdminValves, own_key: bool, ask: Ask
+    ) -> None:
+        self._chat, self._valves, self._ask = chat, valves, ask
+        self._account = account_of(chat, own_key)
+        self._reservation = Reservation(self._account, 0.0, 0)
+        self._agreed = 0.0  # to so much somebody has said Yes
+
+    async def open(
+        self, route: Route, options: ImageOptions
+    ) -> tuple[ImageOptions, list[Note]]:
+        """Set aside what pictures of a model will cost. Returns the options with as many
+        as the budget allows, and notes. Raises GeminiError when it allows none, or when
+        somebody is asked and does not say Yes."""
+        estimate = estimate_picture(route.model, options.image_size)
+        allowed, notes = await self._set_aside(estimate, options)
+        total = estimate.usd * allowed.count
+        if self._is_question(total):
+            self.close()  # nothing is under way while somebody thinks about it
+            await self._be_sure(allowed, total)
+            self._agreed = total
+            allowed, _ = await self._set_aside(estimate, allowed)
+            notes = _cut(self._valves, allowed.count, options.count)
+        if not estimate.is_known and (route.asked == AUTO or self._matters):
+            price = _dollars_shown(estimate.usd)
+            notes.append(make_note("price_assumed", model=route.model, price=price))
+        return allowed, notes
+
+    def close(self) -> None:
+        """Give back what was set aside."""
+        LEDGER.release(self._reservation)
+
+    def __enter__(self) -> "Purse":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _set_aside(
+        self, estimate: Estimate, options: ImageOptions
+    ) -> tuple[ImageOptions, list[Note]]:
+        self.close()
+        count = options.count
+        if is_limited(self._chat, self._valves, self._account):
+            left = await _left_today(self._account, self._valves.DAILY_BUDGET_USD)
+            count = pictures_within(left, estimate.usd, options.count)
+            if not count:
+                raise self._used_up(left, estimate)
+        # From the sum to this line nothing is awaited: no other answer comes between.
+        self._reservation = Reservation(self._account, estimate.usd, count)
+        LEDGER.reserve(self._reservation)
+        notes = _cut(self._valves, count, options.count)
+        return replace(options, count=count), notes
+
+    @property
+    def _matters(self) -> bool:
+        """Whether an administrator has set something that a price decides."""
+        return (
+            is_limited(self._chat, self._valves, self._account)
+            or self._valves.CONFIRM_ABOVE_USD > 0
+        )
+
+    def _used_up(self, left: float, estimate: Estimate) -> GeminiError:
+        return GeminiError(
+            "daily_budget",
+            budget=_dollars_shown(self._valves.DAILY_BUDGET_USD),
+            left=_dollars_shown(max(left, 0.0)),
+            price=_dollars_shown(estimate.usd),
+            zone=zone_name(),
+        )
+
+    def _is_question(self, total: float) -> bool:
+        is_expensive = needs_question(total, self._valves.CONFIRM_ABOVE_USD)
+        return is_expensive and total > self._agreed and self._chat.can_ask
+
+    async def _be_sure(self, options: ImageOptions, total: float) -> None:
+        """Return when somebody says Yes. Raises GeminiError."""
+        price = _dollars_shown(total)
+        what = pictures_note(options.count)
+        if options.image_size:
+            what = make_note("in_size", what=what, size=options.image_size)
+        title = make_note("question_title", what=what)
+        said = await self._ask(title, make_note("question", price=price))
+        if said is None:
+            raise GeminiError("not_answered", price=price)
+        if not said:
+            raise GeminiError("not_wanted")
+
+    def price_of(self, known: float | None) -> float:
+        """What a picture is counted as: its price, or what was set aside for it."""
+        return self._reservation.price if known is None else known
+
+    def mark(self, price: float) -> dict[str, str]:
+        """What the record of a picture of that price says for the sums to come."""
+        return {MARK_KEY: spent_mark(self._account, WORKER, price)}
+
+    def paid(self, model_id: str, size: str, price: float, since: datetime) -> None:
+        """A picture was made. since: when it came, before it was stored."""
+        LEDGER.settle(self._reservation, price, since.date())
+        log.info(
+            "picture made: user %s, model %s, size %s, %.4f USD",
+            *(self._account.user or "unknown", model_id, size, price),
+        )
+
+
+def is_limited(chat: HostChat, valves: AdminValves, account: Account) -> bool:
+    """Whether a budget holds for whoever asks."""
+    is_counted = valves.BUDGET_FOR_ADMINS or not chat.is_asked_by_admin
+    return valves.DAILY_BUDGET_USD > 0 and is_counted and not account.own_key
+
+
+def account_of(chat: HostChat, own_key: bool) -> Account:
+    """Whose money pictures of a chat cost."""
+    return Account(as_str(chat.user.get("id")), own_key)
+
+
+def _cut(valves: AdminValves, count: int, asked: int) -> list[Note]:
+    budget = _dollars_shown(valves.DAILY_BUDGET_USD)
+    values = {"count": count, "asked": asked, "budget": budget}
+    return [make_note("budget_cut", **values)] if count < asked else []
+
+
+def _dollars_shown(usd: float) -> str:
+    return f"{usd:,.2f}" if usd >= 0.1 else f"{usd:.3f}"
+
+
+def zone_name() -> str:
+    """The name of the server's time zone."""
+    return datetime.now().astimezone().tzname() or "UTC"
+
+
+async def _left_today(account: Account, budget: float) -> float:
+    """What is left of a budget in USD, less than nothing where more was spent."""
+    spent = await spent_since(account, begin_of_day)
+    return budget - spent.usd - LEDGER.under_way(account)
+
+
+async def spent_since(account: Account, begin: Callable[[datetime], datetime]) -> Spent:
+    """What an account has spent since the beginning of the day or the month: by the
+    records of all workers, and by what only this one knows."""
+    in_records, first = Recorded(), datetime.now()
+    for _ in range(MAX_SUMS):
+        first, settled = begin(datetime.now()), LEDGER.settlements[account]
+        in_records = await _recorded(account, first)
+        if settled == LEDGER.settlements[account]:
+            break  # else it may lack a picture that is under way no longer
+    return spent_in_all(in_records, LEDGER.made(account, first.date()))
+
+
+async def _recorded(account: Account, first: datetime) -> Recorded:
+    """What the host's records say; nothing where it cannot be asked."""
+    if not account.user:
+        return Recorded()
+    try:
+        async with asyncio.timeout(SUM_TIMEOUT):
+            return await summed_marks(account, first.timestamp(), WORKER)
+    except Exception as error:
+        _log_not_summed(type(error).__name__)
+        log.debug("spending not summed", exc_info=True)
+        return Recorded()
+
+
+@lru_cache(maxsize=16)  # each reason once
+def _log_not_summed(why: str) -> None:
+    log.warning(
+        "budgets hold as far as this worker knows, for no sum came: %s",
+        why,
+    )
+
+
+async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list[Note]:
+    """What whoever asks has spent, today and this month, and of which budget."""
+    account = account_of(chat, own_key)
+    notes = []
+    for kind, begin in (("spent_today", begin_of_day), ("spent_month", begin_of_month)):
+        spent = await spent_since(account, begin)
+        what = pictures_note(spent.pictures)
+        usd = _dollars_shown(spent.usd)
+        notes.append(make_note(kind, what=what, usd=usd, zone=zone_name()))
+    if is_limited(chat, valves, account):
+        budget = _dollars_shown(valves.DAILY_BUDGET_USD)
+        notes.append(make_note("budget_of_day", budget=budget))
+    return notes
+
+
+def pictures_note(count: int) -> Note:
+    """So many pictures."""
+    if count == 1:
+        return make_note("one_picture")
+    return make_note("pictures", count=count) if count else make_note("no_pictures")
+
+
 # ── Answer ────────────────────────────────────────────────────────────────────────────
 # Composes what the chat shows from the events of one or more requests, and turns notes,
 # failures and statuses into words.
@@ -8226,6 +8821,11 @@ class Tally:
         sizes = [size_of(*pixels) if pixels else "" for pixels in self.pixels]
         words = self.tokens["words"] + self.tokens["thoughts"]
         return estimate_price(self.model, sizes, self.tokens["in"], words)
+
+    def price_of(self, pixels: tuple[int, int] | None) -> float | None:
+        """About what a picture costs by itself, in USD."""
+        size = size_of(*pixels) if pixels else ""
+        return estimate_price(self.model, [size], tokens_in=0, tokens_out=0)
 
     @property
     def usage(self) -> dict[str, Any]:
@@ -8317,12 +8917,18 @@ class Answer:
         self.notes = list(notes)
         self.sources = Sources()
         self.tally = Tally()
+        self._purse: Purse | None = None
 
     def begin(
-        self, model_id: str, options: ImageOptions, notes: Sequence[Note]
+        self,
+        model_id: str,
+        options: ImageOptions,
+        notes: Sequence[Note],
+        purse: Purse | None = None,
     ) -> None:
-        """Which model is asked for what; forgets the notes on another one."""
-        self.tally.model, self._options = model_id, options
+        """Which model is asked for what, and who counts what it costs; forgets the notes
+        on another one."""
+        self.tally.model, self._options, self._purse = model_id, options, purse
         self.notes = [*self._standing_notes, *notes]
 
     @property
@@ -8334,6 +8940,11 @@ class Answer:
         """Show a line of progress."""
         words = sentence(said) if isinstance(said, Note) else said
         await self._chat.status(words, done)
+
+    async def ask(self, title: Note, text: Note) -> bool | None:
+        """What somebody at the page says to a question; None where nobody answers."""
+        await self.status(make_note("asking"))
+        return await self._chat.ask(sentence(title), sentence(text))
 
     def end_of_thoughts(self, event: Event, number: int) -> Piece:
         """What was held back of the thoughts, before an event that is none of them.
@@ -8465,8 +9076,11 @@ class Answer:
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
+        since = datetime.now()
+        pixels = await work_on(image.data, picture_pixels)
         picture = f"![{self._alt}]({await self._address(image)})"
-        self.tally.pixels.append(await work_on(image.data, picture_pixels))
+        self.tally.pixels.append(pixels)
+        self._pay(pixels, since)
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
@@ -8487,6 +9101,13 @@ class Answer:
             except StorageRefused as error:
                 self.notes.append(make_note("not_stored", reason=error.why))
         return str(await work_on(image.data, lambda _: data_uri(image)))
+
+    def _pay(self, pixels: tuple[int, int] | None, since: datetime) -> None:
+        if self._purse is None:
+            return
+        size = size_of(*pixels) if pixels else "unknown"
+        price = self._purse.price_of(self.tally.price_of(pixels))
+        self._purse.paid(self.tally.model, size, price, since)
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""
@@ -9021,6 +9642,7 @@ class _Making:
     client: GeminiClient
     answer: Answer
     send: Send
+    purse: Purse
     budget: Budget
     dropped: set[str] = field(default_factory=set)  # options that the model refused
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -9042,13 +9664,22 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     if not request.key and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
     client = client_for(valves, request.key, request.caller)
-    work = _Making(request, client, answer, send, Budget(valves.REQUEST_TIMEOUT))
     await BEGINNINGS.wait()
+    with Purse(request.chat, valves, request.own_key, answer.ask) as purse:
+        budget = Budget(valves.REQUEST_TIMEOUT)
+        await _ask_candidates(_Making(request, client, answer, send, purse, budget))
+
+
+async def _ask_candidates(work: _Making) -> None:
+    request, answer, client = work.request, work.answer, work.client
     listed = await MODEL_LISTS.get(client)
     available = usable_models(listed, client.backend.models)
+    available = _open_to(request, available)
     hints: list[str] = []
     failure = client.backend.nobody(request.asked, available)
     for route in candidates(_choice_of(request), available, hints):
+        if _is_reserved(request, route.model):
+            raise GeminiError("model_reserved", model=f"`{route.model}`")
         try:
             return await _ask_model(work, route)
         except GeminiError as error:
@@ -9071,6 +9702,32 @@ def _choice_of(request: ImageRequest) -> Choice:
         follow=request.valves.FOLLOW_SUCCESSORS,
         edits=bool(request.conversation.attached or earlier),
     )
+
+
+def _is_reserved(request: ImageRequest, model_id: str) -> bool:
+    """Whether only administrators may use a model, and none asks."""
+    reserved = split_list(request.valves.ADMIN_ONLY_MODELS)
+    return not request.chat.is_asked_by_admin and is_among(model_id, reserved)
+
+
+def _open_to(
+    request: ImageRequest, available: dict[str, ListedModel]
+) -> dict[str, ListedModel]:
+    """Among which models `auto` chooses for whoever asks; for a name all stay, or its
+    successor would be told to be another one. Raises GeminiError where none is left."""
+    if request.asked != AUTO:
+        return available
+    named = split_list(request.valves.MODELS)
+    there = available or usable_models(known_models(), ())
+    left = {i: m for i, m in there.items() if not _is_reserved(request, i)}
+    if there and not left:
+        raise GeminiError("model_reserved", model=make_note("these_models"))
+    is_chosen = len(named) == len(typed_ids(named)) == 1
+    if request.valves.AUTO_KNOWN_PRICES_ONLY and not is_chosen:
+        left = {i: m for i, m in left.items() if model_facts(i)}
+        if not left:
+            raise GeminiError("no_known_price")
+    return available if left == there else left
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:
@@ -9098,12 +9755,13 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
+    options, cut = await work.purse.open(route, options)
     await answer.status(_making(route, options))
     pictures, documents, more = await _gather_in_time(work, route, room)
     conversation = replace(request.conversation, documents=documents)
     if conversation.newest and conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
-    answer.begin(route.model, options, notes + more)
+    answer.begin(route.model, options, notes + cut + more, work.purse)
     if not pictures and not conversation.prompt and not documents:
         raise GeminiError("prompt_empty")
     body_of = partial(_body, route, conversation, pictures)
@@ -9531,9 +10189,7 @@ class Pipe:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        available = usable_models(listed, typed) or usable_models(
-            [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS], ()
-        )
+        available = usable_models(listed, typed) or usable_models(known_models(), ())
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
@@ -9552,6 +10208,7 @@ class Pipe:
         __request__: Any = None,
         __metadata__: dict[str, Any] | None = None,
         __event_emitter__: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
+        __event_call__: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
         __task__: str | None = None,
         __task_body__: dict[str, Any] | None = None,
         __chat_id__: str | None = None,
@@ -9570,6 +10227,7 @@ class Pipe:
             chat_id=as_str(__chat_id__ or metadata.get("chat_id")),
             message_id=as_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
+            asker=__event_call__ if _is_at_page(metadata) else None,
             secret=key_to_use(valves, own)[0],
         )
         messages = body.get("messages")
@@ -9599,7 +10257,7 @@ def _image_request(
 ) -> ImageRequest:
     features = metadata.get("features")
     settings = settings_in_order(valves, own, body, conversation.flags, features)
-    options, notes = read_options(settings)
+    options, notes = within_ceilings(*read_options(settings), ceilings_of(valves))
     notes += settings_left_out(body, metadata.get("tools"))
     key, own_key = key_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
@@ -9623,6 +10281,13 @@ def _without_function(model: str) -> str:
     bare. A function's id is an identifier; Google's has a hyphen before its dot."""
     function, _, rest = model.partition(".")
     return rest if rest and function.isidentifier() else model
+
+
+def _is_at_page(metadata: dict[str, Any]) -> bool:
+    """Whether somebody sits at the page that asks. Sessions of automations and channels
+    have a kind before a colon (open_webui/utils/automations.py)."""
+    session = as_str(metadata.get("session_id"))
+    return bool(session) and ":" not in session
 
 
 def _label(entry: ListEntry) -> str:

@@ -43,24 +43,26 @@ USES: dict[str, str] = {
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
     "Reader",
     "Failures": "Limits Words Wire",
+    "Costs": "Limits Words Models Options",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
-    "Host": "Limits Words Heads Formats Pictures Wire Threads",
-    "Settings": "Limits Words Messages Options Threads",
+    "Host": "Limits Words Heads Formats Pictures Wire Costs Threads",
+    "Settings": "Limits Words Messages Options Costs Threads",
     "Backend": "Limits Words Models Routes Settings Failures",
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
+    "Spending": "Limits Words Models Routes Options Failures Costs Host Settings",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
-    "Failures Threads Host",
+    "Failures Threads Host Spending",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
     "Threads Host Settings",
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Backend Client Answer Request Reading",
+    "Failures Threads Settings Backend Client Spending Answer Request Reading",
     "Chunks": "Limits Words Answer",
-    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures "
+    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures Costs "
     "Threads Host Settings Client Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
