@@ -33,6 +33,7 @@ import struct
 import sys
 import threading
 import time
+import unicodedata
 import uuid
 import zlib
 from collections import Counter, deque
@@ -47,7 +48,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
@@ -150,6 +151,9 @@ MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
 MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
+MAX_FILE_NAME_CHARACTERS = 60  # without number and ending
+# The host puts 37 in front; file systems take 255, encrypted ones 143.
+MAX_FILE_NAME_BYTES = 90
 MAX_TITLE_CHARACTERS = 50
 
 # Of time, in seconds.
@@ -392,6 +396,44 @@ def plain_words(text: str, limit: int, default: str) -> str:
     if len(text) > limit:
         text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
     return text or default
+
+
+# Names that Windows keeps for itself, whatever their ending.
+_RESERVED_NAME = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
+# Apostrophes, and what chooses the look of the sign before it.
+_NOT_IN_FILE_NAMES = re.compile("['’\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
+
+
+def file_stem(text: str) -> str:
+    """The beginning of a text as a file's name without its ending; nothing where there
+    is no letter in it, or where it is a name that Windows keeps for itself.
+
+    Letters and digits of every script stay, in lower case; hyphens join the words. It
+    is safe in file systems, addresses and headers.
+    """
+    text = plain_words(text, 2 * MAX_FILE_NAME_CHARACTERS, "")
+    text = unicodedata.normalize("NFKC", _NOT_IN_FILE_NAMES.sub("", text)).lower()
+    words = "".join(map(_in_file_name, text)).split()
+    stem = _cut_name(words[0]) if words else ""
+    for word in words[1:]:
+        longer = f"{stem}-{word}"
+        if longer != _cut_name(longer):
+            break
+        stem = longer
+    return "" if _RESERVED_NAME.fullmatch(stem) else stem
+
+
+def _in_file_name(sign: str) -> str:
+    """A letter or digit, nothing for what is not seen by itself, else a space."""
+    category = unicodedata.category(sign)
+    if category in ("Cf", "Me"):
+        return ""
+    return sign if category[0] in "LMN" else " "
+
+
+def _cut_name(text: str) -> str:
+    raw = text[:MAX_FILE_NAME_CHARACTERS].encode()[:MAX_FILE_NAME_BYTES]
+    return raw.decode(errors="ignore")
 
 
 def plain_line(text: str, limit: int) -> str:
@@ -2903,6 +2945,11 @@ def image_type(data: bytes) -> str | None:
             if all(data.startswith(sign, place) for place, sign in signature):
                 return form.mime
     return None
+
+
+def file_ending(mime: str) -> str:
+    """The ending of a picture's file."""
+    return ".jpg" if mime == "image/jpeg" else f".{mime.removeprefix('image/')}"
 
 
 def picture_pixels(data: bytes) -> tuple[int, int] | None:
@@ -6755,33 +6802,6 @@ async def work_on(data: bytes, function: Callable[[bytes], Any]) -> Any:
         return function(data)
 
 
-# ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
-# functions, so that the file loads without a host. Its functions differ from version
-# to version; they are called by the names in their own signatures.
-
-
-class StorageRefused(Exception):
-    """The host cannot or will not store a picture.
-
-    why: the host's own words, or a note.
-    """
-
-    def __init__(self, why: str | Note) -> None:
-        super().__init__(str(why))
-        self.why = why
-
-
-def _refused(error: Exception) -> StorageRefused:
-    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
-    return StorageRefused(said or make_note("storage_failed"))
-
-
-def _log_not_stored(error: Exception) -> None:
-    log.warning("picture not stored: %s", type(error).__name__)
-    log.debug("picture not stored", exc_info=True)
-
-
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
 
 
@@ -6822,6 +6842,125 @@ async def call_host(function: Callable[..., Any], **arguments: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+# ── Storage ───────────────────────────────────────────────────────────────────────────
+# How a picture becomes a file of the host's. As in room Host, functions of the host are
+# called by the names in their own signatures.
+
+# Under it the record of a picture stands in its file's `meta`.
+RECORD_KEY = "gemini_image"
+
+
+class NewFile(NamedTuple):
+    """A picture that is to be stored: under which name, and what is noted with it."""
+
+    image: Image
+    name: str
+    record: dict[str, Any]
+
+
+async def store_picture(
+    new: NewFile, request: Any, user: Any, place: Mapping[str, str]
+) -> str:
+    """Store a picture as the host stores its own (routers/images.py), but under a name
+    of its own, and with a record. Returns its link; raises whatever the host does.
+
+    user: the host's. place: the chat and the message, or the channel, that show it.
+    """
+    upload = _upload_function()
+    if upload is None:
+        return await _store_nameless(new.image, request, user, place)
+    file = await call_host(
+        upload,
+        request=request,
+        file=_as_upload(new),
+        metadata={**place},
+        file_metadata={**place},  # its name in 0.6.5
+        process=False,
+        user=user,
+    )
+    await _note_down(file.id, new.record)
+    if "message_id" in place:
+        await _link_to_message(file.id, user.id, **place)
+    return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
+
+
+def _upload_function() -> Callable[..., Any] | None:
+    """What stores a file under its name; None where the host has no such function."""
+    try:
+        from open_webui.routers import files
+    except ImportError:
+        return None
+    handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
+    return handler or getattr(files, "upload_file", None)  # 0.6.5 has that alone
+
+
+def _as_upload(new: NewFile) -> Any:
+    """The file as the host receives one."""
+    from fastapi import UploadFile
+
+    headers = {"content-type": new.image.mime}
+    return UploadFile(io.BytesIO(new.image.data), filename=new.name, headers=headers)
+
+
+async def _note_down(file_id: str, record: dict[str, Any]) -> None:
+    """Add a record to what the host knows of a file. Never raises.
+
+    It stands beside the host's own facts. The metadata of an upload stand one level
+    deeper, and users can say in them what they like (routers/files.py).
+    """
+    try:
+        from open_webui.models.files import Files
+
+        note = Files.update_file_metadata_by_id
+        is_noted = await call_host(note, id=file_id, meta={RECORD_KEY: record})
+        if not is_noted:  # the host keeps the reason to itself
+            log.warning("no record of a picture")
+    except Exception as error:
+        log.warning("no record of a picture: %s", type(error).__name__)
+        log.debug("no record of a picture", exc_info=True)
+
+
+async def _link_to_message(
+    file_id: str, user_id: str, chat_id: str, message_id: str
+) -> None:
+    """Let those see the file who may see the chat. Never raises: the picture is there
+    without it."""
+    try:
+        from open_webui.models.chats import Chats
+
+        insert = getattr(Chats, "insert_chat_files", None)
+        if insert:  # 0.6.5 has none
+            await call_host(
+                insert,
+                chat_id=chat_id,
+                message_id=message_id,
+                file_ids=[file_id],
+                user_id=user_id,
+            )
+    except Exception as error:
+        log.warning("picture not linked to its chat: %s", type(error).__name__)
+        log.debug("picture not linked to its chat", exc_info=True)
+
+
+async def _store_nameless(
+    image: Image, request: Any, user: Any, place: Mapping[str, str]
+) -> str:
+    """Store a picture on a host that takes no name for it."""
+    from open_webui.routers.images import upload_image
+
+    result = await call_host(
+        upload_image,
+        request=request,
+        image_data=image.data,
+        content_type=image.mime,
+        metadata={**place},
+        user=user,
+    )
+    # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
+    link = result[-1] if isinstance(result, tuple) else result
+    return str(link["url"] if isinstance(link, dict) else link)
+
+
 async def summed_marks(account: Account, since: float, worker: str) -> Recorded:
     """What the records of an account's pictures say, as one row of the host's database.
     Raises whatever the host does.
@@ -6855,11 +6994,11 @@ def _row_of_sums(account: Account, since: int, worker: str, session: Any) -> Any
     finds a text differs. `offset(0)` keeps them from finding it again for each sum.
     """
     from open_webui.models.files import File
-    from sqlalchemy import BigInteger, Text, cast, func, select
+    from sqlalchemy import BigInteger, String, cast, func, select
 
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     position = func.instr if is_sqlite else func.strpos
-    begin, meta = f'"{MARK_KEY}":"{payer_of(account)} ', cast(File.meta, Text)
+    begin, meta = f'"{MARK_KEY}":"{payer_of(account)} ', cast(File.meta, String)
     length = len(begin) + WORKER_SIGNS + 1 + MARK_DIGITS
     mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 1)
     mark = func.replace(mark, '": "', '":"')  # hosts write JSON with blanks or without
@@ -6879,6 +7018,33 @@ def _row_of_sums(account: Account, since: int, worker: str, session: Any) -> Any
         func.length(digits) == MARK_DIGITS,
         func.ltrim(digits, "0123456789") == "",
     )
+
+
+# ── Host ──────────────────────────────────────────────────────────────────────────────
+# All that is known of Open WebUI, and the only place that imports it: inside
+# functions, so that the file loads without a host. Its functions differ from version
+# to version; they are called by the names in their own signatures.
+
+
+class StorageRefused(Exception):
+    """The host cannot or will not store a picture.
+
+    why: the host's own words, or a note.
+    """
+
+    def __init__(self, why: str | Note) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+def _refused(error: Exception) -> StorageRefused:
+    said = quote_sentence(as_str(getattr(error, "detail", None)), 120)
+    return StorageRefused(said or make_note("storage_failed"))
+
+
+def _log_not_stored(error: Exception) -> None:
+    log.warning("picture not stored: %s", type(error).__name__)
+    log.debug("picture not stored", exc_info=True)
 
 
 class FoundPicture(NamedTuple):
@@ -6996,8 +7162,8 @@ class HostChat:
             return None
         return said if isinstance(said, bool) else None
 
-    async def store(self, image: Image) -> str:
-        """Keep the picture in the host's storage. Returns its link.
+    async def store(self, new: NewFile) -> str:
+        """Keep a picture in the host's storage. Returns its link.
 
         The link is absolute where there is no chat to resolve a relative one: API
         clients know the host under their own address only. Raises StorageRefused.
@@ -7006,48 +7172,40 @@ class HostChat:
             raise StorageRefused(make_note("no_user"))
         try:
             async with asyncio.timeout(STORE_TIMEOUT):
-                link = await self._uploaded(image)
+                link = await self._uploaded(new)
         except TimeoutError:
             log.warning("picture not stored within %d seconds", STORE_TIMEOUT)
             raise StorageRefused(make_note("storage_failed")) from None
         return link if self.chat_id else await self._absolute(link)
 
-    async def _uploaded(self, image: Image) -> str:
+    async def _uploaded(self, new: NewFile) -> str:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await self._upload(image)
+            return await store_picture(
+                new, self.request, await self._user(), self._place
+            )
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await self._upload(image)
+            return await store_picture(
+                new, self.request, await self._user(), self._place
+            )
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
 
-    async def _upload(self, image: Image) -> str:
-        from open_webui.routers.images import upload_image
-
-        metadata: dict[str, str] = {}
+    @property
+    def _place(self) -> dict[str, str]:
+        """Where a file belongs to, as the host's metadata of files say it."""
         if self.is_channel:
-            metadata["channel_id"] = self.chat_id.removeprefix("channel:")
-        elif self.is_saved:
-            metadata = {"chat_id": self.chat_id, "message_id": self.message_id}
-        result = await call_host(
-            upload_image,
-            request=self.request,
-            image_data=image.data,
-            content_type=image.mime,
-            metadata=metadata,
-            image_metadata=metadata,  # its name in 0.6.5
-            user=await self._user(),
-        )
-        # A link, or (file, link), or (file, {"url": link}): it grew with the versions.
-        link = result[-1] if isinstance(result, tuple) else result
-        return str(link["url"] if isinstance(link, dict) else link)
+            return {"channel_id": self.chat_id.removeprefix("channel:")}
+        if self.is_saved:
+            return {"chat_id": self.chat_id, "message_id": self.message_id}
+        return {}
 
     async def find(self, address: str) -> FoundPicture:
         """The picture that a chat names, and its size before any byte is read.
@@ -8654,21 +8812,26 @@ class Purse:
         if not said:
             raise GeminiError("not_wanted")
 
-    def price_of(self, known: float | None) -> float:
-        """What a picture is counted as: its price, or what was set aside for it."""
-        return self._reservation.price if known is None else known
+    def mark(self, price: float | None) -> dict[str, str]:
+        """What the record of a picture says for the sums to come. price: where it is
+        known."""
+        return {MARK_KEY: spent_mark(self._account, WORKER, self._counted(price))}
 
-    def mark(self, price: float) -> dict[str, str]:
-        """What the record of a picture of that price says for the sums to come."""
-        return {MARK_KEY: spent_mark(self._account, WORKER, price)}
-
-    def paid(self, model_id: str, size: str, price: float, since: datetime) -> None:
-        """A picture was made. since: when it came, before it was stored."""
-        LEDGER.settle(self._reservation, price, since.date())
+    def paid(
+        self, model_id: str, size: str, price: float | None, since: datetime
+    ) -> None:
+        """A picture was made. price: where it is known. since: when the picture came,
+        before it was stored."""
+        counted = self._counted(price)
+        LEDGER.settle(self._reservation, counted, since.date())
         log.info(
             "picture made: user %s, model %s, size %s, %.4f USD",
-            *(self._account.user or "unknown", model_id, size, price),
+            *(self._account.user or "unknown", model_id, size, counted),
         )
+
+    def _counted(self, price: float | None) -> float:
+        """What a picture is counted as: what was set aside for it, if nothing better."""
+        return self._reservation.price if price is None else price
 
 
 def is_limited(chat: HostChat, valves: AdminValves, account: Account) -> bool:
@@ -8893,7 +9056,10 @@ class Answer:
     ) -> None:
         self._chat, self._inline, self._own_key = chat, inline, own_key
         default = sentence(make_note("generated"))
-        self._alt = plain_words(prompt, MAX_ALT_CHARACTERS, default)
+        self._began = time.monotonic()
+        self._prompt = plain_words(prompt, MAX_ALT_CHARACTERS, "")
+        self._alt = self._prompt or default
+        self._stem = file_stem(prompt) or file_stem(default)
         self._words = SafeText(chat.secret)
         self._thoughts = SafeThoughts(chat.secret)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
@@ -9076,9 +9242,8 @@ class Answer:
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        since = datetime.now()
-        pixels = await work_on(image.data, picture_pixels)
-        picture = f"![{self._alt}]({await self._address(image)})"
+        since, pixels = datetime.now(), await work_on(image.data, picture_pixels)
+        picture = f"![{self._alt}]({await self._address(image, pixels)})"
         self.tally.pixels.append(pixels)
         self._pay(pixels, since)
         if self._options.count == 1:
@@ -9094,20 +9259,39 @@ class Answer:
             return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
         return "" if self._cells % columns != 1 else "\n|"
 
-    async def _address(self, image: Image) -> str:
+    async def _address(self, image: Image, pixels: tuple[int, int] | None) -> str:
         if not self._inline:
+            new = NewFile(image, self._file_name(image.mime), self._record(pixels))
             try:
-                return await self._chat.store(image)
+                return await self._chat.store(new)
             except StorageRefused as error:
                 self.notes.append(make_note("not_stored", reason=error.why))
         return str(await work_on(image.data, lambda _: data_uri(image)))
 
+    def _file_name(self, mime: str) -> str:
+        """The name of the next picture's file, with a number behind the first."""
+        number = f"-{self.pictures + 1}" if self.pictures else ""
+        return f"{self._stem}{number}{file_ending(mime)}"
+
+    def _record(self, pixels: tuple[int, int] | None) -> dict[str, Any]:
+        """What is noted with a picture's file: small, and of JSON's plain types."""
+        default, asked = asdict(ImageOptions()), asdict(self._options)
+        price = self.tally.price_of(pixels)
+        return {
+            **(self._purse.mark(price) if self._purse else {}),
+            "version": 1,
+            "prompt": self._prompt,
+            "model": self.tally.model,
+            "options": {k: v for k, v in asked.items() if v != default[k]},
+            "price": price,
+            "seconds": round(time.monotonic() - self._began, 1),
+        }
+
     def _pay(self, pixels: tuple[int, int] | None, since: datetime) -> None:
-        if self._purse is None:
-            return
-        size = size_of(*pixels) if pixels else "unknown"
-        price = self._purse.price_of(self.tally.price_of(pixels))
-        self._purse.paid(self.tally.model, size, price, since)
+        if self._purse:
+            size = size_of(*pixels) if pixels else "unknown"
+            price = self.tally.price_of(pixels)
+            self._purse.paid(self.tally.model, size, price, since)
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 
@@ -193,7 +194,48 @@ def makes_pictures_in_chats(on: WatchedHost) -> bool:
     reopened = on.user.open_chat(chat.id, plugin.AUTO_MODEL).answer(answer.id)
     assert reopened.picture_links == [link]
     assert_good(answer)
+    keeps_them_by_name(on)
+    keeps_a_record_that_nobody_forges(on)
     return True
+
+
+def keeps_them_by_name(on: WatchedHost) -> None:
+    """Also the second of two, letters of other scripts, and signs that no file has."""
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
+    first, second = chat.ask("a red fox --n 2").picture_links
+    [third] = chat.ask("Eine Füchsin: 狐狸 🦊?").picture_links
+    names = ["a-red-fox.jpg", "a-red-fox-2.jpg", "eine-füchsin-狐狸.jpg"]
+    for link, name in zip([first, second, third], names, strict=True):
+        file = file_of(on.user, link)
+        assert (file["filename"], file["meta"]["name"]) == (name, name)
+        header = on.user.fetch(link).headers["content-disposition"]
+        assert header == f"attachment; filename*=UTF-8''{quote(name)}"
+
+
+def keeps_a_record_that_nobody_forges(on: WatchedHost) -> None:
+    """What is said of a file at its upload stands elsewhere."""
+    chat = on.user.new_chat(SEARCHLESS)
+    [link] = chat.ask("a red fox --ar 16:9").picture_links
+    meta = file_of(on.user, link)["meta"]
+    record = meta[gip.RECORD_KEY]
+    assert 0 <= record.pop("seconds") < 60
+    assert record == {
+        "version": 1,
+        "prompt": "a red fox",
+        "model": "gemini-2.5-flash-image",
+        "options": {"aspect_ratio": "16:9"},
+        "price": 0.039,
+    }
+    about: Any = {gip.RECORD_KEY: {**record, "price": -1}}
+    forged = on.user.upload("a.jpg", "image/jpeg", drawn("JPEG", "red"), **about)
+    assert gip.RECORD_KEY not in file_of(on.user, forged.link)["meta"]
+
+
+def file_of(client: Client, link: str) -> Json:
+    """What the host tells of a file."""
+    path = link.removesuffix("/content")
+    file: Json = client.get(path)
+    return file
 
 
 def streams_to_api_clients(on: WatchedHost) -> bool:

@@ -1,0 +1,238 @@
+"""How pictures become files of the host's: their names, and what is noted with them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import types
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import check_rows
+
+import gemini_image_pipe as gip
+
+FOX = gip.Image(b"\x89PNG\r\n\x1a\n fox", "image/png")
+FILE_ID = "0b1c2d3e-0000-4000-8000-000000000001"
+
+STEMS: list[tuple[str, str]] = [
+    ("A red fox in fresh snow", "a-red-fox-in-fresh-snow"),
+    ("Don't stop!", "dont-stop"),
+    ("*bold* _x_ [a](b) `c`", "bold-x-a-b-c"),
+    # Every script, and its marks.
+    ("一只红狐狸，在雪地里", "一只红狐狸-在雪地里"),
+    ("हिन्दी में लोमड़ी", "हिन्दी-में-लोमड़ी"),
+    ("Straße & Ärger", "straße-ärger"),
+    ("ＡＢＣ １６：９", "abc-16-9"),
+    ("Fu\u0308chsin", "f\u00fcchsin"),
+    # Nothing that is not seen, turns the direction, or is a picture.
+    ("\u202egnp.exe", "gnp-exe"),
+    ("a\u200db\u200bc", "ab-c"),
+    ("a 🦊 fox ❤️ 1️⃣ 👨‍👩‍👧", "a-fox-1"),
+    ("fox\ud83d", "fox"),
+    ("data:image/png;base64,AAAA fox", "fox"),
+    # No path, no name that a system keeps for itself, no dot or space at the end.
+    ("../../etc/passwd", "etc-passwd"),
+    ("C:\\fox?*|<>", "c-fox"),
+    ("fox...  ", "fox"),
+    ("CON", ""),
+    ("com\u00b9.", ""),
+    ("lpt0", ""),
+    ("console", "console"),
+    # No letter at all.
+    ("", ""),
+    ("🦊 -- …", ""),
+    # At most 60 signs and 90 bytes, cut at a word if there is one.
+    ("fox " * 20, "-".join(["fox"] * 15)),
+    ("a" * 59 + " bc", "a" * 59),
+    ("x" * 100, "x" * 60),
+    ("狐" * 80, "狐" * 30),
+    ("𓀀" * 80, "𓀀" * 22),
+]
+
+
+def test_a_prompt_becomes_the_name_of_a_file() -> None:
+    def check(prompt: str, stem: str) -> None:
+        assert gip.file_stem(prompt) == stem
+
+    check_rows(STEMS, check)
+
+
+@given(st.text(max_size=300))
+def test_any_prompt_becomes_a_name_that_every_system_takes(prompt: str) -> None:
+    stem = gip.file_stem(prompt)
+    assert len(stem) <= gip.MAX_FILE_NAME_CHARACTERS
+    assert len(stem.encode()) <= gip.MAX_FILE_NAME_BYTES
+    assert not set(stem) & set("/\\:*?\"<>|'%.;,\0\n ")
+    assert stem.isprintable()
+    assert stem == stem.strip("-")
+
+
+class Kept(NamedTuple):
+    """A file as a host was given it."""
+
+    name: str
+    mime: str
+    data: bytes
+    metadata: dict[str, str]
+
+
+class Drawers:
+    """What a host keeps: files, records, and which message shows which file."""
+
+    def __init__(self) -> None:
+        self.files: list[Kept] = []
+        self.records: dict[str, Any] = {}
+        self.links: list[tuple[str, str, list[str], str]] = []
+
+    async def upload_file_handler(
+        self, request: Any, file: Any, metadata: Any, process: bool, user: Any
+    ) -> Any:
+        assert process is False
+        data = file.file.read()
+        self.files.append(
+            Kept(file.filename, file.headers["content-type"], data, metadata)
+        )
+        return types.SimpleNamespace(id=FILE_ID)
+
+    def upload_file(
+        self, request: Any, file: Any, user: Any, file_metadata: Any, process: bool
+    ) -> Any:
+        """As 0.6.5 has it."""
+        work = self.upload_file_handler(request, file, file_metadata, process, user)
+        return asyncio.run(work)
+
+    async def update_file_metadata_by_id(self, id: str, meta: dict[str, Any]) -> Any:
+        self.records[id] = meta
+        return meta
+
+    async def insert_chat_files(
+        self, chat_id: str, message_id: str, file_ids: list[str], user_id: str
+    ) -> None:
+        self.links.append((chat_id, message_id, file_ids, user_id))
+
+
+class FakeUpload:
+    """fastapi's UploadFile, which is only there beside a host."""
+
+    def __init__(self, file: Any, filename: str, headers: dict[str, str]) -> None:
+        self.file, self.filename, self.headers = file, filename, headers
+
+
+def with_drawers(
+    monkeypatch: pytest.MonkeyPatch, drawers: Drawers, *uploads: str
+) -> None:
+    """A host that keeps its files there, and takes them by functions of these names."""
+    files = {name: getattr(drawers, name) for name in uploads}
+    there: dict[str, dict[str, Any]] = {
+        "open_webui": {},
+        "open_webui.routers": {"files": types.SimpleNamespace(**files)},
+        "open_webui.models": {},
+        "open_webui.models.files": {"Files": drawers},
+        "open_webui.models.chats": {"Chats": drawers},
+        "open_webui.models.users": {
+            "UserModel": types.SimpleNamespace,
+            "Users": None,
+        },
+        "fastapi": {"UploadFile": FakeUpload},
+    }
+    for name, holds in there.items():
+        module = types.ModuleType(name)
+        module.__dict__.update(holds)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+class App:
+    """A host's application, as far as it names the links of files."""
+
+    @staticmethod
+    def url_path_for(name: str, id: str) -> str:
+        assert name == "get_file_content_by_id"
+        return f"/api/v1/files/{id}/content"
+
+
+def stored(chat_id: str = "c", message_id: str = "m") -> str:
+    """The answer's markdown for one picture that is kept by the host."""
+    chat = gip.HostChat(
+        request=types.SimpleNamespace(app=App),
+        user={"id": "u", "role": "user"},
+        chat_id=chat_id,
+        message_id=message_id,
+    )
+    answer = gip.Answer(chat, "a red fox", gip.ImageOptions(image_size="2K"))
+    answer.begin("gemini-2.5-flash-image", gip.ImageOptions(image_size="2K"), [])
+    return str(asyncio.run(answer.take(FOX))) + "".join(answer.remarks())
+
+
+HANDLER, OLD = "upload_file_handler", "upload_file"
+# In which chat → what the host is told of the place, and whether it is a message.
+PLACES: list[tuple[str, dict[str, str], bool]] = [
+    ("c", {"chat_id": "c", "message_id": "m"}, True),
+    ("channel:7", {"channel_id": "7"}, False),
+    ("local:x", {}, False),
+    ("local", {}, False),
+]
+
+
+@pytest.mark.parametrize("uploads", [(HANDLER, OLD), (OLD,)], ids=["new", "old"])
+def test_a_picture_is_kept_under_its_name_where_it_is_shown(
+    monkeypatch: pytest.MonkeyPatch, uploads: tuple[str, ...]
+) -> None:
+    def check(chat_id: str, place: dict[str, str], is_linked: bool) -> None:
+        drawers = Drawers()
+        with_drawers(monkeypatch, drawers, *uploads)
+        shown = f"![a red fox](/api/v1/files/{FILE_ID}/content)"
+        assert stored(chat_id).strip() == shown
+        assert drawers.files == [Kept("a-red-fox.png", FOX.mime, FOX.data, place)]
+        link = ("c", "m", [FILE_ID], "u")
+        assert drawers.links == ([link] if is_linked else [])
+
+    check_rows(PLACES, check)
+
+
+def test_a_record_tells_what_made_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawers = Drawers()
+    with_drawers(monkeypatch, drawers, HANDLER)
+    stored()
+    record = drawers.records[FILE_ID][gip.RECORD_KEY]
+    assert record.pop("seconds") >= 0
+    assert record == {
+        "version": 1,
+        "prompt": "a red fox",
+        "model": "gemini-2.5-flash-image",
+        "options": {"image_size": "2K"},
+        "price": 0.039,
+    }
+
+
+async def refuse(**arguments: Any) -> None:
+    raise RuntimeError("the database is locked")
+
+
+async def fail_in_silence(id: str, meta: Any) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("broken", "how"),
+    [
+        ("update_file_metadata_by_id", refuse),
+        ("update_file_metadata_by_id", fail_in_silence),
+        ("insert_chat_files", refuse),
+        ("insert_chat_files", None),  # 0.6.5 has none
+    ],
+)
+def test_a_picture_that_is_stored_is_shown_whatever_is_noted_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    how: Callable[..., Awaitable[None]] | None,
+) -> None:
+    """And it is stored once."""
+    drawers = Drawers()
+    with_drawers(monkeypatch, drawers, HANDLER)
+    monkeypatch.setattr(drawers, broken, how, raising=False)
+    assert stored().strip() == f"![a red fox](/api/v1/files/{FILE_ID}/content)"
+    assert len(drawers.files) == 1
