@@ -4624,6 +4624,14 @@ def unnamed_task(conversation: Conversation) -> str | None:
     )
 
 
+_COSTS_QUESTION = re.compile(r"(?:--|—)costs?", re.IGNORECASE)
+
+
+def asks_for_costs(conversation: Conversation) -> bool:
+    """Whether the whole message is `--cost`."""
+    return bool(_COSTS_QUESTION.fullmatch(conversation.prompt.strip()))
+
+
 def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
     """The answer to a background task, in the form that the host parses; costs nothing.
 
@@ -10420,15 +10428,42 @@ class Pipe:
         conversation = await _conversation(body, metadata, __files__, chat)
         if task := unnamed_task(conversation):
             return reply_to_task(task, __task_body__, messages)
-        if valves.HISTORY_IMAGES and conversation.before:
-            saved = saved_turns(await chat.saved_chat(), metadata)
-            conversation = with_saved_pictures(conversation, saved)
+        if asks_for_costs(conversation):
+            return await _answered(partial(_tell_costs, chat, valves, own), body, chat)
+        conversation = await _with_saved(conversation, chat, metadata, valves)
         request = _image_request(body, metadata, conversation, chat, valves, own)
-        work, model = partial(compose, request), as_str(body.get("model"))
-        wish = usage_wish(body, chat.is_read_by_host)
-        if body.get("stream"):
-            return as_chunks(work, model, wish, closing=not host_closes_streams())
-        return await as_completion(work, model, wish)
+        return await _answered(partial(compose, request), body, chat)
+
+
+async def _answered(
+    work: Composer, body: dict[str, Any], chat: HostChat
+) -> dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
+    """What some work composes, as whoever asks wants it."""
+    model, wish = as_str(body.get("model")), usage_wish(body, chat.is_read_by_host)
+    if body.get("stream"):
+        return as_chunks(work, model, wish, closing=not host_closes_streams())
+    return await as_completion(work, model, wish)
+
+
+async def _tell_costs(
+    chat: HostChat, valves: AdminValves, own: dict[str, Any], send: Send
+) -> None:
+    """Tell whoever asks what their pictures cost, as notes: no model is to see them."""
+    for note in await told_costs(chat, valves, key_to_use(valves, own)[1]):
+        await send(f"{NOTE_MARK}{sentence(note)}\n\n")
+
+
+async def _with_saved(
+    conversation: Conversation,
+    chat: HostChat,
+    metadata: dict[str, Any],
+    valves: AdminValves,
+) -> Conversation:
+    """The conversation with pictures that only the saved chat holds."""
+    if not valves.HISTORY_IMAGES or not conversation.before:
+        return conversation
+    saved = saved_turns(await chat.saved_chat(), metadata)
+    return with_saved_pictures(conversation, saved)
 
 
 def _image_request(

@@ -65,7 +65,7 @@ USES: dict[str, str] = {
     "Failures Threads Settings Backend Client Spending Answer Request Reading",
     "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures Costs "
-    "Threads Host Settings Client Request Reading Course Chunks",
+    "Threads Host Settings Client Spending Answer Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
