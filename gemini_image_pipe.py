@@ -6328,6 +6328,7 @@ class Recorded(NamedTuple):
 
 _MICRO = 1_000_000  # millionths of a dollar, which databases add up exactly
 MARK_DIGITS = 9
+_MAX_MARKED_USD = 999.0
 WORKER_SIGNS = 8
 MARK_KEY = "spent"  # under which a picture's record has its mark
 
@@ -6340,8 +6341,8 @@ def spent_mark(account: Account, worker: str, price: float) -> str:
     That takes a tenth of the time, and no row that a user has put there, with what a
     database takes for no JSON, can make an end of the sum.
     """
-    price = min(max(round(price * _MICRO), 0), 10**MARK_DIGITS - 1)
-    return f"{payer_of(account)} {worker} {price:0{MARK_DIGITS}}"
+    millionths = round(min(max(price, 0.0), _MAX_MARKED_USD) * _MICRO)
+    return f"{payer_of(account)} {worker} {millionths:0{MARK_DIGITS}}"
 
 
 def payer_of(account: Account) -> str:
@@ -9911,15 +9912,18 @@ def _open_to(
         return available
     named = split_list(request.valves.MODELS)
     there = available or usable_models(known_models(), ())
-    left = {i: m for i, m in there.items() if not _is_reserved(request, i)}
-    if there and not left:
+    chosen = {
+        i: m for i, m in choose_models(there.values(), named).items() if i in there
+    }
+    left = {i: m for i, m in (chosen or there).items() if not _is_reserved(request, i)}
+    if not left:
         raise GeminiError("model_reserved", model=make_note("these_models"))
-    is_chosen = len(named) == len(typed_ids(named)) == 1
-    if request.valves.AUTO_KNOWN_PRICES_ONLY and not is_chosen:
+    is_named_alone = len(named) == len(typed_ids(named)) == 1
+    if request.valves.AUTO_KNOWN_PRICES_ONLY and not is_named_alone:
         left = {i: m for i, m in left.items() if model_facts(i)}
         if not left:
             raise GeminiError("no_known_price")
-    return available if left == there else left
+    return available if left.keys() == (chosen or there).keys() else left
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:
