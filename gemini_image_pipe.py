@@ -168,9 +168,9 @@ SUM_TIMEOUT = 10.0  # of the host's database, for what a user has spent
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
-# At these the status says that the work goes on, or how many are before it in line. The
-# host saves each.
-HEARTBEATS = (15, 30, 60, 120)
+# At these the status says that the work goes on, or how many are before it in line; then
+# as often as the last one says. The host saves each.
+HEARTBEATS = (15, 30, 60)
 LINE_LOOK = 1.0  # how often it is looked whether a wait in line has begun or is over
 NOTICEABLE_WAIT = 0.1  # in line, of all the time; a message on too little time names it
 # After it the page of a new chat is sure to know the chat's id. Those of Open WebUI 0.9
@@ -192,6 +192,7 @@ MAX_LIST_BYTES = 4_000_000  # of one page, with a thousand models as Google list
 MAX_LISTED_MODELS = 2_000  # of all kinds
 MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
+MAX_LANGUAGE_CHARACTERS = 200  # of a list of languages, which programs send
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
 
 # ── Words ─────────────────────────────────────────────────────────────────────────────
@@ -968,164 +969,593 @@ def base64_slices(data: bytes) -> Iterator[bytes]:
 
 # ── Messages ──────────────────────────────────────────────────────────────────────────
 # Every sentence to a person, by kind. The names in braces are filled in.
+# In each language that there is; what a row lacks in one reads in the first.
+LANGUAGES = ("en", "zh-CN")
+Texts = dict[str, dict[str, str]]
 
 # One line for each kind of failure: what happened | what to do. Names of ADVICE stand
 # for sentences that several kinds share.
-FAILURES: dict[str, str] = {
-    "key_missing": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-    "key_own": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
-    "key_malformed": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
-    "key_refused": "{who} does not accept the API key. | {key_advice}",
-    "key_expired": "The API key has expired. | {key_advice}",
-    "key_leaked": "{who} has blocked the API key because it was found in public. | {key_advice}",
-    "key_type": "{who} no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
-    "key_restricted": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
-    "api_disabled": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
-    "permission": "{who} does not allow this API key to use {model}. | {keeper} can check the key and its project.",
-    "billing": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
-    "quota_zero": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
-    "quota_prepaid": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
-    "budget": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
-    "quota_day": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
-    "quota_minute": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
-    "capacity": "{who} has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
-    "region": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
-    "address_unknown": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
-    "model_unknown": "{who} has no model {model} for this API key. | Please pick another image model.{available}{region}",
-    "model_retired": "{who} no longer offers {model}. | Please pick another image model.{available}{region}",
-    "no_models": "This API key has no image model that answers. | {keeper} can check the key and its project.{region}",
-    "no_image_model": "{model} does not make pictures. | Please pick another image model.",
-    "api_version": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
-    "parameter": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
-    "system_refused": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
-    "request": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
-    "input_picture": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
-    "too_large": "The request is too large for {who}: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
-    "too_large_on_the_way": "The request is too large for {who}, which did not pass it on to Google. | Please use fewer or smaller pictures, or start a new chat; an administrator can raise the limit ({limit_name}).",
-    "prompt_blocked": "{who}'s filter blocked the prompt. | {rephrase}",
-    "picture_safety": "Google's safety filter held the picture back. | {rephrase}",
-    "picture_prohibited": "Google's policy does not allow this picture. | {rephrase}",
-    "picture_recitation": "The picture came too close to existing material, so Google held it back. | {rephrase}",
-    "picture_failed": "{model} could not make a picture from this prompt. | {rephrase}",
-    "too_many_searches": "{model} looked up too much and came to no picture. | Please rephrase the prompt, or switch Google Search off, and try again.",
-    "no_signature": "{model} misses something of its own earlier answer. | Please press Regenerate, or start a new chat with the picture attached.",
-    "picture_elsewhere": "{model} sent the address of a picture instead of the picture. | An administrator can let the gateway put pictures into its answers.",
-    "account_limited": "{who} has suspended or limited the project of the API key. | {keeper} must look into the project.",
-    "no_picture": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
-    "empty": "{model} answered nothing at all. | Please press Regenerate.",
-    "filtered": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
-    "cut_off": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-    "busy": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
-    "busy_own": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
-    "busy_pictures": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
-    "pictures_late": "Open WebUI did not hand over the pictures of this chat within {seconds} seconds. | Please try again in a few minutes; an administrator can check where Open WebUI keeps its files.",
-    "overloaded": "{model} is overloaded at the moment. | {wait}",
-    "internal": "{who} had an internal error. | {wait}",
-    "gateway_timeout": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
-    "gateway_gave_up": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
-    "gateway_down": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
-    "gateway_setup": "{who} cannot check the API key, or lacks something that it needs for this request. | An administrator can check the key, GATEWAY_HEADERS, and the settings and the log of {host}.",
-    "gateway_request": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
-    "no_deployment": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
-    "web_page": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
-    "redirect": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
-    "base_url": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
-    "gateway_headers": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: one as `Name: text`, several as a JSON object of names and texts.",
-    "no_connection": "The server cannot reach {host}. | Please try again later; an administrator can check the network, and GEMINI_API_BASE_URL if it is set.",
-    "proxy": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
-    "tls": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
-    "socks": "The server's environment names a SOCKS proxy, through which {host} cannot be reached as it is. | An administrator can install the Python package PySocks and name the proxy as `socks5h://host:port`, or name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
-    "certificates": "The file of certificates that the server's environment names is not there, so {host} cannot be trusted. | An administrator can correct {variable}.",
-    "timeout": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
-    "no_answer": "{host} closed the connection without an answer. | Please press Regenerate; if it happens with large pictures only, an administrator can raise the limit of whatever stands in between (in nginx, client_max_body_size).",
-    "broken_off": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
-    "unreadable": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
-    "answer_too_large": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
-    "bad_picture": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
-    "prompt_empty": "There is nothing to draw yet. | Please write what the picture should show.",
-    "http": "{host} answered with an error{status}. | Please try again later.",
-    "model_reserved": "Only administrators may use {model} here. | Please pick another image model, such as Gemini Image, or ask an administrator.",
-    "no_known_price": "No model whose price is known can be used at the moment, and no other is taken by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
-    "daily_budget": "Your budget for pictures, ${budget} a day, is used up but for ${left}; a picture would cost about ${price}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
-    "not_wanted": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
-    "not_answered": "The question whether to spend about ${price} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
-    "unexpected": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
+FAILURES: Texts = {
+    "key_missing": {
+        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+    },
+    "key_own": {
+        "en": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
+        "zh-CN": "此处需要使用您自己的 Gemini API 密钥生成图片，而您尚未设置。 | 请在 https://aistudio.google.com/apikey 创建密钥，并填入{own_valves}。",
+    },
+    "key_malformed": {
+        "en": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
+        "zh-CN": "当前设置的 Gemini API 密钥格式无效：其中含有空格、换行或密钥中不会出现的字符。 | {key_advice}",
+    },
+    "key_refused": {
+        "en": "{who} does not accept the API key. | {key_advice}",
+        "zh-CN": "{who} 不接受该 API 密钥。 | {key_advice}",
+    },
+    "key_expired": {
+        "en": "The API key has expired. | {key_advice}",
+        "zh-CN": "API 密钥已过期。 | {key_advice}",
+    },
+    "key_leaked": {
+        "en": "{who} has blocked the API key because it was found in public. | {key_advice}",
+        "zh-CN": "{who} 已封禁该 API 密钥，因为它已在网上公开泄露。 | {key_advice}",
+    },
+    "key_type": {
+        "en": "{who} no longer accepts this type of API key. | {keeper} can create a new one at https://aistudio.google.com/apikey.",
+        "zh-CN": "{who} 已不再接受此类 API 密钥。 | {keeper}可以在 https://aistudio.google.com/apikey 创建新的密钥。",
+    },
+    "key_restricted": {
+        "en": "The API key may not use the Gemini API: its restrictions exclude it. | {keeper} can change the key's restrictions in the Google Cloud console.",
+        "zh-CN": "该 API 密钥无权使用 Gemini API：密钥的限制条件不包含此 API。 | {keeper}可以在 Google Cloud 控制台中修改该密钥的限制。",
+    },
+    "api_disabled": {
+        "en": "The Gemini API is not enabled for the project of the API key. | {keeper} can enable the Generative Language API in the Google Cloud console.",
+        "zh-CN": "API 密钥所属的项目尚未启用 Gemini API。 | {keeper}可以在 Google Cloud 控制台中启用 Generative Language API。",
+    },
+    "permission": {
+        "en": "{who} does not allow this API key to use {model}. | {keeper} can check the key and its project.",
+        "zh-CN": "{who} 不允许该 API 密钥使用 {model}。 | {keeper}可以检查该密钥及其所属项目。",
+    },
+    "billing": {
+        "en": "Google makes images for paying projects only. | {keeper} must enable billing for the project of the API key.",
+        "zh-CN": "Google 只为已启用结算功能的项目生成图片。 | 需要由{keeper}为 API 密钥所属的项目启用结算功能。",
+    },
+    "quota_zero": {
+        "en": "The project of the API key has no quota for {model}: there is no free tier for images. | {keeper} must enable billing for the project of the API key. Waiting does not help.",
+        "zh-CN": "API 密钥所属的项目没有 {model} 的配额：图片生成不提供免费额度。 | 需要由{keeper}为 API 密钥所属的项目启用结算功能，等待无济于事。",
+    },
+    "quota_prepaid": {
+        "en": "The prepaid credit of the API key's project is used up. | {keeper} can add credit in Google AI Studio.",
+        "zh-CN": "API 密钥所属项目的预付余额已用完。 | {keeper}可以在 Google AI Studio 中充值。",
+    },
+    "budget": {
+        "en": "The credit or budget of the API key is used up. | {keeper} can raise it at {host}.",
+        "zh-CN": "API 密钥的余额或预算已用完。 | {keeper}可以在 {host} 上提高额度。",
+    },
+    "quota_day": {
+        "en": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
+        "zh-CN": "API 密钥所属项目今天对 {model} 的配额已用完。 | 请明天再试，或选择其他图像模型；{keeper}可以向 Google 申请更高的配额。",
+    },
+    "quota_minute": {
+        "en": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
+        "zh-CN": "短时间内对 {model} 的请求过多。 | 请在 {seconds} 秒后重试。",
+    },
+    "capacity": {
+        "en": "{who} has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
+        "zh-CN": "{who} 目前没有可用于 {model} 的容量，或该密钥的配额已用完。 | {wait}",
+    },
+    "region": {
+        "en": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
+        "zh-CN": "Google 未在运行 Open WebUI 的服务器所在的地区提供此服务（以服务器的位置为准，与您所在的位置无关）。 | 管理员可以改用其他地区的服务器或代理。",
+    },
+    "address_unknown": {
+        "en": "{host} has nothing for {model} at this address{status}. | Please pick another image model; an administrator can check GEMINI_API_BASE_URL.",
+        "zh-CN": "{host} 在此地址上找不到 {model}{status}。 | 请选择其他图像模型；管理员可以检查 GEMINI_API_BASE_URL。",
+    },
+    "model_unknown": {
+        "en": "{who} has no model {model} for this API key. | Please pick another image model.{available}{region}",
+        "zh-CN": "{who} 没有可供此 API 密钥使用的模型 {model}。 | 请选择其他图像模型。{available}{region}",
+    },
+    "model_retired": {
+        "en": "{who} no longer offers {model}. | Please pick another image model.{available}{region}",
+        "zh-CN": "{who} 已不再提供 {model}。 | 请选择其他图像模型。{available}{region}",
+    },
+    "no_models": {
+        "en": "This API key has no image model that answers. | {keeper} can check the key and its project.{region}",
+        "zh-CN": "此 API 密钥没有任何能够响应的图像模型。 | {keeper}可以检查该密钥及其所属项目。{region}",
+    },
+    "no_image_model": {
+        "en": "{model} does not make pictures. | Please pick another image model.",
+        "zh-CN": "{model} 不能生成图片。 | 请选择其他图像模型。",
+    },
+    "api_version": {
+        "en": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
+        "zh-CN": "基础地址中的 API 版本不能生成图片。 | 管理员可以让 GEMINI_API_BASE_URL 以 /v1beta 结尾。",
+    },
+    "parameter": {
+        "en": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
+        "zh-CN": "{model} 拒绝了此请求中的某项设置。 | 请更改设置（图片尺寸、宽高比等），或选择其他图像模型。",
+    },
+    "system_refused": {
+        "en": "{model} takes no system prompt. | Please pick another image model; an administrator can remove the prompt from this model, folder or chat.",
+        "zh-CN": "{model} 不接受系统提示词。 | 请选择其他图像模型；管理员可以从该模型、分组或对话中移除系统提示词。",
+    },
+    "request": {
+        "en": "{model} cannot work with this request. | Please change the prompt or the attached pictures and try again.",
+        "zh-CN": "{model} 无法处理此请求。 | 请修改提示词或所附的图片，然后重试。",
+    },
+    "input_picture": {
+        "en": "{model} cannot read one of the pictures. | Please attach it as PNG, JPEG or WebP.",
+        "zh-CN": "{model} 无法读取其中一张图片。 | 请改为附上 PNG、JPEG 或 WebP 格式的图片。",
+    },
+    "too_large": {
+        "en": "The request is too large for {who}: too many or too large pictures, or too much text. | Please use fewer or smaller pictures, or start a new chat.",
+        "zh-CN": "请求过大，{who} 无法接受：图片过多、过大，或文字过多。 | 请减少或缩小图片，或新建对话。",
+    },
+    "too_large_on_the_way": {
+        "en": "The request is too large for {who}, which did not pass it on to Google. | Please use fewer or smaller pictures, or start a new chat; an administrator can raise the limit ({limit_name}).",
+        "zh-CN": "请求过大，{who} 没有将其转发给 Google。 | 请减少或缩小图片，或新建对话；管理员可以调高上限（{limit_name}）。",
+    },
+    "prompt_blocked": {
+        "en": "{who}'s filter blocked the prompt. | {rephrase}",
+        "zh-CN": "{who} 的过滤器拦截了此提示词。 | {rephrase}",
+    },
+    "picture_safety": {
+        "en": "Google's safety filter held the picture back. | {rephrase}",
+        "zh-CN": "图片被 Google 的安全过滤器拦截。 | {rephrase}",
+    },
+    "picture_prohibited": {
+        "en": "Google's policy does not allow this picture. | {rephrase}",
+        "zh-CN": "Google 的政策不允许生成此图片。 | {rephrase}",
+    },
+    "picture_recitation": {
+        "en": "The picture came too close to existing material, so Google held it back. | {rephrase}",
+        "zh-CN": "图片与已有作品过于相似，因此被 Google 拦截。 | {rephrase}",
+    },
+    "picture_failed": {
+        "en": "{model} could not make a picture from this prompt. | {rephrase}",
+        "zh-CN": "{model} 无法根据此提示词生成图片。 | {rephrase}",
+    },
+    "too_many_searches": {
+        "en": "{model} looked up too much and came to no picture. | Please rephrase the prompt, or switch Google Search off, and try again.",
+        "zh-CN": "{model} 搜索次数过多，未能生成图片。 | 请修改提示词，或关闭 Google 搜索，然后重试。",
+    },
+    "no_signature": {
+        "en": "{model} misses something of its own earlier answer. | Please press Regenerate, or start a new chat with the picture attached.",
+        "zh-CN": "{model} 缺少其先前回答中的一部分数据。 | 请点击“重新生成”，或附上图片新建对话。",
+    },
+    "picture_elsewhere": {
+        "en": "{model} sent the address of a picture instead of the picture. | An administrator can let the gateway put pictures into its answers.",
+        "zh-CN": "{model} 返回的是图片的网址，而不是图片本身。 | 管理员可以设置网关，使其在回答中直接包含图片。",
+    },
+    "account_limited": {
+        "en": "{who} has suspended or limited the project of the API key. | {keeper} must look into the project.",
+        "zh-CN": "{who} 已停用或限制 API 密钥所属的项目。 | 需要由{keeper}检查该项目。",
+    },
+    "no_picture": {
+        "en": "{model} answered without a picture. | Please say what the picture should show, or press Regenerate.",
+        "zh-CN": "{model} 的回答中没有图片。 | 请说明图片中要画什么，或点击“重新生成”。",
+    },
+    "empty": {
+        "en": "{model} answered nothing at all. | Please press Regenerate.",
+        "zh-CN": "{model} 没有返回任何内容。 | 请点击“重新生成”。",
+    },
+    "filtered": {
+        "en": "{model} sent no picture and no reason; most likely Google's filter held it back. | {rephrase}",
+        "zh-CN": "{model} 既没有返回图片，也没有说明原因；很可能被 Google 的过滤器拦截了。 | {rephrase}",
+    },
+    "cut_off": {
+        "en": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
+        "zh-CN": "图片尚未生成，回答就已达到词元上限。 | 请缩短提示词，或新建对话。",
+    },
+    "busy": {
+        "en": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
+        "zh-CN": "此服务器正在生成的图片过多：您的请求已排队等待 {seconds} 秒，仍未开始。 | 请几分钟后重试；管理员可以调高 MAX_PARALLEL_REQUESTS。",
+    },
+    "busy_own": {
+        "en": "Too many of your own pictures are being made at the moment: this one waited in line for {seconds} seconds and was not begun. | Please try again when the others are there; an administrator can raise MAX_PARALLEL_REQUESTS_PER_USER.",
+        "zh-CN": "您正在生成的图片过多：此请求已排队等待 {seconds} 秒，仍未开始。 | 请等其他图片完成后重试；管理员可以调高 MAX_PARALLEL_REQUESTS_PER_USER。",
+    },
+    "busy_pictures": {
+        "en": "The server works on only so many attached pictures at a time: yours waited in line for {seconds} seconds, behind {whose}. | Please try again in a few minutes, with fewer or smaller pictures.",
+        "zh-CN": "服务器能同时处理的附图数量有限：您的图片排在{whose}之后，已等待 {seconds} 秒。 | 请几分钟后重试，并减少或缩小图片。",
+    },
+    "pictures_late": {
+        "en": "Open WebUI did not hand over the pictures of this chat within {seconds} seconds. | Please try again in a few minutes; an administrator can check where Open WebUI keeps its files.",
+        "zh-CN": "Open WebUI 未能在 {seconds} 秒内提供此对话中的图片。 | 请几分钟后重试；管理员可以检查 Open WebUI 存放文件的位置。",
+    },
+    "overloaded": {
+        "en": "{model} is overloaded at the moment. | {wait}",
+        "zh-CN": "{model} 目前负载过高。 | {wait}",
+    },
+    "internal": {
+        "en": "{who} had an internal error. | {wait}",
+        "zh-CN": "{who} 发生内部错误。 | {wait}",
+    },
+    "gateway_timeout": {
+        "en": "The answer took too long for Google ({elapsed} s). | Please try again, with a smaller picture if you can.",
+        "zh-CN": "Google 未能及时完成回答（{elapsed} 秒）。 | 请重试，并尽可能选择较小的图片尺寸。",
+    },
+    "gateway_gave_up": {
+        "en": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
+        "zh-CN": "{who} 没有等到 Google 的回答就放弃了（{elapsed} 秒）。 | 请重试，并尽可能选择较小的图片尺寸；管理员可以延长网关的等待时间。",
+    },
+    "gateway_down": {
+        "en": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
+        "zh-CN": "{who} 无法连接到 Google，或负载过高{status}。 | {wait}管理员可以检查 {host} 背后的服务。",
+    },
+    "gateway_setup": {
+        "en": "{who} cannot check the API key, or lacks something that it needs for this request. | An administrator can check the key, GATEWAY_HEADERS, and the settings and the log of {host}.",
+        "zh-CN": "{who} 无法验证 API 密钥，或缺少处理此请求所需的配置。 | 管理员可以检查密钥、GATEWAY_HEADERS，以及 {host} 的设置和日志。",
+    },
+    "gateway_request": {
+        "en": "{who} refused this request{status}. | Please change the prompt or the attached pictures; if that does not help, an administrator can check {host}.",
+        "zh-CN": "{who} 拒绝了此请求{status}。 | 请修改提示词或所附的图片；如果仍然失败，管理员可以检查 {host}。",
+    },
+    "no_deployment": {
+        "en": "{who} has nothing at hand that serves {model}. | Please pick another image model; an administrator can check the gateway's settings and log.",
+        "zh-CN": "{who} 目前没有可提供 {model} 的服务。 | 请选择其他图像模型；管理员可以检查网关的设置和日志。",
+    },
+    "web_page": {
+        "en": "{who} answered with a web page instead of a picture{status}. | An administrator can check GEMINI_API_BASE_URL and the proxy.",
+        "zh-CN": "{who} 返回的是网页，而不是图片{status}。 | 管理员可以检查 GEMINI_API_BASE_URL 和代理。",
+    },
+    "redirect": {
+        "en": "{host} redirects to {target}; the API key is not sent there. | An administrator can set GEMINI_API_BASE_URL to the right address.",
+        "zh-CN": "{host} 重定向到别处（{target}），而 API 密钥不会发送到那里。 | 管理员可以将 GEMINI_API_BASE_URL 设为正确的地址。",
+    },
+    "base_url": {
+        "en": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
+        "zh-CN": "为 Gemini API 设置的基础地址不是有效的网址。 | 管理员可以更正 GEMINI_API_BASE_URL：以 https:// 开头，留空则直接使用 Google。",
+    },
+    "gateway_headers": {
+        "en": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: one as `Name: text`, several as a JSON object of names and texts.",
+        "zh-CN": "为网关设置的请求头无法发送：{problem}。 | 管理员可以更正 GATEWAY_HEADERS：单个请求头写作 `名称: 值`，多个写作由名称和值组成的 JSON 对象。",
+    },
+    "no_connection": {
+        "en": "The server cannot reach {host}. | Please try again later; an administrator can check the network, and GEMINI_API_BASE_URL if it is set.",
+        "zh-CN": "服务器无法连接到 {host}。 | 请稍后重试；管理员可以检查网络，以及 GEMINI_API_BASE_URL（如已设置）。",
+    },
+    "proxy": {
+        "en": "The server cannot reach {host}: its proxy refused or failed. | An administrator can check the proxy settings.",
+        "zh-CN": "服务器无法连接到 {host}：代理拒绝了连接或发生故障。 | 管理员可以检查代理设置。",
+    },
+    "tls": {
+        "en": "The connection to {host} is not secure: its certificate was not accepted. | An administrator can check the certificates and the proxy.",
+        "zh-CN": "与 {host} 的连接不安全：其证书未被接受。 | 管理员可以检查证书和代理。",
+    },
+    "socks": {
+        "en": "The server's environment names a SOCKS proxy, through which {host} cannot be reached as it is. | An administrator can install the Python package PySocks and name the proxy as `socks5h://host:port`, or name an HTTP proxy instead (HTTPS_PROXY or ALL_PROXY).",
+        "zh-CN": "服务器的环境变量指定了 SOCKS 代理，按目前的设置无法通过它连接到 {host}。 | 管理员可以安装 Python 软件包 PySocks，并将代理写作 `socks5h://host:port`，或改为指定 HTTP 代理（HTTPS_PROXY 或 ALL_PROXY）。",
+    },
+    "certificates": {
+        "en": "The file of certificates that the server's environment names is not there, so {host} cannot be trusted. | An administrator can correct {variable}.",
+        "zh-CN": "服务器的环境变量所指定的证书文件不存在，因此无法信任 {host}。 | 管理员可以更正 {variable}。",
+    },
+    "timeout": {
+        "en": "{host} did not finish within {elapsed} seconds{waited}. | Please try again, with a smaller picture if you can; an administrator can raise REQUEST_TIMEOUT.",
+        "zh-CN": "{host} 未能在 {elapsed} 秒内完成{waited}。 | 请重试，并尽可能选择较小的图片尺寸；管理员可以调高 REQUEST_TIMEOUT。",
+    },
+    "no_answer": {
+        "en": "{host} closed the connection without an answer. | Please press Regenerate; if it happens with large pictures only, an administrator can raise the limit of whatever stands in between (in nginx, client_max_body_size).",
+        "zh-CN": "{host} 没有回答就关闭了连接。 | 请点击“重新生成”；如果只在图片较大时发生，管理员可以调高中间环节的上限（nginx 中为 client_max_body_size）。",
+    },
+    "broken_off": {
+        "en": "The connection to {host} broke off in the middle of the answer. | Please press Regenerate.",
+        "zh-CN": "与 {host} 的连接在回答途中断开。 | 请点击“重新生成”。",
+    },
+    "unreadable": {
+        "en": "The answer of {host} could not be read. | Please press Regenerate; if it happens again, an administrator can check GEMINI_API_BASE_URL.",
+        "zh-CN": "无法读取 {host} 的回答。 | 请点击“重新生成”；如果再次发生，管理员可以检查 GEMINI_API_BASE_URL。",
+    },
+    "answer_too_large": {
+        "en": "The answer of {host} was too large to be read. | Please ask for a smaller picture.",
+        "zh-CN": "{host} 的回答过大，无法读取。 | 请改用较小的图片尺寸。",
+    },
+    "bad_picture": {
+        "en": "A picture arrived damaged and cannot be shown. | Please press Regenerate.",
+        "zh-CN": "收到的图片已损坏，无法显示。 | 请点击“重新生成”。",
+    },
+    "prompt_empty": {
+        "en": "There is nothing to draw yet. | Please write what the picture should show.",
+        "zh-CN": "还不知道要画什么。 | 请写下图片中要画的内容。",
+    },
+    "http": {
+        "en": "{host} answered with an error{status}. | Please try again later.",
+        "zh-CN": "{host} 返回了错误{status}。 | 请稍后重试。",
+    },
+    "unexpected": {
+        "en": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
+        "zh-CN": "插件发生意外错误。 | 请重试；管理员可以在服务器日志中找到原因。",
+    },
+    "model_reserved": {
+        "en": "Only administrators may use {model} here. | Please pick another image model, or ask an administrator.",
+        "zh-CN": "此处只有管理员可以使用 {model}。 | 请选择其他图像模型，或联系管理员。",
+    },
+    "no_known_price": {
+        "en": "None of the models that can be used has a known price, and no other is chosen by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
+        "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
+    },
+    "daily_budget": {
+        "en": "Your budget for pictures is ${budget} a day; ${left} of it is left, and a picture would cost about ${price}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
+        "zh-CN": "您每天的图片预算为 ${budget}，目前还剩 ${left}，而生成一张图片约需 ${price}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
+    },
+    "not_wanted": {
+        "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
+        "zh-CN": "已按您的选择取消，没有生成图片，也没有产生费用。 | 请写下要修改的内容，或点击“重新生成”再次确认。",
+    },
+    "not_answered": {
+        "en": "The question whether to spend about ${price} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
+        "zh-CN": "一分钟内没有确认约 ${price} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
+    },
 }
-ADVICE = {
-    "keeper": "An administrator",
-    "own_valves": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
-    "key_advice": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-    "wait": "Please try again in a few minutes, or pick another image model.",
-    "rephrase": "Please rephrase the prompt and try again.",
+ADVICE: Texts = {
+    "keeper": {
+        "en": "An administrator",
+        "zh-CN": "管理员",
+    },
+    "own_valves": {
+        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
+        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image → GEMINI_API_KEY”",
+    },
+    "key_advice": {
+        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”中更换密钥。",
+    },
+    "wait": {
+        "en": "Please try again in a few minutes, or pick another image model.",
+        "zh-CN": "请几分钟后重试，或选择其他图像模型。",
+    },
+    "rephrase": {
+        "en": "Please rephrase the prompt and try again.",
+        "zh-CN": "请修改提示词，然后重试。",
+    },
 }
 # The same where the key is the user's own.
-OWN_KEY_ADVICE = {
-    "keeper": "You",
-    "key_advice": f"You can set another one under {ADVICE['own_valves']}.",
+OWN_KEY_ADVICE: Texts = {
+    "keeper": {
+        "en": "You",
+        "zh-CN": "您",
+    },
+    "key_advice": {
+        "en": "You can set another one under {own_valves}.",
+        "zh-CN": "您可以在{own_valves}中更换密钥。",
+    },
 }
 # How a placeholder reads when its value is not known.
-UNKNOWN_VALUES = {
-    "model": "The model",
-    "who": "Google",
-    "host": "Google",
-    "target": "another address",
-    "seconds": "60",
-    "elapsed": "many",
-    "available": "",
-    "region": "",
-    "problem": "one of them is none",
-    "status": "",
-    "variable": "REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
-    "limit_name": "in nginx, client_max_body_size",
-    "waited": "",
-    "whose": "others",
+UNKNOWN_VALUES: Texts = {
+    "model": {
+        "en": "The model",
+        "zh-CN": "Gemini",
+    },
+    "who": {
+        "en": "Google",
+        "zh-CN": "Google",
+    },
+    "host": {
+        "en": "Google",
+        "zh-CN": "Google",
+    },
+    "target": {
+        "en": "another address",
+        "zh-CN": "地址不明",
+    },
+    "seconds": {
+        "en": "60",
+        "zh-CN": "60",
+    },
+    "elapsed": {
+        "en": "many",
+        "zh-CN": "很多",
+    },
+    "available": {
+        "en": "",
+        "zh-CN": "",
+    },
+    "region": {
+        "en": "",
+        "zh-CN": "",
+    },
+    "problem": {
+        "en": "one of them is none",
+        "zh-CN": "其中有一项无效",
+    },
+    "status": {
+        "en": "",
+        "zh-CN": "",
+    },
+    "variable": {
+        "en": "REQUESTS_CA_BUNDLE or SSL_CERT_FILE",
+        "zh-CN": "REQUESTS_CA_BUNDLE 或 SSL_CERT_FILE",
+    },
+    "limit_name": {
+        "en": "in nginx, client_max_body_size",
+        "zh-CN": "nginx 中为 client_max_body_size",
+    },
+    "waited": {
+        "en": "",
+        "zh-CN": "",
+    },
+    "whose": {
+        "en": "others",
+        "zh-CN": "其他用户的图片",
+    },
 }
 
 # What may stand below an answer.
-NOTES: dict[str, str] = {
-    "successor": "Google no longer offers `{asked}`; its successor `{model}` made this.",
-    "no_editor": "`{model}` cannot change pictures, so it worked from the words alone.",
-    "editor": "`{asked}` cannot change pictures; `{model}` made this.",
-    "bad_option": "`{option}` was left out: it can be {choices}.",
-    "left_out": "These settings do not apply to pictures and were left out: {names}.",
-    "prompt_cut": "The message was too long: only its beginning and its end were sent.",
-    "words_cut": "The model wrote too much; the rest was left out.",
-    "pictures_cut": "{count} more pictures came than one answer may hold; they were not kept.",
-    "count_cut": "At most {limit} pictures are made for one prompt.",
-    "nearest": "`{model}` does not offer the {what} {asked}, so {got} was taken.",
-    "not_offered": "`{model}` offers no such setting, so it was left out: {what}.",
-    "dropped": "`{model}` refused a setting, so it was left out: {what}.",
-    "other_pixels": "Asked for was {asked}; Google made {width} × {height} pixels.",
-    "searched": "Google searched for {queries}.",
-    "sources": "Sources: {pages}.",
-    "draft": "Google sent only a draft of this picture, no finished one.",
-    "elsewhere": "The address of a picture came instead of the picture, and nothing is downloaded from there{where}.",
-    "retires": "For administrators: Google shuts `{model}` down on {date}.",
-    "not_stored": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
-    "attached_cut": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
-    "earlier_none": "No earlier picture of this chat was sent along: this model takes no more.",
-    "earlier_cut": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
-    "earlier_large": "{count} earlier pictures were left out: all together were too large for one request.",
-    "shrunk": "{name} was made smaller to fit into the request.",
-    "remote": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_file": "{name} was left out: it has been deleted, or is not yours to use.",
-    "no_picture": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
-    "broken": "{name} was left out: it is damaged or empty.",
-    "too_many_pixels": "{name} was left out: it has too many pixels. Please attach a smaller one, or save it as JPEG.",
-    "odd_form": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
-    "too_large": "{name} was left out: it is too large for one request.",
-    "document_cut": "Only the beginning of {name} was sent: all documents together were too long.",
-    "document_left_out": "{name} was left out: the newer documents take all the room that a request has for them.",
-    "document_pending": "{name} could not be read yet: Open WebUI is still working on it. Please press Regenerate in a moment.",
-    "no_text": "{name} was left out: no words could be read from it.",
-    "no_pdf": "{name} was left out: Open WebUI found no words in it, and `{model}` reads no PDF.",
-    "not_sent": "{name} was left out: only words, pictures and PDF can be sent to image models.",
-    "remote_file": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
-    "no_knowledge": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where Function Calling is set to Legacy (before 0.10: Default), by you under Controls → Advanced Params or by an administrator for the model.",
-    "no_pillow": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
-    "size_ceiling": "Here pictures are made in {got} at most, so {got} was taken instead of {asked}.",
-    "budget_cut": "Only {count} of {asked} pictures were made: your budget for pictures, ${budget} a day, allows no more today.",
-    "price_assumed": "The price of `{model}` is not known yet; each picture is counted as ${price}, the dearest known.",
+NOTES: Texts = {
+    "successor": {
+        "en": "Google no longer offers {asked}; its successor {model} made this.",
+        "zh-CN": "Google 已不再提供 {asked}，此图片由其后续模型 {model} 生成。",
+    },
+    "no_editor": {
+        "en": "{model} cannot change pictures, so it worked from the words alone.",
+        "zh-CN": "{model} 不能修改图片，因此只根据文字生成。",
+    },
+    "editor": {
+        "en": "{asked} cannot change pictures; {model} made this.",
+        "zh-CN": "{asked} 不能修改图片，此图片由 {model} 生成。",
+    },
+    "bad_option": {
+        "en": "`{option}` was left out: it can be {choices}.",
+        "zh-CN": "`{option}` 未采用，可选值为：{choices}。",
+    },
+    "left_out": {
+        "en": "These settings do not apply to pictures and were left out: {names}.",
+        "zh-CN": "以下设置不适用于图片，已忽略：{names}。",
+    },
+    "prompt_cut": {
+        "en": "The message was too long: only its beginning and its end were sent.",
+        "zh-CN": "消息过长，只发送了开头和结尾。",
+    },
+    "words_cut": {
+        "en": "The model wrote too much; the rest was left out.",
+        "zh-CN": "模型输出的文字过多，其余部分已省略。",
+    },
+    "pictures_cut": {
+        "en": "{count} more pictures came than one answer may hold; they were not kept.",
+        "zh-CN": "另有 {count} 张图片超出单次回答的上限，未予保留。",
+    },
+    "count_cut": {
+        "en": "At most {limit} pictures are made for one prompt.",
+        "zh-CN": "每条提示词最多生成 {limit} 张图片。",
+    },
+    "nearest": {
+        "en": "{model} does not offer the {what} {asked}, so {got} was taken.",
+        "zh-CN": "{model} 不支持{what} {asked}，已改用 {got}。",
+    },
+    "not_offered": {
+        "en": "{model} offers no such setting, so it was left out: {what}.",
+        "zh-CN": "{model} 没有此项设置，已忽略：{what}。",
+    },
+    "dropped": {
+        "en": "{model} refused a setting, so it was left out: {what}.",
+        "zh-CN": "{model} 拒绝了此项设置，已忽略：{what}。",
+    },
+    "other_pixels": {
+        "en": "Asked for was {asked}; Google made {width} × {height} pixels.",
+        "zh-CN": "请求的是 {asked}，Google 生成的是 {width} × {height} 像素。",
+    },
+    "searched": {
+        "en": "Google searched for {queries}.",
+        "zh-CN": "Google 搜索了：{queries}。",
+    },
+    "sources": {
+        "en": "Sources: {pages}.",
+        "zh-CN": "来源：{pages}。",
+    },
+    "draft": {
+        "en": "Google sent only a draft of this picture, no finished one.",
+        "zh-CN": "Google 只返回了此图片的草稿，没有返回成品。",
+    },
+    "elsewhere": {
+        "en": "The address of a picture came instead of the picture, and nothing is downloaded from there{where}.",
+        "zh-CN": "收到的是图片的网址，而不是图片本身；插件不会从外部网址下载内容{where}。",
+    },
+    "retires": {
+        "en": "For administrators: Google shuts {model} down on {date}.",
+        "zh-CN": "致管理员：Google 将于 {date} 停用 {model}。",
+    },
+    "not_stored": {
+        "en": "Open WebUI could not store this picture ({reason}), so it is part of the message.",
+        "zh-CN": "Open WebUI 无法存储此图片（{reason}），因此图片直接嵌在消息中。",
+    },
+    "attached_cut": {
+        "en": "Only the first {limit} of the {count} attached pictures were sent: this model takes no more.",
+        "zh-CN": "所附的 {count} 张图片中只发送了前 {limit} 张：该模型最多接受这么多。",
+    },
+    "earlier_none": {
+        "en": "No earlier picture of this chat was sent along: this model takes no more.",
+        "zh-CN": "未随请求发送此对话中较早的图片：该模型无法再接受更多图片。",
+    },
+    "earlier_cut": {
+        "en": "Of the {count} earlier pictures of this chat, the newest {limit} were sent along.",
+        "zh-CN": "此对话中较早的 {count} 张图片里，只随请求发送了最新的 {limit} 张。",
+    },
+    "earlier_large": {
+        "en": "{count} earlier pictures were left out: all together were too large for one request.",
+        "zh-CN": "较早的 {count} 张图片未发送：全部图片合计超出了单次请求的大小上限。",
+    },
+    "shrunk": {
+        "en": "{name} was made smaller to fit into the request.",
+        "zh-CN": "{name}：已缩小，以满足请求的大小上限。",
+    },
+    "remote": {
+        "en": "A picture from another website was left out, as nothing is downloaded from there. Please attach it.",
+        "zh-CN": "来自其他网站的图片未发送，因为插件不会从外部网址下载内容。请将图片作为附件添加。",
+    },
+    "no_file": {
+        "en": "{name} was left out: it has been deleted, or is not yours to use.",
+        "zh-CN": "{name}：未发送，文件已被删除，或您无权使用。",
+    },
+    "no_picture": {
+        "en": "{name} was left out: {form} is no picture that Google reads. PNG, JPEG, WebP, HEIC, GIF, BMP, TIFF and AVIF are.",
+        "zh-CN": "{name}：未发送，Google 不支持此图片格式（{form}）。支持的格式有 PNG、JPEG、WebP、HEIC、GIF、BMP、TIFF 和 AVIF。",
+    },
+    "broken": {
+        "en": "{name} was left out: it is damaged or empty.",
+        "zh-CN": "{name}：未发送，文件已损坏或为空。",
+    },
+    "too_many_pixels": {
+        "en": "{name} was left out: it has too many pixels. Please attach a smaller one, or save it as JPEG.",
+        "zh-CN": "{name}：未发送，像素过多。请附上较小的图片，或另存为 JPEG。",
+    },
+    "odd_form": {
+        "en": "{name} was left out: this kind of {form} is not read here. Please save it as PNG or JPEG and attach that.",
+        "zh-CN": "{name}：未发送，无法读取此类图片（{form}）。请另存为 PNG 或 JPEG 后再附上。",
+    },
+    "too_large": {
+        "en": "{name} was left out: it is too large for one request.",
+        "zh-CN": "{name}：未发送，超出了单次请求的大小上限。",
+    },
+    "document_cut": {
+        "en": "Only the beginning of {name} was sent: all documents together were too long.",
+        "zh-CN": "{name}：只发送了开头部分，因为全部文档合计过长。",
+    },
+    "document_left_out": {
+        "en": "{name} was left out: the newer documents take all the room that a request has for them.",
+        "zh-CN": "{name}：未发送，较新的文档已占满请求中留给文档的空间。",
+    },
+    "document_pending": {
+        "en": "{name} could not be read yet: Open WebUI is still working on it. Please press Regenerate in a moment.",
+        "zh-CN": "{name}：暂时无法读取，Open WebUI 仍在处理该文件。请稍后点击“重新生成”。",
+    },
+    "no_text": {
+        "en": "{name} was left out: no words could be read from it.",
+        "zh-CN": "{name}：未发送，无法从中读取文字。",
+    },
+    "no_pdf": {
+        "en": "{name} was left out: Open WebUI found no words in it, and {model} reads no PDF.",
+        "zh-CN": "{name}：未发送，Open WebUI 未能从中读取文字，而 {model} 不支持 PDF。",
+    },
+    "not_sent": {
+        "en": "{name} was left out: only words, pictures and PDF can be sent to image models.",
+        "zh-CN": "{name}：未发送，只能向图像模型发送文字、图片和 PDF。",
+    },
+    "remote_file": {
+        "en": "A file from another website was left out, as nothing is downloaded from there. Please attach it.",
+        "zh-CN": "来自其他网站的文件未发送，因为插件不会从外部网址下载内容。请将文件作为附件添加。",
+    },
+    "no_knowledge": {
+        "en": "{name} was not given to the model: Open WebUI handed over none of its words. It hands them over where Function Calling is set to Legacy (before 0.10: Default), by you under Controls → Advanced Params or by an administrator for the model.",
+        "zh-CN": "{name}：未提供给模型，因为 Open WebUI 没有传来其中的任何文字。只有当“函数调用”设为“旧版”（0.10 之前为“默认”）时才会传来；您可以在“对话高级设置 → 高级参数”中设置，管理员也可以为该模型设置。",
+    },
+    "no_pillow": {
+        "en": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
+        "zh-CN": "{name}：未发送，转换此格式需要在服务器上安装 Python 软件包 Pillow。PNG、JPEG 和 WebP 无需转换。",
+    },
+    "size_ceiling": {
+        "en": "Here pictures are made in {got} at most, so {got} was taken instead of {asked}.",
+        "zh-CN": "此处图片尺寸最大为 {got}，因此用 {got} 代替了 {asked}。",
+    },
+    "budget_cut": {
+        "en": "Only {count} of {asked} pictures were made: your budget for pictures, ${budget} a day, allows no more today.",
+        "zh-CN": "原本要生成 {asked} 张图片，只生成了 {count} 张：您每天 ${budget} 的图片预算今天已不足以生成更多。",
+    },
+    "price_assumed": {
+        "en": "The price of {model} is not known yet; each picture is counted as ${price}, the dearest known.",
+        "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 ${price} 计算。",
+    },
 }
 
 # Those that a chat needs to hear once, and which of their numbers may differ then.
@@ -1140,80 +1570,672 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
     "earlier_cut": ("count",),
 }
 
-STATUSES: dict[str, str] = {
-    "making": "{name} is making {what} …",
-    "still_working": "Still working, {seconds} s …",
-    "in_line": "Waiting in line; requests before yours: {count} …",
-    "next_in_line": "Waiting in line; yours is next …",
-    "out_of_line": "Your turn has come; working on it …",
-    "made_none": "{model} made no picture",
-    "next_try": "{why}; next try in {seconds:.0f} s …",
-    "trying_again": "{why}; trying again …",
-    "stopped": "Stopped",
-    "asking": "Waiting for your answer …",
+# What the line above an answer says.
+STATUSES: Texts = {
+    "making": {
+        "en": "{name} is making {what} …",
+        "zh-CN": "{name} 正在生成{what}……",
+    },
+    "working": {
+        "en": "Working …",
+        "zh-CN": "正在处理……",
+    },
+    "so_far": {
+        "en": "{what} {seconds} s",
+        "zh-CN": "{what} 已用 {seconds} 秒",
+    },
+    "no_picture_made": {
+        "en": "No picture was made",
+        "zh-CN": "未生成图片",
+    },
+    "in_line": {
+        "en": "Waiting in line; requests before yours: {count} …",
+        "zh-CN": "排队中，前面还有 {count} 个请求……",
+    },
+    "next_in_line": {
+        "en": "Waiting in line; yours is next …",
+        "zh-CN": "排队中，下一个就轮到您……",
+    },
+    "out_of_line": {
+        "en": "Your turn has come; working on it …",
+        "zh-CN": "已轮到您，正在处理……",
+    },
+    "made_none": {
+        "en": "{model} made no picture",
+        "zh-CN": "{model} 没有生成图片",
+    },
+    "next_try": {
+        "en": "{why}; next try in {seconds:.0f} s …",
+        "zh-CN": "{why}；{seconds:.0f} 秒后重试……",
+    },
+    "trying_again": {
+        "en": "{why}; trying again …",
+        "zh-CN": "{why}；正在重试……",
+    },
+    "stopped": {
+        "en": "Stopped",
+        "zh-CN": "已停止",
+    },
+    "asking": {
+        "en": "Waiting for your answer …",
+        "zh-CN": "正在等待您的确认…",
+    },
 }
-# Parts of sentences, names and labels.
-PHRASES: dict[str, str] = {
-    "the_picture": "the picture",
-    "pictures": "{count} pictures",
-    "a_picture": "A picture",
-    "attached_picture": "An attached picture",
-    "a_document": "A document",
-    "knowledge": "Knowledge",
-    "sound": "A sound",
-    "film": "A film",
-    "part": "A part of the message of an unknown kind",
-    "picture_number": "Picture {number}",
-    "numbered_picture": "Picture {number} ({name})",
-    "generated": "Generated image",
-    "this_form": "this",
-    "page": "Page",
-    "no_user": "there is no user to keep it for",
-    "storage_failed": "its storage failed",
-    "only_some": "Only {made} of {count} pictures could be made. ",
-    "given_up": " (Given up after {seconds:.0f} s.)",
-    "waited": ", after a wait of {seconds:.0f} seconds in line on this server",
-    "others_pictures": "those of others",
-    "own_pictures": "others of your own",
-    "available": " This key can use {ids}.",
-    "region": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
-    "headers_json": "they are no JSON object of texts",
-    "headers_many": "they are too many",
-    "header_line": "line {number} is not one `Name: text`",
-    "header_value": "what is set for `{name}` cannot be sent",
-    "header_name": "`{name}` is not theirs to set",
-    "ratio_and_size": "{ratio} at {size}",
-    "seconds": "{seconds:.0f} s",
-    "tokens": "{count:,} tokens",
-    "price": "≈ ${price:.3f}",
-    "price_unknown": "price unknown",
-    "retired": "{model} (retired)",
-    "answers_as": "{model} (retired, answers as {name})",
-    # What can be chosen, by the fields of ImageOptions.
-    "image_size": "picture size",
-    "aspect_ratio": "aspect ratio",
-    "count": "number of pictures",
-    "thinking_level": "thinking level",
-    "searches": "Google Search",
-    "thoughts": "thoughts",
-    "safety": "safety threshold",
-    # Of what pictures cost.
-    "in_size": "{what} in {size}",
-    "these_models": "these models",
-    "question_title": "Make {what}?",
-    "question": "This costs about ${price}.",
-    "spent_today": "Today (since midnight, {zone}): {what}, about ${usd}.",
-    "spent_month": "This month: {what}, about ${usd}.",
-    "budget_of_day": "Your budget is ${budget} a day.",
-    "no_pictures": "no pictures",
-    "one_picture": "1 picture",
+# Parts of sentences, names and labels; what can be chosen, by the fields of ImageOptions.
+PHRASES: Texts = {
+    "the_picture": {
+        "en": "the picture",
+        "zh-CN": "图片",
+    },
+    "pictures": {
+        "en": "{count} pictures",
+        "zh-CN": " {count} 张图片",
+    },
+    "a_picture": {
+        "en": "A picture",
+        "zh-CN": "图片",
+    },
+    "attached_picture": {
+        "en": "An attached picture",
+        "zh-CN": "所附图片",
+    },
+    "a_document": {
+        "en": "A document",
+        "zh-CN": "文档",
+    },
+    "knowledge": {
+        "en": "Knowledge",
+        "zh-CN": "知识库",
+    },
+    "sound": {
+        "en": "A sound",
+        "zh-CN": "音频",
+    },
+    "film": {
+        "en": "A film",
+        "zh-CN": "视频",
+    },
+    "part": {
+        "en": "A part of the message of an unknown kind",
+        "zh-CN": "消息中未知类型的内容",
+    },
+    "picture_number": {
+        "en": "Picture {number}",
+        "zh-CN": "图片 {number}",
+    },
+    "numbered_picture": {
+        "en": "Picture {number} ({name})",
+        "zh-CN": "图片 {number}（{name}）",
+    },
+    "generated": {
+        "en": "Generated image",
+        "zh-CN": "生成的图片",
+    },
+    "this_form": {
+        "en": "this",
+        "zh-CN": "未知格式",
+    },
+    "page": {
+        "en": "Page",
+        "zh-CN": "网页",
+    },
+    "no_user": {
+        "en": "there is no user to keep it for",
+        "zh-CN": "没有可归属的用户",
+    },
+    "storage_failed": {
+        "en": "its storage failed",
+        "zh-CN": "存储发生故障",
+    },
+    "only_some": {
+        "en": "Only {made} of {count} pictures could be made. ",
+        "zh-CN": "{count} 张图片中只生成了 {made} 张。",
+    },
+    "given_up": {
+        "en": " (Given up after {seconds:.0f} s.)",
+        "zh-CN": "（{seconds:.0f} 秒后放弃。）",
+    },
+    "waited": {
+        "en": ", after a wait of {seconds:.0f} seconds in line on this server",
+        "zh-CN": "（此前已在此服务器上排队等待 {seconds:.0f} 秒）",
+    },
+    "others_pictures": {
+        "en": "those of others",
+        "zh-CN": "其他用户的图片",
+    },
+    "own_pictures": {
+        "en": "others of your own",
+        "zh-CN": "您自己的其他图片",
+    },
+    "available": {
+        "en": " This key can use {models}.",
+        "zh-CN": "此密钥可以使用：{models}。",
+    },
+    "region": {
+        "en": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
+        "zh-CN": "Google 的列表中有此模型，因此可能是运行 Open WebUI 的服务器所在的地区未提供。",
+    },
+    "headers_json": {
+        "en": "they are no JSON object of texts",
+        "zh-CN": "不是由名称和值组成的 JSON 对象",
+    },
+    "headers_many": {
+        "en": "they are too many",
+        "zh-CN": "数量过多",
+    },
+    "header_line": {
+        "en": "line {number} is not one `Name: text`",
+        "zh-CN": "第 {number} 行不是 `名称: 值` 的形式",
+    },
+    "header_value": {
+        "en": "what is set for `{name}` cannot be sent",
+        "zh-CN": "`{name}` 的值无法发送",
+    },
+    "header_name": {
+        "en": "`{name}` is not theirs to set",
+        "zh-CN": "不允许设置 `{name}`",
+    },
+    "ratio_and_size": {
+        "en": "{ratio} at {size}",
+        "zh-CN": "{ratio}、{size}",
+    },
+    "seconds": {
+        "en": "{seconds:.0f} s",
+        "zh-CN": "{seconds:.0f} 秒",
+    },
+    "price": {
+        "en": "≈ ${price:.3f}",
+        "zh-CN": "≈ ${price:.3f}",
+    },
+    "price_unknown": {
+        "en": "price unknown",
+        "zh-CN": "价格未知",
+    },
+    "retired": {
+        "en": "{model} (retired)",
+        "zh-CN": "{model}（已停用）",
+    },
+    "image_size": {
+        "en": "picture size",
+        "zh-CN": "图片尺寸",
+    },
+    "aspect_ratio": {
+        "en": "aspect ratio",
+        "zh-CN": "宽高比",
+    },
+    "count": {
+        "en": "number of pictures",
+        "zh-CN": "图片数量",
+    },
+    "thinking_level": {
+        "en": "thinking level",
+        "zh-CN": "思考级别",
+    },
+    "searches": {
+        "en": "Google Search",
+        "zh-CN": "Google 搜索",
+    },
+    "thoughts": {
+        "en": "thoughts",
+        "zh-CN": "思考过程",
+    },
+    "safety": {
+        "en": "safety threshold",
+        "zh-CN": "安全阈值",
+    },
+    "comma": {
+        "en": ", ",
+        "zh-CN": "、",
+    },
+    "named_model": {
+        "en": "{name}",
+        "zh-CN": "{name}",
+    },
+    "named_model_with_id": {
+        "en": "{name} (`{id}`)",
+        "zh-CN": "{name} (`{id}`)",
+    },
+    "model_id": {
+        "en": "`{id}`",
+        "zh-CN": "`{id}`",
+    },
+    "of_user": {
+        "en": "what the administrator chose, else {auto}",
+        "zh-CN": "管理员的选择；若管理员未选择：{auto}",
+    },
+    "option": {
+        "en": "{description} auto: {auto}.",
+        "zh-CN": "{description}auto：{auto}。",
+    },
+    "in_size": {
+        "en": "{what} in {size}",
+        "zh-CN": "{size} 的 {what}",
+    },
+    "these_models": {
+        "en": "these models",
+        "zh-CN": "这些模型",
+    },
+    "question_title": {
+        "en": "Make {what}?",
+        "zh-CN": "要生成 {what} 吗？",
+    },
+    "question": {
+        "en": "This costs about ${price}.",
+        "zh-CN": "费用约为 ${price}。",
+    },
+    "spent_today": {
+        "en": "Today (since midnight, {zone}): {what}, about ${usd}.",
+        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}，约 ${usd}。",
+    },
+    "spent_month": {
+        "en": "This month: {what}, about ${usd}.",
+        "zh-CN": "本月：{what}，约 ${usd}。",
+    },
+    "budget_of_day": {
+        "en": "Your budget is ${budget} a day.",
+        "zh-CN": "您的预算为每天 ${budget}。",
+    },
+    "no_pictures": {
+        "en": "no pictures",
+        "zh-CN": "没有图片",
+    },
+    "one_picture": {
+        "en": "1 picture",
+        "zh-CN": "1 张图片",
+    },
+}
+# What an option is for | what holds where nobody chooses ("auto"), by the fields of
+# ImageOptions.
+OPTION_WORDS: Texts = {
+    "image_size": {
+        "en": "1K is about 1024 × 1024 pixels; 4K has sixteen times as many and costs more. | 1K",
+        "zh-CN": "1K 约为 1024 × 1024 像素；4K 的像素数是其 16 倍，费用也更高。 | 1K",
+    },
+    "aspect_ratio": {
+        "en": "Width to height. | that of the picture to be changed, or 1:1",
+        "zh-CN": "图片的宽高比。 | 与要修改的图片相同，否则为 1:1",
+    },
+    "count": {
+        "en": "How many pictures one prompt makes, side by side. Each is billed. | one",
+        "zh-CN": "一条提示词生成多少张图片，并排显示。每张都会计费。 | 一张",
+    },
+    "thinking_level": {
+        "en": "How long the model thinks before it draws; thoughts cost tokens. | as the model does by itself",
+        "zh-CN": "模型在绘图前思考多久；思考会消耗词元。 | 由模型自行决定",
+    },
+    "searches": {
+        "en": "Let the model look things up with Google Search before it draws; Google bills many searches extra. | off",
+        "zh-CN": "允许模型在绘图前用 Google 搜索查找资料；搜索较多时，Google 会额外收费。 | 关闭",
+    },
+    "thoughts": {
+        "en": "Show the model's thoughts, folded up, above its answer. | off",
+        "zh-CN": "在回答上方以折叠形式显示模型的思考过程。 | 关闭",
+    },
+    "safety": {
+        "en": "From which probability of harm on Google blocks prompts and answers. What no setting lifts stays blocked. | Google's default",
+        "zh-CN": "有害内容的概率达到何种程度时，Google 会拦截提示词和回答。任何设置都无法解除的拦截仍然有效。 | Google 的默认值",
+    },
+}
+# What the administrator's dialogue says of each setting that is no option.
+VALVES: Texts = {
+    "GEMINI_API_KEY": {
+        "en": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
+        "zh-CN": "来自 https://aistudio.google.com/apikey 的 API 密钥，其所属项目须已启用结算功能。留空：使用环境变量 GEMINI_API_KEY 或 GOOGLE_API_KEY。",
+    },
+    "REQUIRE_USER_KEY": {
+        "en": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
+        "zh-CN": "用户只能使用自己的密钥生成图片，密钥由用户在此函数的个人配置项中填写。",
+    },
+    "GEMINI_API_BASE_URL": {
+        "en": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
+        "zh-CN": "Gemini API 的其他地址，例如网关。未写明版本时会补上 /v1beta；以 # 结尾则原样使用其前面的部分；? 之后的内容会附加到每个请求。留空：Google。",
+    },
+    "GATEWAY_HEADERS": {
+        "en": "Headers that a gateway wants besides the key: one as Name: text, several as a JSON object of names and texts. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
+        "zh-CN": "网关除密钥外还需要的请求头：单个写作“名称: 值”，多个写作由名称和值组成的 JSON 对象。值中的 {key} 代表 GEMINI_API_KEY，此时密钥只在该处发送，例如 Authorization: Bearer {key}。绝不会发送给 Google 本身。",
+    },
+    "MODELS": {
+        "en": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
+        "zh-CN": "列出哪些模型：以逗号分隔的 ID，* 为通配符（gemini-3*, gemini-nano-banana-2.1）。不含通配符的 ID 即使 Google 未列出也会列出。留空：所有图像模型。",
+    },
+    "RETIRED_MODELS": {
+        "en": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
+        "zh-CN": "保留在列表末尾的已停用 ID，因为对话或客户端仍在使用它们；由其后续模型回答。留空：只保留您自己的模型设置所引用的 ID。",
+    },
+    "FOLLOW_SUCCESSORS": {
+        "en": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
+        "zh-CN": "由 Google 指定的后续模型代替已停用的模型回答，并加以说明。关闭：改为显示一条消息。",
+    },
+    "HISTORY_IMAGES": {
+        "en": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
+        "zh-CN": "新消息会附带对话中多少张较早的图片（从最新的开始），以便要求修改。每张都会消耗输入词元。0：不附带。",
+    },
+    "STORAGE": {
+        "en": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
+        "zh-CN": "图片保存在何处：files 为 Open WebUI 的文件存储；inline 为直接嵌在消息中，会使对话数据库变大。",
+    },
+    "MAX_RETRIES": {
+        "en": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
+        "zh-CN": "对于可能自行恢复且不计费的失败（过载、速率限制），最多重新发送请求几次。0：从不。",
+    },
+    "MAX_PARALLEL_REQUESTS": {
+        "en": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
+        "zh-CN": "服务器的每个工作进程最多同时向 Google 发送多少个请求（所有用户合计）；其余请求排队等待，各用户轮流处理。",
+    },
+    "MAX_PARALLEL_REQUESTS_PER_USER": {
+        "en": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
+        "zh-CN": "其中同一用户最多可占多少个；超出的请求即使仍有空位也要排队。0：总数的一半。",
+    },
+    "REQUEST_TIMEOUT": {
+        "en": "Seconds that an answer of Google may take, with all tries and the wait in line.",
+        "zh-CN": "Google 的一次回答最多可用的秒数，包括所有重试和排队时间。",
+    },
+    "LANGUAGE": {
+        "en": "The language of what the plugin says. auto: that of the user's page, or the one that a program asks for (Accept-Language); else English.",
+        "zh-CN": "插件消息所用的语言。auto：用户页面的语言，或程序所要求的语言（Accept-Language）；否则为英语。",
+    },
+    "MAX_IMAGE_SIZE": {
+        "en": "The largest picture size that anybody may ask for; what is larger becomes this one. auto: what the model offers.",
+        "zh-CN": "任何人可以要求的最大图片尺寸，超出时改用此尺寸。auto：以模型支持的为准。",
+    },
+    "MAX_IMAGES_PER_PROMPT": {
+        "en": "How many pictures one prompt may make at most, whoever asks.",
+        "zh-CN": "每条提示词最多生成几张图片，对所有人有效。",
+    },
+    "ADMIN_ONLY_MODELS": {
+        "en": "Models that only administrators may use: ids with commas between them, * as wildcard (gemini-3-pro*). For others auto chooses among the rest. Empty: none.",
+        "zh-CN": "仅限管理员使用的模型：ID 之间用逗号分隔，* 为通配符（gemini-3-pro*）。对其他用户，auto 在其余模型中选择。留空：无。",
+    },
+    "AUTO_KNOWN_PRICES_ONLY": {
+        "en": "Let auto choose only models whose price this plugin knows. Off: a newer version of the same model is taken at once, and counted at the dearest known price. A model that MODELS names alone is always taken.",
+        "zh-CN": "auto 只选择本插件已知价格的模型。关闭时：立即采用同一模型的新版本，并按已知的最高价格计算。MODELS 中只写了一个模型时，总是采用该模型。",
+    },
+    "DAILY_BUDGET_USD": {
+        "en": "For how many US dollars a user may make pictures a day, by estimated prices, from midnight to midnight of the server's time. Pictures made with a key of one's own do not count. 0: no limit.",
+        "zh-CN": "每位用户每天可以生成多少美元的图片（按估算价格，自服务器时间的午夜起计算）。使用自己的密钥生成的图片不计入。0：不限。",
+    },
+    "BUDGET_FOR_ADMINS": {
+        "en": "Whether the budget holds for administrators, too.",
+        "zh-CN": "预算是否也适用于管理员。",
+    },
+    "CONFIRM_ABOVE_USD": {
+        "en": "Ask at the page before a prompt costs more than so many US dollars. Programs, tasks and channels are never asked. 0: never.",
+        "zh-CN": "一条提示词的费用超过多少美元时，先在页面上请用户确认。程序、任务和频道不会被询问。0：从不询问。",
+    },
+}
+# What a user's own dialogue says of one.
+OWN_VALVES: Texts = {
+    "GEMINI_API_KEY": {
+        "en": "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
+        "zh-CN": "您自己在 https://aistudio.google.com/apikey 创建的 Gemini API 密钥，用于代替服务器的密钥。",
+    },
+}
+# What dialogues call the settings where they speak the reader's language; the names that
+# messages and README use are in it.
+VALVE_TITLES: Texts = {
+    "GEMINI_API_KEY": {
+        "en": "GEMINI_API_KEY",
+        "zh-CN": "API 密钥（GEMINI_API_KEY）",
+    },
+    "REQUIRE_USER_KEY": {
+        "en": "REQUIRE_USER_KEY",
+        "zh-CN": "用户须自备密钥（REQUIRE_USER_KEY）",
+    },
+    "GEMINI_API_BASE_URL": {
+        "en": "GEMINI_API_BASE_URL",
+        "zh-CN": "API 基础地址（GEMINI_API_BASE_URL）",
+    },
+    "GATEWAY_HEADERS": {
+        "en": "GATEWAY_HEADERS",
+        "zh-CN": "网关请求头（GATEWAY_HEADERS）",
+    },
+    "MODELS": {
+        "en": "MODELS",
+        "zh-CN": "列出的模型（MODELS）",
+    },
+    "RETIRED_MODELS": {
+        "en": "RETIRED_MODELS",
+        "zh-CN": "保留的已停用模型（RETIRED_MODELS）",
+    },
+    "FOLLOW_SUCCESSORS": {
+        "en": "FOLLOW_SUCCESSORS",
+        "zh-CN": "改用后续模型（FOLLOW_SUCCESSORS）",
+    },
+    "ASPECT_RATIO": {
+        "en": "ASPECT_RATIO",
+        "zh-CN": "宽高比（ASPECT_RATIO）",
+    },
+    "IMAGE_SIZE": {
+        "en": "IMAGE_SIZE",
+        "zh-CN": "图片尺寸（IMAGE_SIZE）",
+    },
+    "IMAGES_PER_PROMPT": {
+        "en": "IMAGES_PER_PROMPT",
+        "zh-CN": "每次图片数量（IMAGES_PER_PROMPT）",
+    },
+    "THINKING_LEVEL": {
+        "en": "THINKING_LEVEL",
+        "zh-CN": "思考级别（THINKING_LEVEL）",
+    },
+    "GOOGLE_SEARCH": {
+        "en": "GOOGLE_SEARCH",
+        "zh-CN": "Google 搜索（GOOGLE_SEARCH）",
+    },
+    "SHOW_THOUGHTS": {
+        "en": "SHOW_THOUGHTS",
+        "zh-CN": "显示思考过程（SHOW_THOUGHTS）",
+    },
+    "SAFETY_THRESHOLD": {
+        "en": "SAFETY_THRESHOLD",
+        "zh-CN": "安全阈值（SAFETY_THRESHOLD）",
+    },
+    "HISTORY_IMAGES": {
+        "en": "HISTORY_IMAGES",
+        "zh-CN": "附带的较早图片（HISTORY_IMAGES）",
+    },
+    "STORAGE": {
+        "en": "STORAGE",
+        "zh-CN": "图片存储方式（STORAGE）",
+    },
+    "MAX_RETRIES": {
+        "en": "MAX_RETRIES",
+        "zh-CN": "最多重试次数（MAX_RETRIES）",
+    },
+    "MAX_PARALLEL_REQUESTS": {
+        "en": "MAX_PARALLEL_REQUESTS",
+        "zh-CN": "最大并发请求数（MAX_PARALLEL_REQUESTS）",
+    },
+    "MAX_PARALLEL_REQUESTS_PER_USER": {
+        "en": "MAX_PARALLEL_REQUESTS_PER_USER",
+        "zh-CN": "每用户最大并发请求数（MAX_PARALLEL_REQUESTS_PER_USER）",
+    },
+    "REQUEST_TIMEOUT": {
+        "en": "REQUEST_TIMEOUT",
+        "zh-CN": "请求超时秒数（REQUEST_TIMEOUT）",
+    },
+    "LANGUAGE": {
+        "en": "LANGUAGE",
+        "zh-CN": "消息语言（LANGUAGE）",
+    },
+    "MAX_IMAGE_SIZE": {
+        "en": "MAX_IMAGE_SIZE",
+        "zh-CN": "最大图片尺寸（MAX_IMAGE_SIZE）",
+    },
+    "MAX_IMAGES_PER_PROMPT": {
+        "en": "MAX_IMAGES_PER_PROMPT",
+        "zh-CN": "每条提示词最多图片数（MAX_IMAGES_PER_PROMPT）",
+    },
+    "ADMIN_ONLY_MODELS": {
+        "en": "ADMIN_ONLY_MODELS",
+        "zh-CN": "仅限管理员的模型（ADMIN_ONLY_MODELS）",
+    },
+    "AUTO_KNOWN_PRICES_ONLY": {
+        "en": "AUTO_KNOWN_PRICES_ONLY",
+        "zh-CN": "auto 只选价格已知的模型（AUTO_KNOWN_PRICES_ONLY）",
+    },
+    "DAILY_BUDGET_USD": {
+        "en": "DAILY_BUDGET_USD",
+        "zh-CN": "每日预算（美元）（DAILY_BUDGET_USD）",
+    },
+    "BUDGET_FOR_ADMINS": {
+        "en": "BUDGET_FOR_ADMINS",
+        "zh-CN": "预算也适用于管理员（BUDGET_FOR_ADMINS）",
+    },
+    "CONFIRM_ABOVE_USD": {
+        "en": "CONFIRM_ABOVE_USD",
+        "zh-CN": "超过此金额先确认（美元）（CONFIRM_ABOVE_USD）",
+    },
+}
+# And what can be chosen in them; numbers, ratios and sizes are the same in all.
+VALVE_VALUES: Texts = {
+    "auto": {
+        "en": "auto",
+        "zh-CN": "自动（auto）",
+    },
+    "on": {
+        "en": "on",
+        "zh-CN": "开启（on）",
+    },
+    "off": {
+        "en": "off",
+        "zh-CN": "关闭（off）",
+    },
+    "files": {
+        "en": "files",
+        "zh-CN": "文件（files）",
+    },
+    "inline": {
+        "en": "inline",
+        "zh-CN": "内联（inline）",
+    },
+    "minimal": {
+        "en": "minimal",
+        "zh-CN": "极低（minimal）",
+    },
+    "low": {
+        "en": "low",
+        "zh-CN": "低（low）",
+    },
+    "medium": {
+        "en": "medium",
+        "zh-CN": "中（medium）",
+    },
+    "high": {
+        "en": "high",
+        "zh-CN": "高（high）",
+    },
+    "xhigh": {
+        "en": "xhigh",
+        "zh-CN": "极高（xhigh）",
+    },
+    "BLOCK_LOW_AND_ABOVE": {
+        "en": "BLOCK_LOW_AND_ABOVE",
+        "zh-CN": "拦截低概率及以上（BLOCK_LOW_AND_ABOVE）",
+    },
+    "BLOCK_MEDIUM_AND_ABOVE": {
+        "en": "BLOCK_MEDIUM_AND_ABOVE",
+        "zh-CN": "拦截中等概率及以上（BLOCK_MEDIUM_AND_ABOVE）",
+    },
+    "BLOCK_ONLY_HIGH": {
+        "en": "BLOCK_ONLY_HIGH",
+        "zh-CN": "仅拦截高概率（BLOCK_ONLY_HIGH）",
+    },
+    "BLOCK_NONE": {
+        "en": "BLOCK_NONE",
+        "zh-CN": "不拦截（BLOCK_NONE）",
+    },
+    "OFF": {
+        "en": "OFF",
+        "zh-CN": "关闭过滤器（OFF）",
+    },
+    "en": {
+        "en": "English (en)",
+        "zh-CN": "英语（en）",
+    },
+    "zh-CN": {
+        "en": "简体中文 (zh-CN)",
+        "zh-CN": "简体中文（zh-CN）",
+    },
+}
+# What the host's list of functions says of this one; in English, the top of this file.
+FUNCTION_WORDS: Texts = {
+    "name": {
+        "en": "Gemini Image",
+        "zh-CN": "Gemini Image 图像生成",
+    },
+    "description": {
+        "en": "Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.",
+        "zh-CN": "将 Google 的图像模型（Nano Banana、Gemini Image、Imagen）作为对话模型使用：选择模型，写下要求，查看图片，继续修改。",
+    },
 }
 _SENTENCES = NOTES | STATUSES | PHRASES
+# How a model is called for those who need its id as well.
+_WITH_IDS = {"named_model": "named_model_with_id"}
 
 
-def sentence(note: Note) -> str:
+class Reader(NamedTuple):
+    """Who reads a sentence.
+
+    language: one of LANGUAGES. sees_ids: whether models are named with their ids, which
+    administrators and programs need. own_key: whether the key is the reader's own.
+    """
+
+    language: str = LANGUAGES[0]
+    sees_ids: bool = False
+    own_key: bool = False
+
+
+def language_of(*wishes: str) -> str:
+    """The language for somebody, by the first wish that is one: a language tag, or a
+    list of them as in Accept-Language (RFC 9110, section 12.5.4).
+
+    Of Chinese there is one form, and for languages that are not there it is English.
+    """
+    wish = next((w for w in wishes if w.strip().lower() not in ("", "auto")), "")
+    wanted = [_primary(tag) for tag in _by_preference(wish[:MAX_LANGUAGE_CHARACTERS])]
+    there = {_primary(language): language for language in LANGUAGES}
+    return next((there[tag] for tag in wanted if tag in there), LANGUAGES[0])
+
+
+def _by_preference(wish: str) -> list[str]:
+    """The tags of a list, dearest first; those that are ruled out (q=0) are none."""
+    weighed = []
+    for entry in wish.split(","):
+        tag, _, weight = entry.partition(";")
+        found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight)
+        weighed.append((float(found[1]) if found else 1.0, tag.strip()))
+    weighed.sort(key=lambda one: -one[0])
+    return [tag for weight, tag in weighed if weight]
+
+
+def _primary(tag: str) -> str:
+    return re.split("[-_]", tag.strip().lower(), maxsplit=1)[0]
+
+
+def _in_language(row: dict[str, str], reader: Reader) -> str:
+    return row.get(reader.language) or row[LANGUAGES[0]]
+
+
+def sentence(note: Note, reader: Reader) -> str:
     """A note in words, and those within it."""
-    return _SENTENCES[note.kind].format_map(_in_words(dict(note.values)))
+    kind = _WITH_IDS.get(note.kind, note.kind) if reader.sees_ids else note.kind
+    text = _in_language(_SENTENCES[kind], reader)
+    return text.format_map(_in_words(dict(note.values), reader))
+
+
+def _in_words(values: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    return {name: _value_in_words(value, reader) for name, value in values.items()}
+
+
+def _value_in_words(value: Any, reader: Reader) -> Any:
+    """A note as its sentence, several as a list; all else as it is."""
+    if isinstance(value, Note):
+        return sentence(value, reader)
+    if isinstance(value, tuple):
+        return _in_language(PHRASES["comma"], reader).join(
+            sentence(note, reader) for note in value
+        )
+    return value
 
 
 def notes_said(messages: Any) -> frozenset[str]:
@@ -1231,99 +2253,47 @@ def notes_said(messages: Any) -> frozenset[str]:
     return frozenset(note.removeprefix(NOTE_MARK) for note in notes)
 
 
-def was_said(note: Note, lines: Iterable[str]) -> bool:
+def was_said(note: Note, lines: Iterable[str], reader: Reader) -> bool:
     """Whether one of the lines is this note, which a chat needs to hear once; numbers
     that may differ are not looked at."""
     if note.kind not in SAID_ONCE:
         return False
     numbers = dict.fromkeys(SAID_ONCE[note.kind], "\0")
-    text = sentence(make_note(note.kind, **{**dict(note.values), **numbers}))
+    text = sentence(make_note(note.kind, **{**dict(note.values), **numbers}), reader)
     pattern = "[0-9]+".join(map(re.escape, text.split("\0")))
     return any(re.fullmatch(pattern, line) for line in lines)
 
 
-def failure_sentences(kind: str, values: dict[str, Any]) -> tuple[str, str]:
+def failure_sentences(
+    kind: str, values: dict[str, Any], reader: Reader
+) -> tuple[str, str]:
     """What happened, and what to do about it, for a kind of FAILURES."""
-    who = values.get("host", "Google")  # where nobody says who spoke
-    known = {**UNKNOWN_VALUES, **ADVICE, "who": who, **_in_words(values)}
-    what, _, advice = FAILURES[kind].partition(" | ")
+    unknown = {name: _in_language(row, reader) for name, row in UNKNOWN_VALUES.items()}
+    unknown["who"] = values.get("host", "Google")  # where nobody says who spoke
+    known = unknown | _advice(reader) | _in_words(values, reader)
+    what, _, advice = _in_language(FAILURES[kind], reader).partition(" | ")
     return what.format_map(known), advice.format_map(known)
 
 
-def _in_words(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: sentence(v) if isinstance(v, Note) else v for k, v in values.items()}
+def _advice(reader: Reader) -> dict[str, str]:
+    """ADVICE in words, as it holds for whose key it is."""
+    rows = ADVICE | (OWN_KEY_ADVICE if reader.own_key else {})
+    advice = {name: _in_language(row, reader) for name, row in rows.items()}
+    return {name: text.format_map(advice) for name, text in advice.items()}
 
 
-class OptionWords(NamedTuple):
-    """What an option is for, and what holds where nobody chooses ("auto")."""
-
-    description: str
-    auto: str
-
-
-# By the fields of ImageOptions.
-OPTION_WORDS: dict[str, OptionWords] = {
-    "image_size": OptionWords(
-        "1K is about 1024 × 1024 pixels; 4K has sixteen times as many and costs more.",
-        "1K",
-    ),
-    "aspect_ratio": OptionWords(
-        "Width to height.", "that of the picture to be changed, or 1:1"
-    ),
-    "count": OptionWords(
-        "How many pictures one prompt makes, side by side. Each is billed.", "one"
-    ),
-    "thinking_level": OptionWords(
-        "How long the model thinks before it draws; thoughts cost tokens.",
-        "as the model does by itself",
-    ),
-    "searches": OptionWords(
-        "Let the model look things up with Google Search before it draws; Google bills many searches extra.",
-        "off",
-    ),
-    "thoughts": OptionWords(
-        "Show the model's thoughts, folded up, above its answer.", "off"
-    ),
-    "safety": OptionWords(
-        "From which probability of harm on Google blocks prompts and answers. What no setting lifts stays blocked.",
-        "Google's default",
-    ),
-}
-_OF_USER = "what the administrator chose, else "
-
-
-def option_description(option: str, of_user: bool = False) -> str:
+def option_description(option: str, reader: Reader, of_user: bool = False) -> str:
     """What a settings dialogue says of an option; a user's own has one more before it
     that may choose."""
-    words = OPTION_WORDS[option]
-    return f"{words.description} auto: {_OF_USER if of_user else ''}{words.auto}."
+    text = _in_language(OPTION_WORDS[option], reader)
+    description, _, auto = text.partition(" | ")
+    said: str | Note = make_note("of_user", auto=auto) if of_user else auto
+    return sentence(make_note("option", description=description, auto=said), reader)
 
 
-# What the administrator's dialogue says of each setting that is no option.
-VALVES: dict[str, str] = {
-    "GEMINI_API_KEY": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
-    "REQUIRE_USER_KEY": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
-    "GEMINI_API_BASE_URL": "Another address for the Gemini API, such as a gateway. /v1beta is added where no version is named; a trailing # takes the rest exactly as it is; what follows a ? goes along with each request. Empty: Google.",
-    "GATEWAY_HEADERS": "Headers that a gateway wants besides the key: one as Name: text, several as a JSON object of names and texts. {key} in a text stands for GEMINI_API_KEY, which is then sent there only, as in Authorization: Bearer {key}. Never sent to Google itself.",
-    "MODELS": "Which models to list: ids with commas between them, * as wildcard (gemini-3*, gemini-nano-banana-2.1). An id without wildcard is listed even if Google does not list it. Empty: all image models.",
-    "RETIRED_MODELS": "Retired ids that stay at the end of the list, because chats or clients still use them; their successors answer. Empty: none but those that your own model settings refer to.",
-    "FOLLOW_SUCCESSORS": "Let the successor that Google names answer for a retired model, and say so. Off: a message instead.",
-    "HISTORY_IMAGES": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
-    "STORAGE": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
-    "MAX_RETRIES": "How often a request is sent again after a failure that may pass by itself and is not billed (overload, rate limit). 0: never.",
-    "MAX_PARALLEL_REQUESTS": "How many requests to Google one worker of the server sends at the same time, for all users; the others wait in line, and users take turns.",
-    "MAX_PARALLEL_REQUESTS_PER_USER": "How many of them may be one user's; more wait in line although there is room for others. 0: half of all.",
-    "MAX_IMAGE_SIZE": "The largest picture size that anybody may ask for; what is larger becomes this one. auto: what the model offers.",
-    "MAX_IMAGES_PER_PROMPT": "How many pictures one prompt may make at most, whoever asks.",
-    "ADMIN_ONLY_MODELS": "Models that only administrators may use: ids with commas between them, * as wildcard (gemini-3-pro*). For others Gemini Image (auto) chooses among the rest. Empty: none.",
-    "AUTO_KNOWN_PRICES_ONLY": "Let Gemini Image (auto) choose only models whose price this plugin knows. Off: a newer version of the same model is taken at once, and counted at the dearest known price. A model that MODELS names alone is always taken.",
-    "DAILY_BUDGET_USD": "How many US dollars of pictures a user may make a day, by estimated prices, from midnight to midnight of the server's time. Pictures made with a key of one's own do not count. 0: no limit.",
-    "BUDGET_FOR_ADMINS": "Whether the budget holds for administrators, too.",
-    "CONFIRM_ABOVE_USD": "Ask at the page before a prompt costs more than so many US dollars. Programs, tasks and channels are never asked. 0: never.",
-    "REQUEST_TIMEOUT": "Seconds that an answer of Google may take, with all tries and the wait in line.",
-}
-# What a user's own dialogue says of it.
-OWN_KEY = "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's."
+def valve_description(name: str, reader: Reader, of_user: bool = False) -> str:
+    """What a settings dialogue says of a setting that is no option."""
+    return _in_language((OWN_VALVES if of_user else VALVES)[name], reader)
 
 
 # ── Models ────────────────────────────────────────────────────────────────────────────
@@ -1557,10 +2527,27 @@ def facts_of(model_id: str, generate: bool = True) -> ModelFacts | None:
     return replace(IMAGEN, sizes=()) if without_sizes else IMAGEN
 
 
+# The version, and what tells the models of one version apart.
+_IMAGEN_NAME = re.compile(r"imagen-(\d+)\.\d+(?:-(fast|ultra|capability))?-.*\d+")
+
+
 def display_name(model_id: str) -> str:
-    """Google's name for a known model, else the id."""
-    facts = model_facts(model_id)
-    return facts.name if facts else model_id
+    """A short name for a known model, as Google gives it, else the id."""
+    if facts := model_facts(model_id):
+        return facts.name
+    if found := _IMAGEN_NAME.fullmatch(bare_id(model_id)):
+        version, kind = found.groups()
+        return f"Imagen {version} {kind.capitalize()}" if kind else f"Imagen {version}"
+    released = model_facts(released_id(model_id))
+    return f"{released.name} Preview" if released else model_id
+
+
+def name_of(model_id: str) -> Note:
+    """How a sentence calls a model: by its name, and its id for those who need it."""
+    name = display_name(model_id)
+    if name == model_id:
+        return make_note("model_id", id=model_id)
+    return make_note("named_model", name=name, id=model_id)
 
 
 def estimate_price(
@@ -2368,10 +3355,12 @@ def fit_options(
         got = taken[option.field] = option.fit(asked, facts) if asked else asked
         what = make_note(option.field)
         if asked and not got and asked != "1K":  # who has no sizes makes 1K anyway
-            notes.append(make_note("not_offered", model=model_id, what=what))
+            notes.append(make_note("not_offered", model=name_of(model_id), what=what))
         elif got != asked and isinstance(got, str):
             both = {"asked": _as_chosen(option, asked), "got": _as_chosen(option, got)}
-            notes.append(make_note("nearest", model=model_id, what=what, **both))
+            notes.append(
+                make_note("nearest", model=name_of(model_id), what=what, **both)
+            )
     if not options.thinking_level and level in facts.thinking_levels:
         taken["thinking_level"] = level
     return replace(options, **taken), notes
@@ -3972,7 +4961,9 @@ _OWN_LINES = re.compile(
 )
 # Several pictures side by side, as an answer shows them.
 _PICTURE_TABLE = re.compile(
-    r"^\|(?: +\|)+\n\|(?:-+\|)+(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+)*$", re.M
+    r"^\|(?: +\|)+\n\|(?:-+\|)+"
+    r"(?:\n\|(?: !\[[^\[\]\n]*\]\([^()\s]*\) \|)+(?:  \|)?)*$",
+    re.M,
 )
 
 
@@ -6118,7 +7109,12 @@ def explain_error(
     page = page_text(stray)
     values |= _who_spoke(error, f"{server} {page}", values.get("host", ""))
     said = without_markup(error.message) or page
-    return GeminiError(kind, quote_sentence(said), delay, **values)
+    return GeminiError(kind, _spoken(quote_sentence(said)), delay, **values)
+
+
+def _spoken(text: str) -> str:
+    """A sentence; nothing for a bare code such as "SAFETY", which tells nobody anything."""
+    return "" if re.fullmatch(r"[A-Z0-9_.\s]+", text) else text
 
 
 class FailedResponse(NamedTuple):
@@ -6231,12 +7227,13 @@ def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     """The failure behind a finishReason, blockReason or filter reason.
 
     values: what the message's placeholders stand for (see FAILURES). Google's sentence
-    is quoted; without one, its name for the reason.
+    is quoted; its name for the reason is for administrators.
     """
     kind = _REFUSALS.get(refusal.reason, "picture_failed")
     if refusal.about == "prompt":
         kind = "prompt_blocked"
-    said = quote_sentence(refusal.message) or quote_sentence(refusal.reason)
+    values["details"] = refusal.reason
+    said = _spoken(quote_sentence(refusal.message))
     return GeminiError(kind, said, **values)
 
 
@@ -7089,6 +8086,7 @@ class HostChat:
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     asker: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     secret: str = field(default="", repr=False)
+    language: str = ""
     event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def scrub(self, text: str) -> str:
@@ -7415,6 +8413,20 @@ def host_closes_streams() -> bool:
     return env is not None and not _LEAVES_STREAMS_OPEN.match(version)
 
 
+def user_language(metadata: dict[str, Any]) -> str:
+    """The language of the page of the one who asks, which programs do not tell."""
+    variables = metadata.get("variables")
+    return as_str(get_field(variables, "{{USER_LANGUAGE}}"))
+
+
+def accepted_languages(request: Any) -> str:
+    """The Accept-Language of a request of the host (starlette), or nothing."""
+    try:
+        return as_str(request.headers.get("accept-language"))
+    except AttributeError:
+        return ""
+
+
 async def _public_address() -> str:
     """The address that the administrator set (Settings → General), or nothing."""
     return await _host_setting("webui.url", "WEBUI_URL")
@@ -7515,8 +8527,13 @@ def _dollars(value: Any) -> float:
     return min(float(found[1].replace(",", ".")), MAX_USD) if found else 0.0
 
 
+# The class has one language for all; what hosts know of others stands in manifest.json.
+_READER = Reader()
+
+
 def _setting(name: str, default: Any, **extra: Any) -> Any:
-    return Field(default, description=VALVES[name], json_schema_extra=extra)
+    description = valve_description(name, _READER)
+    return Field(default, description=description, json_schema_extra=extra)
 
 
 def _choice(name: str, of_user: bool = False) -> Any:
@@ -7524,13 +8541,14 @@ def _choice(name: str, of_user: bool = False) -> Any:
     "auto" leaves the choice to whoever stands behind it in the order of settings.
     """
     option = OPTION_BY_NAME[name]
-    description = option_description(option.field, of_user)
+    description = option_description(option.field, _READER, of_user)
     extra: Any = {"enum": ["auto", *option.choices]}
     return Field("auto", description=description, json_schema_extra=extra)
 
 
-def _key(description: str) -> Any:
+def _key(name: str, of_user: bool = False) -> Any:
     """A key, which neither the page nor the settings as text show."""
+    description = valve_description(name, _READER, of_user)
     extra: Any = {"input": {"type": "password"}}
     return Field("", description=description, repr=False, json_schema_extra=extra)
 
@@ -7559,14 +8577,12 @@ class AdminValves(_Settings):
 
     model_config = ConfigDict(title="Valves")
 
-    GEMINI_API_KEY: str = _key(VALVES["GEMINI_API_KEY"])
+    GEMINI_API_KEY: str = _key("GEMINI_API_KEY")
     REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
     GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
-    GATEWAY_HEADERS: str = _key(VALVES["GATEWAY_HEADERS"])
+    GATEWAY_HEADERS: str = _key("GATEWAY_HEADERS")
     MODELS: str = _setting("MODELS", "")
-    RETIRED_MODELS: str = _setting(
-        "RETIRED_MODELS", "imagen-3.0-generate-002, imagen-4.0-generate-001"
-    )
+    RETIRED_MODELS: str = _setting("RETIRED_MODELS", "imagen-3.0-generate-002")
     FOLLOW_SUCCESSORS: bool = _setting("FOLLOW_SUCCESSORS", True)
     ASPECT_RATIO: str = _choice("ASPECT_RATIO")
     IMAGE_SIZE: str = _choice("IMAGE_SIZE")
@@ -7588,6 +8604,7 @@ class AdminValves(_Settings):
     MAX_PARALLEL_REQUESTS: int = _setting("MAX_PARALLEL_REQUESTS", 64)
     MAX_PARALLEL_REQUESTS_PER_USER: int = _setting("MAX_PARALLEL_REQUESTS_PER_USER", 0)
     REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
+    LANGUAGE: str = _setting("LANGUAGE", "auto", enum=["auto", *LANGUAGES])
 
 
 class UserValves(_Settings):
@@ -7599,7 +8616,7 @@ class UserValves(_Settings):
     THINKING_LEVEL: str = _choice("THINKING_LEVEL", of_user=True)
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH", of_user=True)
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS", of_user=True)
-    GEMINI_API_KEY: str = _key(OWN_KEY)
+    GEMINI_API_KEY: str = _key("GEMINI_API_KEY", of_user=True)
 
 
 def own_settings(valves: Any) -> dict[str, Any]:
@@ -7732,12 +8749,12 @@ class Backend:
         available: who else there is. quoted: the last refusal. listed: the list of
         models before it turned out who is gone.
         """
-        ids = ", ".join(f"`{model_id}`" for model_id in available)
+        models = tuple(map(name_of, available))
         kind = "model_retired" if successor_of(asked) else "model_unknown"
-        kind = "no_models" if listed and not ids else kind
-        error = GeminiError(kind, quoted, model=f"`{asked}`", who=self.who)
-        if ids:
-            error.values["available"] = make_note("available", ids=ids)
+        kind = "no_models" if listed and not models else kind
+        error = GeminiError(kind, quoted, model=name_of(asked), who=self.who)
+        if models:
+            error.values["available"] = make_note("available", models=models)
         if self.is_google and asked in (model.id for model in listed):
             error.values["region"] = make_note("region")
         return error
@@ -8417,7 +9434,7 @@ class GeminiClient:
         """The failure behind an answer that holds nothing to show."""
         values: dict[str, Any] = {"host": self.host, "elapsed": round(elapsed)}
         if model:
-            values["model"] = f"`{model}`"
+            values["model"] = name_of(model)
         failed = FailedResponse(
             response.status_code,
             response.headers,
@@ -8518,7 +9535,7 @@ class _Exchange:
         begun = self._begun or time.monotonic()
         values: dict[str, Any] = {
             "host": self.client.host,
-            "model": f"`{self.model}`",
+            "model": name_of(self.model),
             "elapsed": round(time.monotonic() - begun),
         }
         if (waited := begun - self._started) > self.timeout * NOTICEABLE_WAIT:
@@ -8758,7 +9775,9 @@ class Purse:
             notes = _cut(self._valves, allowed.count, options.count)
         if not estimate.is_known and (route.asked == AUTO or self._matters):
             price = _dollars_shown(estimate.usd)
-            notes.append(make_note("price_assumed", model=route.model, price=price))
+            notes.append(
+                make_note("price_assumed", model=name_of(route.model), price=price)
+            )
         return allowed, notes
 
     def close(self) -> None:
@@ -8938,22 +9957,18 @@ def pictures_note(count: int) -> Note:
 _PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
 
 
-def what_happened(error: GeminiError) -> str:
+def what_happened(error: GeminiError, reader: Reader) -> str:
     """What happened, without markdown: for the status line."""
-    what, _ = failure_sentences(error.kind, error.values)
-    return redact(what).replace("`", "").rstrip(".")
+    what, _ = failure_sentences(error.kind, error.values, reader)
+    return redact(what).replace("`", "").rstrip(".。")
 
 
-def failure_text(
-    error: GeminiError, own_key: bool = False, for_admin: bool = False
-) -> str:
+def failure_text(error: GeminiError, reader: Reader, for_admin: bool = False) -> str:
     """What happened, Google's sentence, and what to do, in markdown.
 
-    own_key: whether the key is the reader's own. for_admin: with Google's names for
-    it, such as the quota that is used up.
+    for_admin: with Google's names for it, such as the quota that is used up.
     """
-    values = {**(OWN_KEY_ADVICE if own_key else {}), **error.values}
-    what, advice = failure_sentences(error.kind, values)
+    what, advice = failure_sentences(error.kind, error.values, reader)
     quoted = error.quote if for_admin else _PROJECT.sub(r"\1…", error.quote)
     # Pages that make links of addresses would take the quotation mark into it.
     gap = "\u202f" if re.search(r"https?://\S+\Z", quoted) else ""
@@ -9019,17 +10034,16 @@ class Tally:
             usage["cost"] = round(self.price, 4)
         return usage if out else {}
 
-    def summary(self, seconds: float) -> str:
-        """Model, pixels, seconds, tokens and price in one line."""
+    def summary(self, seconds: float, reader: Reader) -> str:
+        """Model, price, pixels and seconds in one line, of which a phone shows the
+        beginning."""
         kinds = Counter(f"{p[0]}×{p[1]}" for p in self.pixels if p)
         pixels = [f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items()]
-        parts = [display_name(self.model), ", ".join(pixels)]
-        parts.append(sentence(make_note("seconds", seconds=seconds)))
-        if usage := self.usage:
-            parts.append(sentence(make_note("tokens", count=usage["total_tokens"])))
-        price = self.price
+        price, took = self.price, make_note("seconds", seconds=seconds)
         known = make_note("price", price=price)
-        parts.append(sentence(make_note("price_unknown") if price is None else known))
+        cost = make_note("price_unknown") if price is None else known
+        parts = [display_name(self.model), sentence(cost, reader)]
+        parts += [", ".join(pixels), sentence(took, reader)]
         return " · ".join(filter(None, parts))
 
     def surprises(self, options: ImageOptions) -> Iterator[Note]:
@@ -9043,6 +10057,31 @@ class Tally:
                 if ratio and size:
                     asked = make_note("ratio_and_size", ratio=ratio, size=size)
                 yield make_note("other_pixels", asked=asked, width=width, height=height)
+
+
+class PictureNames(NamedTuple):
+    """What the pictures of an answer are called, numbered from the second on.
+
+    nameless: what they are where the prompt has no words.
+    """
+
+    prompt: str
+    nameless: str
+
+    @property
+    def plain_prompt(self) -> str:
+        """The prompt's beginning on one line, or nothing."""
+        return plain_words(self.prompt, MAX_ALT_CHARACTERS, "")
+
+    def alt(self, number: int) -> str:
+        """A picture's alternative text."""
+        text = self.plain_prompt or self.nameless
+        return f"{text} ({number})" if number > 1 else text
+
+    def file_name(self, number: int, mime: str) -> str:
+        """The name of a picture's file."""
+        stem = file_stem(self.prompt) or file_stem(self.nameless)
+        return (f"{stem}-{number}" if number > 1 else stem) + file_ending(mime)
 
 
 class Answer:
@@ -9063,12 +10102,13 @@ class Answer:
         own_key: bool = False,
         unfinished: str = "",
     ) -> None:
-        self._chat, self._inline, self._own_key = chat, inline, own_key
-        default = sentence(make_note("generated"))
+        self._chat, self._inline = chat, inline
+        sees_ids = chat.is_admin or not chat.is_read_by_host
+        self.reader = Reader(chat.language, sees_ids, own_key)
+        self.making = make_note("working")  # what the requests under way are about
         self._began = time.monotonic()
-        self._prompt = plain_words(prompt, MAX_ALT_CHARACTERS, "")
-        self._alt = self._prompt or default
-        self._stem = file_stem(prompt) or file_stem(default)
+        nameless = sentence(make_note("generated"), self.reader)
+        self._names = PictureNames(prompt, nameless)
         self._words = SafeText(chat.secret)
         self._thoughts = SafeThoughts(chat.secret)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
@@ -9113,13 +10153,13 @@ class Answer:
 
     async def status(self, said: Note | str, done: bool = False) -> None:
         """Show a line of progress."""
-        words = sentence(said) if isinstance(said, Note) else said
+        words = sentence(said, self.reader) if isinstance(said, Note) else said
         await self._chat.status(words, done)
 
     async def ask(self, title: Note, text: Note) -> bool | None:
         """What somebody at the page says to a question; None where nobody answers."""
         await self.status(make_note("asking"))
-        return await self._chat.ask(sentence(title), sentence(text))
+        return await self._chat.ask(*(sentence(n, self.reader) for n in (title, text)))
 
     def end_of_thoughts(self, event: Event, number: int) -> Piece:
         """What was held back of the thoughts, before an event that is none of them.
@@ -9158,13 +10198,15 @@ class Answer:
             where = f": <{event.address}>" if event.address else ""
             note = make_note("elsewhere", where=where)
         elif isinstance(event, Retirement) and self._chat.is_admin:
-            note = make_note("retires", model=self.tally.model, date=event.date)
+            note = make_note(
+                "retires", model=name_of(self.tally.model), date=event.date
+            )
         else:
             return
         if note not in self.notes and len(self.notes) < MAX_PICTURES:
             self.notes.append(note)
 
-    async def end(self, model: str, errors: Sequence[GeminiError] = ()) -> str:
+    async def end(self, model: Note, errors: Sequence[GeminiError] = ()) -> str:
         """What is left to say and show when no more events come.
 
         errors: those of requests that failed. Raises GeminiError when the answer would
@@ -9184,7 +10226,9 @@ class Answer:
             self.notes.append(make_note("pictures_cut", count=self._not_kept))
         return shown + self.rest() + (self.failure(trouble) if trouble else "")
 
-    def _trouble(self, model: str, errors: Sequence[GeminiError]) -> GeminiError | None:
+    def _trouble(
+        self, model: Note, errors: Sequence[GeminiError]
+    ) -> GeminiError | None:
         """Why there is less than was asked for, or what failed behind the pictures."""
         if errors:
             return errors[0]
@@ -9252,7 +10296,8 @@ class Answer:
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
         since, pixels = datetime.now(), await work_on(image.data, picture_pixels)
-        picture = f"![{self._alt}]({await self._address(image, pixels)})"
+        alt = self._names.alt(self.pictures + 1)
+        picture = f"![{alt}]({await self._address(image, pixels)})"
         self.tally.pixels.append(pixels)
         self._pay(pixels, since)
         if self._options.count == 1:
@@ -9261,26 +10306,23 @@ class Answer:
 
     def _next_cell(self) -> str:
         """What comes before the next picture of a table, which is one at every moment:
-        its width is known from the start, so the page need not show bare signs."""
-        columns = 2 if self._options.count == 4 else self._options.count
+        a row that is not full yet is one, too. Two columns, so that the pictures are
+        large enough to be looked at on a phone."""
         self._cells += 1
         if self._cells == 1:
-            return f"|{'  |' * columns}\n|{'---|' * columns}\n|"
-        return "" if self._cells % columns != 1 else "\n|"
+            return "|  |  |\n|---|---|\n|"
+        return "" if self._cells % 2 == 0 else "\n|"
 
     async def _address(self, image: Image, pixels: tuple[int, int] | None) -> str:
         if not self._inline:
-            new = NewFile(image, self._file_name(image.mime), self._record(pixels))
+            name = self._names.file_name(self.pictures + 1, image.mime)
             try:
-                return await self._chat.store(new)
+                return await self._chat.store(
+                    NewFile(image, name, self._record(pixels))
+                )
             except StorageRefused as error:
                 self.notes.append(make_note("not_stored", reason=error.why))
         return str(await work_on(image.data, lambda _: data_uri(image)))
-
-    def _file_name(self, mime: str) -> str:
-        """The name of the next picture's file, with a number behind the first."""
-        number = f"-{self.pictures + 1}" if self.pictures else ""
-        return f"{self._stem}{number}{file_ending(mime)}"
 
     def _record(self, pixels: tuple[int, int] | None) -> dict[str, Any]:
         """What is noted with a picture's file: small, and of JSON's plain types."""
@@ -9289,7 +10331,7 @@ class Answer:
         return {
             **(self._purse.mark(price) if self._purse else {}),
             "version": 1,
-            "prompt": self._prompt,
+            "prompt": self._names.plain_prompt,
             "model": self.tally.model,
             "options": {k: v for k, v in asked.items() if v != default[k]},
             "price": price,
@@ -9304,7 +10346,7 @@ class Answer:
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""
-        page = sentence(make_note("page"))
+        page = sentence(make_note("page"), self.reader)
         pages = [(address, title or page) for address, title in self.sources.pages]
         await self._chat.show_sources(replace(self.sources, pages=tuple(pages)))
         if self.sources.queries:
@@ -9320,8 +10362,9 @@ class Answer:
     def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
         """The notes in words, each once; without those that a chat needs once, if the
         notes of its earlier answers hold them."""
-        news = (note for note in self.notes if not was_said(note, said))
-        for text in dict.fromkeys(map(sentence, news)):
+        reader = self.reader
+        news = (note for note in self.notes if not was_said(note, said, reader))
+        for text in dict.fromkeys(sentence(note, reader) for note in news):
             yield self._block(NOTE_MARK + self._chat.scrub(text))
 
     def failure(self, error: GeminiError, seconds: float = 0.0) -> str:
@@ -9330,10 +10373,11 @@ class Answer:
         before = after = ""
         made, count = self.pictures, self._options.count
         if 0 < made < count:
-            before = sentence(make_note("only_some", made=made, count=count))
+            only_some = make_note("only_some", made=made, count=count)
+            before = sentence(only_some, self.reader)
         if seconds >= 10:
-            after = sentence(make_note("given_up", seconds=seconds))
-        text = failure_text(error, self._own_key, self._chat.is_admin)
+            after = sentence(make_note("given_up", seconds=seconds), self.reader)
+        text = failure_text(error, self.reader, self._chat.is_admin)
         return self._block(FAILURE_MARK + before + self._chat.scrub(text) + after)
 
     def _add(self, text: str) -> str:
@@ -9344,7 +10388,7 @@ class Answer:
 
     def rest(self) -> str:
         """The end of a table of pictures, and of the model's words."""
-        row = "\n\n" if self._cells else ""
+        row = "  |\n\n" if self._cells % 2 else "\n\n" if self._cells else ""
         said = dict.fromkeys("".join(said).strip() for said in self._said.values())
         self._cells = 0
         self._said.clear()
@@ -9434,7 +10478,7 @@ async def gather_pictures(
     if not addresses:
         return [], notes
     if not route.generate:
-        return [], [make_note("no_editor", model=route.model)]
+        return [], [make_note("no_editor", model=name_of(route.model))]
     found: dict[str, FoundPicture | Note] = {}
     while new := [address for address in addresses if address not in found]:
         for address in new:
@@ -9711,7 +10755,7 @@ async def _as_sent(
         read = replace(document, text=text, address="")
         return read if text else _without_words(document, "no_text")
     if not pdf_room:
-        return _without_words(document, "no_pdf", model=model)
+        return _without_words(document, "no_pdf", model=name_of(model))
     if len(data) > pdf_room:
         return _without_words(document, "too_large")
     return replace(document, data=data)
@@ -9756,7 +10800,9 @@ async def compose(request: ImageRequest, send: Send) -> None:
             await send(remark)
         if usage := answer.tally.usage:
             await send(usage)
-        closing = what_happened(failure) if failure else answer.tally.summary(seconds)
+        closing = make_note("no_picture_made")
+        if not failure:
+            closing = answer.tally.summary(seconds, answer.reader)
     finally:
         for task in signs_of_life:
             task.cancel()
@@ -9802,11 +10848,17 @@ async def _until_heard(request: ImageRequest, elapsed: float) -> None:
 
 async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
-    for seconds in HEARTBEATS:
+    for seconds in heartbeats():
         await asyncio.sleep(seconds - before)
-        status = _place_in_line(caller) or make_note("still_working", seconds=seconds)
-        await answer.status(status)
+        so_far = make_note("so_far", what=answer.making, seconds=seconds)
+        await answer.status(_place_in_line(caller) or so_far)
         before = seconds
+
+
+def heartbeats() -> Iterator[int]:
+    """After how many seconds the status says that the work goes on."""
+    yield from HEARTBEATS
+    yield from itertools.count(2 * HEARTBEATS[-1], HEARTBEATS[-1])
 
 
 async def _tell_of_line(answer: Answer, caller: Caller) -> None:
@@ -9872,7 +10924,7 @@ async def _ask_candidates(work: _Making) -> None:
     failure = client.backend.nobody(request.asked, available)
     for route in candidates(_choice_of(request), available, hints):
         if _is_reserved(request, route.model):
-            raise GeminiError("model_reserved", model=f"`{route.model}`")
+            raise GeminiError("model_reserved", model=name_of(route.model))
         try:
             return await _ask_model(work, route)
         except GeminiError as error:
@@ -9942,7 +10994,9 @@ async def _ask_model(work: _Making, route: Route) -> None:
     with room_for_pictures(work.request) as room:
         await _ask_with_pictures(work, route, room)
     if route.replaced:
-        note = make_note(route.why, asked=route.asked, model=route.model)
+        note = make_note(
+            route.why, asked=name_of(route.asked), model=name_of(route.model)
+        )
         work.answer.notes.append(note)
 
 
@@ -9952,7 +11006,8 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     level = route.thinking_level
     options, notes = fit_options(request.options, route.model, facts, level)
     options, cut = await work.purse.open(route, options)
-    await answer.status(_making(route, options))
+    answer.making = _making(route, options)
+    await answer.status(answer.making)
     pictures, documents, more = await _gather_in_time(work, route, room)
     conversation = replace(request.conversation, documents=documents)
     if conversation.newest and conversation.newest.is_cut:
@@ -10030,7 +11085,7 @@ async def _ask_side_by_side(
         # predict counts by itself
         for number in range(options.count if route.generate else 1):
             group.create_task(ask(number))
-    if rest := await work.answer.end(f"`{route.model}`", errors):
+    if rest := await work.answer.end(name_of(route.model), errors):
         await work.send(rest)
 
 
@@ -10116,7 +11171,7 @@ async def _ask_with_retries(
                 return await this.end()
             this.slip, second_chance, wait = None, False, 0.0
             await this.end()  # its tokens are billed, too
-            why = make_note("made_none", model=route.model)
+            why = make_note("made_none", model=name_of(route.model))
         except GeminiError as error:
             step = this.after(error, options, retries)
             if step is None:
@@ -10127,13 +11182,17 @@ async def _ask_with_retries(
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
             retries += step.is_retry or not step.dropped
-            options, wait, why = step.options, step.wait, what_happened(error)
+            options, wait, why = (
+                step.options,
+                step.wait,
+                what_happened(error, work.answer.reader),
+            )
         thoughts_shown = thoughts_shown or this.thoughts_shown
         await _announce(work.answer, why, wait * random.uniform(1, 1.2))
 
 
 def _dropped(route: Route, option: str) -> Note:
-    return make_note("dropped", model=route.model, what=make_note(option))
+    return make_note("dropped", model=name_of(route.model), what=make_note(option))
 
 
 @dataclass
@@ -10395,7 +11454,11 @@ class Pipe:
             available,
             valves.FOLLOW_SUCCESSORS,
         )
-        return [{"id": entry.id, "name": _label(entry)} for entry in entries]
+        names = _labels(entries, Reader(language_of(valves.LANGUAGE)))
+        return [
+            {"id": entry.id, "name": name}
+            for entry, name in zip(entries, names, strict=True)
+        ]
 
     async def pipe(  # noqa: PLR0913 - the host names its parameters
         self,
@@ -10425,6 +11488,7 @@ class Pipe:
             emitter=__event_emitter__,
             asker=__event_call__ if _is_at_page(metadata) else None,
             secret=key_to_use(valves, own)[0],
+            language=_language(valves, metadata, __request__),
         )
         messages = body.get("messages")
         if __task__:
@@ -10434,7 +11498,8 @@ class Pipe:
             return reply_to_task(task, __task_body__, messages)
         if asks_for_costs(conversation):
             return await _answered(partial(_tell_costs, chat, valves, own), body, chat)
-        conversation = await _with_saved(conversation, chat, metadata, valves)
+        if valves.HISTORY_IMAGES and conversation.before:
+            conversation = await _with_saved(conversation, metadata, chat)
         request = _image_request(body, metadata, conversation, chat, valves, own)
         return await _answered(partial(compose, request), body, chat)
 
@@ -10454,18 +11519,17 @@ async def _tell_costs(
 ) -> None:
     """Tell whoever asks what their pictures cost, as notes: no model is to see them."""
     for note in await told_costs(chat, valves, key_to_use(valves, own)[1]):
-        await send(f"{NOTE_MARK}{sentence(note)}\n\n")
+        await send(f"{NOTE_MARK}{sentence(note, Reader(chat.language))}\n\n")
+
+
+def _language(valves: AdminValves, metadata: dict[str, Any], request: Any) -> str:
+    wishes = (user_language(metadata), accepted_languages(request))
+    return language_of(valves.LANGUAGE, *wishes)
 
 
 async def _with_saved(
-    conversation: Conversation,
-    chat: HostChat,
-    metadata: dict[str, Any],
-    valves: AdminValves,
+    conversation: Conversation, metadata: dict[str, Any], chat: HostChat
 ) -> Conversation:
-    """The conversation with pictures that only the saved chat holds."""
-    if not valves.HISTORY_IMAGES or not conversation.before:
-        return conversation
     saved = saved_turns(await chat.saved_chat(), metadata)
     return with_saved_pictures(conversation, saved)
 
@@ -10513,12 +11577,23 @@ def _is_at_page(metadata: dict[str, Any]) -> bool:
     return bool(session) and ":" not in session
 
 
-def _label(entry: ListEntry) -> str:
+def _labels(entries: Sequence[ListEntry], reader: Reader) -> list[str]:
+    """How the host's list names the entries; those of one name have their ids, too."""
+    names = [_label(entry, reader) for entry in entries]
+    count = Counter(names)
+    return [
+        f"{name} ({entry.id})" if count[name] > 1 else name
+        for name, entry in zip(names, entries, strict=True)
+    ]
+
+
+def _label(entry: ListEntry, reader: Reader) -> str:
     if not entry.retired:
         return entry.name
-    if not entry.name:
-        return sentence(make_note("retired", model=entry.id))
-    return sentence(make_note("answers_as", model=entry.id, name=entry.name))
+    name = display_name(entry.id)
+    if entry.name:
+        return f"{name} → {entry.name}"
+    return sentence(make_note("retired", model=name), reader)
 
 
 async def _conversation(

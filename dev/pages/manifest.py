@@ -16,6 +16,7 @@ from dev import environment
 from dev.console import Failure, say
 from dev.environment import ROOT
 from dev.pages import messages, models_table, options_table, tables, versions_table
+from dev.pages.translations import translations
 
 PRODUCT = ROOT / "gemini_image_pipe.py"
 MANIFEST = ROOT / "manifest.json"
@@ -60,6 +61,7 @@ def build(source: str) -> str:
         "meta": {
             "description": front_matter["description"],
             "manifest": front_matter,
+            "i18n": translations(),
         },
     }
     return json.dumps([function], indent=2, ensure_ascii=False) + "\n"

@@ -15,6 +15,7 @@ from dev.console import Failure
 from dev.environment import ROOT
 
 PAGE = ROOT / "docs" / "messages.md"
+LANGUAGE = "en"  # of the page
 
 # How the page shows what the product fills in.
 PLACEHOLDERS = {
@@ -31,6 +32,7 @@ PLACEHOLDERS = {
     "limit": "*number*",
     "limit_name": "*the name of that limit*",
     "model": "*the model*",
+    "models": "*models*",
     "name": "*the name of what was given*",
     "names": "*their names*",
     "option": "*an option*",
@@ -98,10 +100,11 @@ def build(source: str) -> str:
     """The text of the page for the product's source."""
     tables = read_tables(source)
     failures = [
-        _failure(kind, message, tables) for kind, message in tables["FAILURES"].items()
+        _failure(kind, row[LANGUAGE], tables)
+        for kind, row in tables["FAILURES"].items()
     ]
     notes = [
-        (f"`{kind}`", _readable(sentence)) for kind, sentence in tables["NOTES"].items()
+        (f"`{kind}`", _readable(row[LANGUAGE])) for kind, row in tables["NOTES"].items()
     ]
     head = ("Kind", "What the chat says", "Whose turn", "What to do", "Tried again")
     return _PAGE.format(
@@ -141,8 +144,8 @@ def whose_turn(advice: str) -> str:
 
 def _failure(kind: str, message: str, tables: dict[str, Any]) -> tuple[str, ...]:
     what, _, advice = message.partition(" | ")
-    for name, sentence in tables["ADVICE"].items():
-        advice = advice.replace(f"{{{name}}}", sentence)
+    for name, row in tables["ADVICE"].items():
+        advice = advice.replace(f"{{{name}}}", row[LANGUAGE])
     reasons = sorted(
         reason
         for reason in tables["WORTH_ANOTHER_TRY"]
@@ -168,7 +171,7 @@ def _readable(sentence: str) -> str:
             raise Failure(f"dev/pages/messages.py has no words for {match[0]}.")
         return PLACEHOLDERS[match[1]]
 
-    # In the chat a model's name is code already; here it is not yet a name.
+    # What is code in the chat is not yet a name here.
     text = re.sub(r"`?\{(\w+)\}`?", words, sentence)
     first = 1 if text.startswith("*") else 0
     return text[:first] + text[first : first + 1].upper() + text[first + 1 :]

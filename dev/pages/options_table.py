@@ -41,7 +41,7 @@ def refresh() -> bool:
 def _places(option: Option) -> list[str]:
     from gemini_image_pipe import PHRASES
 
-    what = PHRASES[option.field]
+    what = PHRASES[option.field]["en"]
     flags = [f"`--{flag}`" for flag in option.flags]
     parameters = [f"`{parameter}`" for parameter in option.parameters]
     valve = f"`{option.valve}`" + ("" if option.of_users else " (administrators)")

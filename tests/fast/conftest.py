@@ -100,7 +100,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         await sleep(0)
 
     # Neither what runs beside the answer, nor the milliseconds after the test before.
-    monkeypatch.setattr(gip, "HEARTBEATS", ())
+    monkeypatch.setattr(gip, "HEARTBEATS", (3_600,))
     monkeypatch.setattr(gip, "LINE_LOOK", 3_600)
     monkeypatch.setattr(gip, "BEGINNINGS", gip.Pace(0.0))
     monkeypatch.setattr(asyncio, "sleep", note)

@@ -37,3 +37,13 @@ def words_of(text: str) -> str:
     """What is left of a text that stood in an answer."""
     [turn] = gip.read_turns([model(text)])
     return turn.text
+
+
+def in_english(note: gip.Note) -> str:
+    """A note as a user of the page reads it."""
+    return gip.sentence(note, gip.Reader())
+
+
+def told(error: gip.GeminiError, for_admin: bool = False) -> str:
+    """A failure's message as the chat shows it."""
+    return gip.failure_text(error, gip.Reader(sees_ids=for_admin), for_admin)

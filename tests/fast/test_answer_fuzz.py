@@ -263,7 +263,7 @@ def assert_ends_in_words(text: str) -> None:
     """There is something to read or to look at, and nothing unforeseen happened."""
     text.encode()  # could be stored
     assert "](data:image/" in text or gip.FAILURE_MARK in text, text
-    assert gip.FAILURES["unexpected"].partition(" | ")[0] not in text
+    assert gip.FAILURES["unexpected"]["en"].partition(" | ")[0] not in text
     for line in text.splitlines():
         if line.startswith((gip.FAILURE_MARK, gip.NOTE_MARK)):
             assert line.rstrip().endswith((".", ")")), line

@@ -16,6 +16,7 @@ import pytest
 from growth import growth
 from hypothesis import example, given
 from hypothesis import strategies as st
+from messages import told
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -286,7 +287,7 @@ def test_what_is_said_of_an_error_is_bounded() -> None:
     found = gip.read_error(400, error)
     assert len(found.message) + len(found.reason) < 50_000
     failure = gip.explain_error(found, text.encode())
-    assert len(gip.failure_text(failure, for_admin=True)) < 1_200
+    assert len(told(failure, for_admin=True)) < 1_200
 
 
 def test_the_flags_of_a_message_that_is_too_long_count() -> None:

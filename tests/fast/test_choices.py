@@ -279,7 +279,7 @@ def without_pictures(text: str) -> str:
     ("count", "table"),
     [
         (2, ["|  |  |", "|---|---|", "| * | * |"]),
-        (3, ["|  |  |  |", "|---|---|---|", "| * | * | * |"]),
+        (3, ["|  |  |", "|---|---|", "| * | * |", "| * |  |"]),
         (4, ["|  |  |", "|---|---|", "| * | * |", "| * | * |"]),
     ],
 )
@@ -290,6 +290,13 @@ def test_several_pictures_stand_side_by_side(
     lines = without_pictures(chat.text).strip().splitlines()
     assert lines[: len(table)] == table
     assert sorted(chat.pictures) == sorted(google.sent_images)
+
+
+def test_each_of_several_pictures_has_an_alternative_text_of_its_own(
+    google: StandIn,
+) -> None:
+    alts = re.findall(r"!\[([^\]]*)\]", asked(google, FOX, n=3).text)
+    assert alts == ["a fox plain", "a fox plain (2)", "a fox plain (3)"]
 
 
 def test_more_pictures_than_asked_for_get_a_row_of_their_own(google: StandIn) -> None:
@@ -319,7 +326,8 @@ def test_the_pictures_are_a_table_at_every_moment_and_none_waits(
     assert chat.text == shown
     counts = [moment.count("*") for moment in moments]
     for count, moment in zip(counts, moments, strict=True):
-        table = "|  |  |  |\n|---|---|---|\n|" + " * |" * count
+        table = "|  |  |\n|---|---|\n|" + " * |" * min(count, 2)
+        table += "\n| * |" * (count > 2)
         assert moment.startswith(table) and "*" not in moment.removeprefix(table)
         stopped = history(FOX, table.replace("*", "![a](/b)"), "again")
         assert gip.read_turns(stopped)[1].text == ""
@@ -435,9 +443,10 @@ def test_the_closing_line_and_the_usage_tell_the_price(
     model, size, name, pixels, tokens, price, cost = row
     chat = asked(google, FOX, model=model, image_size=size)
     parts = chat.closing.split(" · ")
-    assert re.fullmatch(r"\d+ s", parts.pop(2))
-    assert parts == [name, pixels, f"{tokens} tokens", f"≈ ${price}"]
+    assert re.fullmatch(r"\d+ s", parts.pop())
+    assert parts == [name, f"≈ ${price}", pixels]
     assert chat.usages[0]["cost"] == cost
+    assert f"{chat.usages[0]['total_tokens']:,}" == tokens
 
 
 def test_every_documented_model_and_size_has_its_price_above() -> None:
@@ -447,13 +456,12 @@ def test_every_documented_model_and_size_has_its_price_above() -> None:
 
 def test_the_pixels_are_those_of_the_bytes(google: StandIn) -> None:
     chat = asked(google, f"{FOX} [[first 1 pixels 640x480]]", n=2)
-    assert {"640×480", "1024×1024"} == set(chat.closing.split(" · ")[1].split(", "))
+    assert {"640×480", "1024×1024"} == set(chat.closing.split(" · ")[2].split(", "))
 
 
 def test_an_unknown_model_s_price_is_unknown(google: StandIn) -> None:
     chat = asked(google, FOX, model=NEW)
-    assert chat.closing.startswith(f"{NEW} · 1024×1024 · ")
-    assert chat.closing.endswith(" · 1,342 tokens · price unknown")
+    assert chat.closing.startswith(f"{NEW} · price unknown · 1024×1024 · ")
     assert "cost" not in chat.usages[0]
 
 
@@ -527,8 +535,7 @@ def test_the_usage_is_the_sum_of_all_requests_and_comes_last(google: StandIn) ->
     assert usage.pop("completion_tokens_details") == details
     tokens = {"prompt_tokens": 12, "completion_tokens": 4014, "total_tokens": 4026}
     assert usage == tokens | {"cost": 0.1057}  # three times 0.035241
-    assert chat.closing.startswith("Nano Banana 2.1 · 3 × 1024×1024 · ")
-    assert chat.closing.endswith(" · 4,026 tokens · ≈ $0.106")
+    assert chat.closing.startswith("Nano Banana 2.1 · ≈ $0.106 · 3 × 1024×1024 · ")
 
 
 def test_pictures_that_go_along_are_counted(google: StandIn) -> None:
@@ -568,8 +575,7 @@ def test_where_nothing_is_known_the_usage_is_nothing(
     assert len(chat.pictures) == 1 and chat.failures == []
     nothing = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     assert chat.usages == [nothing]  # asked for, it is told
-    assert "token" not in chat.closing
-    assert chat.closing.endswith("≈ $0.034")
+    assert chat.closing.startswith("Nano Banana 2.1 · ≈ $0.034 · ")
 
 
 @pytest.mark.parametrize("usage", ODD, ids=lambda usage: str(usage)[:40])
@@ -582,7 +588,7 @@ def test_odd_counts_make_no_odd_price(google: StandIn, usage: Any) -> None:
     assert told["prompt_tokens_details"]["image_tokens"] <= told["prompt_tokens"]
     assert told["total_tokens"] == told["prompt_tokens"] + told["completion_tokens"]
     assert told["cost"] >= 0.0336
-    assert re.search(r"· [\d,]+ tokens · ≈ \$\d+\.\d{3}$", chat.closing)
+    assert re.search(r" · ≈ \$\d+\.\d{3} · ", chat.closing)
 
 
 @pytest.mark.parametrize(
@@ -838,7 +844,7 @@ def test_where_own_keys_are_required_the_server_s_is_never_used(
         assert "with your own Gemini API key" in failure
         assert "Valves → Gemini Image → GEMINI_API_KEY" in failure
         assert "dministrator" not in failure
-        assert chat.closing.startswith("Pictures are made with your own Gemini API key")
+        assert chat.closing == "No picture was made"
     assert google.requests == []
 
 

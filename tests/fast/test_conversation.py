@@ -8,7 +8,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import message, model, picture, user, words, words_of
+from messages import message, model, picture, told, user, words, words_of
 
 import gemini_image_pipe as gip
 
@@ -197,7 +197,7 @@ def test_texts_are_cleaned(stored: str, said: str) -> None:
 )
 def test_our_own_failures_are_not_fed_back(error: gip.GeminiError) -> None:
     """A model that reads "overloaded" as its own words draws or repeats it."""
-    failure = f"{gip.FAILURE_MARK}{gip.failure_text(error)}\n\n"
+    failure = f"{gip.FAILURE_MARK}{told(error)}\n\n"
     answer = f"Half done\n\n{failure}{gip.NOTE_MARK}Stored.\n\n"
     assert texts(user("a fox"), model(answer), user("again")) == [
         ("user", "a fox"),

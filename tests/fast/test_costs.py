@@ -353,7 +353,7 @@ def test_a_budget_ends_what_would_go_beyond_it(google: StandIn) -> None:
     assert "![" in first and "![" in second
     assert len(posts(google)) == 2
     assert "![" not in third
-    assert "Your budget for pictures, $0.080 a day, is used up but for $0.0" in third
+    assert "Your budget for pictures is $0.080 a day; $0.0" in third
     assert f"begins anew at midnight ({gip.zone_name()}, the server's time)" in third
     assert "![" in answer(pipe, user={**USER, "id": "bob"}), "each has a budget"
 
@@ -406,7 +406,7 @@ def test_of_twenty_at_the_edge_one_gets_by(
     assert ledger.under_way(ACCOUNT) == 0
 
 
-@pytest.mark.parametrize("how", ["[[status 500]]", "[[refuse SAFETY]]"])
+@pytest.mark.parametrize("how", ["[[status 500]]", "[[block SAFETY]]"])
 def test_what_fails_gives_back_what_was_set_aside(
     google: StandIn, ledger: gip.Ledger, how: str
 ) -> None:

@@ -482,7 +482,7 @@ def test_a_paste_that_is_too_long_is_cut_as_words_are(
     answer = ask(google, user("Draw this"), **told(pasted(0)))
     [text] = sent(google).texts
     assert text.startswith("Draw this\n\na hippo") and text.endswith("at night")
-    assert notes(answer) == [gip.NOTES["prompt_cut"]]
+    assert notes(answer) == [gip.NOTES["prompt_cut"]["en"]]
 
 
 def test_an_earlier_paste_is_a_document_without_its_flags(

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import model, system, user
+from messages import in_english, model, system, user
 from rows import check_rows
 from traffic import posts, words_of
 from waiting import LIMIT_S
@@ -465,7 +465,7 @@ def test_a_picture_elsewhere_gives_the_same_note_wherever_it_stands(
     said = text.format(address)
     request = SimpleNamespace(base_url="http://h.example/")
     answered = [user("a fox"), model(f"![]({LINKS[0]})")]
-    note = [gip.sentence(gip.make_note("remote"))]
+    note = [in_english(gip.make_note("remote"))]
     for history in (
         [*answered, user(f"Blue. {said}")],
         [*answered, user(said), model("Here."), user("Blue.")],
@@ -488,7 +488,7 @@ def test_lost_pictures_take_no_other_s_place(
     markdown = ask(google, *turns, user("blue"), pipe=pipe)
     no_file = gip.make_note("no_file", name=gip.make_note("a_picture"))
     assert sent(google).images == [ONE, FOUR]
-    assert notes(markdown) == [gip.sentence(no_file)]
+    assert notes(markdown) == [in_english(no_file)]
 
 
 def test_lost_pictures_are_not_looked_for_without_end(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import told
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -61,7 +62,7 @@ def quota(quota_id: str, delay: str | None = None) -> list[dict[str, Any]]:
 
 def assert_readable(error: gip.GeminiError) -> None:
     """A person reads this: words, an advice, and nothing of the machinery."""
-    text, what = gip.failure_text(error), gip.what_happened(error)
+    text, what = told(error), gip.what_happened(error, gip.Reader())
     assert not TRACE.search(text), text
     assert text.startswith("**") and len(text) < 800
     assert text.count("\n") == 0
@@ -514,7 +515,7 @@ def test_the_type_of_a_gateways_error_tells_whose_turn_it_is() -> None:
         body = {"message": message, "type": name, "param": None, "code": str(status)}
         error = failure(status, {"error": body})
         assert error.kind == kind and kind not in gip.RETRYABLE
-        assert message in gip.failure_text(error)
+        assert message in told(error)
 
     check_rows(LITELLMS_ERRORS, check)
 
@@ -530,7 +531,7 @@ def test_the_type_of_a_gateways_error_tells_whose_turn_it_is() -> None:
 def test_a_gateways_error_is_found_wherever_it_stands(body: dict[str, Any]) -> None:
     error = failure(400, body)
     assert error.kind == "gateway_setup"
-    assert "administrator" in gip.failure_text(error)
+    assert "administrator" in told(error)
 
 
 # ── Who speaks ───────────────────────────────────────────────────────────────────────
@@ -574,7 +575,7 @@ def test_a_web_server_is_named_and_google_is_not_blamed() -> None:
     def check(status: int, header: str, body: bytes, kind: str, named: str) -> None:
         values = {"model": MODEL, "host": "api.example", "elapsed": 7}
         error = gip.explain_error(gip.read_error(status, []), body, header, **values)
-        text = gip.failure_text(error)
+        text = told(error)
         assert error.kind == kind
         assert text.startswith("**") and "api.example" in text
         assert f"api.example ({named})" in text if named else "(nginx)" not in text
@@ -589,9 +590,9 @@ def test_only_google_is_blamed_in_googles_name() -> None:
     for status in (401, 403, 404, 413, 429, 500, 502, 503, 504):
         googles = failure(status, google(status, "Sorry."))
         others = failure(status, {"error": {"message": "Sorry.", "code": str(status)}})
-        text = gip.failure_text(others)
+        text = told(others)
         assert not BLAMES.search(text) or others.kind == "quota_minute", text
-        assert "api.example" not in gip.failure_text(googles).partition("**")[0]
+        assert "api.example" not in told(googles).partition("**")[0]
 
 
 def test_litellm_does_not_speak_for_google_in_googles_shape() -> None:
@@ -599,10 +600,10 @@ def test_litellm_does_not_speak_for_google_in_googles_shape() -> None:
     Google's whole answer into a sentence of its own."""
     as_google = google(401, "No.", "UNAUTHENTICATED")
     as_google["error"]["type"] = "auth_error"
-    assert "api.example" in gip.failure_text(failure(401, as_google))
+    assert "api.example" in told(failure(401, as_google))
     inside = json.dumps(google(500, "An internal error has occurred."))
     relayed = {"error": {"message": f"litellm.Error: {inside}", "type": None}}
-    assert gip.failure_text(failure(500, relayed)).startswith("**Google had")
+    assert told(failure(500, relayed)).startswith("**Google had")
 
 
 @pytest.mark.parametrize(
@@ -615,7 +616,7 @@ def test_litellm_does_not_speak_for_google_in_googles_shape() -> None:
 )
 def test_a_413_names_the_limit_to_raise(server: str, limit: str) -> None:
     error = gip.explain_error(gip.ApiError(413), b"", server, host="api.example")
-    assert limit in gip.failure_text(error)
+    assert limit in told(error)
 
 
 @pytest.mark.parametrize(
@@ -637,7 +638,7 @@ def test_gateways_say_it_in_their_own_words() -> None:
         error = failure(status, {"error": {"message": message, "code": code}})
         assert error.kind == kind
         assert_readable(error)
-        assert message[:20] in gip.failure_text(error)
+        assert message[:20] in told(error)
 
     check_rows(GATEWAYS_ERRORS, check)
 
@@ -658,7 +659,7 @@ def test_gateways_say_it_in_their_own_words() -> None:
 )
 def test_a_message_says_whose_turn_it_is(kind: str, who: str) -> None:
     """A user cannot buy credit, and an administrator need not rephrase a prompt."""
-    assert who in gip.failure_text(gip.GeminiError(kind, model=MODEL))
+    assert who in told(gip.GeminiError(kind, model=MODEL))
 
 
 @pytest.mark.parametrize(
@@ -673,7 +674,7 @@ def test_a_quoted_address_does_not_swallow_the_quotation_mark(
     said: str, quoted: str
 ) -> None:
     """The page makes links of addresses, up to the next blank."""
-    assert quoted in gip.failure_text(failure(500, google(500, said)))
+    assert quoted in told(failure(500, google(500, said)))
 
 
 def test_every_message_is_whole_with_and_without_its_values() -> None:
@@ -682,7 +683,7 @@ def test_every_message_is_whole_with_and_without_its_values() -> None:
     def check(kind: str, values: dict[str, Any]) -> None:
         error = gip.GeminiError(kind, status=418, target="b.example", **values)
         assert_readable(error)
-        text = gip.failure_text(error)
+        text = told(error)
         assert "?" not in text
         advice = text.split("** ", 1)[1]
         assert len(advice) > 10 and advice.endswith(".") and advice[0].isupper()
@@ -694,7 +695,7 @@ def test_every_message_is_whole_with_and_without_its_values() -> None:
 def test_a_zero_quota_gets_no_advice_to_wait() -> None:
     """It never ends, although Google sends a delay with it."""
     error = failure(429, google(429, "limit: 0", details=[{"retryDelay": "37s"}]))
-    assert "37" not in gip.failure_text(error) and error.kind not in gip.RETRYABLE
+    assert "37" not in told(error) and error.kind not in gip.RETRYABLE
 
 
 @pytest.mark.parametrize(
@@ -710,7 +711,7 @@ def test_what_repeating_cannot_help_is_not_retryable(kind: str) -> None:
 )
 def test_the_seconds_to_wait_are_named(delay: str, shown: str) -> None:
     error = failure(429, google(429, "x", details=quota("PerMinute", delay)))
-    assert shown in gip.failure_text(error)
+    assert shown in told(error)
     assert error.retry_after == float(delay[:-1])
 
 
@@ -801,7 +802,7 @@ def test_googles_sentence_is_found_in_every_shape() -> None:
 
     def check(name: str, body: Any) -> None:
         error = failure(503, body)
-        text = gip.failure_text(error)
+        text = told(error)
         assert BUSY in text
         assert_readable(error)
         assert "RESOURCE_EXHAUSTED" not in text and '"message"' not in text
@@ -877,11 +878,11 @@ def test_an_error_inside_a_stream_brings_its_own_status(
 def test_an_error_inside_a_stream_without_a_status_names_none() -> None:
     error = failure(200, {"error": {"message": "Sorry."}})
     assert error.kind == "http"
-    assert "“Sorry.”" in gip.failure_text(error)
-    for_admin = gip.failure_text(error, for_admin=True)
+    assert "“Sorry.”" in told(error)
+    for_admin = told(error, for_admin=True)
     assert "HTTP" not in for_admin and "()" not in for_admin
     error = failure(418, {"error": {"message": "Sorry."}})
-    assert "(HTTP 418)" in gip.failure_text(error)
+    assert "(HTTP 418)" in told(error)
 
 
 @pytest.mark.parametrize(
@@ -931,7 +932,7 @@ def test_a_page_or_a_plain_body_is_cut_to_its_words(
 def test_json_that_the_message_only_mentions_does_not_replace_it() -> None:
     """Google's sentence may quote a piece of the request."""
     said = 'Invalid value at ["contents"]: no field "message" there.'
-    assert "Invalid value at" in gip.failure_text(failure(400, google(400, said)))
+    assert "Invalid value at" in told(failure(400, google(400, said)))
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -939,7 +940,7 @@ def test_a_page_that_forbids_is_not_googles_word_on_the_key(status: int) -> None
     """A firewall or a login stands in between; a new key would change nothing."""
     error = failure(status, None, b"\n<!DOCTYPE html><h1>Sorry, you are blocked</h1>")
     assert error.kind == "web_page"
-    assert "Sorry, you are blocked" in gip.failure_text(error)
+    assert "Sorry, you are blocked" in told(error)
     assert failure(status, google(status, "No.")).kind != "web_page"
 
 
@@ -947,13 +948,13 @@ def test_a_page_that_forbids_is_not_googles_word_on_the_key(status: int) -> None
 def test_a_404_that_is_not_googles_names_status_and_host(raw: bytes) -> None:
     """Behind it is a wrong base URL; blaming the model sends people to change that."""
     error = failure(404, None, raw)
-    text = gip.failure_text(error)
+    text = told(error)
     assert "404" in text and "api.example" in text
 
 
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 def test_any_body_gives_a_readable_message(raw: bytes) -> None:
-    text = gip.failure_text(failure(500, None, raw))
+    text = told(failure(500, None, raw))
     assert not set(text) & set("{}<>\n\r") and text.startswith("**api.example")
 
 
@@ -1023,14 +1024,14 @@ FINISH_REASONS = [
 ]
 
 
-def test_a_finish_reason_is_explained_and_named() -> None:
-    """An unknown one too: Google adds them without notice."""
+def test_a_finish_reason_is_explained_and_named_to_administrators() -> None:
+    """An unknown one too: Google adds them without notice. It is no sentence."""
 
     def check(reason: str, kind: str) -> None:
         error = gip.explain_refusal(gip.Refusal(reason), model=MODEL)
         assert error.kind == kind
-        text = gip.failure_text(error)
-        assert reason in text and len(text) > len(reason) + 40
+        assert reason not in told(error) and len(told(error)) > 40
+        assert told(error, for_admin=True).endswith(f" ({reason})")
         assert_readable(error)
 
     check_rows(FINISH_REASONS, check)
@@ -1041,7 +1042,17 @@ def test_a_finish_reason_is_explained_and_named() -> None:
 )
 def test_a_blocked_prompt_is_said_to_be_the_prompt(reason: str) -> None:
     error = gip.explain_refusal(gip.Refusal(reason, about="prompt"), model=MODEL)
-    assert error.kind == "prompt_blocked" and reason in gip.failure_text(error)
+    assert error.kind == "prompt_blocked" and reason not in told(error)
+    assert reason in told(error, for_admin=True)
+
+
+@pytest.mark.parametrize("code", ["SAFETY", "IMAGE_SAFETY", "BLOCKED_2", "A. B"])
+def test_a_bare_code_is_not_quoted_as_if_it_were_a_sentence(code: str) -> None:
+    refusal = gip.explain_refusal(gip.Refusal("SAFETY", code), model=MODEL)
+    error = gip.explain_error(
+        gip.ApiError(400, code, "", speaker=gip.Speaker.GOOGLE), model=MODEL
+    )
+    assert refusal.quote == error.quote == ""
 
 
 def test_googles_sentence_comes_before_the_reasons_name() -> None:
@@ -1051,7 +1062,7 @@ def test_googles_sentence_comes_before_the_reasons_name() -> None:
         "Support code: 42876398."
     )
     error = gip.explain_refusal(gip.Refusal("IMAGE_OTHER", said), model=MODEL)
-    assert error.quote == said and said in gip.failure_text(error)
+    assert error.quote == said and said in told(error)
 
 
 # ── Secrets ──────────────────────────────────────────────────────────────────────────
@@ -1072,8 +1083,8 @@ def test_googles_sentence_comes_before_the_reasons_name() -> None:
 def test_no_key_gets_into_a_message(leak: str) -> None:
     """Whoever may use the model may read the message."""
     error = failure(403, google(403, leak))
-    texts = [gip.failure_text(error), gip.failure_text(error, for_admin=True)]
-    for text in (*texts, gip.what_happened(error), gip.redact(leak)):
+    texts = [told(error), told(error, for_admin=True)]
+    for text in (*texts, gip.what_happened(error, gip.Reader()), gip.redact(leak)):
         for secret in (OLD_KEY, AUTH_KEY, "5f2a"):
             assert secret not in text
 

@@ -19,6 +19,7 @@ import pytest
 import responses
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import told
 from rows import check_rows
 from traffic import words_of
 
@@ -107,7 +108,7 @@ def test_who_answered_is_named_and_google_is_not() -> None:
     def check(answer: bytes, kind: str, named: str) -> None:
         with answering(answer, bytes_read=65_536) as address:
             error = failure_of(client_of(address))
-        text = gip.failure_text(error)
+        text = told(error)
         assert error.kind == kind
         assert named in text and not text.startswith("**Google")
 
@@ -120,8 +121,8 @@ def test_a_413_before_the_request_is_read_is_one_all_the_same() -> None:
     with answering(http("413 Request Entity Too Large", page)) as address:
         error = failure_of(client_of(address), "a fox" * 2_000_000)
     assert error.kind == "too_large_on_the_way"
-    assert "127.0.0.1 (nginx)" in gip.failure_text(error)
-    assert "client_max_body_size" in gip.failure_text(error)
+    assert "127.0.0.1 (nginx)" in told(error)
+    assert "client_max_body_size" in told(error)
 
 
 def test_a_connection_that_is_reset_before_an_answer_broke_off_in_no_middle() -> None:
@@ -142,7 +143,7 @@ def test_an_error_that_breaks_off_is_what_its_status_says(
     with answering(page.encode(), bytes_read=65_536, reset=True) as address:
         error = failure_of(client_of(address))
     assert error.kind == kind
-    assert "127.0.0.1 (tinyproxy)" in gip.failure_text(error)
+    assert "127.0.0.1 (tinyproxy)" in told(error)
 
 
 # ── The server's environment ─────────────────────────────────────────────────────────
@@ -157,7 +158,7 @@ client = gip.GeminiClient(gip.Backend("https://google.test"), "key-for-tests")
 try:
     client.list_models(gip.Sockets())
 except gip.GeminiError as error:
-    print(error.kind, gip.failure_text(error, for_admin=True))
+    print(error.kind, gip.failure_text(error, gip.Reader(), for_admin=True))
 """
 
 
@@ -193,9 +194,9 @@ def test_a_file_of_certificates_that_is_not_there_is_named(
     with answering(b"") as address:
         error = failure_of(client_of(address.replace("http:", "https:")))
     assert error.kind == "certificates" and error.kind not in gip.RETRYABLE
-    assert variable in gip.failure_text(error)
-    assert str(missing) not in gip.failure_text(error)
-    assert str(missing) in gip.failure_text(error, for_admin=True)
+    assert variable in told(error)
+    assert str(missing) not in told(error)
+    assert str(missing) in told(error, for_admin=True)
 
 
 # ── Headers of a gateway ─────────────────────────────────────────────────────────────
@@ -263,7 +264,7 @@ def test_what_cannot_be_sent_is_named_and_not_shown() -> None:
             backend_of(written)
         assert failure.value.kind == "gateway_headers"
         for for_admin in (False, True):
-            text = gip.failure_text(failure.value, for_admin=for_admin)
+            text = told(failure.value, for_admin=for_admin)
             assert named in text and "GATEWAY_HEADERS" in text
             assert SECRET not in text
 
@@ -334,7 +335,7 @@ def test_what_headers_hold_is_masked_like_the_key(body: str) -> None:
     with answering(http("400 Bad Request", body.encode()), 65_536) as address:
         here = gip.Backend(address, headers=backend.headers)
         error = failure_of(gip.GeminiClient(here, KEY))
-    text = gip.failure_text(error, for_admin=True)
+    text = told(error, for_admin=True)
     assert "9f8e7d6c5b4a" not in text and "[key]" in text
     for shown in (repr(backend), str(gip.GeminiClient(backend, KEY))):
         assert SECRET not in shown and KEY not in shown
@@ -384,11 +385,11 @@ def test_where_there_is_a_list_it_counts() -> None:
 def test_a_404_for_a_listed_model_says_that_it_may_be_the_region() -> None:
     google, gateway = backend_of("", ""), backend_of("")
     listed = [gip.ListedModel(MODEL, "N")]
-    text = gip.failure_text(google.nobody(MODEL, ["x"], listed=listed))
+    text = told(google.nobody(MODEL, ["x"], listed=listed))
     assert text.startswith("**Google") and "region" in text and "`x`" in text
-    assert "region" in gip.failure_text(google.nobody(MODEL, [], listed=listed))
-    assert "region" not in gip.failure_text(google.nobody(MODEL, ["x"]))
-    text = gip.failure_text(gateway.nobody(MODEL, ["x"], listed=listed))
+    assert "region" in told(google.nobody(MODEL, [], listed=listed))
+    assert "region" not in told(google.nobody(MODEL, ["x"]))
+    text = told(gateway.nobody(MODEL, ["x"], listed=listed))
     assert text.startswith("**gw.example has no model") and "region" not in text
 
 

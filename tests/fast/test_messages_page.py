@@ -57,10 +57,11 @@ def test_every_message_is_for_people() -> None:
 
 
 def test_every_failure_says_whose_turn_it_is_and_what_to_do() -> None:
-    values = {**gip.UNKNOWN_VALUES, **gip.ADVICE}
+    rows = {**gip.UNKNOWN_VALUES, **gip.ADVICE}
+    values = {name: row["en"] for name, row in rows.items()}
 
-    def check(kind: str, message: str) -> None:
-        what, separator, advice = message.partition(" | ")
+    def check(kind: str, row: dict[str, str]) -> None:
+        what, separator, advice = row["en"].partition(" | ")
         assert what and separator and advice and " | " not in advice
         assert messages.whose_turn(advice.format_map(values))
 

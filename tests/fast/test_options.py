@@ -10,6 +10,7 @@ import pytest
 from growth import growth
 from hypothesis import example, given
 from hypothesis import strategies as st
+from messages import in_english
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -153,7 +154,7 @@ def test_what_cannot_be_read_is_named_with_what_can() -> None:
     def check(name: str, value: str) -> None:
         found, notes = of_body({name: value})
         assert found == NOTHING
-        [note] = map(gip.sentence, notes)
+        [note] = map(in_english, notes)
         assert note.startswith(f"`{name}` was left out: it can be ")
         assert len(note) < 150 and "\n" not in note
 
@@ -188,7 +189,7 @@ def test_at_most_four_pictures_whoever_asks() -> None:
         merged({}, {}, {}, (("--n", "5"),)),
     ):
         assert found.count == 4
-        assert [gip.sentence(note) for note in notes] == [
+        assert [in_english(note) for note in notes] == [
             "At most 4 pictures are made for one prompt."
         ]
     assert merged({"IMAGES_PER_PROMPT": "7"}, {}, {"n": 2}, ()) == (
@@ -565,7 +566,7 @@ def test_a_wrong_flag_gives_a_note_and_the_others_hold() -> None:
     words, flags = gip.split_flags("a fox --ar wide --n 2 --think")
     found, notes = gip.read_options(flags)
     assert (words, found) == ("a fox", options(count=2))
-    of_ratio, of_level = map(gip.sentence, notes)
+    of_ratio, of_level = map(in_english, notes)
     assert of_ratio.split("`")[1] == "--ar" and "16:9" in of_ratio
     assert of_level.split("`")[1] == "--think" and "minimal" in of_level
 
@@ -736,8 +737,9 @@ def test_a_ratio_that_the_model_lacks_becomes_its_nearest(
     if sent == ratio:
         assert notes == []
     else:
-        assert [gip.sentence(note) for note in notes] == [
-            f"`{model_id}` does not offer the aspect ratio {ratio}, so {sent} was taken."
+        assert [in_english(note) for note in notes] == [
+            f"{gip.display_name(model_id)} does not offer the aspect ratio {ratio}, so "
+            f"{sent} was taken."
         ]
 
 
@@ -762,8 +764,8 @@ def test_a_size_that_the_model_lacks_becomes_its_nearest(
     found, said_of_it = fitted(model_id, image_size=size)
     assert found.image_size == sent
     assert len(said_of_it) == notes
-    for sentence in map(gip.sentence, said_of_it):
-        assert f"`{model_id}`" in sentence and "size" in sentence
+    for sentence in map(in_english, said_of_it):
+        assert gip.display_name(model_id) in sentence and "size" in sentence
 
 
 @pytest.mark.parametrize(
@@ -795,7 +797,7 @@ def test_a_thinking_level_only_where_the_model_has_it(
     assert len(said_of_it) == notes
     if notes and sent:  # in the words that people choose among
         wanted = f"level {chosen}, so {sent} was taken.".lower()
-        assert gip.sentence(said_of_it[0]).endswith(wanted)
+        assert in_english(said_of_it[0]).endswith(wanted)
 
 
 @pytest.mark.parametrize(
@@ -943,7 +945,7 @@ def test_any_parameters_fit_every_current_model(
     found, notes = of_body(body)
     assert 1 <= found.count <= 4
     fit, more = gip.fit_options(found, model.id, gip.facts_of(model.id))
-    sentences = [gip.sentence(note) for note in notes + more]
+    sentences = [in_english(note) for note in notes + more]
     assert all(len(text) < 200 and "\n" not in text for text in sentences)
     if gip.model_facts(model.id):
         conversation = gip.read_conversation(said("a fox"))
@@ -956,9 +958,9 @@ def test_every_option_is_described_and_unmistakable() -> None:
     assert len(set(names)) == len(names)
     for option in gip.OPTIONS:
         for of_user in (False, True):
-            described = gip.option_description(option.field, of_user)
+            described = gip.option_description(option.field, gip.Reader(), of_user)
             assert described.endswith(".") and " auto: " in described
-        assert gip.PHRASES[option.field]
+        assert gip.PHRASES[option.field]["en"]
         assert hasattr(NOTHING, option.field)
         for choice in option.choices:
             assert option.read(choice) is not None
@@ -1039,7 +1041,7 @@ def test_what_google_names_is_left_out_and_nothing_else(
     sentence: str, wish: dict[str, Any], what: str
 ) -> None:
     error = gip.explain_error(gip.ApiError(400, sentence, "INVALID_ARGUMENT"))
-    [field] = [o.field for o in gip.OPTIONS if gip.PHRASES[o.field] == what]
+    [field] = [o.field for o in gip.OPTIONS if gip.PHRASES[o.field]["en"] == what]
     rest = gip.ImageOptions(**{k: v for k, v in wish.items() if k != field})
     # It costs no wait, and none of the retries.
     for retries in (0, 5):

@@ -34,7 +34,7 @@ from drawing import (
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import model, picture, system, user, words, words_of
+from messages import in_english, model, picture, system, told, user, words, words_of
 from rows import check_rows
 from waiting import LIMIT_S, until
 
@@ -342,13 +342,13 @@ def test_which_pictures_go(
     picked, said = gip.pick_pictures(conversation, history, limit)
     assert picked == sent
     assert len(said) == bool(notes)
-    assert all(number in gip.sentence(said[0]) for number in notes)
+    assert all(number in in_english(said[0]) for number in notes)
 
 
 def test_the_note_does_not_speak_of_the_newest_none() -> None:
     """ "The newest 0 were sent along" is no sentence."""
     _, notes = gip.pick_pictures(chat(A, attached=(B, C, D)), 4, 3)
-    assert notes and not any("newest 0" in gip.sentence(note) for note in notes)
+    assert notes and not any("newest 0" in in_english(note) for note in notes)
 
 
 addresses = st.lists(st.sampled_from([A, B, C, D, E]), max_size=8)
@@ -619,7 +619,7 @@ def test_a_deep_grey_scan_does_not_turn_white(mode: str, middle: int) -> None:
 
 def note_on(error: gip.UnusablePicture) -> str:
     """What the user reads of a picture that is called x."""
-    return gip.sentence(gip.make_note(error.kind, **{"name": "x", **error.values}))
+    return in_english(gip.make_note(error.kind, **{"name": "x", **error.values}))
 
 
 @pytest.mark.parametrize(
@@ -782,7 +782,7 @@ def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -
     assert datas(pictures) == [SEEDS["PNG"]]
     name = gip.make_note("picture_number", number="1")
     assert notes == [gip.make_note("no_pillow", name=name)]
-    assert "Pillow" in gip.sentence(notes[0])
+    assert "Pillow" in in_english(notes[0])
 
 
 @pytest.mark.parametrize("hangs", ["find", "read"])
@@ -804,7 +804,7 @@ def test_a_storage_that_hangs_keeps_nobody_beyond_the_deadline(
     monkeypatch.setattr(gip.HostChat, hangs, hang)
     error = asyncio.run(ask_in_vain())
     assert error.kind == "pictures_late"
-    assert "Open WebUI did not hand over" in gip.failure_text(error)
+    assert "Open WebUI did not hand over" in told(error)
 
 
 def test_one_unusable_picture_does_not_hold_back_the_others() -> None:
@@ -1277,7 +1277,7 @@ def test_attached_pictures_are_made_smaller_in_their_order_and_named() -> None:
     assert first.width > first.height and last.width < last.height
     named = ["one.png", "three.png"]
     assert notes == [gip.make_note("shrunk", name=name) for name in named]
-    assert gip.sentence(notes[0]).startswith("one.png was made smaller")
+    assert in_english(notes[0]).startswith("one.png was made smaller")
 
 
 def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> None:
@@ -1285,7 +1285,7 @@ def test_what_cannot_be_made_smaller_is_left_out_and_named(no_pillow: None) -> N
     fitted, [note] = fit(pictures, 100)
     assert fitted == [pictures[1]]
     assert note == gip.make_note("too_large", name="one")
-    assert gip.sentence(note).startswith("one ")
+    assert in_english(note).startswith("one ")
 
 
 @given(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from growth import growth
+from messages import in_english
 from rows import check_rows
 from traffic import posts, words_of
 from waiting import until
@@ -255,7 +256,7 @@ def test_a_picture_that_comes_again_is_none_that_was_not_kept(
         markdown = played(google, *map(picture, sent), gip.Finish())
         assert shown(markdown) == [picture("1").data, picture("2").data]
         notes = markdown.split(gip.NOTE_MARK)[1:]
-        said = gip.sentence(gip.make_note("pictures_cut", count=more))
+        said = in_english(gip.make_note("pictures_cut", count=more))
         assert [note.strip() for note in notes if "not kept" in note] == (
             [said] if more else []
         )
@@ -428,7 +429,7 @@ def test_a_filtered_picture_does_not_hide_the_others(google: StandIn) -> None:
         ("a fox [[429 zero]]", "billing"),
         ("a fox [[429 minute]]", "seconds"),
         ("a fox [[finish IMAGE_SAFETY]]", "Support code"),
-        ("a fox [[finish SOMETHING_NEW]]", "SOMETHING_NEW"),
+        ("a fox [[finish SOMETHING_NEW]]", "could not make a picture"),
         ("a fox [[block PROHIBITED_CONTENT]]", "prompt"),
         ("a fox [[empty]]", ""),
         ("a fox [[empty parts]]", "nothing"),
@@ -563,8 +564,7 @@ def test_a_fault_of_ours_is_a_sentence_too(
     markdown = answer(pipe_for(google), body_of("a fox"), __event_emitter__=emitter)
     assert "unexpected" in failure_of(markdown)
     assert "secret detail" not in markdown
-    said = "Something unexpected went wrong in the plugin"
-    assert emitter.last == {"description": said, "done": True}
+    assert emitter.last == {"description": "No picture was made", "done": True}
 
 
 @pytest.mark.parametrize(
@@ -914,13 +914,14 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
 
     def beats() -> int:
         said = [event["data"]["description"] for event in emitter.events]
-        return sum("Still working" in text for text in said)
+        beat = r"Nano Banana 2\.1 is making the picture … 0\.\d+ s"
+        return sum(bool(re.fullmatch(beat, text)) for text in said)
 
     async def read() -> None:
         async def generate(
             client: Any, route: Any, body: Any, timeout: Any, take: Take, *_: Any
         ) -> None:
-            assert await until(lambda: contents.count("") >= 4 and beats() == 2)
+            assert await until(lambda: contents.count("") >= 4 and beats() >= 4)
             await take(FOX)
             await take(gip.Finish())
 
@@ -935,8 +936,31 @@ def test_a_long_wait_shows_life_to_people_and_to_proxies(
     asyncio.run(read())
     assert contents.count("") >= 4
     assert shown("".join(text or "" for text in contents)) == [FOX.data]
-    assert beats() == 2
+    assert beats() >= 4
     assert emitter.last["done"] is True
+
+
+def test_the_host_saves_no_more_than_one_sign_of_life_a_minute() -> None:
+    beats = list(itertools.islice(gip.heartbeats(), 6))
+    assert beats == [15, 30, 60, 120, 180, 240]
+
+
+def test_ids_are_for_administrators_and_programs(google: StandIn) -> None:
+    """People know a model by its name."""
+    name, with_id = "Nano Banana 2.1", "Nano Banana 2.1 (`gemini-nano-banana-2.1`)"
+    page = {"__chat_id__": "c", "__message_id__": "m"}
+    readers: list[tuple[dict[str, Any], str]] = [
+        ({**page, "__user__": {"id": "u", "role": "user"}}, name),
+        ({**page, "__user__": {"id": "u", "role": "admin"}}, with_id),
+        ({**page, "__chat_id__": "channel:1", "__user__": {"role": "admin"}}, name),
+        ({"__user__": {"id": "u", "role": "user"}}, with_id),
+    ]
+
+    def check(host: dict[str, Any], called: str) -> None:
+        said = answer(pipe_for(google), body_of("a fox [[empty parts]]"), **host)
+        assert failure_of(said).startswith(f"> ⚠️ **{called} answered nothing")
+
+    check_rows(readers, check)
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -1078,14 +1102,14 @@ def ids(pipe: gip.Pipe) -> list[str]:
 
 
 CURRENT = [facts.id for facts in gip.CURRENT_MODELS]
-RETIRED = ["imagen-3.0-generate-002", "imagen-4.0-generate-001"]
+RETIRED = ["imagen-3.0-generate-002"]
 
 
 def test_the_list_is_auto_current_unknown_retired(google: StandIn) -> None:
     listed = ids(pipe_for(google))
     assert listed[: 1 + len(CURRENT)] == ["auto", *CURRENT]
-    assert listed[-2:] == RETIRED
-    assert "gemini-9-image" in listed[1 + len(CURRENT) : -2]
+    assert listed[-1:] == RETIRED
+    assert "gemini-9-image" in listed[1 + len(CURRENT) : -1]
     assert not [i for i in listed if re.search("veo|lyria|tts|live|omni|embed", i)]
 
 
@@ -1094,9 +1118,7 @@ def test_names_are_google_s_and_tell_what_is_retired(google: StandIn) -> None:
     names = {entry["id"]: entry["name"] for entry in entries}
     assert names["auto"] == "Gemini Image"
     assert names["gemini-9-image"] == "Banana From The Future"
-    assert names["imagen-3.0-generate-002"] == (
-        "imagen-3.0-generate-002 (retired, answers as Nano Banana 2.1)"
-    )
+    assert names["imagen-3.0-generate-002"] == "Imagen 3 → Nano Banana 2.1"
     assert len(set(names.values())) == len(names)
 
 
@@ -1112,8 +1134,23 @@ def test_a_retired_name_promises_no_answer_where_there_is_none(
 ) -> None:
     entries = asyncio.run(pipe_for(google, **valves).pipes())
     names = {entry["id"]: entry["name"] for entry in entries}
-    retired = "imagen-3.0-generate-002"
-    assert names[retired] == f"{retired} (retired)"
+    assert names["imagen-3.0-generate-002"] == "Imagen 3 (retired)"
+
+
+def test_retired_names_are_short_and_none_comes_twice(google: StandIn) -> None:
+    retired = {
+        "imagen-3.0-generate-001": "Imagen 3 (retired) (imagen-3.0-generate-001)",
+        "imagen-3.0-generate-002": "Imagen 3 (retired) (imagen-3.0-generate-002)",
+        "imagen-3.0-fast-generate-001": "Imagen 3 Fast (retired)",
+        "imagen-4.0-ultra-generate-001": "Imagen 4 Ultra (retired)",
+        "imagen-4.0-generate-preview-06-06": "Imagen 4 (retired)",
+        "gemini-3-pro-image-preview": "Nano Banana Pro Preview (retired)",
+        "gemini-2.0-flash-exp": "gemini-2.0-flash-exp (retired)",
+    }
+    valves = {"RETIRED_MODELS": " ".join(retired), "FOLLOW_SUCCESSORS": False}
+    entries = asyncio.run(pipe_for(google, **valves).pipes())
+    names = {entry["id"]: entry["name"] for entry in entries}
+    assert {i: names[i] for i in retired} == retired
 
 
 @pytest.mark.parametrize("key", ["", "stand-in-key-invalid", "a b", None])

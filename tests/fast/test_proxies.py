@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from messages import told
 from rows import check_rows
 from waiting import LIMIT_S, own_threads, until, wait_until
 
@@ -269,7 +270,7 @@ def test_what_can_be_no_proxy_is_the_proxy_s_fault_and_shown_nowhere(
             failure = failure_of(f"{scheme}://google.test")
             is_socks = named.startswith("socks")
             assert failure.kind == ("socks" if is_socks else "proxy")
-            shown = gip.failure_text(failure) + caplog.text
+            shown = told(failure) + caplog.text
             assert "s3c" not in shown
             assert "name:" not in shown
 

@@ -293,7 +293,7 @@ DAMAGED: list[tuple[list[Outcome], int, int, str]] = [
     ([[BAD, BUSY], [DRAWN]], 1, 1, ""),
     ([[BAD, DRAWN, END]], 1, 1, ""),
     ([[DRAWN, BAD, END]], 1, 1, ""),
-    ([[BAD, SLIP], [SLIP]], 1, 0, "NO_IMAGE"),
+    ([[BAD, SLIP], [SLIP]], 1, 0, "without a picture"),
     ([[BAD, END]], 1, 0, "damaged"),
     ([[BAD, SLIP], [BAD, END]], 1, 0, "damaged"),
     ([[BAD, END], [DRAWN, END]], 2, 1, "damaged"),
@@ -667,7 +667,7 @@ def test_what_nobody_expected_is_said_to_be_so(
     monkeypatch.setattr(gip.REQUESTS, "start", refuse)
     chat = Chat(google, "a fox")
     assert "Something unexpected went wrong" in chat.text
-    assert chat.statuses[-1] == "Something unexpected went wrong in the plugin"
+    assert chat.statuses[-1] == "No picture was made"
     assert "can't start new thread" in caplog.text
 
 

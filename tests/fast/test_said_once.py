@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from messages import in_english
 from rows import check_rows
 from traffic import words_of
 
@@ -21,7 +22,10 @@ NAMES = "`seed`, `temperature`"
 
 def test_a_note_is_known_by_its_words() -> None:
     def check(kind: str, values: dict[str, Any], line: str, expected: bool) -> None:
-        assert gip.was_said(gip.make_note(kind, **values), [line]) is expected
+        assert (
+            gip.was_said(gip.make_note(kind, **values), [line], gip.Reader())
+            is expected
+        )
 
     rows: list[tuple[Any, ...]] = [
         ("left_out", {"names": NAMES}, LEFT_OUT, True),
@@ -35,7 +39,7 @@ def test_a_note_is_known_by_its_words() -> None:
         ("earlier_cut", {"count": 7, "limit": 4}, f"{CUT} Really.", False),
         ("earlier_none", {"count": 7, "limit": 0}, CUT, False),
         # This one is about the answer itself.
-        ("draft", {}, gip.NOTES["draft"], False),
+        ("draft", {}, gip.NOTES["draft"]["en"], False),
     ]
     check_rows(rows, check)
 
@@ -104,8 +108,8 @@ def test_so_are_pictures_that_no_longer_go_along(google: StandIn) -> None:
 def test_the_note_stays_short(size: int) -> None:
     body = {f"`{number:04}` {'x' * 1000}": 1 for number in range(size)}
     [note] = gip.settings_left_out(body)
-    assert gip.sentence(note).count("`") == 2 * min(size, gip.MAX_NAMED_SETTINGS)
-    assert len(gip.sentence(note)) < 3_000
+    assert in_english(note).count("`") == 2 * min(size, gip.MAX_NAMED_SETTINGS)
+    assert len(in_english(note)) < 3_000
 
 
 def test_what_changes_nothing_is_not_named() -> None:

@@ -61,6 +61,14 @@ def test_a_prompt_becomes_the_name_of_a_file() -> None:
     check_rows(STEMS, check)
 
 
+def test_pictures_without_words_are_named_in_the_reader_s_language() -> None:
+    names = gip.PictureNames("🦊", "生成的图片")
+    assert names.alt(1) == "🦊"
+    assert names.file_name(1, "image/jpeg") == "生成的图片.jpg"
+    assert names.file_name(12, "image/webp") == "生成的图片-12.webp"
+    assert gip.PictureNames("", "生成的图片").alt(2) == "生成的图片 (2)"
+
+
 @given(st.text(max_size=300))
 def test_any_prompt_becomes_a_name_that_every_system_takes(prompt: str) -> None:
     stem = gip.file_stem(prompt)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
+from messages import told
 from traffic import posts
 from waiting import own_threads, until, wait_until
 
@@ -153,7 +154,7 @@ def test_the_authority_that_the_environment_names_is_trusted(
 
 
 def assert_told_of_the_certificate(text: str) -> None:
-    said = gip.failure_text(gip.GeminiError("tls", host=HOST))
+    said = told(gip.GeminiError("tls", host=HOST))
     assert text.strip() == f"{gip.FAILURE_MARK}{said}"
     assert DEFAULT_KEY not in text
 

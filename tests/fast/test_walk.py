@@ -153,4 +153,4 @@ def test_what_concerns_no_image_model_makes_no_difference(play: Play) -> None:
 
 
 def sentence_start(kind: str) -> str:
-    return gip.NOTES[kind].partition("{")[0]
+    return gip.NOTES[kind]["en"].partition("{")[0]

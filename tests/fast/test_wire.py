@@ -12,6 +12,7 @@ import pytest
 from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
+from messages import told
 from rows import check_rows
 
 import gemini_image_pipe as gip
@@ -515,8 +516,8 @@ def test_any_answer_gives_events_or_an_error_but_never_raises(answer: Any) -> No
         if isinstance(event, gip.Image):
             assert event.data == PNG
         if isinstance(event, gip.Refusal):
-            assert gip.failure_text(gip.explain_refusal(event))
-    assert gip.failure_text(gip.explain_error(gip.read_error(400, answer)))
+            assert told(gip.explain_refusal(event))
+    assert told(gip.explain_error(gip.read_error(400, answer)))
 
 
 # ── Events ───────────────────────────────────────────────────────────────────────────

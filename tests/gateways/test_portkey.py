@@ -33,7 +33,7 @@ def test_what_google_says_is_told_as_without(portkey: Portkey, google: StandIn) 
     answer = ask(pipe, "a fox [[429 zero]]")
     assert_fails_as(answer, "The project of the API key has no quota")
     answer = ask(pipe, "a fox [[status 503]]", "gemini-3-pro-image")
-    assert_fails_as(answer, "`gemini-3-pro-image` is overloaded")
+    assert_fails_as(answer, "Nano Banana Pro (`gemini-3-pro-image`) is overloaded")
 
 
 def test_without_its_headers_it_is_named(portkey: Portkey, google: StandIn) -> None:

@@ -26,10 +26,10 @@ def test_the_list_shows_current_models_then_retired_ones(
     ids = [m["id"].removeprefix(f"{plugin.FUNCTION_ID}.") for m in models]
     current = [facts.id for facts in gip.CURRENT_MODELS]
     assert ids[: 1 + len(current)] == ["auto", *current]
-    assert ids[-2:] == ["imagen-3.0-generate-002", "imagen-4.0-generate-001"]
+    assert ids[-1] == "imagen-3.0-generate-002"
     names = {m["id"]: m["name"] for m in models}
     assert names[plugin.AUTO_MODEL] == "Gemini Image"
-    assert names[IMAGEN].endswith("(retired, answers as Nano Banana 2.1)")
+    assert names[IMAGEN] == "Imagen 3 → Nano Banana 2.1"
 
 
 def test_a_retired_id_that_a_preset_is_based_on_stays_listed(
@@ -57,8 +57,7 @@ def test_the_model_that_began_it_all_answers(
     assert len(pictures_of(user, answer)) == 1
     assert [r["model"] for r in drawings(google)] == ["gemini-nano-banana-2.1"]
     sentence = answer.content.strip().splitlines()[-1]
-    assert "`imagen-3.0-generate-002`" in sentence
-    assert "`gemini-nano-banana-2.1`" in sentence
+    assert "no longer offers Imagen 3; its successor Nano Banana 2.1" in sentence
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -142,7 +142,7 @@ def test_a_proxy_that_fails_is_the_proxy_s_fault_and_its_login_shown_nowhere(
     for proxy in (locked_socks.url("socks5h", login), nobody):
         monkeypatch.setenv("all_proxy", proxy)
         failure = failure_of(googles[scheme].url)
-        said = gip.failure_text(failure, for_admin=True)
+        said = gip.failure_text(failure, gip.Reader(), for_admin=True)
         assert failure.kind == "proxy" and "Google" not in said
         for word in login:
             assert word not in said + caplog.text

@@ -203,7 +203,7 @@ def test_stop_ends_what_the_proxy_cannot_connect(
 
 
 def assert_blames_the_proxy(failure: gip.GeminiError, kind: str) -> None:
-    said = gip.failure_text(failure)
+    said = gip.failure_text(failure, gip.Reader())
     assert failure.kind == kind
     assert "proxy" in said
     assert "Google" not in said
@@ -228,7 +228,7 @@ def test_a_wrong_login_is_the_proxy_s_and_shown_nowhere(
     failure = failure_of(googles[scheme].url)
     assert_blames_the_proxy(failure, "proxy")
     for word in filter(None, login):
-        assert word not in gip.failure_text(failure) + caplog.text
+        assert word not in gip.failure_text(failure, gip.Reader()) + caplog.text
     assert googles[scheme].requests == []
 
 

@@ -49,4 +49,4 @@ def test_a_target_that_it_does_not_reach_is_told_as_the_proxy_s(
     monkeypatch.setenv(f"{scheme}_proxy", tinyproxy.url)
     failure = failure_of(f"{scheme}://{LOOPBACK}:{free_port()}", prompt)
     assert failure.kind == kind
-    assert named in gip.failure_text(failure)
+    assert named in gip.failure_text(failure, gip.Reader())
