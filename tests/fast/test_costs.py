@@ -195,7 +195,7 @@ def test_a_newer_model_without_a_price_can_be_held_back(google: StandIn) -> None
         said = answer(pipe)
         assert models_asked(google) == [answers] * bool(answers)
         assert ("counted as $0.13, the dearest known" in said) == (answers == NEWER)
-        assert ("No model whose price is known" in said) == (answers is None)
+        assert ("a known price, and no other" in said) == (answers is None)
 
     check_rows(KNOWN_PRICES, check)
 
