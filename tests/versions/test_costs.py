@@ -15,6 +15,7 @@ from dev.host import plugin
 from dev.host.browser import ChatPage, open_browser
 from dev.host.client import Client, content_of
 from dev.host.pictures import drawn
+from dev.host.spending import FILES, measured
 from dev.host.stopping import STOPPED, press_stop
 from dev.host.traffic import drawings
 from dev.host.watched import WatchedHost
@@ -136,6 +137,16 @@ def test_forged_records_count_as_nothing_and_stop_no_sum(on: WatchedHost) -> Non
     assert told(on.user) == before
 
 
+def test_ten_thousand_files_take_a_sum_no_longer_than_the_host_twice(
+    on: WatchedHost,
+) -> None:
+    found = measured(on.admin)
+    assert found["files"] == found["of_all"] == FILES
+    assert 90 < found["of_day"] < 110
+    assert found["usd"] == pytest.approx(FILES * PRICE)
+    assert found["adding_day"] < 2 * found["counting"], found
+
+
 def test_ceilings_and_reserved_models_hold(on: WatchedHost) -> None:
     ceilings: dict[str, Any] = {"MAX_IMAGE_SIZE": "2K", "MAX_IMAGES_PER_PROMPT": 2}
     on.admin.set_valves(plugin.FUNCTION_ID, ADMIN_ONLY_MODELS="*pro*", **ceilings)
@@ -176,7 +187,7 @@ def test_no_costs_nothing(on: WatchedHost, page: ChatPage) -> None:
 
 
 def test_stop_while_asked_costs_nothing(on: WatchedHost, page: ChatPage) -> None:
-    wait_until(lambda: "/c/" in page.page.url, 20, "the chat has no address")
+    wait_until(lambda: "/c/" in page.page.url, "an address of the chat")
     chat = on.user.open_chat(page.chat_id, NB)
     history = on.user.chat_history(page.chat_id)
     answer = press_stop(chat, history["currentId"])
