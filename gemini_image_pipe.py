@@ -1273,20 +1273,20 @@ FAILURES: Texts = {
         "zh-CN": "此处只有管理员可以使用 {model}。 | 请选择其他图像模型，或联系管理员。",
     },
     "no_known_price": {
-        "en": "None of the models that can be used has a known price, and no other is chosen by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
+        "en": "No model that can be used has a known price, and no other is chosen by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
         "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
     },
     "daily_budget": {
-        "en": "Your budget for pictures is ${budget} a day; ${left} of it is left, and a picture would cost about ${price}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
-        "zh-CN": "您每天的图片预算为 ${budget}，目前还剩 ${left}，而生成一张图片约需 ${price}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
+        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {price}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
+        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {price}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
     },
     "not_wanted": {
         "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
         "zh-CN": "已按您的选择取消，没有生成图片，也没有产生费用。 | 请写下要修改的内容，或点击“重新生成”再次确认。",
     },
     "not_answered": {
-        "en": "The question whether to spend about ${price} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
-        "zh-CN": "一分钟内没有确认约 ${price} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
+        "en": "The question whether to spend about {price} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
+        "zh-CN": "一分钟内没有确认约 {price} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
     },
 }
 ADVICE: Texts = {
@@ -1379,6 +1379,22 @@ UNKNOWN_VALUES: Texts = {
     "whose": {
         "en": "others",
         "zh-CN": "其他用户的图片",
+    },
+    "budget": {
+        "en": "a fixed sum",
+        "zh-CN": "固定金额",
+    },
+    "left": {
+        "en": "too little",
+        "zh-CN": "不足的金额",
+    },
+    "price": {
+        "en": "more",
+        "zh-CN": "更多",
+    },
+    "zone": {
+        "en": "UTC",
+        "zh-CN": "UTC",
     },
 }
 
@@ -1549,12 +1565,12 @@ NOTES: Texts = {
         "zh-CN": "此处图片尺寸最大为 {got}，因此用 {got} 代替了 {asked}。",
     },
     "budget_cut": {
-        "en": "Only {count} of {asked} pictures were made: your budget for pictures, ${budget} a day, allows no more today.",
-        "zh-CN": "原本要生成 {asked} 张图片，只生成了 {count} 张：您每天 ${budget} 的图片预算今天已不足以生成更多。",
+        "en": "Only {count} of {asked} pictures were made: your budget for pictures, {budget} a day, allows no more today.",
+        "zh-CN": "原本要生成 {asked} 张图片，只生成了 {count} 张：您每天 {budget} 的图片预算今天已不足以生成更多。",
     },
     "price_assumed": {
-        "en": "The price of {model} is not known yet; each picture is counted as ${price}, the dearest known.",
-        "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 ${price} 计算。",
+        "en": "The price of {model} is not known yet; each picture is counted as {price}, the dearest known.",
+        "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {price} 计算。",
     },
 }
 
@@ -1820,20 +1836,20 @@ PHRASES: Texts = {
         "zh-CN": "要生成 {what} 吗？",
     },
     "question": {
-        "en": "This costs about ${price}.",
-        "zh-CN": "费用约为 ${price}。",
+        "en": "This costs about {price}.",
+        "zh-CN": "费用约为 {price}。",
     },
     "spent_today": {
-        "en": "Today (since midnight, {zone}): {what}, about ${usd}.",
-        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}，约 ${usd}。",
+        "en": "Today (since midnight, {zone}): {what}, about {usd}.",
+        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}，约 {usd}。",
     },
     "spent_month": {
-        "en": "This month: {what}, about ${usd}.",
-        "zh-CN": "本月：{what}，约 ${usd}。",
+        "en": "This month: {what}, about {usd}.",
+        "zh-CN": "本月：{what}，约 {usd}。",
     },
     "budget_of_day": {
-        "en": "Your budget is ${budget} a day.",
-        "zh-CN": "您的预算为每天 ${budget}。",
+        "en": "Your budget is {budget} a day.",
+        "zh-CN": "您的预算为每天 {budget}。",
     },
     "no_pictures": {
         "en": "no pictures",
@@ -8006,7 +8022,7 @@ def _row_of_sums(account: Account, since: int, worker: str, session: Any) -> Any
     position = func.instr if is_sqlite else func.strpos
     begin, meta = f'"{MARK_KEY}":"{payer_of(account)} ', cast(File.meta, String)
     length = len(begin) + WORKER_SIGNS + 1 + MARK_DIGITS
-    mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 1)
+    mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 2)
     mark = func.replace(mark, '": "', '":"')  # hosts write JSON with blanks or without
     found = (
         select(mark.label("mark"))
@@ -8021,7 +8037,7 @@ def _row_of_sums(account: Account, since: int, worker: str, session: Any) -> Any
     both = (func.count(), func.sum(usd))
     return select(*both, *(sums.filter(of_worker) for sums in both)).where(
         func.substr(mark, 1, len(begin)) == begin,
-        func.length(digits) == MARK_DIGITS,
+        func.substr(mark, length + 1, 1) == '"',
         func.ltrim(digits, "0123456789") == "",
     )
 
@@ -9880,7 +9896,7 @@ def _cut(valves: AdminValves, count: int, asked: int) -> list[Note]:
 
 
 def _dollars_shown(usd: float) -> str:
-    return f"{usd:,.2f}" if usd >= 0.1 else f"{usd:.3f}"
+    return f"${usd:,.2f}" if usd >= 0.1 else f"${usd:.3f}"
 
 
 def zone_name() -> str:

@@ -22,6 +22,7 @@ PLACEHOLDERS = {
     "asked": "*what was chosen*",
     "region": " *Where the model is listed, a word on regions.*",
     "available": " *The models that this key can use.*",
+    "budget": "*an amount of money*",
     "choices": "*what it can be*",
     "count": "*number*",
     "elapsed": "*number*",
@@ -29,6 +30,7 @@ PLACEHOLDERS = {
     "got": "*the nearest that there is*",
     "height": "*number*",
     "host": "*the host of the base URL*",
+    "left": "*an amount of money*",
     "limit": "*number*",
     "limit_name": "*the name of that limit*",
     "model": "*the model*",
@@ -37,6 +39,7 @@ PLACEHOLDERS = {
     "names": "*their names*",
     "option": "*an option*",
     "pages": "*links to pages*",
+    "price": "*an amount of money*",
     "queries": "*what it looked for*",
     "problem": "*what is wrong with them*",
     "reason": "*what Open WebUI says*",
@@ -51,6 +54,7 @@ PLACEHOLDERS = {
     "waited": " *after a wait in line, if there was a long one*",
     "whose": "*the user's own or those of others*",
     "width": "*number*",
+    "zone": "*the server's time zone*",
 }
 
 _PAGE = """\

@@ -39,8 +39,8 @@ def told(client: Client) -> Told:
     words = content_of(client.complete(NB, "--cost"))
     found = TOLD.search(words)
     assert found, words
-    count = 0 if found[1] == "no" else int(found[1])
-    return Told(count, float(found[2]))
+    count = 0 if found[1] == "no" else int(found[1].replace(",", ""))
+    return Told(count, float(found[2].replace(",", "")))
 
 
 @pytest.fixture(autouse=True)
