@@ -10174,7 +10174,8 @@ class Answer:
 
     async def ask(self, title: Note, text: Note) -> bool | None:
         """What somebody at the page says to a question; None where nobody answers."""
-        await self.status(make_note("asking"))
+        self.making = make_note("asking")
+        await self.status(self.making)
         return await self._chat.ask(*(sentence(n, self.reader) for n in (title, text)))
 
     def end_of_thoughts(self, event: Event, number: int) -> Piece:
