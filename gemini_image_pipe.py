@@ -5612,8 +5612,9 @@ _TASK_BEGINNINGS: tuple[tuple[str, str], ...] = (
     ),
 )
 
-# The one task whose prompt is a system message, with the tools in its middle.
-_TOOLS_BEGINNING = "Available Tools: "
+# The one task whose prompt is a system message, with the tools in its middle; a model's
+# own system prompt stands above it.
+_TOOLS_BEGINNING = "\nAvailable Tools: "
 _TOOLS_TASK = (
     "\n\nYour task is to choose and return the correct tool(s) from the list of available "
     "tools based on the query."
@@ -5622,9 +5623,10 @@ _TOOLS_TASK = (
 
 def unnamed_task(conversation: Conversation) -> str | None:
     """The name of the task whose default prompt begins as the newest words do, if one
-    does: a key that `reply_to_task` takes."""
+    does: a key that `reply_to_task` takes. For requests of programs alone: a host names
+    its own tasks, so that what people write on its page is never one."""
     prompt, system = conversation.prompt, conversation.system
-    if system.startswith(_TOOLS_BEGINNING) and _TOOLS_TASK in system:
+    if _TOOLS_TASK in f"\n{system}".partition(_TOOLS_BEGINNING)[2]:
         return "function_calling"
     return next(
         (task for words, task in _TASK_BEGINNINGS if prompt.startswith(words)), None
@@ -5680,9 +5682,11 @@ def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
 def _quoted_replies(messages: Any) -> list[str]:
     """The models' replies as a task prompt quotes them, where it does."""
     # As it came: the words of a conversation are without their pictures.
-    prompt = as_str(get_field((as_list(messages) or [None])[-1], "content"))
+    content = get_field((as_list(messages) or [None])[-1], "content")
+    parts = as_list(content)[:MAX_PARTS] or [{"text": content}]
+    prompt = "".join(as_str(get_field(part, "text")) for part in parts)
     quoted = prompt.partition('\nResponses from models: """')[2].rstrip()
-    return quoted.removesuffix('"""').split('"""\n\n"""') if quoted else []
+    return quoted.removesuffix('"""').split('"""\n\n"""', MAX_PARTS) if quoted else []
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
@@ -11312,7 +11316,7 @@ def usage_wish(body: dict[str, Any], host_reads: bool) -> UsageWish:
     """
     if host_reads:
         return UsageWish.IF_KNOWN
-    asked = get_field(body.get("stream_options"), "include_usage")
+    asked = get_field(body.get("stream_options"), "include_usage") is True
     return UsageWish.ALWAYS if asked or not body.get("stream") else UsageWish.NEVER
 
 
@@ -11336,16 +11340,21 @@ def _envelope(kind: str, model: str) -> dict[str, Any]:
 async def as_completion(work: Composer, model: str, wish: UsageWish) -> dict[str, Any]:
     """The whole answer, for clients that do not stream. The host passes it on as it is."""
     words: list[str] = []
+    thoughts: list[str] = []
     usage: dict[str, Any] = {}
 
     async def keep(piece: Piece) -> None:
-        if isinstance(piece, str):
-            words.append(piece)
+        if isinstance(piece, Thoughts):
+            thoughts.append(piece.text)
         elif isinstance(piece, dict):
             usage.update(piece)
+        else:
+            words.append(piece)
 
-    await work(keep)
+    await _worked_off(work, keep)
     message = {"role": "assistant", "content": "".join(words).strip()}
+    if thoughts:
+        message["reasoning_content"] = "".join(thoughts)
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     envelope = _envelope("chat.completion", model)
     return {**envelope, "choices": [choice], **_usage_field(usage, wish)}
@@ -11372,7 +11381,7 @@ async def as_chunks(
 
     usage: dict[str, Any] = {}
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
-    task = asyncio.create_task(_worked_off(work, queue))
+    task = asyncio.create_task(_queued(work, queue))
     try:
         is_open = True
         while is_open:
@@ -11393,13 +11402,21 @@ async def as_chunks(
         await _ended(task)
 
 
-async def _worked_off(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+async def _queued(work: Composer, queue: asyncio.Queue[Piece | None]) -> None:
+    """Put the pieces into the queue, and None behind the last one."""
     try:
-        await work(queue.put)
-    except Exception as error:  # a generator that raises would cut the answer off
-        log.exception("answer failed unexpectedly: %s", type(error).__name__)
+        await _worked_off(work, queue.put)
     finally:
         queue.put_nowait(None)
+
+
+async def _worked_off(work: Composer, send: Send) -> None:
+    """Let the work send its pieces. What it did not expect is logged: raised, it would
+    take from the user what was sent before."""
+    try:
+        await work(send)
+    except Exception as error:
+        log.exception("answer failed unexpectedly: %s", type(error).__name__)
 
 
 async def _next_pieces(queue: asyncio.Queue[Piece | None]) -> list[Piece | None]:
@@ -11511,7 +11528,7 @@ class Pipe:
         if __task__:
             return reply_to_task(str(__task__), __task_body__, messages)
         conversation = await _conversation(body, metadata, __files__, chat)
-        if task := unnamed_task(conversation):
+        if not chat.is_read_by_host and (task := unnamed_task(conversation)):
             return reply_to_task(task, __task_body__, messages)
         if asks_for_costs(conversation):
             return await _answered(partial(_tell_costs, chat, valves, own), body, chat)

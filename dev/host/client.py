@@ -39,6 +39,8 @@ PICTURES_ARE_FILES = (0, 6, 43)
 PAGES_NAME_THE_QUESTION = (0, 6, 43)
 # From here on a drawing (SVG) is a document to the page, and no picture.
 DRAWINGS_ARE_DOCUMENTS = (0, 11)
+# From here on administrators allow API keys first; before, everybody may have one.
+API_KEYS_ARE_OFF = (0, 6, 43)
 EVERYBODY = {"principal_type": "user", "principal_id": "*", "permission": "read"}
 TIMEOUT_S = 120
 PICTURE_LINK = re.compile(r"!\[[^\]]*\]\((\S*?/api/v1/files/[^/\s)]+/content[^\s)]*)\)")
@@ -205,7 +207,25 @@ class Client:
             path = f"/api/v1/models/model/update?id={model['id']}"
             self.post(path, form)
 
+    def allow_api_keys(self) -> None:
+        """Let everybody have API keys (Settings → General, and a permission)."""
+        if self.version < API_KEYS_ARE_OFF:
+            return
+        path = "/api/v1/auths/admin/config"
+        self.post(path, {**self.get(path), "ENABLE_API_KEYS": True})
+        path = "/api/v1/users/default/permissions"
+        permissions = self.get(path)
+        permissions["features"]["api_keys"] = True
+        self.post(path, permissions)
+
     # --- what users do ---
+
+    def with_api_key(self) -> Client:
+        """The same user as a program is: with a new API key (Settings → Account)."""
+        key = self.post("/api/v1/auths/api_key")["api_key"]
+        assert key.startswith("sk-")
+        session = {"id": self.user_id, "name": self.name, "role": self.role}
+        return Client(self.url, {**session, "token": key})
 
     def user_valves(self, function_id: str) -> Json:
         """This user's own settings of a function."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from dev.host.client import Client
 from dev.host.fixtures import (
     google_process,
     on,
@@ -26,3 +27,10 @@ def watched(
     """A host with the plugin; it ends before that of the next version starts."""
     with opened_kind(request, google_process) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def program(watched: WatchedHost) -> Client:
+    """The host's user as their programs are: with an API key instead of a session."""
+    watched.admin.allow_api_keys()
+    return watched.user.with_api_key()

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import requests
 
 from dev.host import plugin, programs
+from dev.host.client import Client, picture_links
 from dev.host.pictures import pictures_of
 from dev.host.traffic import drawings, received, sent
 from dev.host.watched import WatchedHost
@@ -26,6 +28,7 @@ ADDED, WITH_USAGE = "accumulated", "accumulated_with_usage"
 WAYS = {
     "with_openai.py": (WHOLE, LOOP, ADDED, WITH_USAGE),
     "with_openai.mjs": (WHOLE, LOOP, ADDED, WITH_USAGE),
+    "with_litellm.py": (WHOLE, LOOP, ADDED, WITH_USAGE),
     "with_langchain.py": (WHOLE, ADDED, WITH_USAGE),
     "with_ai_sdk.mjs": (WHOLE, ADDED, WITH_USAGE),
     "with_llm.py": (WHOLE, WITH_USAGE),
@@ -55,10 +58,9 @@ CONVERSATIONS = [
 ]
 
 
-def answers(on: WatchedHost, script: str, way: str, *prompts: str) -> list[Json]:
+def answers(who: Client, script: str, way: str, *prompts: str) -> list[Json]:
     told = {"model": plugin.AUTO_MODEL, "way": way, "system": STYLE, "prompts": prompts}
-    url, key = f"{on.host.url}/api", on.user.token
-    found: list[Json] = programs.run(HERE / script, url, key, told)
+    found: list[Json] = programs.run(HERE / script, f"{who.url}/api", who.token, told)
     assert len(found) == len(prompts)
     for answer in found:
         assert answer["finish"] == "stop"
@@ -70,10 +72,10 @@ def answers(on: WatchedHost, script: str, way: str, *prompts: str) -> list[Json]
 @each_way
 @pytest.mark.parametrize("conversation", CONVERSATIONS)
 def test_it_gets_its_pictures(
-    on: WatchedHost, script: str, way: str, conversation: Conversation
+    on: WatchedHost, program: Client, script: str, way: str, conversation: Conversation
 ) -> None:
-    found = answers(on, script, way, *conversation.prompts)
-    pictures = [pictures_of(on.user, answer["content"]) for answer in found]
+    found = answers(program, script, way, *conversation.prompts)
+    pictures = [pictures_of(program, answer["content"]) for answer in found]
     assert tuple(map(len, pictures)) == conversation.pictures
     digests = [picture.digest for those in pictures for picture in those]
     assert sorted(digests) == sorted(sent(on.google))  # of several, any comes first
@@ -85,11 +87,32 @@ def test_it_gets_its_pictures(
 
 
 @each_way
-def test_it_reads_what_failed(on: WatchedHost, script: str, way: str) -> None:
-    [answer] = answers(on, script, way, "a fox [[429 zero]]")
+def test_it_reads_what_failed(
+    on: WatchedHost, program: Client, script: str, way: str
+) -> None:
+    [answer] = answers(program, script, way, "a fox [[429 zero]]")
     begins = "> ⚠️ **The project of the API key has no quota"
     assert answer["content"].startswith(begins)
     assert sent(on.google) == []
+
+
+def test_a_session_s_token_does_as_well_as_a_key(on: WatchedHost) -> None:
+    [answer] = answers(on.user, "with_openai.py", LOOP, "a red fox")
+    [picture] = pictures_of(on.user, answer["content"])
+    assert [picture.digest] == sent(on.google)
+
+
+def test_pictures_are_only_for_those_who_may_see_them(
+    on: WatchedHost, program: Client
+) -> None:
+    [answer] = answers(program, "with_openai.py", WHOLE, "a red fox")
+    [link] = picture_links(answer["content"])
+    path = link.removeprefix(program.url)
+    assert program.fetch(path).ok
+    for headers in ({}, {"Authorization": "Bearer sk-of-nobody"}):
+        refused = requests.get(f"{program.url}{path}", headers=headers, timeout=30)
+        assert refused.status_code in (401, 403)
+    assert not on.second_user.fetch(path).ok
 
 
 def assert_tells_usage(answer: Json, is_told: bool) -> None:

@@ -24,12 +24,12 @@ TASKS = {"title_generation": True, "tags_generation": True}
 
 
 @pytest.fixture(scope="module")
-def beyond(watched: WatchedHost) -> Iterator[Client]:
+def beyond(program: Client) -> Iterator[Client]:
     """The administrator of an Open WebUI that is connected to the host."""
     connection = {
         "ENABLE_OPENAI_API": True,
-        "OPENAI_API_BASE_URLS": [f"{watched.host.url}/api"],
-        "OPENAI_API_KEYS": [watched.user.token],
+        "OPENAI_API_BASE_URLS": [f"{program.url}/api"],
+        "OPENAI_API_KEYS": [program.token],
         "OPENAI_API_CONFIGS": {"0": {"model_ids": [plugin.AUTO_MODEL]}},
     }
     with Host() as host:
@@ -38,13 +38,15 @@ def beyond(watched: WatchedHost) -> Iterator[Client]:
         yield client
 
 
-def test_it_shows_and_changes_a_picture(on: WatchedHost, beyond: Client) -> None:
+def test_it_shows_and_changes_a_picture(
+    on: WatchedHost, program: Client, beyond: Client
+) -> None:
     assert [model["id"] for model in beyond.models()] == [plugin.AUTO_MODEL]
     chat = beyond.new_chat(plugin.AUTO_MODEL)
     pictures = [
         picture.digest
         for prompt in (PROMPT, "make it blue")
-        for picture in pictures_of(on.user, chat.ask(prompt))
+        for picture in pictures_of(program, chat.ask(prompt))
     ]
     assert pictures == sent(on.google)
     assert received(on.google) == pictures[:1]

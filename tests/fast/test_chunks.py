@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, cast
 
@@ -16,6 +17,8 @@ import gemini_image_pipe as gip
 from dev.standin import StandIn
 
 Chunks = list[dict[str, Any]]
+# Pieces of an answer, pauses of so many seconds, and what nobody had expected.
+Happening = gip.Piece | float | Exception
 NEVER, IF_KNOWN, ALWAYS = gip.UsageWish
 USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12, "cost": 0.1}
 ZEROS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -56,22 +59,29 @@ def test_a_host_that_ends_streams_is_known_by_its_version(
 # ── Streams ──────────────────────────────────────────────────────────────────────────
 
 
-def stream(
-    pieces: Sequence[gip.Piece | float],
-    wish: gip.UsageWish = NEVER,
-    closing: bool = True,
-) -> Chunks:
-    """The chunks of pieces; a number is a pause of so many seconds."""
-
-    async def work(send: Callable[[gip.Piece], Awaitable[None]]) -> None:
+def sender_of(pieces: Sequence[Happening]) -> gip.Composer:
+    async def work(send: gip.Send) -> None:
         for piece in pieces:
             if isinstance(piece, float):
                 await asyncio.sleep(piece)
+            elif isinstance(piece, Exception):
+                raise piece
             else:
                 await send(piece)
 
+    return work
+
+
+def stream(
+    pieces: Sequence[Happening],
+    wish: gip.UsageWish = NEVER,
+    closing: bool = True,
+) -> Chunks:
+    """The chunks of what happens."""
+
     async def read() -> Chunks:
-        return [chunk async for chunk in gip.as_chunks(work, "m", wish, closing)]
+        chunks = gip.as_chunks(sender_of(pieces), "m", wish, closing)
+        return [chunk async for chunk in chunks]
 
     return asyncio.run(read())
 
@@ -143,6 +153,43 @@ def test_the_usage_is_a_chunk_of_its_own_for_those_who_wish_it() -> None:
     check_rows(rows, check)
 
 
+# ── Completions ──────────────────────────────────────────────────────────────────────
+
+
+def completion(pieces: Sequence[Happening]) -> dict[str, Any]:
+    return asyncio.run(gip.as_completion(sender_of(pieces), "m", ALWAYS))
+
+
+def test_a_completion_holds_what_a_stream_brings() -> None:
+    def check(pieces: list[gip.Piece], message: dict[str, str], usage: Any) -> None:
+        whole = completion(pieces)
+        assert whole["choices"][0]["message"] == {"role": "assistant", **message}
+        assert whole["usage"] == usage
+        added = added_up(stream(pieces, ALWAYS))
+        assert {**message, **WORDS, "finish_reason": "stop"} == added
+
+    words = {"content": "ab"}
+    thought = {**words, "reasoning_content": "Hm.Hm."}
+    rows: list[tuple[list[gip.Piece], dict[str, str], Any]] = [
+        (["a", "b"], words, ZEROS),
+        (["a", "b", USAGE], words, USAGE),
+        ([THOUGHT, "a", THOUGHT, "b", USAGE], thought, USAGE),
+    ]
+    check_rows(rows, check)
+
+
+def test_what_was_sent_outlives_an_unexpected_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A picture that is in it was paid for."""
+    pieces: list[Happening] = ["a", "b", USAGE, ZeroDivisionError()]
+    for wish in gip.UsageWish:
+        assert added_up(stream(pieces, wish)) == {**WORDS, "finish_reason": "stop"}
+    whole = completion(pieces)
+    assert whole["choices"][0]["message"] == WORDS and whole["usage"] == USAGE
+    assert caplog.text.count("answer failed unexpectedly: ZeroDivisionError") == 4
+
+
 # ── Requests ─────────────────────────────────────────────────────────────────────────
 
 PAGE = {"chat_id": "c", "message_id": "m", "session_id": "s"}
@@ -150,14 +197,34 @@ AUTOMATION = {"chat_id": "c", "message_id": "m", "session_id": None}
 PROGRAM = {"chat_id": "", "message_id": None, "session_id": None}
 SAVES_CHAT = {"chat_id": "c"}
 ASKS = {"stream_options": {"include_usage": True}}
+# Only OpenAI's own form is a wish; a loop over the chunks breaks on what it did not ask.
+DEEP: Any = functools.reduce(lambda inner, _: {"include_usage": inner}, range(500), {})
+ODD_OPTIONS: list[Any] = [
+    *(
+        "yes",
+        "include_usage",
+        1,
+        True,
+        [],
+        ["include_usage"],
+        [{"include_usage": True}],
+    ),
+    *(
+        {},
+        {"include_usage": False},
+        {"include_usage": None},
+        {"include_usage": "false"},
+    ),
+    *({"include_usage": 1}, {"include_usage": [True]}, {"include_obfuscation": True}),
+    *(DEEP, {"other": DEEP}, {"x" * 100_000: True}),
+]
 WISHES: list[tuple[dict[str, Any], dict[str, Any], bool, bool]] = [
     # body, metadata → whether the usage is told when streaming: known, and not
     ({}, PROGRAM, False, False),
     ({}, {}, False, False),
     ({}, SAVES_CHAT, False, False),
     ({"stream_options": None}, PROGRAM, False, False),
-    ({"stream_options": "yes"}, PROGRAM, False, False),
-    ({"stream_options": {"include_usage": False}}, PROGRAM, False, False),
+    *(({"stream_options": odd}, PROGRAM, False, False) for odd in ODD_OPTIONS),
     (ASKS, PROGRAM, True, True),
     ({}, PAGE, True, False),
     (ASKS, PAGE, True, False),
@@ -232,6 +299,19 @@ def test_an_answer_that_is_not_streamed_is_a_completion(google: StandIn) -> None
         ("[[status 400]]", PROGRAM, "zeros"),
         ("[[block SAFETY]]", PROGRAM, "counted"),
         ("[[status 400]]", PAGE, "none"),
+    ]
+    check_rows(rows, check)
+
+
+def test_it_streams_where_the_host_does(google: StandIn) -> None:
+    """The host decides by truth, not by type (open_webui/functions.py)."""
+
+    def check(stream: Any, kind: type) -> None:
+        assert isinstance(asked(google, "a fox", PROGRAM, stream=stream), kind)
+
+    rows = [
+        *((value, list) for value in (True, "true", "false", 1, [0], {"on": False})),
+        *((value, dict) for value in (False, None, 0, "", [], {})),
     ]
     check_rows(rows, check)
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from growth import growth
 from rows import check_rows
+from test_pipe import pipe_for
 from traffic import posts, words_of
 
 import gemini_image_pipe as gip
-from dev.standin import DEFAULT_KEY, StandIn
+from dev.standin import StandIn
 
 CHAT = [
     {"role": "user", "content": "a red fox in the snow"},
@@ -277,7 +278,11 @@ def test_a_choice_of_tools_is_known_by_its_system_message() -> None:
         (TOOLS, "function_calling"),
         (TOOLS.replace("weather", "weather, " * 9999), "function_calling"),
         ("Available Tools: brush, ink", None),
+        # A model's own system prompt is put above it.
+        (f"Be brief.\n{TOOLS}", "function_calling"),
+        (f"Available Tools: brush, ink\n{TOOLS}", "function_calling"),
         (f"Be brief. {TOOLS}", None),
+        (f"{TOOLS[TOOLS.index('Your task'):]}\nAvailable Tools: brush, ink", None),
         (TOOLS.partition("Available")[2], None),
     ]
     check_rows(rows, check)
@@ -286,12 +291,16 @@ def test_a_choice_of_tools_is_known_by_its_system_message() -> None:
 def test_replies_to_merge_are_read_from_the_prompt_where_nothing_else_holds_them() -> (
     None
 ):
-    def check(prompt: str, merged: str) -> None:
+    def check(prompt: Any, merged: str) -> None:
         messages = [{"role": "user", "content": prompt}]
         reply = gip.reply_to_task("moa_response_generation", None, messages)
         assert reply == merged
 
-    rows = [
+    parts = [{"type": "text", "text": text} for text in MERGE.partition("One")]
+    rows: list[tuple[Any, str]] = [
+        (parts, "One\n\nfox.\n\n![Two](x)"),
+        ([*parts, None, 7, {"text": 7}], "One\n\nfox.\n\n![Two](x)"),
+        (None, ""),
         (MERGE, "One\n\nfox.\n\n![Two](x)"),
         (MERGE.partition("\nResponses")[0], ""),
         ("", ""),
@@ -342,10 +351,7 @@ def test_a_users_prompt_is_no_task() -> None:
 def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
     google: StandIn,
 ) -> None:
-    pipe = gip.Pipe()
-    pipe.valves = pipe.Valves(
-        GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google.url
-    )
+    pipe = pipe_for(google)
 
     def asked_for(prompt: str) -> tuple[int, str]:
         google.reset()
@@ -363,6 +369,26 @@ def test_only_a_task_s_own_beginning_keeps_a_prompt_from_google(
         assert "](data:image/" in answer and gip.FAILURE_MARK not in answer
 
 
+@pytest.mark.parametrize("prompt", [*UNNAMED, "a fox"])
+def test_what_is_written_on_the_page_is_no_task(google: StandIn, prompt: str) -> None:
+    """A host names the tasks of its own chats; only programs bring unnamed ones."""
+    system, question = {"role": "system", "content": TOOLS}, "Query: a red fox"
+    pipe = pipe_for(google)
+
+    def asked_for(prompt: str, *before: Any, **about: str) -> int:
+        google.reset()
+        messages = [*before, {"role": "user", "content": prompt}]
+        body = {"model": "f.auto", "messages": messages}
+        asyncio.run(pipe.pipe(body, __metadata__=about))
+        return len(posts(google))
+
+    at_page = {"chat_id": "c", "message_id": "m"}
+    assert asked_for(prompt, **at_page) == 1
+    assert asked_for(question, system, **at_page) == 1
+    assert asked_for(prompt, chat_id="c") == (prompt not in UNNAMED)
+    assert asked_for(question, system, chat_id="c") == 0
+
+
 @pytest.mark.parametrize("unit", ["<chat_history>", '"a"', "### Output:", "\nUSER: "])
 def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
     beginning = next(iter(UNNAMED))
@@ -376,3 +402,12 @@ def test_a_hostile_task_prompt_does_not_hold_the_host(unit: str) -> None:
         gip.reply_to_task("title_generation", None, messages)
 
     assert growth(work, make, 5_000) < 20
+
+
+def test_replies_without_number_are_merged_as_few() -> None:
+    """Each piece costs, and a prompt of programs may hold millions."""
+    prompt = MERGE + '\n\n"""a"""' * 3 * gip.MAX_PARTS
+    messages = [{"role": "user", "content": prompt}]
+    reply = gip.reply_to_task("moa_response_generation", None, messages)
+    assert reply.startswith("One\n\nfox.") and reply.endswith("a")
+    assert reply.count('"""') > gip.MAX_PARTS
