@@ -7995,50 +7995,55 @@ async def summed_marks(account: Account, since: float, worker: str) -> Recorded:
     """
     from open_webui.internal import db
 
-    add_up = partial(_row_of_sums, account, int(since), worker)
+    values = {"user": account.user, "since": int(since), "worker": worker}
+    add_up = partial(_sums, payer_of(account), values)
     if context := getattr(db, "get_async_db_context", None):
-        return recorded(await to_its_end(_summed(context, add_up)))
-    return recorded(await HOST_WORK.run(_summed_by_thread, db.get_db, add_up))
+        return recorded(await to_its_end(_in_session(context, add_up)))
+    return recorded(await HOST_WORK.run(_in_session_of_thread, db.get_db, add_up))
 
 
-async def _summed(context: Callable[[], Any], add_up: Callable[[Any], Any]) -> Any:
+async def _in_session(context: Callable[[], Any], work: Callable[[Any], Any]) -> Any:
     async with context() as session:
-        return (await session.execute(add_up(session))).one()
+        return (await work(session)).one()
 
 
-def _summed_by_thread(  # before 0.9
-    context: Callable[[], Any], add_up: Callable[[Any], Any]
+def _in_session_of_thread(  # before 0.9
+    context: Callable[[], Any], work: Callable[[Any], Any]
 ) -> Any:
     with context() as session:
-        return session.execute(add_up(session)).one()
+        return work(session).one()
 
 
-def _row_of_sums(account: Account, since: int, worker: str, session: Any) -> Any:
+def _sums(payer: str, values: dict[str, Any], session: Any) -> Any:
+    """The row of sums, or what is to be awaited for it."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return session.execute(_query_of_sums(payer, is_sqlite), values)
+
+
+@lru_cache(maxsize=4)
+def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
     """The query for pictures and millionths of dollars: all, and those of one worker.
 
     It uses what SQLite and PostgreSQL have in common; only the name of the function that
     finds a text differs. `offset(0)` keeps them from finding it again for each sum.
     """
     from open_webui.models.files import File
-    from sqlalchemy import BigInteger, String, cast, func, select
+    from sqlalchemy import BigInteger, String, bindparam, cast, func, select
 
-    is_sqlite = session.get_bind().dialect.name == "sqlite"
     position = func.instr if is_sqlite else func.strpos
-    begin, meta = f'"{MARK_KEY}":"{payer_of(account)} ', cast(File.meta, String)
+    begin, meta = f'"{MARK_KEY}":"{payer} ', cast(File.meta, String)
     length = len(begin) + WORKER_SIGNS + 1 + MARK_DIGITS
     mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 2)
     mark = func.replace(mark, '": "', '":"')  # hosts write JSON with blanks or without
-    found = (
-        select(mark.label("mark"))
-        .where(File.user_id == account.user, File.created_at >= since)
-        .offset(0)
-        .subquery()
+    is_asked_for = (
+        File.user_id == bindparam("user"),
+        File.created_at >= bindparam("since"),
     )
+    found = select(mark.label("mark")).where(*is_asked_for).offset(0).subquery()
     mark = found.c.mark
-    of_worker = func.substr(mark, len(begin) + 1, WORKER_SIGNS) == worker
     digits = func.substr(mark, length - MARK_DIGITS + 1, MARK_DIGITS)
-    usd = cast(digits, BigInteger)
-    both = (func.count(), func.sum(usd))
+    both = (func.count(), func.sum(cast(digits, BigInteger)))
+    of_worker = func.substr(mark, len(begin) + 1, WORKER_SIGNS) == bindparam("worker")
     return select(*both, *(sums.filter(of_worker) for sums in both)).where(
         func.substr(mark, 1, len(begin)) == begin,
         func.substr(mark, length + 1, 1) == '"',

@@ -54,9 +54,14 @@ class Pipe:
         async def counted():
             context = getattr(db, "get_async_db_context", None)
             if context:
-                return tuple(await gip._summed(context, lambda _: count))
-            run = gip.HOST_WORK.run
-            return tuple(await run(gip._summed_by_thread, db.get_db, lambda _: count))
+                async with context() as session:
+                    return (await session.execute(count)).one()[0]
+
+            def by_thread():
+                with db.get_db() as session:
+                    return session.execute(count).one()[0]
+
+            return await gip.HOST_WORK.run(by_thread)
 
         def summed(since):
             return lambda: gip.summed_marks(gip.Account(USER), since, gip.WORKER)
@@ -73,7 +78,7 @@ class Pipe:
                 session.execute(delete(File).where(File.user_id == USER))
                 session.commit()
         return json.dumps({
-            "files": there[0], "counting": counting,
+            "files": there, "counting": counting,
             "of_day": day.in_all.pictures, "adding_day": adding_day,
             "of_all": everything.in_all.pictures, "adding_all": adding_all,
             "usd": everything.of_worker.usd,

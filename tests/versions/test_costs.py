@@ -192,8 +192,8 @@ def test_no_costs_nothing(on: WatchedHost, page: ChatPage) -> None:
 def test_stop_while_asked_costs_nothing(on: WatchedHost, page: ChatPage) -> None:
     wait_until(lambda: "/c/" in page.page.url, "an address of the chat")
     chat = on.user.open_chat(page.chat_id, NB)
-    history = on.user.chat_history(page.chat_id)
-    answer = press_stop(chat, history["currentId"])
+    saved = on.user.get(f"/api/v1/chats/{page.chat_id}")["chat"]
+    answer = press_stop(chat, saved["history"]["currentId"])
     assert answer.statuses[-1]["description"] == STOPPED
     assert not drawings(on.google)
 
