@@ -5,6 +5,7 @@ version: 0.2.0
 license: MIT
 description: Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.
 required_open_webui_version: 0.6.5
+icon_url: data:image/svg+xml,%3Csvg%20xmlns='http://www.w3.org/2000/svg'%20viewBox='0%200%2020%2020'%3E%3Cpath%20d='M10%203H5a3%203%200%200%200-3%203v9a3%203%200%200%200%203%203h9a3%203%200%200%200%203-3v-5'%20fill='none'%20stroke='%234285f4'%20stroke-width='1.8'%20stroke-linecap='round'/%3E%3Cpath%20d='M5%2011c3%202.5%206.5.5%207-4.5%203%205.5-2%2010-6.5%207z'%20fill='%23f2a600'%20stroke='%23f2a600'%20stroke-linejoin='round'/%3E%3Ccircle%20cx='16'%20cy='4'%20r='2.8'%20fill='%2334a853'/%3E%3C/svg%3E
 """
 
 import ast
@@ -1731,6 +1732,10 @@ PHRASES: Texts = {
         "en": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
         "zh-CN": "Google 的列表中有此模型，因此可能是运行 Open WebUI 的服务器所在的地区未提供。",
     },
+    "where": {
+        "en": ": <{address}>",
+        "zh-CN": "：<{address}>",
+    },
     "headers_json": {
         "en": "they are no JSON object of texts",
         "zh-CN": "不是由名称和值组成的 JSON 对象",
@@ -2244,13 +2249,12 @@ def _in_words(values: dict[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _value_in_words(value: Any, reader: Reader) -> Any:
-    """A note as its sentence, several as a list; all else as it is."""
+    """A note as its sentence, several values as a list; all else as it is."""
     if isinstance(value, Note):
         return sentence(value, reader)
     if isinstance(value, tuple):
-        return _in_language(PHRASES["comma"], reader).join(
-            sentence(note, reader) for note in value
-        )
+        comma = _in_language(PHRASES["comma"], reader)
+        return comma.join(str(_value_in_words(one, reader)) for one in value)
     return value
 
 
@@ -3273,8 +3277,8 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
             continue  # all else that is no word, such as -1 or a list, is a mistake
         found = option.read(text)
         if found is None:
-            choices = ", ".join(option.choices)
-            notes.append(make_note("bad_option", option=name, choices=choices))
+            note = make_note("bad_option", option=name, choices=option.choices)
+            notes.append(note)
         fields |= found or {}
     if fields.get("count", 1) > MAX_PICTURES_PER_PROMPT:
         fields["count"] = MAX_PICTURES_PER_PROMPT
@@ -3327,8 +3331,8 @@ def settings_left_out(body: dict[str, Any], host_tools: Any = None) -> list[Note
     if not names:
         return []
     more = ["…"] if len(names) > MAX_NAMED_SETTINGS else []
-    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]] + more
-    return [make_note("left_out", names=", ".join(listed))]
+    listed = [f"`{name}`" for name in names[:MAX_NAMED_SETTINGS]]
+    return [make_note("left_out", names=(*listed, *more))]
 
 
 def _is_left_out(name: Any, value: Any, host_tools: Any) -> bool:
@@ -4191,11 +4195,10 @@ def picture_name(address: str, numbers: Sequence[int], file_name: str) -> str | 
     """What a note calls a picture: by its file's name, which a stranger may have
     chosen, and by its numbers, if it has some."""
     name = plain_words(file_name, 80, default="")
-    number = ", ".join(map(str, numbers))
-    if number and name:
-        return make_note("numbered_picture", number=number, name=name)
-    if number:
-        return make_note("picture_number", number=number)
+    if numbers and name:
+        return make_note("numbered_picture", number=tuple(numbers), name=name)
+    if numbers:
+        return make_note("picture_number", number=tuple(numbers))
     kind = "attached_picture" if is_data_uri(address) else "a_picture"
     return name or make_note(kind)
 
@@ -7905,7 +7908,7 @@ async def store_picture(
         user=user,
     )
     await _note_down(file.id, new.record)
-    if "message_id" in place:
+    if place.get("message_id"):
         await _link_to_message(file.id, user.id, **place)
     return str(request.app.url_path_for("get_file_content_by_id", id=file.id))
 
@@ -7917,7 +7920,10 @@ def _upload_function() -> Callable[..., Any] | None:
     except ImportError:
         return None
     handler: Callable[..., Any] | None = getattr(files, "upload_file_handler", None)
-    return handler or getattr(files, "upload_file", None)  # 0.6.5 has that alone
+    of_old: Callable[..., Any] | None = getattr(files, "upload_file", None)
+    # 0.6.5 has no handler; the function of others is for requests alone.
+    is_old = of_old and "file_metadata" in inspect.signature(of_old).parameters
+    return handler or (of_old if is_old else None)
 
 
 def _as_upload(new: NewFile) -> Any:
@@ -8052,7 +8058,7 @@ def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
-# All that is known of Open WebUI, and the only place that imports it: inside
+# What else is known of Open WebUI. It and room Storage alone import it: inside
 # functions, so that the file loads without a host. Its functions differ from version
 # to version; they are called by the names in their own signatures.
 
@@ -8214,21 +8220,23 @@ class HostChat:
         """The link of the picture, at the second attempt if need be. Raises
         StorageRefused."""
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             if getattr(error, "status_code", 0) == 413:
                 raise _refused(error) from None
         await asyncio.sleep(STORE_PAUSE)  # a busy database may take it a moment later
         try:
-            return await store_picture(
-                new, self.request, await self._user(), self._place
-            )
+            return await self._upload(new)
         except Exception as error:
             _log_not_stored(error)
             raise _refused(error) from None
+
+    async def _upload(self, new: NewFile) -> str:
+        user = await self._user()
+        work = store_picture(new, self.request, user, self._place)
+        # No file must stay behind that no message and no sum of prices knows.
+        return str(await to_its_end(work))
 
     @property
     def _place(self) -> dict[str, str]:
@@ -10221,8 +10229,8 @@ class Answer:
         """Note what is only to be told, once, and no more than an answer may hold."""
         if isinstance(event, PictureElsewhere):
             self._elsewhere = True
-            where = f": <{event.address}>" if event.address else ""
-            note = make_note("elsewhere", where=where)
+            known = make_note("where", address=event.address)
+            note = make_note("elsewhere", where=known if event.address else "")
         elif isinstance(event, Retirement) and self._chat.is_admin:
             note = make_note(
                 "retires", model=name_of(self.tally.model), date=event.date
@@ -10380,10 +10388,10 @@ class Answer:
                 f"[{query}](https://www.google.com/search?q={quote(query, safe='')})"
                 for query in self.sources.queries
             ]
-            self.notes.append(make_note("searched", queries=", ".join(links)))
+            self.notes.append(make_note("searched", queries=tuple(links)))
         if pages and not self._chat.chat_id:
             links = [f"[{title}]({address})" for address, title in pages]
-            self.notes.append(make_note("sources", pages=", ".join(links)))
+            self.notes.append(make_note("sources", pages=tuple(links)))
 
     def remarks(self, said: Collection[str] = ()) -> Iterator[str]:
         """The notes in words, each once; without those that a chat needs once, if the

@@ -93,6 +93,15 @@ class ChatPage:
         if self.client.role == "admin":
             button.click()
 
+    def choose_language(self, tag: str) -> None:
+        """User menu → Settings → General → Language; then the page speaks it."""
+        self.page.get_by_role("button", name="User menu").click()
+        self.page.get_by_role("menuitem", name="Settings").click()
+        self.page.get_by_label("Language", exact=True).select_option(tag)
+        self.page.wait_for_function("tag => localStorage.locale === tag", arg=tag)
+        self.page.reload()
+        self.prompt_box.wait_for()
+
     def attach(self, name: str, content_type: str, data: bytes) -> None:
         """Choose a picture with the + button; wait until its preview is drawn."""
         there = self.pictures.count()

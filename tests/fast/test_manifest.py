@@ -1,12 +1,15 @@
 """The product as a file that hosts take: pasted, imported, saved in their editor."""
 
 import json
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
 from dev.console import Failure
 from dev.pages import models_table, options_table, tables
 from dev.pages.manifest import MANIFEST, PRODUCT, build, read_front_matter
+from dev.pages.translations import translations
 
 SOURCE = PRODUCT.read_text()
 
@@ -34,6 +37,7 @@ def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:
     assert function["content"] == SOURCE
     assert function["name"] == function["meta"]["manifest"]["title"]
     assert function["meta"]["description"]
+    assert function["meta"]["i18n"] == translations()
 
 
 @pytest.mark.parametrize("name", ["utils", "apps", "main", "config"])
@@ -46,6 +50,18 @@ def test_front_matter_asks_for_no_installation() -> None:
     front_matter = read_front_matter(SOURCE)
     assert {"title", "author", "version", "description"} <= set(front_matter)
     assert "requirements" not in front_matter
+
+
+def test_the_icon_is_a_small_picture_by_itself() -> None:
+    """No page fetches it from elsewhere, and nobody scrolls past it in the editor."""
+    address = read_front_matter(SOURCE)["icon_url"]
+    kind, _, drawing = address.partition(",")
+    assert kind == "data:image/svg+xml"
+    assert len(address) < 1_000
+    assert not set(address) & set('"#<> ')  # as addresses and attributes want it
+    root = ElementTree.fromstring(unquote(drawing))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("viewBox")
 
 
 def test_front_matter_must_open_the_file() -> None:

@@ -780,7 +780,7 @@ def gathered(
 def test_without_pillow_a_gif_gets_its_note_and_the_rest_goes(no_pillow: None) -> None:
     pictures, notes = gathered([SEEDS["GIF"], SEEDS["PNG"]])
     assert datas(pictures) == [SEEDS["PNG"]]
-    name = gip.make_note("picture_number", number="1")
+    name = gip.make_note("picture_number", number=(1,))
     assert notes == [gip.make_note("no_pillow", name=name)]
     assert "Pillow" in in_english(notes[0])
 

@@ -142,7 +142,7 @@ def test_what_changes_nothing_is_not_named() -> None:
     def check(name: str, value: Any, expected: bool) -> None:
         notes = gip.settings_left_out({name: value}, host_tools={"clock": {}})
         named = [dict(note.values)["names"] for note in notes]
-        assert named == ([f"`{name}`"] if expected else [])
+        assert named == ([(f"`{name}`",)] if expected else [])
 
     check_rows([(*row, False) for row in usual], check)
     check_rows([(*row, True) for row in wishes], check)

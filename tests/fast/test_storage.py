@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rows import check_rows
+from waiting import until
 
 import gemini_image_pipe as gip
 
 FOX = gip.Image(b"\x89PNG\r\n\x1a\n fox", "image/png")
+LINK = "get_file_content_by_id"
 FILE_ID = "0b1c2d3e-0000-4000-8000-000000000001"
 
 STEMS: list[tuple[str, str]] = [
@@ -113,6 +115,16 @@ class Drawers:
         work = self.upload_file_handler(request, file, file_metadata, process, user)
         return asyncio.run(work)
 
+    async def upload_image(
+        self, request: Any, image_data: bytes, content_type: str, metadata: Any
+    ) -> Any:
+        """As the hosts have it that take no name."""
+        kept = Kept("generated-image", content_type, image_data, metadata)
+        self.files.append(kept)
+        return types.SimpleNamespace(id=FILE_ID), {
+            "url": App.url_path_for(LINK, FILE_ID)
+        }
+
     async def update_file_metadata_by_id(self, id: str, meta: dict[str, Any]) -> Any:
         self.records[id] = meta
         return meta
@@ -138,6 +150,7 @@ def with_drawers(
     there: dict[str, dict[str, Any]] = {
         "open_webui": {},
         "open_webui.routers": {"files": types.SimpleNamespace(**files)},
+        "open_webui.routers.images": {"upload_image": drawers.upload_image},
         "open_webui.models": {},
         "open_webui.models.files": {"Files": drawers},
         "open_webui.models.chats": {"Chats": drawers},
@@ -158,20 +171,26 @@ class App:
 
     @staticmethod
     def url_path_for(name: str, id: str) -> str:
-        assert name == "get_file_content_by_id"
+        assert name == LINK
         return f"/api/v1/files/{id}/content"
 
 
-def stored(chat_id: str = "c", message_id: str = "m") -> str:
-    """The answer's markdown for one picture that is kept by the host."""
+def answer_in(chat_id: str) -> gip.Answer:
+    """An answer that is about to show a picture."""
     chat = gip.HostChat(
         request=types.SimpleNamespace(app=App),
         user={"id": "u", "role": "user"},
         chat_id=chat_id,
-        message_id=message_id,
+        message_id="m",
     )
     answer = gip.Answer(chat, "a red fox", gip.ImageOptions(image_size="2K"))
     answer.begin("gemini-2.5-flash-image", gip.ImageOptions(image_size="2K"), [])
+    return answer
+
+
+def stored(chat_id: str = "c") -> str:
+    """The answer's markdown for one picture that is kept by the host."""
+    answer = answer_in(chat_id)
     return str(asyncio.run(answer.take(FOX))) + "".join(answer.remarks())
 
 
@@ -201,6 +220,21 @@ def test_a_picture_is_kept_under_its_name_where_it_is_shown(
     check_rows(PLACES, check)
 
 
+def upload_by_request(file: Any, background_tasks: Any, metadata: Any) -> None:
+    raise AssertionError("it takes what only a request has")
+
+
+@pytest.mark.parametrize("functions", [{}, {OLD: upload_by_request}])
+def test_a_host_that_takes_no_name_keeps_a_picture_as_its_own(
+    monkeypatch: pytest.MonkeyPatch, functions: dict[str, Any]
+) -> None:
+    drawers = Drawers()
+    with_drawers(monkeypatch, drawers)
+    sys.modules["open_webui.routers"].files.__dict__.update(functions)
+    assert stored().strip() == f"![a red fox](/api/v1/files/{FILE_ID}/content)"
+    assert [kept.data for kept in drawers.files] == [FOX.data]
+
+
 def test_a_record_tells_what_made_a_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     drawers = Drawers()
     with_drawers(monkeypatch, drawers, HANDLER)
@@ -214,6 +248,34 @@ def test_a_record_tells_what_made_a_picture(monkeypatch: pytest.MonkeyPatch) -> 
         "options": {"image_size": "2K"},
         "price": 0.039,
     }
+
+
+def test_a_stop_leaves_no_file_behind_without_its_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawers, may_end = Drawers(), asyncio.Event()
+    with_drawers(monkeypatch, drawers, HANDLER)
+    upload = drawers.upload_file_handler
+
+    async def slow_upload(
+        request: Any, file: Any, metadata: Any, process: bool, user: Any
+    ) -> Any:
+        stored = await upload(request, file, metadata, process, user)
+        await may_end.wait()
+        return stored
+
+    sys.modules["open_webui.routers"].files.upload_file_handler = slow_upload
+
+    async def stop_in_mid_upload() -> None:
+        task = asyncio.create_task(answer_in("c").take(FOX))
+        assert await until(lambda: drawers.files)
+        task.cancel()
+        assert await until(task.done)
+        may_end.set()
+        assert await until(lambda: drawers.links)
+
+    asyncio.run(stop_in_mid_upload())
+    assert drawers.records[FILE_ID][gip.RECORD_KEY]["prompt"] == "a red fox"
 
 
 async def refuse(**arguments: Any) -> None:

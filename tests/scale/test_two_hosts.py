@@ -8,6 +8,7 @@ but the request that it was working on.
 import itertools
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -82,6 +83,20 @@ def test_the_database_holds_links_and_no_pictures(
     messages += f" where chat_id = '{chat.id}'"
     assert 0 < int(cluster.database.query(row)) < SMALL
     assert int(cluster.database.query(messages)) < SMALL
+
+
+def test_a_picture_s_name_and_price_are_known_everywhere(
+    cluster: Cluster, user: Client, user_at_b: Client
+) -> None:
+    """Names of any script, and prices as a report of an administrator's sums them."""
+    [link] = user.new_chat(plugin.AUTO_MODEL).ask("Eine Füchsin: 狐狸").picture_links
+    name = quote("eine-füchsin-狐狸.jpg")
+    header = user_at_b.fetch(link).headers["content-disposition"]
+    assert header == f"attachment; filename*=UTF-8''{name}"
+    file_id = link.split("/")[-2]
+    price = "select (meta->'gemini_image'->>'price')::float from file"
+    price += f" where id = '{file_id}' and user_id = '{user.user_id}'"
+    assert 0 < float(cluster.database.query(price)) < 1
 
 
 def test_nothing_is_sticky(seats: list[Seat], google: StandInProcess) -> None:
