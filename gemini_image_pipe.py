@@ -1278,16 +1278,16 @@ FAILURES: Texts = {
         "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
     },
     "daily_budget": {
-        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {price}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
-        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {price}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
+        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
+        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
     },
     "not_wanted": {
         "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
         "zh-CN": "已按您的选择取消，没有生成图片，也没有产生费用。 | 请写下要修改的内容，或点击“重新生成”再次确认。",
     },
     "not_answered": {
-        "en": "The question whether to spend about {price} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
-        "zh-CN": "一分钟内没有确认约 {price} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
+        "en": "The question whether to spend about {amount} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
+        "zh-CN": "一分钟内没有确认约 {amount} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
     },
 }
 ADVICE: Texts = {
@@ -1389,7 +1389,7 @@ UNKNOWN_VALUES: Texts = {
         "en": "too little",
         "zh-CN": "不足的金额",
     },
-    "price": {
+    "amount": {
         "en": "more",
         "zh-CN": "更多",
     },
@@ -1570,8 +1570,8 @@ NOTES: Texts = {
         "zh-CN": "原本要生成 {asked} 张图片，只生成了 {count} 张：您每天 {budget} 的图片预算今天已不足以生成更多。",
     },
     "price_assumed": {
-        "en": "The price of {model} is not known yet; each picture is counted as {price}, the dearest known.",
-        "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {price} 计算。",
+        "en": "The price of {model} is not known yet; each picture is counted as {amount}, the dearest known.",
+        "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
     },
 }
 
@@ -1841,8 +1841,8 @@ PHRASES: Texts = {
         "zh-CN": "要生成 {what} 吗？",
     },
     "question": {
-        "en": "This costs about {price}.",
-        "zh-CN": "费用约为 {price}。",
+        "en": "This costs about {amount}.",
+        "zh-CN": "费用约为 {amount}。",
     },
     "spent_today": {
         "en": "Today (since midnight, {zone}): {what}, about {usd}.",
@@ -9807,9 +9807,9 @@ class Purse:
             allowed, _ = await self._set_aside(estimate, allowed)
             notes = _cut(self._valves, allowed.count, options.count)
         if not estimate.is_known and (route.asked == AUTO or self._matters):
-            price = _dollars_shown(estimate.usd)
+            amount = _dollars_shown(estimate.usd)
             notes.append(
-                make_note("price_assumed", model=name_of(route.model), price=price)
+                make_note("price_assumed", model=name_of(route.model), amount=amount)
             )
         return allowed, notes
 
@@ -9852,7 +9852,7 @@ class Purse:
             "daily_budget",
             budget=_dollars_shown(self._valves.DAILY_BUDGET_USD),
             left=_dollars_shown(max(left, 0.0)),
-            price=_dollars_shown(estimate.usd),
+            amount=_dollars_shown(estimate.usd),
             zone=zone_name(),
         )
 
@@ -9862,14 +9862,14 @@ class Purse:
 
     async def _be_sure(self, options: ImageOptions, total: float) -> None:
         """Return when somebody says Yes. Raises GeminiError."""
-        price = _dollars_shown(total)
+        amount = _dollars_shown(total)
         what = pictures_note(options.count)
         if options.image_size:
             what = make_note("in_size", what=what, size=options.image_size)
         title = make_note("question_title", what=what)
-        said = await self._ask(title, make_note("question", price=price))
+        said = await self._ask(title, make_note("question", amount=amount))
         if said is None:
-            raise GeminiError("not_answered", price=price)
+            raise GeminiError("not_answered", amount=amount)
         if not said:
             raise GeminiError("not_wanted")
 

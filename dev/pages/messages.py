@@ -19,6 +19,7 @@ LANGUAGE = "en"  # of the page
 
 # How the page shows what the product fills in.
 PLACEHOLDERS = {
+    "amount": "*an amount of money*",
     "asked": "*what was chosen*",
     "region": " *Where the model is listed, a word on regions.*",
     "available": " *The models that this key can use.*",
@@ -39,7 +40,6 @@ PLACEHOLDERS = {
     "names": "*their names*",
     "option": "*an option*",
     "pages": "*links to pages*",
-    "price": "*an amount of money*",
     "queries": "*what it looked for*",
     "problem": "*what is wrong with them*",
     "reason": "*what Open WebUI says*",
