@@ -17,7 +17,6 @@ from dev.host.browser import ChatPage, open_browser
 from dev.host.client import ApiError, Client, content_of
 from dev.host.pictures import drawn
 from dev.host.spending import FILES, measured
-from dev.host.stopping import STOPPED, press_stop
 from dev.host.traffic import drawings
 from dev.host.watched import WatchedHost
 from dev.waiting import wait_until
@@ -192,9 +191,9 @@ def test_no_costs_nothing(on: WatchedHost, page: ChatPage) -> None:
 def test_stop_while_asked_costs_nothing(on: WatchedHost, page: ChatPage) -> None:
     wait_until(lambda: "/c/" in page.page.url, "an address of the chat")
     chat = on.user.open_chat(page.chat_id, NB)
-    saved = on.user.get(f"/api/v1/chats/{page.chat_id}")["chat"]
-    answer = press_stop(chat, saved["history"]["currentId"])
-    assert answer.statuses[-1]["description"] == STOPPED
+    assert on.user.running_tasks(chat.id)
+    chat.stop()
+    wait_until(lambda: not on.user.running_tasks(chat.id), "an end of the answer")
     assert not drawings(on.google)
 
 
