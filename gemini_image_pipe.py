@@ -50,10 +50,11 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import requests
 import urllib3
@@ -124,9 +125,11 @@ MAX_EXIF_BYTES = 65_536  # that are looked at; a segment of a JPEG holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
+MAX_KEYS = 20  # of one list; each may cost an answer a request in vain
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
-# the second chance after "no image", and the try without a system prompt.
+# the second chance after "no image", and the try without a system prompt. Beyond these
+# there is one for each further key: n × (1 + MAX_RETRIES) + 4 + (keys − 1) in all.
 MAX_EXTRA_REQUESTS = 4
 MAX_SUMS = 3  # in a row, while pictures of the same user are being recorded
 MAX_LEDGER_USERS = 10_000  # whose spending a worker remembers beyond the records
@@ -195,6 +198,11 @@ MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LANGUAGE_CHARACTERS = 200  # of a list of languages, which programs send
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+
+# Of several keys.
+KEY_REST = 60.0  # after a failure that says no time of its own
+MAX_KEY_LISTS = 500  # of which a worker knows who rests, as with the lists of models
+MAX_RESTS = 500  # of one list's keys from models; a gateway may refuse any number
 
 # ── Words ─────────────────────────────────────────────────────────────────────────────
 # Texts: fields of JSON, cleaning, cutting, masking; and notes, which are data here and
@@ -355,10 +363,11 @@ def picture_addresses(text: str, data_uris: Sequence[str]) -> list[str]:
     addresses: list[str] = []
     for found in _PICTURE_ADDRESS.finditer(text):
         address = found[1] or found[0].rstrip(".,;:!?")
-        if tokens := _TOKEN.findall(address):
-            addresses += [data_uris[int(token)] for token in tokens]
-        elif not found[2] or _is_picture_s(address):
+        is_token = _TOKEN.search(address)
+        if not is_token and (not found[2] or _is_picture_s(address)):
             addresses.append(address)
+        # One may stand where markdown has a title.
+        addresses += [data_uris[int(token)] for token in _TOKEN.findall(found[0])]
     return addresses
 
 
@@ -490,7 +499,7 @@ _KEYS = re.compile(
 
 def redact(text: str, *secrets: str) -> str:
     """The text with everything that looks like a key, and the given secrets, masked."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= 4:
             text = text.replace(secret, "[key]")
     return _KEYS.sub("[key]", text)
@@ -530,60 +539,90 @@ def _unspelled(text: str) -> tuple[str, list[int]]:
     return "".join(signs) + text[at:], places
 
 
-def mask_key(text: str, key: str) -> str:
-    """Somebody else's words without the key, which a gateway may repeat: as it is, or
-    percent-encoded, or escaped as in HTML or JSON."""
-    if len(key) < _SHORTEST_KEY:
-        return text
-    text = text.replace(key, "[key]")
-    if not ("%" in text or "&" in text or "\\" in text):
-        return text
-    text = _without_spelled(text, key)
-    return _without_spelled(_apart(text, key), key).replace("\0", "")
-
-
 def mask_keys(text: str, keys: Iterable[str]) -> str:
-    """The same for several secrets."""
-    for key in keys:
-        text = mask_key(text, key)
-    return text
-
-
-def _apart(text: str, key: str) -> str:
-    """The text with a sign before each beginning of the key, so that none is taken as a
-    part of a spelling before it, as in "%2AIza"."""
-    return text.replace(key[:2], f"\0{key[:2]}")
-
-
-def _without_spelled(text: str, key: str) -> str:
-    plain, places = _unspelled(text)
-    kept, at, start = [], 0, plain.find(key)
-    while start >= 0:
-        kept += [text[at : places[start]], "[key]"]
-        at = places[start + len(key)]
-        start = plain.find(key, start + len(key))
-    return "".join(kept) + text[at:]
+    """Somebody else's words without the keys, which a gateway may repeat: as they are,
+    or percent-encoded, or escaped as in HTML or JSON."""
+    return _masked(text, _maskable(keys))
 
 
 def mask_strings(value: Any, *keys: str) -> Any:
     """A JSON value with the keys masked in all its texts."""
-    return map_strings(value, lambda text: mask_keys(text, keys))
+    masked = _maskable(keys)
+    return map_strings(value, lambda text: _masked(text, masked))
+
+
+def _maskable(keys: Iterable[str]) -> tuple[str, ...]:
+    """Those that are looked for, longest first: one may begin as another goes on."""
+    found = {key for key in keys if len(key) >= _SHORTEST_KEY}
+    return tuple(sorted(found, key=lambda key: (-len(key), key)))
+
+
+def _masked(text: str, keys: Sequence[str]) -> str:
+    for key in keys:
+        text = text.replace(key, "[key]")
+    if not keys or not ("%" in text or "&" in text or "\\" in text):
+        return text
+    text = _without_spelled(text, keys)
+    for beginning, begun in _by_beginning(keys).items():
+        text = _without_spelled(_apart(text, beginning), begun).replace("\0", "")
+    return text
+
+
+def _by_beginning(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys by their first two signs, which most of a list share."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        found.setdefault(key[:2], []).append(key)
+    return found
+
+
+def _apart(text: str, beginning: str) -> str:
+    """The text with a sign before each beginning of a key, so that none is taken as a
+    part of a spelling before it, as in "%2AIza"."""
+    return text.replace(beginning, f"\0{beginning}")
+
+
+def _without_spelled(text: str, keys: Iterable[str]) -> str:
+    plain, places = _unspelled(text)
+    kept, at = [], 0
+    for start, end in _spans(plain, keys):
+        kept += [text[at : places[start]], "[key]"]
+        at = places[end]
+    return "".join(kept) + text[at:]
+
+
+def _spans(text: str, keys: Iterable[str]) -> list[tuple[int, int]]:
+    """Where the keys stand in a text, in order; those that overlap are one."""
+    found: list[tuple[int, int]] = []
+    for key in keys:
+        start = text.find(key)
+        while start >= 0:
+            found.append((start, start + len(key)))
+            start = text.find(key, start + len(key))
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start < merged[-1][1]:
+            start, last = merged.pop()
+            end = max(end, last)
+        merged.append((start, end))
+    return merged
 
 
 class KeyMask:
-    """Masks the key in a text that arrives in pieces, over their seams: the longest end
-    that could begin it is held back."""
+    """Masks keys in a text that arrives in pieces, over their seams: the longest end
+    that could begin one is held back."""
 
-    def __init__(self, key: str) -> None:
-        is_key = _SHORTEST_KEY <= len(key) <= MAX_KEY_CHARACTERS
-        self._key = key if is_key else ""
+    def __init__(self, *keys: str) -> None:
+        known = [key for key in keys if len(key) <= MAX_KEY_CHARACTERS]
+        self._keys = _maskable(known)
+        self._beginnings = tuple(_by_beginning(self._keys))
         self._held = ""
 
     def feed(self, text: str) -> str:
         """The next piece, masked."""
-        if not self._key:
+        if not self._keys:
             return text
-        text = mask_key(self._held + text, self._key)
+        text = _masked(self._held + text, self._keys)
         kept = len(text) - self._beginning_at_end(text)
         text, self._held = text[:kept], text[kept:]
         return text
@@ -594,9 +633,10 @@ class KeyMask:
         return held
 
     def _beginning_at_end(self, text: str) -> int:
-        """How many signs at the text's end could begin the key."""
-        end = text[-len(self._key) * _LONGEST_SPELLING :]
-        spelled = (self._spelled_at_end(e) for e in (end, _apart(end, self._key)))
+        """How many signs at the text's end could begin a key."""
+        end = text[-len(self._keys[0]) * _LONGEST_SPELLING :]
+        apart = (_apart(end, beginning) for beginning in self._beginnings)
+        spelled = (self._spelled_at_end(e) for e in (end, *apart))
         return max(self._begun(end), *spelled)
 
     def _spelled_at_end(self, end: str) -> int:
@@ -608,9 +648,13 @@ class KeyMask:
         return len(end[start:].replace("\0", ""))
 
     def _begun(self, text: str) -> int:
-        """How many signs of the key the text ends with."""
-        most = min(len(self._key) - 1, len(text))
-        return next(n for n in range(most, -1, -1) if text.endswith(self._key[:n]))
+        """How many signs of a key the text ends with."""
+        return max(_begun(key, text) for key in self._keys)
+
+
+def _begun(key: str, text: str) -> int:
+    most = min(len(key) - 1, len(text))
+    return next(n for n in range(most, -1, -1) if text.endswith(key[:n]))
 
 
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
@@ -696,8 +740,8 @@ class SafeThoughts:
     apart from whatever follows.
     """
 
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
+    def __init__(self, *keys: str) -> None:
+        self._mask = KeyMask(*keys)
 
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
@@ -726,8 +770,8 @@ class SafeText:
     mean something.
     """
 
-    def __init__(self, key: str = "") -> None:
-        self._mask = KeyMask(key)
+    def __init__(self, *keys: str) -> None:
+        self._mask = KeyMask(*keys)
         self._has_code = True  # whether what looks like code still is, for every reader
         self._has_lists = False  # whether a list or a quotation has begun
         self._held = ""
@@ -986,8 +1030,8 @@ FAILURES: Texts = {
         "zh-CN": "此处需要使用您自己的 Gemini API 密钥生成图片，而您尚未设置。 | 请在 https://aistudio.google.com/apikey 创建密钥，并填入{own_valves}。",
     },
     "key_malformed": {
-        "en": "The Gemini API key that is set cannot be one: it holds blanks, line breaks or signs that no key has. | {key_advice}",
-        "zh-CN": "当前设置的 Gemini API 密钥格式无效：其中含有空格、换行或密钥中不会出现的字符。 | {key_advice}",
+        "en": "The Gemini API key that is set cannot be one: it is too long, or holds signs that no key has. | {key_advice}",
+        "zh-CN": "当前设置的 Gemini API 密钥格式无效：它过长，或含有密钥中不会出现的字符。 | {key_advice}",
     },
     "key_refused": {
         "en": "{who} does not accept the API key. | {key_advice}",
@@ -1289,6 +1333,10 @@ FAILURES: Texts = {
         "en": "The question whether to spend about {amount} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
         "zh-CN": "一分钟内没有确认约 {amount} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
     },
+    "keys_malformed": {
+        "en": "Not all of the Gemini API keys that are set can be used: {problem}. | {key_advice}",
+        "zh-CN": "所设置的 Gemini API 密钥并非全部可用：{problem}。 | {key_advice}",
+    },
 }
 ADVICE: Texts = {
     "keeper": {
@@ -1572,6 +1620,10 @@ NOTES: Texts = {
     "price_assumed": {
         "en": "The price of {model} is not known yet; each picture is counted as {amount}, the dearest known.",
         "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
+    },
+    "keys_rest": {
+        "en": "For administrators: {count} of {all} API keys rest: {which}.",
+        "zh-CN": "致管理员：{all} 个 API 密钥中有 {count} 个暂停使用：{which}。",
     },
 }
 
@@ -1864,6 +1916,50 @@ PHRASES: Texts = {
         "en": "1 picture",
         "zh-CN": "1 张图片",
     },
+    "key_number": {
+        "en": "number {number} is too long, or holds signs that no key has",
+        "zh-CN": "第 {number} 个过长，或含有密钥中不会出现的字符",
+    },
+    "keys_many": {
+        "en": "there are more than {limit}",
+        "zh-CN": "数量超过 {limit} 个",
+    },
+    "resting_key": {
+        "en": "`…{end}` ({why})",
+        "zh-CN": "`…{end}`（{why}）",
+    },
+    "hidden_key": {
+        "en": "one whose end is not shown ({why})",
+        "zh-CN": "一个不显示末尾的密钥（{why}）",
+    },
+    "rests_refused": {
+        "en": "not accepted",
+        "zh-CN": "未被接受",
+    },
+    "rests_expired": {
+        "en": "expired",
+        "zh-CN": "已过期",
+    },
+    "rests_leaked": {
+        "en": "blocked, as it was found in public",
+        "zh-CN": "因公开泄露而被封禁",
+    },
+    "rests_restricted": {
+        "en": "not allowed to do this",
+        "zh-CN": "无权执行此操作",
+    },
+    "rests_billing": {
+        "en": "no billing, credit or quota",
+        "zh-CN": "未启用结算，或没有余额、配额",
+    },
+    "rests_day": {
+        "en": "daily quota used up",
+        "zh-CN": "每日配额已用完",
+    },
+    "rests_minute": {
+        "en": "too many requests in a short time",
+        "zh-CN": "短时间内请求过多",
+    },
 }
 # What an option is for | what holds where nobody chooses ("auto"), by the fields of
 # ImageOptions.
@@ -1900,8 +1996,8 @@ OPTION_WORDS: Texts = {
 # What the administrator's dialogue says of each setting that is no option.
 VALVES: Texts = {
     "GEMINI_API_KEY": {
-        "en": "The API key from https://aistudio.google.com/apikey, of a project with billing. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
-        "zh-CN": "来自 https://aistudio.google.com/apikey 的 API 密钥，其所属项目须已启用结算功能。留空：使用环境变量 GEMINI_API_KEY 或 GOOGLE_API_KEY。",
+        "en": "The API key from https://aistudio.google.com/apikey, of a project with billing; or several with commas between them, of which the next is used where one fails. Empty: the environment variable GEMINI_API_KEY or GOOGLE_API_KEY.",
+        "zh-CN": "来自 https://aistudio.google.com/apikey 的 API 密钥，其所属项目须已启用结算功能；也可以填写多个，以逗号分隔，一个失败时改用下一个。留空：使用环境变量 GEMINI_API_KEY 或 GOOGLE_API_KEY。",
     },
     "REQUIRE_USER_KEY": {
         "en": "Let users make pictures with keys of their own only, which they enter in their own settings (valves) of this function.",
@@ -1987,8 +2083,8 @@ VALVES: Texts = {
 # What a user's own dialogue says of one.
 OWN_VALVES: Texts = {
     "GEMINI_API_KEY": {
-        "en": "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's.",
-        "zh-CN": "您自己在 https://aistudio.google.com/apikey 创建的 Gemini API 密钥，用于代替服务器的密钥。",
+        "en": "A Gemini API key of your own, from https://aistudio.google.com/apikey, to be used instead of the server's; or several with commas between them.",
+        "zh-CN": "您自己在 https://aistudio.google.com/apikey 创建的 Gemini API 密钥，用于代替服务器的密钥；也可以填写多个，以逗号分隔。",
     },
 }
 # What dialogues call the settings where they speak the reader's language; the names that
@@ -8116,13 +8212,13 @@ class HostChat:
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     asker: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
-    secret: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     language: str = ""
     event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def scrub(self, text: str) -> str:
         """A sentence of ours as it may be shown: without anything like a key."""
-        return redact(mask_key(text, self.secret), self.secret)
+        return redact(mask_keys(text, self.secrets), *self.secrets)
 
     @property
     def is_saved(self) -> bool:
@@ -8659,18 +8755,26 @@ def own_settings(valves: Any) -> dict[str, Any]:
     return valves if isinstance(valves, dict) else {}
 
 
-def key_to_use(valves: AdminValves, own: dict[str, Any]) -> tuple[str, bool]:
-    """The key, or nothing, and whether it is the user's own."""
-    if own_key := as_str(own.get("GEMINI_API_KEY")).strip():
-        return own_key, True
-    return ("" if valves.REQUIRE_USER_KEY else api_key(valves)), False
+def keys_to_use(
+    valves: AdminValves, own: dict[str, Any]
+) -> tuple[tuple[str, ...], bool]:
+    """The keys, if any, and whether they are the user's own; the two never mix."""
+    if own_keys := _keys_in(as_str(own.get("GEMINI_API_KEY"))):
+        return own_keys, True
+    return (() if valves.REQUIRE_USER_KEY else api_keys(valves)), False
 
 
-def api_key(valves: AdminValves) -> str:
-    """The server's key, from the settings or else the environment, or nothing."""
+def api_keys(valves: AdminValves) -> tuple[str, ...]:
+    """The server's keys, from the settings or else the environment, if any."""
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    keys = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
-    return next(filter(None, map(str.strip, keys)), "")
+    texts = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
+    return next(filter(None, map(_keys_in, texts)), ())
+
+
+def _keys_in(text: str) -> tuple[str, ...]:
+    """The keys that somebody typed; one more than there may be tells of too many."""
+    most = MAX_KEYS + 1
+    return tuple(split_list(text.strip()[: most * (MAX_KEY_CHARACTERS + 2)])[:most])
 
 
 def ceilings_of(valves: AdminValves) -> Ceilings:
@@ -9338,13 +9442,15 @@ class GeminiClient:
     """Google's API at one backend and with one key; blocking calls run on own threads.
 
     parallel: how many requests of this worker may run at the same time, and how many of
-    one user. caller: on whose behalf they wait in line.
+    one user. caller: on whose behalf they wait in line. other_keys: those of the same
+    list, which no answer may show either.
     """
 
     backend: Backend
     key: str = field(repr=False)
     parallel: Bounds = _PARALLEL
     caller: Caller = field(default_factory=Caller, repr=False, compare=False)
+    other_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def host(self) -> str:
@@ -9353,8 +9459,8 @@ class GeminiClient:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no answer may show: the key, and what the headers hold."""
-        return (self.key, *self.backend.secrets)
+        """What no answer may show: the keys, and what the headers hold."""
+        return (self.key, *self.other_keys, *self.backend.secrets)
 
     @property
     def identity(self) -> str:
@@ -9700,8 +9806,297 @@ class _Exchange:
         yield from read_events(received, blobs)
 
 
+# ── Keys ──────────────────────────────────────────────────────────────────────────────
+# Which of several keys a request is sent with, who of them rests, and their models.
+
+
+class _Cause(NamedTuple):
+    """Why a key rests: what an administrator reads of it, whether it does for all
+    models, and whether until the settings change."""
+
+    why: str
+    for_all: bool = True
+    is_final: bool = False
+
+
+# The failures that are a key's own, by kind. They are told before a request is worked
+# on, and so are not billed: another key may do.
+_CAUSES: dict[str, _Cause] = {
+    "key_refused": _Cause("rests_refused", is_final=True),
+    "key_expired": _Cause("rests_expired", is_final=True),
+    "key_leaked": _Cause("rests_leaked", is_final=True),
+    "key_type": _Cause("rests_refused", is_final=True),
+    "key_restricted": _Cause("rests_restricted"),
+    "api_disabled": _Cause("rests_restricted"),
+    "account_limited": _Cause("rests_restricted"),
+    "permission": _Cause("rests_restricted", for_all=False),
+    "billing": _Cause("rests_billing"),
+    "quota_prepaid": _Cause("rests_billing"),
+    "budget": _Cause("rests_billing"),
+    "quota_zero": _Cause("rests_billing", for_all=False),
+    "quota_day": _Cause("rests_day", for_all=False),
+    "quota_minute": _Cause("rests_minute", for_all=False),
+    "capacity": _Cause("rests_minute", for_all=False),
+}
+
+
+class Rest(NamedTuple):
+    """That a key is not used: after which kind of failure, and since and until when on
+    the clock of `time.monotonic`. who: whose words that was. is_told: whether they said
+    until when."""
+
+    kind: str
+    since: float
+    until: float
+    who: str = ""
+    is_told: bool = False
+
+
+_NO_REST = Rest("", -math.inf, -math.inf)
+
+
+class Roster:
+    """What this worker knows of the keys of one list: whose turn it is, and who rests.
+
+    rests: by a digest of the key, and the model or "" for all. Only an optimisation, as
+    the lists of models are.
+    """
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.rests: dict[tuple[str, str], Rest] = {}
+
+    def rest_of(self, key: str, model: str) -> Rest:
+        """The rest of a key from a model that ends last; it may have ended."""
+        rests = (self.rests.get((key, of), _NO_REST) for of in (model, ""))
+        return max(rests, key=lambda rest: rest.until)
+
+    def put(self, key: str, model: str, rest: Rest) -> None:
+        """Let a key rest."""
+        now = time.monotonic()
+        self.rests = {k: known for k, known in self.rests.items() if known.until > now}
+        self.rests[key, model] = rest
+        while len(self.rests) > MAX_RESTS:
+            self.rests.pop(next(iter(self.rests)))
+
+    def wake(self, key: str, model: str, since: float) -> None:
+        """End what rest a key had from a model before a moment."""
+        for of in (model, ""):
+            if self.rests.get((key, of), _NO_REST).since < since:
+                self.rests.pop((key, of), None)
+
+
+class Rosters:
+    """Those of this worker, by a digest of address, headers and all keys of a list: as
+    soon as one of these is changed, all begins anew."""
+
+    def __init__(self) -> None:
+        self._rosters: dict[str, Roster] = {}
+
+    def of(self, keys: str) -> Roster:
+        """That of a list; the one that was used last is the last to go."""
+        roster = self._rosters.pop(keys, Roster())
+        self._rosters[keys] = roster
+        while len(self._rosters) > MAX_KEY_LISTS:
+            self._rosters.pop(next(iter(self._rosters)))
+        return roster
+
+
+ROSTERS = Rosters()
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """A list of keys, each with its client, in the order in which they were typed.
+
+    A lone key never rests: there is nobody in its place.
+    """
+
+    clients: tuple[GeminiClient, ...]
+
+    @property
+    def backend(self) -> Backend:
+        """Who is asked, with whichever key."""
+        return self.clients[0].backend
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of address, headers and all keys."""
+        identities = "".join(client.identity for client in self.clients)
+        return hashlib.sha256(identities.encode()).hexdigest()
+
+    def client_for(self, model: str) -> GeminiClient:
+        """The client for the next request for a model: those that do not rest take
+        turns. Where all do, it is the one whose rest ends first; if that is none's,
+        the one that was refused first, once a minute: a new key takes a while to be
+        known everywhere. Raises GeminiError in between."""
+        roster, count, now = self._roster, len(self.clients), time.monotonic()
+        for number in range(roster.turn, roster.turn + count):
+            client = self.clients[number % count]
+            if roster.rest_of(client.identity, model).until <= now:
+                roster.turn = (number + 1) % count
+                return client
+        client, rest = self._first_back(model)
+        if _CAUSES[rest.kind].is_final and now < rest.since + KEY_REST:
+            raise self._failure(rest, model)
+        return client
+
+    def after(
+        self, client: GeminiClient, model: str, error: GeminiError
+    ) -> GeminiError:
+        """The failure to go on from, when a request ended in this one: where all keys
+        rest now, that of the one that is back first."""
+        if error.kind not in _CAUSES or len(self.clients) == 1:
+            return error
+        self._put_to_rest(client, model, error)
+        first, rest = self._first_back(model)
+        if first is client or not time.monotonic() < rest.until < math.inf:
+            return error
+        return self._failure(rest, model, error)
+
+    def has_other(self, error: GeminiError, model: str) -> bool:
+        """Whether the failure was the key's own, and another does not rest."""
+        if error.kind not in _CAUSES or len(self.clients) == 1:
+            return False
+        _, rest = self._first_back(model)
+        return rest.until <= time.monotonic()
+
+    def answered(self, client: GeminiClient, model: str, begun: float) -> None:
+        """Take note that a key was good for a request that began then; others that
+        began later may have found that it no longer is."""
+        self._roster.wake(client.identity, model, begun)
+
+    def resting(self) -> list[Note]:
+        """For administrators: how many keys rest, and why."""
+        now, rests = time.monotonic(), self._roster.rests
+        found = []
+        for client in self.clients:
+            own = [rest for (key, _), rest in rests.items() if key == client.identity]
+            last = max(own, key=lambda rest: rest.until, default=None)
+            if last and last.until > now:
+                found.append(_resting_key(client.key, _CAUSES[last.kind].why))
+        values = {"count": len(found), "all": len(self.clients)}
+        return [make_note("keys_rest", which=tuple(found), **values)] if found else []
+
+    def list_models(self, sockets: Sockets) -> list[ListedModel]:
+        """All models that Google lists for the first key that it answers. Blocks; raises
+        GeminiError."""
+        *others, last = self.clients
+        for client in others:
+            try:
+                return client.list_models(sockets)
+            except GeminiError as error:
+                if error.kind not in _CAUSES:
+                    raise
+        return last.list_models(sockets)
+
+    @cached_property
+    def _roster(self) -> Roster:
+        return ROSTERS.of(self.identity)
+
+    def _first_back(self, model: str) -> tuple[GeminiClient, Rest]:
+        """The one whose rest ends first, or ended."""
+        rests = [(c, self._roster.rest_of(c.identity, model)) for c in self.clients]
+        return min(rests, key=lambda pair: (pair[1].until, pair[1].since))
+
+    def _put_to_rest(
+        self, client: GeminiClient, model: str, error: GeminiError
+    ) -> None:
+        cause, now = _CAUSES[error.kind], time.monotonic()
+        seconds = math.inf if cause.is_final else _seconds_of_rest(error)
+        who = error.values.get("who", self.backend.who)
+        rest = Rest(error.kind, now, now + seconds, who, bool(error.retry_after))
+        self._roster.put(client.identity, "" if cause.for_all else model, rest)
+        number = self.clients.index(client) + 1
+        log.warning("key %d of %d rests: %s", number, len(self.clients), error.kind)
+
+    def _failure(
+        self, rest: Rest, model: str, like: GeminiError | None = None
+    ) -> GeminiError:
+        """The failure after which a key rests. What was said about it is known only of
+        one of the same kind; it may have been said to somebody else."""
+        left = max(rest.until - time.monotonic(), 1.0)
+        said = like if like and like.kind == rest.kind else GeminiError(rest.kind)
+        wait = left if rest.is_told else None
+        error = GeminiError(rest.kind, said.quote, wait, **said.values)
+        error.values |= {"model": name_of(model), "who": rest.who}
+        error.values["host"] = self.backend.host
+        if left < math.inf:
+            error.values["seconds"] = math.ceil(left)
+        return error
+
+
+def _seconds_of_rest(error: GeminiError) -> float:
+    seconds = min(error.retry_after or KEY_REST, float(MAX_SETTING))
+    if error.kind == "quota_day" and seconds <= KEY_REST:
+        return seconds_to_midnight(time.time())
+    return seconds
+
+
+def seconds_to_midnight(now: float) -> float:
+    """From a time in seconds since 1970 until daily quotas begin anew, at midnight in
+    California (ai.google.dev/gemini-api/docs/rate-limits)."""
+    zone = _pacific()
+    tomorrow = datetime.fromtimestamp(now, zone).date() + timedelta(days=1)
+    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=zone)
+    return midnight.timestamp() - now
+
+
+def _pacific() -> tzinfo:
+    try:
+        return ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # a server without tables of zones: late in summer
+        return timezone(timedelta(hours=-8))
+
+
+_SHORTEST_SHOWN_KEY = 12
+
+
+def _resting_key(key: str, why: str) -> Note:
+    end = key[-4:]
+    if len(key) < _SHORTEST_SHOWN_KEY or not re.fullmatch(r"[\w-]{4}", end, re.ASCII):
+        return make_note("hidden_key", why=make_note(why))
+    return make_note("resting_key", end=end, why=make_note(why))
+
+
+def checked_keys(typed: Sequence[str]) -> tuple[str, ...]:
+    """The keys, each once. Raises GeminiError when one cannot be a key; it is told by
+    its number."""
+    if len(typed) > MAX_KEYS:
+        problem = make_note("keys_many", limit=MAX_KEYS)
+        raise GeminiError("keys_malformed", problem=problem)
+    if len(typed) <= 1:
+        return (checked_key("".join(typed)),)
+    for number, key in enumerate(typed, start=1):
+        try:
+            checked_key(key)
+        except GeminiError:
+            problem = make_note("key_number", number=number)
+            raise GeminiError("keys_malformed", problem=problem) from None
+    return tuple(dict.fromkeys(typed))
+
+
+def keyring_for(
+    valves: AdminValves, typed: Sequence[str], caller: Caller | None = None
+) -> Keyring:
+    """The clients for what an administrator, or a user, typed. Raises GeminiError."""
+    backend, keys = backend_for(valves), checked_keys(typed)
+    return Keyring(
+        tuple(
+            GeminiClient(
+                backend,
+                key,
+                parallel_requests(valves),
+                caller or Caller(),
+                other_keys=tuple(other for other in keys if other != key),
+            )
+            for key in keys
+        )
+    )
+
+
 class ModelLists:
-    """The model lists of this worker, one for each address and key.
+    """The model lists of this worker, one for each address and list of keys.
 
     Only an optimisation: every worker has its own, and may lose it at any time.
     """
@@ -9712,7 +10107,7 @@ class ModelLists:
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
     async def get(
-        self, client: GeminiClient, wait: float = LIST_WAIT
+        self, client: GeminiClient | Keyring, wait: float = LIST_WAIT
     ) -> list[ListedModel]:
         """The last good list; one that is due is renewed without waiting for it.
 
@@ -9727,7 +10122,7 @@ class ModelLists:
                 known = self._lists.get(client.identity)
         return known[1] if known else []
 
-    def _refresh(self, client: GeminiClient) -> asyncio.Task[None] | None:
+    def _refresh(self, client: GeminiClient | Keyring) -> asyncio.Task[None] | None:
         identity = client.identity
         task = self._refreshes.get(identity)
         if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
@@ -9740,7 +10135,7 @@ class ModelLists:
         self._refreshes[identity] = task
         return task
 
-    async def _fetch(self, client: GeminiClient) -> None:
+    async def _fetch(self, client: GeminiClient | Keyring) -> None:
         identity = client.identity
         sockets = Sockets()
         try:
@@ -9960,6 +10355,34 @@ def _log_not_summed(why: str) -> None:
     )
 
 
+def is_reserved(chat: HostChat, valves: AdminValves, model_id: str) -> bool:
+    """Whether only administrators may use a model, and none asks."""
+    reserved = split_list(valves.ADMIN_ONLY_MODELS)
+    return not chat.is_asked_by_admin and is_among(model_id, reserved)
+
+
+def models_for_auto(
+    chat: HostChat, valves: AdminValves, available: dict[str, ListedModel]
+) -> dict[str, ListedModel]:
+    """Among which models `auto` chooses for whoever asks, where these are available.
+    Raises GeminiError where none is left."""
+    named = split_list(valves.MODELS)
+    there = available or usable_models(known_models(), ())
+    chosen = {
+        i: m for i, m in choose_models(there.values(), named).items() if i in there
+    }
+    chosen = chosen or there
+    left = {i: m for i, m in chosen.items() if not is_reserved(chat, valves, i)}
+    if not left:
+        raise GeminiError("model_reserved", model=make_note("these_models"))
+    is_named_alone = len(named) == len(typed_ids(named)) == 1
+    if valves.AUTO_KNOWN_PRICES_ONLY and not is_named_alone:
+        left = {i: m for i, m in left.items() if model_facts(i)}
+        if not left:
+            raise GeminiError("no_known_price")
+    return available if left.keys() == chosen.keys() else left
+
+
 async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list[Note]:
     """What whoever asks has spent, today and this month, and of which budget."""
     account = account_of(chat, own_key)
@@ -10142,8 +10565,8 @@ class Answer:
         self._began = time.monotonic()
         nameless = sentence(make_note("generated"), self.reader)
         self._names = PictureNames(prompt, nameless)
-        self._words = SafeText(chat.secret)
-        self._thoughts = SafeThoughts(chat.secret)
+        self._words = SafeText(*chat.secrets)
+        self._thoughts = SafeThoughts(*chat.secrets)
         self._room = {False: MAX_WORDS_CHARACTERS, True: MAX_WORDS_CHARACTERS}
         self._of_request: Counter[int] = Counter()
         self._not_kept = 0
@@ -10443,8 +10866,8 @@ class Answer:
 class ImageRequest:
     """One request to this plugin: who asks where for what, with which settings.
 
-    notes: what is to be said about the options. own_key: whether the key is the user's.
-    caller: on whose behalf it waits in lines. said: the notes of earlier answers.
+    notes: what is to be said about the options. own_key: whether the keys are the
+    user's. caller: on whose behalf it waits in lines. said: the notes of earlier answers.
     """
 
     asked: str
@@ -10452,7 +10875,7 @@ class ImageRequest:
     options: ImageOptions
     notes: list[Note]
     chat: HostChat
-    key: str = field(repr=False)
+    keys: tuple[str, ...] = field(repr=False)
     own_key: bool
     valves: AdminValves
     caller: Caller = field(default_factory=Caller)
@@ -10461,12 +10884,16 @@ class ImageRequest:
 
 class Budget:
     """What one answer may take, whoever is asked: time, and requests beyond those that
-    were asked for and their retries."""
+    were asked for and their retries.
 
-    def __init__(self, seconds: float) -> None:
+    keys: how many there are; each but one may have failed in vain.
+    """
+
+    def __init__(self, seconds: float, keys: int = 1) -> None:
         self.seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._extra = MAX_EXTRA_REQUESTS
+        self._other_keys = keys - 1
 
     @property
     def seconds_left(self) -> float:
@@ -10477,6 +10904,11 @@ class Budget:
         """Whether there may be one more request; there is then one less."""
         self._extra -= 1
         return self._extra >= 0 and time.monotonic() < self._deadline
+
+    def spend_key(self) -> bool:
+        """The same for a request with another key."""
+        self._other_keys -= 1
+        return self._other_keys >= 0 and time.monotonic() < self._deadline
 
 
 _HELD = Bounds(MAX_HELD_BYTES, MAX_READ_BYTES)
@@ -10799,18 +11231,6 @@ async def _as_sent(
 # A request from the first model that is asked to the last note.
 
 
-def client_for(
-    valves: AdminValves, key: str, caller: Caller | None = None
-) -> GeminiClient:
-    """The client for what an administrator typed. Raises GeminiError."""
-    return GeminiClient(
-        backend=backend_for(valves),
-        key=checked_key(key),
-        parallel=parallel_requests(valves),
-        caller=caller or Caller(),
-    )
-
-
 async def compose(request: ImageRequest, send: Send) -> None:
     """Send the answer, piece by piece; a failure is a part of it.
 
@@ -10915,10 +11335,10 @@ def _place_in_line(caller: Caller) -> Note | None:
 
 @dataclass(frozen=True)
 class _Making:
-    """An answer in the making: for which request, by which client, shown where."""
+    """An answer in the making: for which request, with which keys, shown where."""
 
     request: ImageRequest
-    client: GeminiClient
+    keys: Keyring
     answer: Answer
     send: Send
     purse: Purse
@@ -10936,38 +11356,45 @@ class _Making:
 
 
 async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> None:
-    """Ask those who may answer, one after the other, until one is there to do it."""
+    """Make the answer; administrators are told below it which keys rest."""
     valves, conversation = request.valves, request.conversation
     if conversation.newest is None:
         raise GeminiError("prompt_empty")
-    if not request.key and valves.REQUIRE_USER_KEY:
+    if not request.keys and valves.REQUIRE_USER_KEY:
         raise GeminiError("key_own")
-    client = client_for(valves, request.key, request.caller)
-    await BEGINNINGS.wait()
-    with Purse(request.chat, valves, request.own_key, answer.ask) as purse:
-        budget = Budget(valves.REQUEST_TIMEOUT)
-        await _ask_candidates(_Making(request, client, answer, send, purse, budget))
+    keys = keyring_for(valves, request.keys, request.caller)
+    budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
+    try:
+        with Purse(request.chat, valves, request.own_key, answer.ask) as purse:
+            work = _Making(request, keys, answer, send, purse, budget)
+            await _ask_candidates(work)
+    finally:
+        if request.chat.is_admin:
+            answer.notes += keys.resting()
 
 
 async def _ask_candidates(work: _Making) -> None:
-    request, answer, client = work.request, work.answer, work.client
-    listed = await MODEL_LISTS.get(client)
-    available = usable_models(listed, client.backend.models)
-    available = _open_to(request, available)
+    """Ask those who may answer, one after the other, until one is there to do it."""
+    request, backend = work.request, work.keys.backend
+    await BEGINNINGS.wait()
+    listed = await MODEL_LISTS.get(work.keys)
+    available = usable_models(listed, backend.models)
+    if request.asked == AUTO:  # by name even a reserved one is found, then refused
+        available = models_for_auto(request.chat, request.valves, available)
     hints: list[str] = []
-    failure = client.backend.nobody(request.asked, available)
+    failure = backend.nobody(request.asked, available)
     for route in candidates(_choice_of(request), available, hints):
-        if _is_reserved(request, route.model):
+        if is_reserved(request.chat, request.valves, route.model):
             raise GeminiError("model_reserved", model=name_of(route.model))
         try:
             return await _ask_model(work, route)
         except GeminiError as error:
-            if not _is_gone(error, route.model) or answer.pictures:
+            if not _is_gone(error, route.model) or work.answer.pictures:
                 raise
             _forget_frames(error)
             available.pop(route.model, None)
             hints += filter(None, [named_successor(error.quote)])
-            failure = client.backend.nobody(route.model, available, error.quote, listed)
+            failure = backend.nobody(route.model, available, error.quote, listed)
             if not work.budget.spend():
                 break
     raise failure
@@ -10981,35 +11408,6 @@ def _choice_of(request: ImageRequest) -> Choice:
         follow=request.valves.FOLLOW_SUCCESSORS,
         edits=bool(request.conversation.attached or earlier),
     )
-
-
-def _is_reserved(request: ImageRequest, model_id: str) -> bool:
-    """Whether only administrators may use a model, and none asks."""
-    reserved = split_list(request.valves.ADMIN_ONLY_MODELS)
-    return not request.chat.is_asked_by_admin and is_among(model_id, reserved)
-
-
-def _open_to(
-    request: ImageRequest, available: dict[str, ListedModel]
-) -> dict[str, ListedModel]:
-    """Among which models `auto` chooses for whoever asks; for a name all stay, or its
-    successor would be told to be another one. Raises GeminiError where none is left."""
-    if request.asked != AUTO:
-        return available
-    named = split_list(request.valves.MODELS)
-    there = available or usable_models(known_models(), ())
-    chosen = {
-        i: m for i, m in choose_models(there.values(), named).items() if i in there
-    }
-    left = {i: m for i, m in (chosen or there).items() if not _is_reserved(request, i)}
-    if not left:
-        raise GeminiError("model_reserved", model=make_note("these_models"))
-    is_named_alone = len(named) == len(typed_ids(named)) == 1
-    if request.valves.AUTO_KNOWN_PRICES_ONLY and not is_named_alone:
-        left = {i: m for i, m in left.items() if model_facts(i)}
-        if not left:
-            raise GeminiError("no_known_price")
-    return available if left.keys() == (chosen or there).keys() else left
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:
@@ -11147,14 +11545,14 @@ WORTH_ANOTHER_TRY = {
 class NextTry(NamedTuple):
     """What to try after a failure: with which options, after so many seconds.
 
-    dropped: the option that Google refused, by its field. is_retry: whether it counts
-    as one of MAX_RETRIES although an option was dropped.
+    dropped: the option that Google refused, by its field. is_spent: whether the
+    answer's budget has paid for it, so that it is none of MAX_RETRIES.
     """
 
     options: ImageOptions
     wait: float = 0.0
     dropped: str = ""
-    is_retry: bool = False
+    is_spent: bool = False
 
 
 def what_next(
@@ -11196,26 +11594,28 @@ async def _ask_with_retries(
     retries, second_chance, thoughts_shown = 0, True, False
     why: Note | str
     for attempt in itertools.count(1):
-        this = _Try(work, number, is_again=thoughts_shown)
-        timeout = work.budget.seconds_left
+        this = _Try(work, route.model, number, is_again=thoughts_shown)
+        timeout, client = work.budget.seconds_left, work.keys.client_for(route.model)
         try:
             body = body_of(options)
-            await work.client.generate(route, body, timeout, this.take, attempt)
+            await client.generate(route, body, timeout, this.take, attempt)
+            work.keys.answered(client, route.model, this.begun)
             if not (this.is_in_vain and second_chance and work.budget.spend()):
                 return await this.end()
             this.slip, second_chance, wait = None, False, 0.0
             await this.end()  # its tokens are billed, too
             why = make_note("made_none", model=name_of(route.model))
-        except GeminiError as error:
+        except GeminiError as failure:
+            error = work.keys.after(client, route.model, failure)
             step = this.after(error, options, retries)
             if step is None:
                 await this.end()
-                raise
-            _forget_frames(error)
+                raise error from None
+            _forget_frames(failure)
             if step.dropped:
                 work.dropped.add(step.dropped)
                 work.answer.notes.append(_dropped(route, step.dropped))
-            retries += step.is_retry or not step.dropped
+            retries += not step.is_spent
             options, wait, why = (
                 step.options,
                 step.wait,
@@ -11238,10 +11638,12 @@ class _Try:
     """
 
     work: _Making
+    model: str
     number: int
     is_again: bool = False  # whether one before it has shown thoughts
     thoughts_shown: bool = False
     arrived: bool = False
+    begun: float = field(default_factory=time.monotonic)
     usage: Usage | None = None
     slip: Refusal | None = None
 
@@ -11273,17 +11675,28 @@ class _Try:
     def after(
         self, error: GeminiError, options: ImageOptions, retries: int
     ) -> NextTry | None:
-        """The next try after a failure, as far as there may be one."""
-        budget, valves = self.work.budget, self.work.request.valves
-        step = what_next(error, options, retries, valves.MAX_RETRIES)
-        if self.arrived or step is None or step.wait > budget.seconds_left:
+        """The next try after a failure, as far as there may be one: at once where
+        another key may do."""
+        budget, most = self.work.budget, self.work.request.valves.MAX_RETRIES
+        if self.arrived:
+            return None
+        if self.work.keys.has_other(error, self.model):
+            # A key that several requests use at once fails for each of them: the later
+            # ones pay with a retry of theirs.
+            is_spent = budget.spend_key()
+            may_be = is_spent or retries < most
+            return NextTry(options, is_spent=is_spent) if may_be else None
+        step = what_next(error, options, retries, most)
+        if step is None or step.wait > budget.seconds_left:
             return None
         if not step.dropped:
             return step
         # What one of several requests has learned costs the others a retry of theirs.
-        if step.dropped in self.work.dropped and retries < valves.MAX_RETRIES:
-            return NextTry(step.options, dropped=step.dropped, is_retry=True)
-        return step if budget.spend() else None
+        if step.dropped in self.work.dropped and retries < most:
+            return step
+        if not budget.spend():
+            return None
+        return NextTry(step.options, dropped=step.dropped, is_spent=True)
 
 
 async def _announce(answer: Answer, why: Note | str, wait: float) -> None:
@@ -11484,9 +11897,9 @@ class Pipe:
         typed: tuple[str, ...] = ()
         retired = split_list(valves.RETIRED_MODELS)
         try:
-            client = client_for(valves, api_key(valves))
-            typed = client.backend.models
-            listed = await MODEL_LISTS.get(client)
+            keys = keyring_for(valves, api_keys(valves))
+            typed = keys.backend.models
+            listed = await MODEL_LISTS.get(keys)
         except GeminiError as error:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
@@ -11534,7 +11947,7 @@ class Pipe:
             message_id=as_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
             asker=__event_call__ if _is_at_page(metadata) else None,
-            secret=key_to_use(valves, own)[0],
+            secrets=keys_to_use(valves, own)[0],
             language=_language(valves, metadata, __request__),
         )
         messages = body.get("messages")
@@ -11565,7 +11978,7 @@ async def _tell_costs(
     chat: HostChat, valves: AdminValves, own: dict[str, Any], send: Send
 ) -> None:
     """Tell whoever asks what their pictures cost, as notes: no model is to see them."""
-    for note in await told_costs(chat, valves, key_to_use(valves, own)[1]):
+    for note in await told_costs(chat, valves, keys_to_use(valves, own)[1]):
         await send(f"{NOTE_MARK}{sentence(note, Reader(chat.language))}\n\n")
 
 
@@ -11593,7 +12006,7 @@ def _image_request(
     settings = settings_in_order(valves, own, body, conversation.flags, features)
     options, notes = within_ceilings(*read_options(settings), ceilings_of(valves))
     notes += settings_left_out(body, metadata.get("tools"))
-    key, own_key = key_to_use(valves, own)
+    keys, own_key = keys_to_use(valves, own)
     model = _without_function(as_str(body.get("model")))
     return ImageRequest(
         # One that cannot be an id is asked for all the same, and nobody has it.
@@ -11602,7 +12015,7 @@ def _image_request(
         options=options,
         notes=[*notes, *conversation.notes],
         chat=chat,
-        key=key,
+        keys=keys,
         own_key=own_key,
         valves=valves,
         said=notes_said(body.get("messages")),

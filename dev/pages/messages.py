@@ -19,6 +19,7 @@ LANGUAGE = "en"  # of the page
 
 # How the page shows what the product fills in.
 PLACEHOLDERS = {
+    "all": "*number*",
     "amount": "*an amount of money*",
     "asked": "*what was chosen*",
     "region": " *Where the model is listed, a word on regions.*",
@@ -50,6 +51,7 @@ PLACEHOLDERS = {
     "what": "*setting*",
     "who": "*who answered*",
     "where": "*: the address*",
+    "which": "*the last four signs of each, and why*",
     "date": "*day*",
     "waited": " *after a wait in line, if there was a long one*",
     "whose": "*the user's own or those of others*",
@@ -78,8 +80,9 @@ said something:
 Apart from that, a setting that a model refuses by name (`parameter`) is left out; a
 system prompt that it refuses (`system_refused`) is put into the words of the user; and
 for a model that is gone (`model_unknown`, `model_retired`) its successor answers. These
-are four more requests at most for one prompt, and four models. Only when none of this is
-possible does the message appear.
+are four more requests at most for one prompt, and four models. Where several keys are
+set, one that is refused or has no quota costs one request more, and the next is used at
+once. Only when none of this is possible does the message appear.
 
 ## Notes
 

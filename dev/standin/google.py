@@ -112,6 +112,7 @@ class Google:
         self._list_delay = float(SLOW_LIST_SECONDS)
         self._tries: Counter[str] = Counter()
         self._comings: Counter[str] = Counter()
+        self._uses: Counter[str] = Counter()
         self._lock = threading.Lock()
         extra = (catalogue.unknown_image_model(*item) for item in extra_models.items())
         known = (*announced.all_models(), *extra)
@@ -133,6 +134,7 @@ class Google:
         self.sent_drafts.clear()
         self._tries.clear()
         self._comings.clear()
+        self._uses.clear()
         self.models_behaviour = None
 
     # -- routes
@@ -251,8 +253,7 @@ class Google:
             return self._other_model(raw, record, target)
         body = parse_body(raw)
         check_generate(body, model, target.version)
-        if rights.refuses_generate:
-            raise rights.refuses_generate()
+        self._use(rights)
         request = GenerateRequest(body)
         script = self._script(request.prompt)
         wait(script.wait)
@@ -309,8 +310,7 @@ class Google:
             raise _not_found(target.model_id, "predict", target.version)
         body = parse_body(raw)
         imagen.check(body, model)
-        if rights.refuses_generate:
-            raise rights.refuses_generate()
+        self._use(rights)
         prompt = imagen.prompt_of(body)
         script = self._script(prompt)
         wait(script.wait)
@@ -320,6 +320,14 @@ class Google:
         said = imagen.predict(body, model, script)
         script.framing = framing.OBJECT
         return self._sent(said, script, record, target)
+
+    def _use(self, rights: KeyRights) -> None:
+        """Count a use of a key, or refuse it."""
+        with self._lock:
+            self._uses[rights.key] += 1
+            uses = self._uses[rights.key]
+        if rights.refuses_generate and uses > rights.good_for:
+            raise rights.refuses_generate()
 
     def _script(self, prompt: str) -> Script:
         with self._lock:

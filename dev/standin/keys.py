@@ -1,13 +1,16 @@
 """API keys that the stand-in knows, and what each of them may do.
 
 Keys of the form `stand-in-key-NAME` let a test choose a refusal where no prompt can:
-when the models are listed, and for every request of one key.
+when the models are listed, and for every request of one key. Behind a dot they change:
+`stand-in-key-day.after-2` is good for two pictures first, `stand-in-key-minute.wait-2s`
+names that retryDelay, and anything else makes another key of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from dev.standin import errors
 from dev.standin.errors import GoogleError
@@ -17,8 +20,11 @@ DEFAULT_KEY = "stand-in-key"
 
 @dataclass(frozen=True)
 class KeyRights:
-    """What a key meets: a refusal of everything, of generating, or fewer models."""
+    """What a key meets: a refusal of everything, of generating (once it has been good
+    for so many requests), or fewer models."""
 
+    key: str = ""
+    good_for: int = 0
     refuses: Callable[[], GoogleError] | None = None
     refuses_generate: Callable[[], GoogleError] | None = None
     sees_model: Callable[[str], bool] = lambda model_id: True
@@ -54,4 +60,28 @@ def rights_of(key: str, extra_key: str) -> KeyRights:
     """The rights of a key; one that nobody issued is refused as invalid."""
     if key == extra_key:
         return KEYS[DEFAULT_KEY]
-    return KEYS.get(key, KEYS["stand-in-key-invalid"])
+    name, *marks = key.split(".")
+    rights = replace(KEYS.get(name, KEYS["stand-in-key-invalid"]), key=key)
+    for mark in marks:
+        rights = _changed(rights, name, mark)
+    return rights
+
+
+_WITH_DELAY: dict[str, Callable[[str], GoogleError]] = {
+    "stand-in-key-minute": errors.quota_minute,
+    "stand-in-key-day": errors.quota_day,
+}
+
+
+def _changed(rights: KeyRights, name: str, mark: str) -> KeyRights:
+    """The rights as one of the marks behind a key's name changes them."""
+    kind, _, value = mark.partition("-")
+    if kind == "after":
+        refusal = rights.refuses or rights.refuses_generate
+        good_for = int(value)
+        return replace(
+            rights, refuses=None, refuses_generate=refusal, good_for=good_for
+        )
+    if kind == "wait":
+        return replace(rights, refuses_generate=partial(_WITH_DELAY[name], value))
+    return rights

@@ -82,6 +82,7 @@ def google(shared_google: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(pictures, "make_picture", plain)
     monkeypatch.setattr(pictures, "edit_picture", plain)
     monkeypatch.setattr(gip, "MODEL_LISTS", gip.ModelLists())
+    monkeypatch.setattr(gip, "ROSTERS", gip.Rosters())
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
     return shared_google

@@ -8,6 +8,7 @@ import html
 import itertools
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -55,7 +56,7 @@ def cuts(text: str) -> Iterator[tuple[str, ...]]:
 @pytest.mark.parametrize("key", KEYS)
 def test_no_seam_shows_the_key(key: str) -> None:
     def check(key: str, name: str, text: str) -> None:
-        assert gip.mask_key(text, key) == "so [key] it"
+        assert gip.mask_keys(text, [key]) == "so [key] it"
         for pieces in (
             cuts(text) if len(text) < 60 else zip(*(cuts_of_two(text)), strict=True)
         ):
@@ -66,6 +67,46 @@ def test_no_seam_shows_the_key(key: str) -> None:
     check_rows((row for row in SPELLED if row[0] == key), check)
 
 
+@pytest.mark.parametrize("mask", [gip.KeyMask, gip.SafeText, gip.SafeThoughts])
+def test_no_seam_shows_any_key_of_a_list(mask: Any) -> None:
+    def check(key: str, name: str, text: str) -> None:
+        for pieces in zip(*cuts_of_two(text), strict=True):
+            out = fed(mask(*KEYS), *pieces).replace("[key];", "[key]")
+            assert out == "so [key] it", pieces
+
+    check_rows(SPELLED, check)
+
+
+BEGUN = ("AIza-one-key", "AIza-one-key-and-more", "key-and-more-keys", "one-key-and")
+
+
+@given(st.permutations(BEGUN), st.lists(st.sampled_from([*BEGUN, " ", "AIza", "-"])))
+def test_keys_that_begin_alike_or_overlap_are_all_masked(
+    keys: list[str], words: list[str]
+) -> None:
+    for spelled in SPELLINGS.values():
+        assert [gip.mask_keys(spelled(key), keys) for key in BEGUN] == ["[key]"] * 4
+    said = "".join(words)
+    for text in (said, SPELLINGS["percent, all"](said), SPELLINGS["HTML, hex"](said)):
+        out = gip.mask_keys(text, keys)
+        assert not [
+            key for key in BEGUN for shown in SPELLINGS.values() if shown(key) in out
+        ]
+
+
+def test_more_keys_take_little_more_time() -> None:
+    text = "a & b %41 &lt; " * 20_000
+
+    def spent(count: int) -> float:
+        keys = [f"AIza-{number:030}" for number in range(count)]
+        started = time.process_time()
+        gip.mask_keys(text, keys)
+        return time.process_time() - started
+
+    spent(1)
+    assert spent(gip.MAX_KEYS) < 4 * spent(1)
+
+
 def cuts_of_two(text: str) -> tuple[list[str], list[str]]:
     starts = range(len(text))
     return [text[:at] for at in starts], [text[at:] for at in starts]
@@ -74,7 +115,7 @@ def cuts_of_two(text: str) -> tuple[list[str], list[str]]:
 @given(st.lists(st.text("AIza-key*for|&%\\#x;4165u0 ", max_size=9), max_size=9))
 def test_words_without_the_key_come_out_as_they_were(pieces: list[str]) -> None:
     text = "".join(pieces)
-    if gip.mask_key(text, KEYS[1]) == text:
+    if gip.mask_keys(text, [KEYS[1]]) == text:
         assert fed(gip.KeyMask(KEYS[1]), *pieces) == text
 
 
@@ -99,7 +140,7 @@ def test_a_key_of_any_length_is_masked_or_refused_at_once() -> None:
             gip.checked_key(key)
         except gip.GeminiError:
             return
-        gip.HostChat(secret=key).scrub("a")
+        gip.HostChat(secrets=(key,)).scrub("a")
 
     spent = growth(use, lambda n: f"k{n}" * (n // 4), 500, clear=3.0)
     assert spent < 4, "longer keys than a header takes are worked on"
@@ -165,6 +206,8 @@ BITS = (
 
 @given(st.lists(st.sampled_from(BITS), max_size=12).map("".join))
 @example(f"![a]({3 * 'data:image/png;base64,'})")
+@example("![a](data:image/png;base64, data:image/png;base64,)")
+@example("![a](/c data:image/png;base64,)")
 def test_pictures_are_cut_out_as_a_simple_pattern_would(text: str) -> None:
     plain = text.replace("\0", " ")
     found = [m[0] for m in URI.finditer(plain)]

@@ -132,7 +132,7 @@ FUNCTIONS: tuple[Callable[[str], Any], ...] = (
     *(gip.named_successor, gip.quiet_page, gip.clean_strings),
     lambda text: gip.plain_words(text, 80, ""),
     lambda text: gip.plain_line(text, 80),
-    lambda text: gip.mask_key(text, KEY),
+    lambda text: gip.mask_keys(text, [KEY]),
     lambda text: gip.page_text(text.encode("utf-8", "replace")),
     lambda text: gip.is_image_model(gip.ListedModel(text, text)),
     lambda text: gip.picture_addresses(*gip.cut_data_uris(text)),

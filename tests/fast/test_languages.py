@@ -209,6 +209,15 @@ VALUES: dict[str, Any] = {
         "description": "猫。",
         "models": "猫",
     },
+    **{
+        "all": 9,
+        "which": tuple(
+            note(kind, end="ab12", why=note(why))
+            for kind in ("resting_key", "hidden_key")
+            for why in sorted(gip.PHRASES)
+            if why.startswith("rests_")
+        ),
+    },
 }
 
 
@@ -275,7 +284,7 @@ SVG = "data:image/svg+xml;base64,PHN2Zy8+PHN2Zy8+"
 FAILURES: list[tuple[str, str, dict[str, Any]]] = [
     ("key_missing", "", {"GEMINI_API_KEY": ""}),
     ("key_own", "", {"REQUIRE_USER_KEY": True}),
-    ("key_malformed", "", {"GEMINI_API_KEY": "a b"}),
+    ("key_malformed", "", {"GEMINI_API_KEY": "clé"}),
     *(
         (kind, "", {"GEMINI_API_KEY": f"stand-in-key-{name}"})
         for kind, name in (

@@ -473,7 +473,10 @@ def test_the_model_s_words_stay_when_no_picture_comes(
     [
         ({"GEMINI_API_KEY": ""}, "GEMINI_API_KEY"),
         ({"GEMINI_API_KEY": None}, "GEMINI_API_KEY"),
-        ({"GEMINI_API_KEY": "ab\ncd"}, "GEMINI_API_KEY"),
+        ({"GEMINI_API_KEY": "clé"}, "GEMINI_API_KEY"),
+        ({"GEMINI_API_KEY": "one-key, clé"}, "number 2"),
+        ({"GEMINI_API_KEY": "k" * 513}, "too long"),
+        ({"GEMINI_API_KEY": " ".join(map(str, range(21)))}, "more than 20"),
         ({"GEMINI_API_BASE_URL": "example.org"}, "GEMINI_API_BASE_URL"),
     ],
 )

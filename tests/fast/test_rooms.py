@@ -53,6 +53,7 @@ USES: dict[str, str] = {
     "Connections": "Limits",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections",
+    "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
     "Spending": "Limits Words Models Routes Options Failures Costs Storage Host "
     "Settings",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
@@ -62,10 +63,10 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Backend Client Spending Answer Request Reading",
+    "Failures Threads Settings Keys Spending Answer Request Reading",
     "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures Costs "
-    "Threads Host Settings Client Spending Answer Request Reading Course Chunks",
+    "Threads Host Settings Keys Spending Answer Request Reading Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

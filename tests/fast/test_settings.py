@@ -107,16 +107,17 @@ def test_anything_that_was_saved_loads_and_can_be_worked_with(
 ) -> None:
     valves, users = loaded(gip.AdminValves, saved), loaded(gip.UserValves, own)
     assert 1 <= wishes(valves, users)[0].count <= gip.MAX_PICTURES_PER_PROMPT
-    key, is_own = gip.key_to_use(valves, gip.own_settings(users))
-    assert is_own == bool(users.GEMINI_API_KEY.strip())
+    keys, is_own = gip.keys_to_use(valves, gip.own_settings(users))
+    assert is_own == bool(gip.split_list(users.GEMINI_API_KEY))
     try:
-        gip.client_for(valves, key)
+        gip.keyring_for(valves, keys)
     except gip.GeminiError as error:
         assert error.kind in (
             "base_url",
             "gateway_headers",
             "key_missing",
             "key_malformed",
+            "keys_malformed",
         )
     with socket.socket() as connection:
         connection.settimeout(gip.Budget(valves.REQUEST_TIMEOUT).seconds_left)
@@ -321,11 +322,12 @@ def test_the_first_key_there_is_is_used(
         if value is not None:
             monkeypatch.setenv(name, value)
     valves = gip.AdminValves(GEMINI_API_KEY=saved, REQUIRE_USER_KEY=required)
-    assert gip.api_key(valves) == key
-    assert gip.key_to_use(valves, {"GEMINI_API_KEY": "mine "}) == ("mine", True)
+    keys = (key,) if key else ()
+    assert gip.api_keys(valves) == keys
+    assert gip.keys_to_use(valves, {"GEMINI_API_KEY": "mine "}) == (("mine",), True)
     for none in (None, "", " ", 5, ["mine"]):
-        used = gip.key_to_use(valves, {"GEMINI_API_KEY": none})
-        assert used == ("" if required else key, False)
+        used = gip.keys_to_use(valves, {"GEMINI_API_KEY": none})
+        assert used == (() if required else keys, False)
 
 
 def test_where_users_need_a_key_the_server_s_only_lists_the_models(
@@ -344,12 +346,12 @@ def test_where_users_need_a_key_the_server_s_only_lists_the_models(
 def test_the_client_is_as_the_settings_say() -> None:
     saved: dict[str, Any] = {"REQUEST_TIMEOUT": "60", "MAX_PARALLEL_REQUESTS": "3"}
     valves = gip.AdminValves(**saved, GEMINI_API_BASE_URL="https://a.example/")
-    client = gip.client_for(valves, f" {KEY} ")
+    [client] = gip.keyring_for(valves, [f" {KEY} "]).clients
     assert client == gip.GeminiClient(
         gip.Backend("https://a.example/v1beta"), KEY, gip.Bounds(3, 2)
     )
     assert valves.REQUEST_TIMEOUT == 60
-    standard = gip.client_for(gip.AdminValves(), KEY)
+    [standard] = gip.keyring_for(gip.AdminValves(), [KEY]).clients
     assert standard.backend.address == f"{gip.DEFAULT_BASE_URL}/v1beta"
     assert standard.parallel == gip.Bounds(64, 32)
     assert gip.AdminValves().REQUEST_TIMEOUT == 300
@@ -398,7 +400,7 @@ def test_a_chat_as_text_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     user = {"id": "1", "valves": {"GEMINI_API_KEY": KEY}}
     answer(gip.Pipe(), __user__=user)
     [ask] = asked
-    assert (ask.key, ask.own_key, ask.chat.secret) == (KEY, True, KEY)
+    assert (ask.keys, ask.own_key, ask.chat.secrets) == ((KEY,), True, (KEY,))
     assert KEY not in repr(ask)
 
 

@@ -148,6 +148,26 @@ def test_its_own_keys_are_not_google_s(
 
 
 @pytest.mark.parametrize(
+    ("path", "prefix", "headers"),
+    [
+        pytest.param("/gemini", "", "", id="passing through"),
+        pytest.param("#", "gemini/", "", id="its own names"),
+        pytest.param("#", "gemini/", "Authorization: Bearer {key}", id="by header"),
+    ],
+)
+def test_where_its_first_key_is_refused_the_second_is_used(
+    litellm: LiteLLM, google: StandIn, path: str, prefix: str, headers: str
+) -> None:
+    keys = f"sk-expired, {MASTER_KEY}"
+    pipe = pipe_with(litellm.url + path, keys, GATEWAY_HEADERS=headers)
+    assert f"{prefix}{NEWEST}" in names(pipe)
+    answer = ask(pipe, "a fox", prefix + PRO)
+    assert_has_picture(answer)
+    assert len(posted(google)) == 1
+    assert "1 of 2 API keys rest: one whose end is not shown (expired)" in answer
+
+
+@pytest.mark.parametrize(
     ("listed", "successor"),
     [
         ("gemini/gemini-3-pro-image-preview", "gemini/gemini-3-pro-image"),

@@ -14,7 +14,7 @@ from dev.host.client import Client, Json, content_of, picture_links, text_of
 from dev.host.pictures import digest, fetch_picture, pictures_of
 from dev.host.traffic import drawings, sent
 from dev.pages.manifest import PRODUCT
-from dev.standin import StandInProcess
+from dev.standin import DEFAULT_KEY, StandInProcess
 from dev.waiting import wait_until
 
 IMAGEN = f"{plugin.FUNCTION_ID}.imagen-3.0-generate-002"
@@ -207,6 +207,24 @@ def test_a_failure_is_a_sentence_in_the_saved_chat(
     assert says in answer.content
     assert not answer.error
     assert answer.statuses[-1]["done"] is True
+
+
+def test_where_a_key_has_no_quota_left_the_next_makes_the_picture(
+    admin: Client, user: Client, google: StandInProcess, valves: Any
+) -> None:
+    valves(GEMINI_API_KEY=f"stand-in-key-day.QUOT, stand-in-key-second, {DEFAULT_KEY}")
+    answers = {}
+    for person in (user, admin):
+        answers[person] = person.new_chat(plugin.AUTO_MODEL).ask("a red fox --n 2")
+        assert len(pictures_of(person, answers[person])) == 2
+    used = [r["headers"]["x-goog-api-key"] for r in drawings(google)]
+    assert used.count("stand-in-key-day.QUOT") == 1
+    assert used.count("stand-in-key-second") == used.count(DEFAULT_KEY) == 2
+    told = "1 of 3 API keys rest: `…QUOT` (daily quota used up)"
+    assert told in answers[admin].content
+    assert "QUOT" not in str(answers[user].raw)
+    for answer in answers.values():
+        assert "stand-in-key" not in str(answer.raw)
 
 
 def test_settings_that_an_older_release_left_do_no_harm(
