@@ -1,5 +1,5 @@
 """
-title: Gemini Image
+title: Gemini Image Pipe
 author: The gemini_image_pipe authors
 version: 0.2.0
 license: MIT
@@ -159,6 +159,7 @@ MAX_FILE_NAME_CHARACTERS = 60  # without number and ending
 # The host puts 37 in front; file systems take 255, encrypted ones 143.
 MAX_FILE_NAME_BYTES = 90
 MAX_TITLE_CHARACTERS = 50
+MAX_FOLLOW_UPS = 4  # a host shows five; more are no help to choose
 
 # Of time, in seconds.
 CONNECT_TIMEOUT = 10.0
@@ -1022,8 +1023,8 @@ Texts = dict[str, dict[str, str]]
 # for sentences that several kinds share.
 FAILURES: Texts = {
     "key_missing": {
-        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+        "en": "No Gemini API key is set. | An administrator can create one at https://aistudio.google.com/apikey and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Gemini API 密钥。 | 管理员可以在 https://aistudio.google.com/apikey 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
     "key_own": {
         "en": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
@@ -1344,12 +1345,12 @@ ADVICE: Texts = {
         "zh-CN": "管理员",
     },
     "own_valves": {
-        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image → GEMINI_API_KEY",
-        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image → GEMINI_API_KEY”",
+        "en": "the sliders button below the message box (or Controls, top right) → Valves → Gemini Image Pipe → GEMINI_API_KEY",
+        "zh-CN": "“消息输入框下方的滑块按钮（或右上角的对话高级设置）→ 配置项 → Gemini Image Pipe → GEMINI_API_KEY”",
     },
     "key_advice": {
-        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”中更换密钥。",
+        "en": "An administrator can set another one under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”中更换密钥。",
     },
     "wait": {
         "en": "Please try again in a few minutes, or pick another image model.",
@@ -1620,6 +1621,18 @@ NOTES: Texts = {
     "price_assumed": {
         "en": "The price of {model} is not known yet; each picture is counted as {amount}, the dearest known.",
         "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
+    },
+    "flag_not_last": {
+        "en": "Read as words, since flags count at the very end of a message only: {names}. Please move them there.",
+        "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
+    },
+    "flag_joined": {
+        "en": "Read as words, since no blank stands before it: {names}. Please put one there.",
+        "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
+    },
+    "flag_unknown": {
+        "en": "Read as words, since there is no such flag here: {names}. Please leave it out, or say in words what you want; `--help` names all flags.",
+        "zh-CN": "这里没有这些参数，被当作普通文字：{names}。请去掉，或用文字说明想要的效果；发送 `--help` 可查看全部参数。",
     },
     "keys_rest": {
         "en": "For administrators: {count} of {all} API keys rest: {which}.",
@@ -1916,6 +1929,74 @@ PHRASES: Texts = {
         "en": "1 picture",
         "zh-CN": "1 张图片",
     },
+    "help_model": {
+        "en": "**{model}** makes the pictures here.",
+        "zh-CN": "这里由 **{model}** 作图。",
+    },
+    "help_auto": {
+        "en": "**{model}** makes the pictures here now: {auto} always is the newest model.",
+        "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
+    },
+    "help_successor": {
+        "en": "Google no longer offers {asked}; **{model}** makes the pictures in its place.",
+        "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
+    },
+    "help_how": {
+        "en": "Write what the picture should show. What else you want of these stands behind it, at the very end of the message:",
+        "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
+    },
+    "help_option": {
+        "en": "- **{what}**: {choices}. Example: `{example}`",
+        "zh-CN": "- **{what}**：{choices}。例如：`{example}`",
+    },
+    "help_choice": {
+        "en": "`{choice}`",
+        "zh-CN": "`{choice}`",
+    },
+    "help_priced_choice": {
+        "en": "`{choice}` ({price})",
+        "zh-CN": "`{choice}`（{price}）",
+    },
+    "help_prompt": {
+        "en": "a red fox in the snow",
+        "zh-CN": "雪地里的红狐狸",
+    },
+    "help_prices": {
+        "en": "The prices are about what Google charges for one picture; what the model reads and thinks comes on top.",
+        "zh-CN": "价格为 Google 对每张图片的大致收费；模型读取的内容和思考另计。",
+    },
+    "help_price": {
+        "en": "Google charges about this for one picture: {price}. What the model reads and thinks comes on top.",
+        "zh-CN": "Google 对每张图片的大致收费：{price}。模型读取的内容和思考另计。",
+    },
+    "help_no_price": {
+        "en": "What a picture costs is not known here.",
+        "zh-CN": "这里不清楚每张图片的价格。",
+    },
+    "follow_wide": {
+        "en": "The same, wide",
+        "zh-CN": "同样的画面，横幅",
+    },
+    "follow_tall": {
+        "en": "The same, tall",
+        "zh-CN": "同样的画面，竖幅",
+    },
+    "follow_square": {
+        "en": "The same, square",
+        "zh-CN": "同样的画面，方形",
+    },
+    "follow_size": {
+        "en": "In {size}",
+        "zh-CN": "以 {size} 生成",
+    },
+    "follow_count": {
+        "en": "{count} variations",
+        "zh-CN": "{count} 个不同的版本",
+    },
+    "follow_angle": {
+        "en": "The same from another angle",
+        "zh-CN": "换个角度看同样的画面",
+    },
     "key_number": {
         "en": "number {number} is too long, or holds signs that no key has",
         "zh-CN": "第 {number} 个过长，或含有密钥中不会出现的字符",
@@ -2079,6 +2160,10 @@ VALVES: Texts = {
         "en": "Ask at the page before a prompt costs more than so many US dollars. Programs, tasks and channels are never asked. 0: never.",
         "zh-CN": "一条提示词的费用超过多少美元时，先在页面上请用户确认。程序、任务和频道不会被询问。0：从不询问。",
     },
+    "FOLLOW_UPS": {
+        "en": "Suggest what to ask for next below each answer, such as another shape or size; costs nothing. Off: no suggestions.",
+        "zh-CN": "在每次回答下方建议接下来可以要求什么，例如其他比例或尺寸；不产生费用。关闭：不给建议。",
+    },
 }
 # What a user's own dialogue says of one.
 OWN_VALVES: Texts = {
@@ -2202,6 +2287,10 @@ VALVE_TITLES: Texts = {
         "en": "CONFIRM_ABOVE_USD",
         "zh-CN": "超过此金额先确认（美元）（CONFIRM_ABOVE_USD）",
     },
+    "FOLLOW_UPS": {
+        "en": "FOLLOW_UPS",
+        "zh-CN": "后续建议（FOLLOW_UPS）",
+    },
 }
 # And what can be chosen in them; numbers, ratios and sizes are the same in all.
 VALVE_VALUES: Texts = {
@@ -2277,8 +2366,8 @@ VALVE_VALUES: Texts = {
 # What the host's list of functions says of this one; in English, the top of this file.
 FUNCTION_WORDS: Texts = {
     "name": {
-        "en": "Gemini Image",
-        "zh-CN": "Gemini Image 图像生成",
+        "en": "Gemini Image Pipe",
+        "zh-CN": "Gemini Image Pipe 图像生成",
     },
     "description": {
         "en": "Google's image models (Nano Banana, Gemini Image, Imagen) as chat models. Pick one, write, see the picture, ask for a change.",
@@ -3291,69 +3380,16 @@ OPTIONS: tuple[Option, ...] = (
         refused=r"safety|threshold",
     ),
 )
+# Digits and letters as keyboards for Chinese and Japanese may write them.
+FULL_WIDTH = {
+    ord(sign) + 0xFEE0: sign
+    for sign in "=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+}
 OPTION_BY_NAME = {
     name: option
     for option in OPTIONS
     for name in (*(f"--{f}" for f in option.flags), *option.parameters, option.valve)
 }
-
-
-# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
-# copied from pages, bring them along.
-_INVISIBLE = (
-    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
-    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
-)
-_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-_BLANKS = _WHITE + _INVISIBLE
-# Full-width signs, which people write without a blank beside them.
-_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
-_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
-_BLANK = rf"[\s{_INVISIBLE}]"
-_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
-_BEHIND_NAME = re.compile(rf"{_BLANK}*={_BLANK}*|{_BLANK}+")
-
-
-def _flag_pattern(option: Option) -> str:
-    # A closing quote or bracket is a sign that the prompt only speaks of a flag.
-    value = rf"[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]+"
-    if option.choices == ("on", "off"):
-        value = "|".join(SWITCH)
-    names = "|".join(sorted(option.flags, key=len, reverse=True))
-    return rf"(?:{names})(?:(?:{_BEHIND_NAME.pattern})(?!--|—)(?:{value}))?"
-
-
-# The last flag of a prompt. Phones make one long dash of two short ones.
-_LAST_FLAG = re.compile(
-    rf"(?:^|(?<={_SEPARATOR}))(?:--|—)"
-    rf"({'|'.join(_flag_pattern(o) for o in OPTIONS if o.flags)}){_SEPARATOR}*\Z",
-    re.IGNORECASE,
-)
-
-
-def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The prompt without the flags at its very end, and these as (name, value).
-
-    Only known names, only at the end; all else stays as it was written.
-    """
-    flags: list[tuple[str, str]] = []
-    start = end = len(text.rstrip(_SEPARATORS))
-    behind = text[end:]
-    while found := _LAST_FLAG.search(text, max(end - MAX_FLAG_CHARACTERS, 0), end):
-        name, value = [*_BEHIND_NAME.split(found[1], maxsplit=1), ""][:2]
-        name, value = f"--{name.lower()}", value.rstrip(".,;!") or value
-        is_switch = OPTION_BY_NAME[name].choices == ("on", "off")
-        flags.append((name, value or ("on" if is_switch else "nothing")))
-        if len(flags) > MAX_FLAGS:
-            return text, ()
-        start = found.start()
-        end = len(text[:start].rstrip(_SEPARATORS))
-    words = text[:start].rstrip(_OPENING)
-    # As within quotes: "」" behind a flag, and no "「" right before the first.
-    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
-    if not flags or is_quoted:
-        return text, ()
-    return words.rstrip(_BLANKS), tuple(flags[::-1])
 
 
 def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[Note]]:
@@ -3366,7 +3402,8 @@ def read_options(named: Iterable[tuple[str, Any]]) -> tuple[ImageOptions, list[N
     fields: dict[str, Any] = {}
     notes = []
     for name, value in named:
-        option, text = OPTION_BY_NAME.get(name), as_word(value)
+        option = OPTION_BY_NAME.get(name)
+        text = as_word(value).translate(FULL_WIDTH)
         if option is None or text.lower() in ("auto", "default"):
             continue
         if value is None or (isinstance(value, str) and not text):
@@ -3444,6 +3481,22 @@ def _is_foreign(tool: Any, host_tools: Any) -> bool:
     return not isinstance(host_tools, dict) or name not in host_tools
 
 
+def choices_of(facts: ModelFacts | None) -> dict[str, tuple[str, ...]]:
+    """By the fields of ImageOptions: what can be chosen for a model and is taken as it
+    is, or all where nothing is known of it; nothing where there is no choice."""
+    offered = {}
+    for option in OPTIONS:
+        taken = [c for c in option.choices if not facts or _is_taken(option, c, facts)]
+        offered[option.field] = () if taken == ["off"] else tuple(taken)
+    return offered
+
+
+def _is_taken(option: Option, choice: str, facts: ModelFacts) -> bool:
+    asked = (option.read(choice) or {})[option.field]
+    got = option.fit(asked, facts)
+    return got == asked or (isinstance(got, tuple) and bool(got))  # some searches
+
+
 def _as_chosen(option: Option, value: str) -> str:
     """A value as people write it: Google's LOW is their low."""
     return next((c for c in option.choices if c.upper() == value.upper()), value)
@@ -3480,6 +3533,258 @@ def fit_options(
     if not options.thinking_level and level in facts.thinking_levels:
         taken["thinking_level"] = level
     return replace(options, **taken), notes
+
+
+# ── Flags ─────────────────────────────────────────────────────────────────────────────
+# Options behind a prompt, as people type them: "a red fox --ar 16:9".
+
+# Signs that nobody sees: keyboards for scripts from right to left, and texts that were
+# copied from pages, bring them along.
+_INVISIBLE = (
+    "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
+)
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+_BLANKS = _WHITE + _INVISIBLE
+# Full-width signs, which people write without a blank beside them.
+_OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
+_SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
+_BLANK = rf"[\s{_INVISIBLE}]"
+_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
+# Letters of scripts that are written without blanks, and pictograms.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u2e80-\u2fdf"
+    "\u3005-\u3007\u3040-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\ufe0f\uff66-\uff9d\U0001f000-\U0001faff\U00020000-\U0003ffff"
+)
+# What keyboards of other scripts, and programs that correct what is typed, put in place
+# of hyphens: one of the long ones may stand for two.
+_DASHES = dict.fromkeys("‐‑−﹣－", "-") | dict.fromkeys("–―‒⸺─﹘", "—")
+_PLAIN_SIGNS = FULL_WIDTH | str.maketrans(_DASHES)
+_TWO_DASHES = "(?:[-—]{2}|—)"
+_BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
+# A flag stands behind one of these, or at the beginning.
+_BEFORE = rf"[\s{re.escape(_SEPARATORS)}{_UNSPACED}：”]"
+# A closing quote or bracket is a sign that the prompt only speaks of a flag; letters
+# directly behind a value go on with the prompt.
+_SIGN = rf"(?![-—]{{2}})[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
+_VALUE = rf"(?:(?=[{_UNSPACED}])(?:{_SIGN})+|(?:(?![{_UNSPACED}]){_SIGN})+)"
+# "--n 2" and "--n2", but not "--narrow".
+_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>{_VALUE}))"
+_CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
+_SWITCHES = {flag for flag, choices in _CHOICES.items() if choices == ("on", "off")}
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return "|".join(sorted(names, key=len, reverse=True))
+
+
+_LAST_FLAG = re.compile(
+    rf"(?:^|(?<={_BEFORE}))(?P<dashes>{_TWO_DASHES}|-)"
+    rf"(?:(?P<name>{_any_of(_CHOICES.keys() - _SWITCHES)}){_WITH_VALUE}?"
+    rf"|(?P<switch>{_any_of(_SWITCHES)})(?:{_BEHIND_NAME}(?P<state>{_any_of(SWITCH)}))?)"
+    rf"{_SEPARATOR}*\Z",
+    re.IGNORECASE,
+)
+
+
+def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The prompt without the flags at its very end, and these as (name, value).
+
+    Only known names, only at the end; all else stays as it was written.
+    """
+    flags: list[tuple[str, str]] = []
+    start = end = len(text.rstrip(_SEPARATORS))
+    behind = text[end:]
+    while flag := _last_flag(text, end):
+        flags.append(flag.named)
+        if len(flags) > MAX_FLAGS:
+            return text, ()
+        start = flag.start
+        end = len(text[:start].rstrip(_SEPARATORS))
+    words = text[:start].rstrip(_OPENING)
+    # As within quotes: "」" behind a flag, and no "「" right before the first.
+    is_quoted = len(words) == start and any(sign in behind for sign in _CLOSING)
+    if not flags or is_quoted:
+        return text, ()
+    return words.rstrip(_BLANKS), tuple(flags[::-1])
+
+
+class _Flag(NamedTuple):
+    """A flag as (name, value), and where it begins."""
+
+    named: tuple[str, str]
+    start: int
+
+
+def _last_flag(text: str, end: int) -> _Flag | None:
+    """The flag that ends there, if one does."""
+    at = max(end - MAX_FLAG_CHARACTERS, 0)
+    tail = text[at:end].translate(_PLAIN_SIGNS)
+    # One sign more, for what stands before the window.
+    found = _LAST_FLAG.search(text[at - 1 : at] + tail, 1 if at else 0)
+    if not found:
+        return None
+    name = f"--{(found['name'] or found['switch']).lower()}"
+    value = found["value"] or found["state"] or ""
+    value = value.rstrip(".,;!") or value
+    start = at + found.start() - (1 if at else 0)
+    is_short = _is_short(found["dashes"], text[start])
+    is_joined = bool(found["value"]) and found.start("value") == found.end("name")
+    if (is_short or is_joined) and not _is_valid(name, value):
+        return None
+    if is_short and not _is_prose(text[:start]):
+        return None
+    unsaid = "on" if found["switch"] else "nothing"
+    return _Flag((name, value or unsaid), start)
+
+
+def _is_short(dashes: str, sign: str) -> bool:
+    """Whether it is one dash, by the sign that was typed: programs that correct what is
+    typed make "—" of two only, and "–" of one as well."""
+    return len(dashes) == 1 and sign != "—"
+
+
+def _is_valid(name: str, value: str) -> bool:
+    """Whether a flag has a value, and one that it takes."""
+    return bool(value) and not read_options([(name, value)])[1]
+
+
+# Commands that are no words of English, and those that are.
+_COMMANDS = re.compile(
+    r"(?<!\S)(?:awk|bash|brew|cargo|chmod|curl|docker|ffmpeg|gcc|git|grep|gzip|journalctl"
+    r"|jq|kubectl|ls|npm|npx|perl|php|pip3?|ps|python3?|sed|seq|ssh|sudo|systemctl|tar"
+    r"|uniq|wc|wget|xargs|xxd|yarn|zsh)(?!\S)"
+)
+_COMMAND_WORDS = re.compile(
+    r"convert|cut|diff|echo|find|go|head|join|less|logs?|magick|make|man|more|nice|nl|nm"
+    r"|node|ping|print|read|renice|resize|run|shuf|sleep|sort|split|strings|tail|tee|test"
+    r"|time|top|watch"
+)
+_COMMAND_SIGNS = re.compile(r"[$|<>\\{}=~]|&&|\./")
+_NAME_OF_OPTION = re.compile(r"^--?|[=:0-9].*")
+_WORD_OF_PROSE = re.compile(r"[\w:.,;!?()'’\"”%+-]{2,}")
+
+
+def _is_prose(before: str) -> bool:
+    """Whether what stands before a flag of one dash is a description. In a command that
+    a picture is to show, such as "tail -n 2", it is no flag of ours."""
+    line = before[-MAX_FLAG_CHARACTERS:].rstrip(_BLANKS).rpartition("\n")[2]
+    if before.count("`") % 2 or line.count('"') % 2 or _COMMAND_SIGNS.search(line):
+        return False
+    words = line.lower().split()
+    options = {_NAME_OF_OPTION.sub("", word) for word in words if word[0] == "-"}
+    if _COMMANDS.search(line.lower()) or not options <= {"", *_CHOICES}:
+        return False
+    last = words[-1] if words else "nothing"
+    is_command = _COMMAND_WORDS.fullmatch(last) or not _WORD_OF_PROSE.fullmatch(last)
+    return not last.isascii() or not is_command
+
+
+# Flags of Midjourney's that nothing here does, with how their values begin.
+_FOREIGN_FLAG = re.compile(
+    r"(?:v|version|s|stylize|q|quality|chaos|c|seed|iw|weird|w|stop|repeat|r|cw|sw|ow"
+    r"|niji) [0-9]|(?:no|style|sref|cref|oref|profile|p) .|(?:tile|raw|draft|turbo|relax) ",
+    re.IGNORECASE,
+)
+# Code and quotes, in which a prompt speaks of flags.
+_QUOTED = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^“”\n]*”|「[^「」\n]*」|『[^『』\n]*』"
+    r"|\([^()\n]*\)|（[^（）\n]*）",
+    re.DOTALL,
+)
+_NAMED = re.compile(
+    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})(?P<name>[a-z][a-z-]{{0,40}}){_WITH_VALUE}?",
+    re.IGNORECASE,
+)
+
+
+class _Unread(NamedTuple):
+    """A flag among the words: the kind of the note that says why it is one of them."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+
+
+def unread_flags(words: str) -> list[Note]:
+    """Notes on the flags that were left among a prompt's words, and why."""
+    names: dict[str, list[str]] = {}
+    for flag in _unread(words):
+        listed = names.setdefault(flag.kind, [])
+        if flag.name not in listed:
+            listed.append(flag.name)
+    return [
+        make_note(kind, names=", ".join(f"`{name}`" for name in listed))
+        for kind, listed in names.items()
+    ]
+
+
+def without_flags(words: str) -> str:
+    """A prompt without the flags that were left among its words, for a title."""
+    kept, at = "", 0
+    for flag in _unread(words):
+        kept, at = kept + words[at : flag.start], flag.end
+    return kept + words[at:]
+
+
+def _unread(words: str) -> list[_Unread]:
+    """The flags among the words, but none in what shows a command of another program."""
+    quoted = _QUOTED.sub(lambda found: '"' * len(found[0]), words)
+    prose = quoted.translate(_PLAIN_SIGNS)
+    end = len(prose.rstrip(_SEPARATORS))
+    unread: list[_Unread] = []
+    for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
+        start, name = found.start(), found["name"].lower()
+        is_apart = not start or bool(re.match(_BEFORE, prose[start - 1]))
+        if _is_short(found["dashes"], words[start]):
+            continue
+        if _is_flag(found):
+            is_last = found.end() >= end
+            if kind := _why_unread(name, is_apart, is_last):
+                unread.append(_Unread(kind, f"--{name}", start, found.end()))
+        elif is_apart and name not in _CHOICES:
+            return []
+    return unread
+
+
+def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
+    """The kind of the note on a flag; none where its name goes on with a word."""
+    if is_apart:
+        return "flag_not_last" if name in _CHOICES else "flag_unknown"
+    return "flag_joined" if name in _CHOICES and is_last else ""
+
+
+def _is_flag(found: re.Match[str]) -> bool:
+    """Whether a name behind dashes is a flag, ours or Midjourney's, by its value."""
+    name, value = found["name"].lower(), (found["value"] or "").rstrip(".,;!")
+    if name in _SWITCHES:
+        return True  # a word behind it need not be its value
+    if name in _CHOICES:
+        return _is_valid(f"--{name}", value)
+    return bool(_FOREIGN_FLAG.match(f"{name} {value}"))
+
+
+_HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
+
+
+_COSTS = re.compile(rf"{_TWO_DASHES}(?:costs?|费用|費用){_SEPARATOR}*", re.IGNORECASE)
+
+
+def asks_for_help(words: str) -> bool:
+    """Whether a whole message is "--help"."""
+    return _is_all(words, _HELP)
+
+
+def asks_for_costs(words: str) -> bool:
+    """Whether a whole message is "--cost"."""
+    return _is_all(words, _COSTS)
+
+
+def _is_all(words: str, question: re.Pattern[str]) -> bool:
+    typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
+    return bool(question.fullmatch(typed.translate(_PLAIN_SIGNS)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -5186,7 +5491,7 @@ def read_conversation(
     read = [*documents, *last.documents, *earlier_own]
     given = joined_documents(read, [*told, *last.framed])
     documents, unread = with_words(given)
-    notes = (*last.notes, *unread)
+    notes = (*last.notes, *unread, *unread_flags(text))
     newest, documents = _with_pastes(newest, documents)
     if not newest.text and not newest.pictures and not documents:
         return Conversation(system, notes=notes)
@@ -5194,12 +5499,22 @@ def read_conversation(
     quoted = quoted if speaker else ()
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(turns), room)
+    history = _bounded(alternating(_without_help(turns)), room)
     unfinished = _unfinished_text(messages)
     return Conversation(
         *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
         *(tuple(documents), notes),
     )
+
+
+def _without_help(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """The turns without questions for help and the answers, which no model reads."""
+    is_help = False
+    for turn in turns:
+        if turn.role == "user":
+            is_help = asks_for_help(turn.text)
+        if not is_help:
+            yield turn
 
 
 def _with_pastes(
@@ -5732,14 +6047,6 @@ def unnamed_task(conversation: Conversation) -> str | None:
     )
 
 
-_COSTS_QUESTION = re.compile(r"(?:--|—)costs?", re.IGNORECASE)
-
-
-def asks_for_costs(conversation: Conversation) -> bool:
-    """Whether the whole message is `--cost`."""
-    return bool(_COSTS_QUESTION.fullmatch(conversation.prompt.strip()))
-
-
 def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
     """The answer to a background task, in the form that the host parses; costs nothing.
 
@@ -5753,6 +6060,35 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
     return reply(task_body if isinstance(task_body, dict) else {}, messages)
 
 
+def turn_to_follow(task_body: Any, messages: Any) -> Turn | None:
+    """The user's newest turn of the chat that a task is about, or None where its answer
+    is a failure, help, or not there: then nothing follows from it.
+
+    A shape that an earlier one asked for is among its flags: changes keep it.
+    """
+    chat = _chat_of(task_body if isinstance(task_body, dict) else {}, messages)
+    turns = [turn for turn in read_turns(chat) if turn.role == "user"]
+    if not turns or asks_for_help(turns[-1].text):
+        return None
+    is_answered = get_field(chat[-1], "role") == "assistant"
+    failed = any(FAILURE_MARK in text for text in _texts_of(chat[-1]))
+    if failed or not is_answered:
+        return None
+    earlier = (flag for turn in turns[:-1] for flag in turn.flags)
+    shapes = [f for f in earlier if OPTION_BY_NAME[f[0]].field == "aspect_ratio"]
+    return replace(turns[-1], flags=(*shapes[-1:], *turns[-1].flags))
+
+
+def _texts_of(message: Any) -> list[str]:
+    """The texts of a saved message; newer hosts keep them as its output, too."""
+    content, output = get_field(message, "content"), get_field(message, "output")
+    parts = as_list(content) or [content]
+    parts += [
+        p for item in as_list(output) for p in as_list(get_field(item, "content"))
+    ]
+    return [as_str(get_field(part, "text") or part) for part in parts]
+
+
 def _merge_replies(body: dict[str, Any], messages: Any) -> str:
     """Several models' replies, which nobody here can merge, one below the other."""
     replies = as_list(body.get("responses")) or _quoted_replies(messages)
@@ -5760,8 +6096,9 @@ def _merge_replies(body: dict[str, Any], messages: Any) -> str:
 
 
 def _make_title(body: dict[str, Any], messages: Any) -> str:
-    """The chat's first words."""
-    first = "".join(_users_words(body, messages)[:1])
+    """The chat's first words, without flags."""
+    said = (w for w in _users_words(body, messages) if not asks_for_help(w))
+    first = without_flags(next(said, ""))
     title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
     return json.dumps({"title": title}, ensure_ascii=False)
 
@@ -5774,8 +6111,13 @@ def _make_image_prompt(body: dict[str, Any], messages: Any) -> str:
 
 def _users_words(body: dict[str, Any], messages: Any) -> list[str]:
     """What the user said in the chat that the task is about, turn by turn."""
-    turns = read_turns(body.get("messages") or _quoted_chat(messages))
+    turns = read_turns(_chat_of(body, messages))
     return [turn.text for turn in turns if turn.role == "user" and turn.text]
+
+
+def _chat_of(body: dict[str, Any], messages: Any) -> list[Any]:
+    """The messages of the chat that a task is about."""
+    return as_list(body.get("messages")) or _quoted_chat(messages)
 
 
 def _quoted_replies(messages: Any) -> list[str]:
@@ -5789,13 +6131,15 @@ def _quoted_replies(messages: Any) -> list[str]:
 
 
 def _quoted_chat(messages: Any) -> list[dict[str, str]]:
-    """The user's turns as a task prompt quotes them ("USER: …"), where it does."""
+    """The turns as a task prompt quotes them ("USER: …"), where it does."""
     prompt = read_conversation(messages).prompt
     chat = prompt.partition("<chat_history>")[2].partition("</chat_history>")[0]
     said = re.findall(
-        r"^USER: (.*?)(?=^ASSISTANT: |^USER: |\Z)", chat, re.DOTALL | re.MULTILINE
+        r"^(USER|ASSISTANT): (.*?)(?=^ASSISTANT: |^USER: |\Z)",
+        chat,
+        re.DOTALL | re.MULTILINE,
     )
-    return [{"role": "user", "content": text} for text in said]
+    return [{"role": role.lower(), "content": text} for role, text in said]
 
 
 # By task: its reply, or what makes one of the task's body and the request's messages.
@@ -5816,6 +6160,126 @@ _TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
     # would replace them.
     "context_compaction": "",
 }
+
+
+# ── Help ──────────────────────────────────────────────────────────────────────────────
+# What can be asked of the model that answers: all of it as the answer to "--help", some
+# of it as suggestions below an answer.
+
+FOLLOW_UPS = "follow_up_generation"  # the host's name for the task
+
+
+class Offer(NamedTuple):
+    """Who answers, and what can be chosen there, by the fields of ImageOptions; that may
+    be less than the model takes."""
+
+    route: Route
+    choices: Mapping[str, Sequence[str]]
+
+
+_OPTION_OF = {option.field: option for option in OPTIONS}
+
+
+def _flag(field: str) -> str:
+    return f"--{_OPTION_OF[field].flags[0]}"
+
+
+def help_text(offer: Offer, reader: Reader) -> str:
+    """The answer to "--help", in markdown: who answers, and each option with its values,
+    prices and an example."""
+    facts = facts_of(offer.route.model, offer.route.generate)
+    prices = facts.prices.pictures if facts else {}
+    fields = [o.field for o in OPTIONS if o.flags and offer.choices[o.field]]
+    rows = [_help_row(field, offer.choices[field], prices, reader) for field in fields]
+    parts = [
+        _who_answers(offer.route),
+        make_note("help_how"),
+        _what_it_costs(offer, prices),
+    ]
+    who, how, costs = (sentence(part, reader) for part in parts)
+    return "\n\n".join([who, how, "\n".join(rows), costs])
+
+
+def _who_answers(route: Route) -> Note:
+    model = name_of(route.model)
+    if route.asked == AUTO:
+        auto = make_note("named_model", name=AUTO_NAME, id=AUTO)
+        return make_note("help_auto", model=model, auto=auto)
+    if route.replaced:
+        return make_note("help_successor", asked=name_of(route.asked), model=model)
+    return make_note("help_model", model=model)
+
+
+def _help_row(
+    field: str, choices: Sequence[str], prices: Mapping[str, float], reader: Reader
+) -> str:
+    listed = tuple(_choice_note(field, choice, prices) for choice in choices)
+    prompt = sentence(make_note("help_prompt"), reader)
+    # One that is neither the cheapest nor the dearest.
+    value = "" if choices[0] == "on" else choices[len(choices) // 2]
+    example = f"{prompt} {_flag(field)} {value}".strip()
+    what = sentence(make_note(field), reader)
+    what = f"{what[0].upper()}{what[1:]}"
+    note = make_note("help_option", what=what, choices=listed, example=example)
+    return sentence(note, reader)
+
+
+def _choice_note(field: str, choice: str, prices: Mapping[str, float]) -> Note:
+    if field == "image_size" and choice in prices:
+        price = make_note("price", price=prices[choice])
+        return make_note("help_priced_choice", choice=choice, price=price)
+    return make_note("help_choice", choice=choice)
+
+
+def _what_it_costs(offer: Offer, prices: Mapping[str, float]) -> Note:
+    if not prices:
+        return make_note("help_no_price")
+    if offer.choices["image_size"]:
+        return make_note("help_prices")
+    return make_note("help_price", price=make_note("price", price=max(prices.values())))
+
+
+def follow_ups(had: ImageOptions, offer: Offer, reader: Reader) -> str:
+    """Three or four messages that may come next, in the form that the host parses.
+
+    had: what the last answer was made with, which is not offered again.
+    """
+    shapes = list(_other_shapes(had, offer.choices["aspect_ratio"]))
+    ideas = [*shapes[:1], *_larger(had, offer.choices["image_size"])]
+    ideas += [*_more(had, offer.choices["count"]), *shapes[1:]]
+    texts = [
+        f"{sentence(note, reader)} {_flag(field)} {value}"
+        for note, field, value in ideas[:MAX_FOLLOW_UPS]
+    ]
+    if len(texts) < MAX_FOLLOW_UPS - 1:
+        texts.append(sentence(make_note("follow_angle"), reader))
+    return json.dumps({"follow_ups": texts}, ensure_ascii=False)
+
+
+# A message that may come next: its words, and the option that it asks for.
+_Idea = tuple[Note, str, str]
+_SHAPES = {"16:9": "follow_wide", "9:16": "follow_tall", "1:1": "follow_square"}
+
+
+def _other_shapes(had: ImageOptions, ratios: Sequence[str]) -> Iterator[_Idea]:
+    now = nearest_ratio(ratio_value(had.aspect_ratio or "1:1"), _SHAPES)
+    for ratio, kind in _SHAPES.items():
+        if ratio in ratios and ratio != now:
+            yield make_note(kind), "aspect_ratio", ratio
+
+
+def _larger(had: ImageOptions, sizes: Sequence[str]) -> Iterator[_Idea]:
+    """The largest size, if it is larger than that of the last answer."""
+    largest = max(sizes, key=SIZES.index, default="512")
+    if SIZES.index(largest) > SIZES.index(had.image_size or "1K"):
+        yield make_note("follow_size", size=largest), "image_size", largest
+
+
+def _more(had: ImageOptions, counts: Sequence[str]) -> Iterator[_Idea]:
+    """Several pictures, if the last answer was to have one."""
+    count = next((count for count in ("3", "2") if count in counts), "")
+    if count and had.count == 1:
+        yield make_note("follow_count", count=count), "count", count
 
 
 # ── Reader ────────────────────────────────────────────────────────────────────────────
@@ -8727,6 +9191,7 @@ class AdminValves(_Settings):
     DAILY_BUDGET_USD: float = _setting("DAILY_BUDGET_USD", 0.0)
     BUDGET_FOR_ADMINS: bool = _setting("BUDGET_FOR_ADMINS", False)
     CONFIRM_ABOVE_USD: float = _setting("CONFIRM_ABOVE_USD", 0.0)
+    FOLLOW_UPS: bool = _setting("FOLLOW_UPS", True)
     HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
     MAX_RETRIES: int = _setting("MAX_RETRIES", 2)
@@ -10122,6 +10587,10 @@ class ModelLists:
                 known = self._lists.get(client.identity)
         return known[1] if known else []
 
+    def known(self, keys: Keyring) -> list[ListedModel]:
+        """The last good list, if there is one; asks nobody."""
+        return self._lists.get(keys.identity, (0.0, []))[1]
+
     def _refresh(self, client: GeminiClient | Keyring) -> asyncio.Task[None] | None:
         identity = client.identity
         task = self._refreshes.get(identity)
@@ -10413,6 +10882,12 @@ def pictures_note(count: int) -> Note:
 _PROJECT = re.compile(r"\b(projects?[ /#:='\"]+)[\w-]*\d[\w-]*")
 
 
+def reader_of(chat: HostChat, own_key: bool = False) -> Reader:
+    """Who reads the answer: administrators and programs need the ids of models."""
+    sees_ids = chat.is_admin or not chat.is_read_by_host
+    return Reader(chat.language, sees_ids, own_key)
+
+
 def what_happened(error: GeminiError, reader: Reader) -> str:
     """What happened, without markdown: for the status line."""
     what, _ = failure_sentences(error.kind, error.values, reader)
@@ -10559,8 +11034,7 @@ class Answer:
         unfinished: str = "",
     ) -> None:
         self._chat, self._inline = chat, inline
-        sees_ids = chat.is_admin or not chat.is_read_by_host
-        self.reader = Reader(chat.language, sees_ids, own_key)
+        self.reader = reader_of(chat, own_key)
         self.making = make_note("working")  # what the requests under way are about
         self._began = time.monotonic()
         nameless = sentence(make_note("generated"), self.reader)
@@ -11247,7 +11721,7 @@ async def compose(request: ImageRequest, send: Send) -> None:
         failure = await _failure_of(_ask_in_turn(request, answer, send))
         seconds = time.monotonic() - started
         if failure:
-            await _until_heard(request, seconds)
+            await _until_heard(request.chat, request.conversation, seconds)
             await send(answer.failure(failure, seconds))
         await answer.show_sources()
         for remark in answer.remarks(request.said):
@@ -11294,9 +11768,19 @@ def _forget_frames(error: GeminiError) -> None:
     error.__traceback__ = error.__context__ = None
 
 
-async def _until_heard(request: ImageRequest, elapsed: float) -> None:
-    """Hold a failure back that came at once, where the page would not show it."""
-    if request.chat.is_saved and not request.conversation.history:
+async def tell(
+    text: str, chat: HostChat, conversation: Conversation, send: Send
+) -> None:
+    """Send an answer that is there at once and costs nothing."""
+    await _until_heard(chat, conversation, 0.0)
+    await send(text)
+
+
+async def _until_heard(
+    chat: HostChat, conversation: Conversation, elapsed: float
+) -> None:
+    """Hold an answer back that came at once, where the page would not show it."""
+    if chat.is_saved and not conversation.history:
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
@@ -11904,7 +12388,7 @@ class Pipe:
             log.debug("the model list is the built-in one: %s", error.kind)
         except Exception as error:
             log.exception("models not listed: %s", type(error).__name__)
-        available = usable_models(listed, typed) or usable_models(known_models(), ())
+        available = _known_models(listed, typed)
         # One that lives and is not shown was left out by the administrator.
         referenced = (await referenced_ids()).difference(available)
         retired += sorted(i for i in referenced if successor_of(i))
@@ -11950,36 +12434,117 @@ class Pipe:
             secrets=keys_to_use(valves, own)[0],
             language=_language(valves, metadata, __request__),
         )
-        messages = body.get("messages")
+        call = _Call(body, metadata, chat, valves, own)
         if __task__:
-            return reply_to_task(str(__task__), __task_body__, messages)
+            return _reply_to_task(call, str(__task__), __task_body__)
         conversation = await _conversation(body, metadata, __files__, chat)
         if not chat.is_read_by_host and (task := unnamed_task(conversation)):
-            return reply_to_task(task, __task_body__, messages)
-        if asks_for_costs(conversation):
-            return await _answered(partial(_tell_costs, chat, valves, own), body, chat)
-        if valves.HISTORY_IMAGES and conversation.before:
-            conversation = await _with_saved(conversation, metadata, chat)
-        request = _image_request(body, metadata, conversation, chat, valves, own)
-        return await _answered(partial(compose, request), body, chat)
+            return _reply_to_task(call, task, __task_body__)
+        return await _answer(call, await _work_of(call, conversation))
 
 
-async def _answered(
-    work: Composer, body: dict[str, Any], chat: HostChat
+@dataclass(frozen=True)
+class _Call:
+    """What the host hands over with one request."""
+
+    body: dict[str, Any]
+    metadata: dict[str, Any]
+    chat: HostChat
+    valves: AdminValves
+    own: dict[str, Any]
+
+
+async def _answer(
+    call: _Call, work: Composer
 ) -> dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
-    """What some work composes, as whoever asks wants it."""
-    model, wish = as_str(body.get("model")), usage_wish(body, chat.is_read_by_host)
-    if body.get("stream"):
+    model = as_str(call.body.get("model"))
+    wish = usage_wish(call.body, call.chat.is_read_by_host)
+    if call.body.get("stream"):
         return as_chunks(work, model, wish, closing=not host_closes_streams())
     return await as_completion(work, model, wish)
 
 
-async def _tell_costs(
-    chat: HostChat, valves: AdminValves, own: dict[str, Any], send: Send
-) -> None:
+async def _work_of(call: _Call, conversation: Conversation) -> Composer:
+    """What composes the answer to a message."""
+    if asks_for_help(conversation.prompt):
+        offer = _offer(call, as_str(call.body.get("model")))
+        text = help_text(offer, reader_of(call.chat))
+        return partial(tell, text, call.chat, conversation)
+    if asks_for_costs(conversation.prompt):
+        return partial(_tell_costs, call, conversation)
+    if call.valves.HISTORY_IMAGES and conversation.before:
+        conversation = await _with_saved(conversation, call.metadata, call.chat)
+    request = _image_request(
+        *(call.body, call.metadata, conversation, call.chat, call.valves, call.own)
+    )
+    return partial(compose, request)
+
+
+async def _tell_costs(call: _Call, conversation: Conversation, send: Send) -> None:
     """Tell whoever asks what their pictures cost, as notes: no model is to see them."""
-    for note in await told_costs(chat, valves, keys_to_use(valves, own)[1]):
-        await send(f"{NOTE_MARK}{sentence(note, Reader(chat.language))}\n\n")
+    own_key = keys_to_use(call.valves, call.own)[1]
+    notes = await told_costs(call.chat, call.valves, own_key)
+    reader = reader_of(call.chat)
+    text = "\n\n".join(f"{NOTE_MARK}{sentence(note, reader)}" for note in notes)
+    await tell(text, call.chat, conversation, send)
+
+
+def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
+    messages = call.body.get("messages")
+    model = _model_to_follow(call, task_body)
+    turn = turn_to_follow(task_body, messages) if task == FOLLOW_UPS and model else None
+    if turn is None or not call.valves.FOLLOW_UPS:
+        return reply_to_task(task, task_body, messages)
+    settings = settings_in_order(call.valves, call.own, {}, turn.flags)
+    offer = _offer(call, model, edits=call.valves.HISTORY_IMAGES > 0)
+    if not offer.route.generate:  # who takes no pictures does not know "the same"
+        return reply_to_task(task, task_body, messages)
+    return follow_ups(read_options(settings)[0], offer, reader_of(call.chat))
+
+
+def _model_to_follow(call: _Call, task_body: Any) -> str:
+    """The host's id of the model that gave the answer which a task is about, or nothing
+    where that is none of these: hosts may give a chat's tasks to another model."""
+    asked = as_str(call.body.get("model"))
+    function = asked.removesuffix(_without_function(asked))
+    answered = as_str(get_field(task_body, "model")) or asked
+    model = call.metadata.get("model")
+    if get_field(model, "id") == answered:  # a preset has a model beneath
+        base = as_str(get_field(get_field(model, "info"), "base_model_id"))
+        answered = base or answered
+    is_ours = bool(function) and answered.startswith(function)
+    return answered if is_ours or answered == asked else ""
+
+
+def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
+    """What can be asked of a model, as far as that is known without asking Google."""
+    listed: list[ListedModel] = []
+    typed: tuple[str, ...] = ()
+    with contextlib.suppress(GeminiError):  # also without a key
+        keys = keyring_for(call.valves, keys_to_use(call.valves, call.own)[0])
+        typed, listed = keys.backend.models, MODEL_LISTS.known(keys)
+    choice = Choice(
+        _asked_model(model),
+        wanted=tuple(split_list(call.valves.MODELS)),
+        follow=call.valves.FOLLOW_SUCCESSORS,
+        edits=edits,
+    )
+    route = next(candidates(choice, _known_models(listed, typed)), Route(model, model))
+    return Offer(route, choices_of(facts_of(route.model, route.generate)))
+
+
+def _known_models(
+    listed: Iterable[ListedModel], typed: Iterable[str]
+) -> dict[str, ListedModel]:
+    """The models of a list, or those that this file knows where there is none."""
+    return usable_models(listed, typed) or usable_models(known_models(), ())
+
+
+def _asked_model(model: str) -> str:
+    """Google's id in the host's. One that cannot be an id is asked for all the same, and
+    nobody has it."""
+    model = _without_function(model)
+    return clean_model_id(model) or plain_line(model, 80) or AUTO
 
 
 def _language(valves: AdminValves, metadata: dict[str, Any], request: Any) -> str:
@@ -12007,10 +12572,8 @@ def _image_request(
     options, notes = within_ceilings(*read_options(settings), ceilings_of(valves))
     notes += settings_left_out(body, metadata.get("tools"))
     keys, own_key = keys_to_use(valves, own)
-    model = _without_function(as_str(body.get("model")))
     return ImageRequest(
-        # One that cannot be an id is asked for all the same, and nobody has it.
-        asked=clean_model_id(model) or plain_line(model, 80) or AUTO,
+        asked=_asked_model(as_str(body.get("model"))),
         conversation=conversation,
         options=options,
         notes=[*notes, *conversation.notes],

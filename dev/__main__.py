@@ -34,7 +34,7 @@ COMMANDS = {
     "play": Command("try the plugin in a real Open WebUI", "dev.play"),
     "test": Command("run the checks; `test all`: every one", "dev.testing"),
     "manifest": Command(
-        "write manifest.json and the generated tables", "dev.pages.manifest"
+        "write both import files and the generated tables", "dev.pages.manifest"
     ),
     "record": Command("write down what hosts hand to a pipe", "dev.record"),
     "bench": Command("measure the plugin against plain requests", "dev.bench"),

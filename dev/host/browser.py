@@ -56,9 +56,9 @@ def open_browser() -> Iterator[Browser]:
 class ChatPage:
     """The page of a signed-in user, as far as a picture in a chat needs it."""
 
-    def __init__(self, browser: Browser, client: Client) -> None:
+    def __init__(self, browser: Browser, client: Client, locale: str = "en-US") -> None:
         self.client = client
-        context = browser.new_context(locale="en-US")
+        context = browser.new_context(locale=locale)
         context.set_default_timeout(PATIENCE_MS)
         token = json.dumps(client.token)
         context.add_init_script(f"localStorage.setItem('token', {token})")

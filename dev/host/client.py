@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -37,6 +38,10 @@ CHATS_ARE_STOPPED = (0, 9)
 PICTURES_ARE_FILES = (0, 6, 43)
 # From here on until then the request holds the question once more, by itself.
 PAGES_NAME_THE_QUESTION = (0, 6, 43)
+# From here on the host imports models itself; before, the page saved each of them.
+HOST_IMPORTS_MODELS = (0, 6, 43)
+# From here on saving a model says nothing of who may use it.
+ACCESS_IS_SAVED_APART = (0, 12)
 # From here on a drawing (SVG) is a document to the page, and no picture.
 DRAWINGS_ARE_DOCUMENTS = (0, 11)
 # From here on administrators allow API keys first; before, everybody may have one.
@@ -204,8 +209,49 @@ class Client:
         except ApiError as refusal:
             if "registered" not in refusal.detail:
                 raise
-            path = f"/api/v1/models/model/update?id={model['id']}"
-            self.post(path, form)
+            self.update_model(form)
+
+    def import_models(self, text: str) -> None:
+        """Do what Settings → Models → Import does with the text of a file."""
+        cards = json.loads(text)
+        if self.version >= HOST_IMPORTS_MODELS:
+            self.request("POST", "/api/v1/models/import", json={"models": cards})
+            return
+        known = {model["id"] for model in self.get("/api/v1/models/base")}
+        for card in cards:
+            if card["id"] in known:
+                self.update_model(card)
+            elif card["base_model_id"] is None:
+                form = {"meta": {}, "params": {}, "access_control": {}, **card}
+                self.post("/api/v1/models/create", form)
+
+    def saved_model(self, model_id: str) -> Json:
+        """What the host keeps of a model beside what its provider says."""
+        saved: Json = self.get(f"/api/v1/models/model?id={quote(model_id)}")
+        return saved
+
+    def update_model(self, form: Json) -> None:
+        """Do what Save in a model's editor does."""
+        path = f"/api/v1/models/model/update?id={quote(form['id'])}"
+        self.post(path, form)
+
+    def set_access(self, form: Json, grants: Sequence[Json]) -> None:
+        """Do what the dialogue on a model's access does: to these and nobody else."""
+        if self.version >= ACCESS_IS_SAVED_APART:
+            access = {"id": form["id"], "name": form["name"], "access_grants": grants}
+            self.post("/api/v1/models/model/access/update", access)
+        else:
+            closed: Json | None = None if grants else {}
+            access = {"access_grants": grants, "access_control": closed}
+            self.update_model({**form, **access, "is_active": True})
+
+    def delete_model(self, model_id: str) -> None:
+        """Forget what the host keeps of a model: all there is of a workspace's own."""
+        path = "/api/v1/models/model/delete"
+        if self.version >= HOST_IMPORTS_MODELS:
+            self.request("POST", path, json={"id": model_id})
+        else:
+            self.request("DELETE", f"{path}?id={quote(model_id)}")
 
     def allow_api_keys(self) -> None:
         """Let everybody have API keys (Settings → General, and a permission)."""

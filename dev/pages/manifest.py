@@ -1,7 +1,8 @@
 """``python3 dev manifest``: write what is made from the product's source.
 
-That is the product as a file that Open WebUI imports, the page of its messages, and
-README.md's tables of options, of models and of what works on which host.
+That is the product as a file that Open WebUI imports, the cards of its models, the page
+of its messages, and the tables of options, models, settings, and of what works on which
+host, in docs/.
 Admin Panel → Functions → Import JSON sends each element of a plain array to the host,
 as it is; ``manifest.json`` is such an array with the product as its only element.
 """
@@ -15,7 +16,14 @@ from collections.abc import Sequence
 from dev import environment
 from dev.console import Failure, say
 from dev.environment import ROOT
-from dev.pages import messages, models_table, options_table, tables, versions_table
+from dev.pages import (
+    cards,
+    messages,
+    models_table,
+    options_table,
+    settings_table,
+    versions_table,
+)
 from dev.pages.translations import translations
 
 PRODUCT = ROOT / "gemini_image_pipe.py"
@@ -25,16 +33,17 @@ FRONT_MATTER_LINE = re.compile(r"^\s*([a-z_]+):\s*(.*)\s*$", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write ``manifest.json``, ``docs/messages.md`` and README.md's tables."""
+    """Write both files for imports, ``docs/messages.md`` and the tables in docs/."""
     if arguments:
         raise Failure("usage: python3 dev manifest")
     environment.enter(["manifest"])
     written = {
         MANIFEST: refresh(),
+        cards.CARDS: cards.refresh(),
         messages.PAGE: messages.refresh(PRODUCT.read_text()),
-        tables.PAGE: any(
-            [options_table.refresh(), models_table.refresh(), versions_table.refresh()]
-        ),
+        options_table.PAGE: any([options_table.refresh(), models_table.refresh()]),
+        versions_table.PAGE: versions_table.refresh(),
+        settings_table.pages()["en"]: settings_table.refresh(),
     }
     for path, is_new in written.items():
         say(f"{path.relative_to(ROOT)} {'written' if is_new else 'was up to date'}.")

@@ -1,4 +1,4 @@
-"""The table of models in README.md, as the product's own table has them.
+"""The table of models in docs/options.md, as the product's own table has them.
 
 ``python3 dev manifest`` writes it between the lines ``<!-- models -->`` and
 ``<!-- /models -->``.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dev.environment import ROOT
 from dev.pages import tables
 
 if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts
+
+PAGE = ROOT / "docs" / "options.md"
 
 HEAD = ("Model", "Name", "Pictures up to", "Pictures that it takes", "Ends")
 
@@ -32,12 +35,16 @@ def filled(page: str) -> str:
 
 
 def refresh() -> bool:
-    """Write README.md if the table has changed since; tell whether it had."""
-    return tables.refresh(filled)
+    """Write the page if the table has changed since; tell whether it had."""
+    return tables.refresh(PAGE, filled)
+
+
+def largest(facts: ModelFacts) -> str:
+    """The largest size of its pictures."""
+    # A model without a choice of sizes makes the size that its price is named for.
+    return facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
 
 
 def _row(facts: ModelFacts) -> tuple[str, ...]:
-    # A model without a choice of sizes makes the size that its price is named for.
-    largest = facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
     taken = str(facts.max_input_images)
-    return f"`{facts.id}`", facts.name, largest, taken, facts.ends
+    return f"`{facts.id}`", facts.name, largest(facts), taken, facts.ends

@@ -1,4 +1,4 @@
-"""The table of options in README.md, as the product's own tables have them.
+"""The table of options in docs/options.md, as the product's own tables have them.
 
 ``python3 dev manifest`` writes it between the lines ``<!-- options -->`` and
 ``<!-- /options -->``.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dev.environment import ROOT
 from dev.pages import tables
 
 if TYPE_CHECKING:
     from gemini_image_pipe import ModelFacts, Option
+
+PAGE = ROOT / "docs" / "options.md"
 
 
 def table() -> str:
@@ -34,8 +37,8 @@ def filled(page: str) -> str:
 
 
 def refresh() -> bool:
-    """Write README.md if the table has changed since; tell whether it had."""
-    return tables.refresh(filled)
+    """Write the page if the table has changed since; tell whether it had."""
+    return tables.refresh(PAGE, filled)
 
 
 def _places(option: Option) -> list[str]:

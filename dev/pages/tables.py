@@ -1,4 +1,4 @@
-"""Tables within README.md, each between two lines that name it.
+"""Tables within pages of docs/, each between two lines that name it.
 
 <!-- options -->
 
@@ -10,10 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from dev.environment import ROOT
-
-PAGE = ROOT / "README.md"
+from pathlib import Path
 
 
 def filled(page: str, name: str, table: str) -> str:
@@ -26,11 +23,11 @@ def filled(page: str, name: str, table: str) -> str:
     return f"{head}{opening}\n\n{table}\n\n{closing}{tail}"
 
 
-def refresh(fill: Callable[[str], str]) -> bool:
-    """Write README.md if a table has changed since; tell whether it had."""
-    before = PAGE.read_text()
+def refresh(page: Path, fill: Callable[[str], str]) -> bool:
+    """Write a page if its table has changed since; tell whether it had."""
+    before = page.read_text()
     after = fill(before)
     if after == before:
         return False
-    PAGE.write_text(after)
+    page.write_text(after)
     return True

@@ -46,13 +46,14 @@ def _of_dialogue(
     for name, setting in settings.model_json_schema()["properties"].items():
         of_user = dialogue == "user_valves"
         yield f"{dialogue}.{name}.title", VALVE_TITLES[name].get(reader.language, "")
-        yield f"{dialogue}.{name}.description", _description(name, reader, of_user)
+        yield f"{dialogue}.{name}.description", described(name, reader, of_user)
         for value in setting.get("enum", ()):
             text = VALVE_VALUES.get(value, {}).get(reader.language, "")
             yield f"{dialogue}.{name}.enum.{value}", text
 
 
-def _description(name: str, reader: Reader, of_user: bool) -> str:
+def described(name: str, reader: Reader, of_user: bool = False) -> str:
+    """What a dialogue says of a setting."""
     from gemini_image_pipe import (
         OPTION_BY_NAME,
         option_description,

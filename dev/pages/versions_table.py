@@ -1,7 +1,7 @@
-"""What works on which Open WebUI: the table in README.md, as the tests found it.
+"""What works on which Open WebUI: the table in docs/versions.md, as the tests found it.
 
 ``tests/versions`` writes ``docs/versions.json`` whenever everything was tried on a
-host. ``python3 dev manifest`` makes README.md's table of it, between the lines
+host. ``python3 dev manifest`` makes the table of it, between the lines
 ``<!-- versions -->`` and ``<!-- /versions -->``.
 """
 
@@ -16,6 +16,7 @@ from dev.environment import ROOT
 from dev.host.install import VERSIONS
 from dev.pages import tables
 
+PAGE = ROOT / "docs" / "versions.md"
 RECORD = ROOT / "docs" / "versions.json"
 # Whether a capability is there, or nobody has looked since it was added.
 MARKS = {True: "✓", False: "–", None: "?"}
@@ -98,8 +99,8 @@ def filled(page: str, record: Json) -> str:
 
 
 def refresh() -> bool:
-    """Write README.md if the record has changed since; tell whether it had."""
-    return tables.refresh(lambda page: filled(page, read()))
+    """Write the page if the record has changed since; tell whether it had."""
+    return tables.refresh(PAGE, lambda page: filled(page, read()))
 
 
 def _found(hosts: Json) -> str:

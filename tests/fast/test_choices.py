@@ -253,19 +253,22 @@ def test_a_wrong_flag_is_noted_once_and_not_drawn(google: StandIn) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt",
+    ("prompt", "named"),
     [
-        "a terminal that shows git commit --amend",
-        "git log --oneline --n 3 on a screen",
-        "--ar 16:9 is written on a wall",
-        "a fox — search as it may — finds nothing",
-        "a fox --v 6 --style raw",
+        ("a terminal that shows git commit --amend", []),
+        ("git log --oneline --n 3 on a screen", []),
+        ("a fox — search as it may — finds nothing", []),
+        ("--ar 16:9 is written on a wall", [["--ar"]]),
+        ("a fox --v 6 --style raw", [["--v", "--style", "--help"]]),
+        ("a fox --n 2 --v 6", [["--n"], ["--v", "--help"]]),
     ],
 )
-def test_other_text_arrives_unchanged(google: StandIn, prompt: str) -> None:
+def test_other_text_arrives_unchanged_and_flags_in_it_are_named(
+    google: StandIn, prompt: str, named: list[list[str]]
+) -> None:
     chat = asked(google, prompt)
     assert [request.texts for request in chat.requests] == [[prompt]]
-    assert chat.notes == []
+    assert [re.findall("`(--[a-z]+)`", note) for note in chat.notes] == named
 
 
 # ── Several pictures ─────────────────────────────────────────────────────────────────
@@ -842,7 +845,7 @@ def test_where_own_keys_are_required_the_server_s_is_never_used(
         chat = asked(google, FOX, own=own, valves={"REQUIRE_USER_KEY": True})
         [failure] = chat.failures
         assert "with your own Gemini API key" in failure
-        assert "Valves → Gemini Image → GEMINI_API_KEY" in failure
+        assert "Valves → Gemini Image Pipe → GEMINI_API_KEY" in failure
         assert "dministrator" not in failure
         assert chat.closing == "No picture was made"
     assert google.requests == []

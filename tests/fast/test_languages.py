@@ -113,6 +113,7 @@ def test_every_text_is_there_in_every_language_with_the_same_placeholders() -> N
 NAMES = (
     *(
         "Open WebUI",
+        "Gemini Image Pipe",
         "Gemini Image",
         "Google AI Studio",
         "Google Cloud",

@@ -1,13 +1,16 @@
 """The product as a file that hosts take: pasted, imported, saved in their editor."""
 
+import itertools
 import json
+import re
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
 
+import gemini_image_pipe as gip
 from dev.console import Failure
-from dev.pages import models_table, options_table, tables
+from dev.pages import cards, models_table, options_table, settings_table
 from dev.pages.manifest import MANIFEST, PRODUCT, build, read_front_matter
 from dev.pages.translations import translations
 
@@ -18,16 +21,65 @@ def test_manifest_is_up_to_date() -> None:
     assert MANIFEST.read_text() == build(SOURCE), "run: python3 dev manifest"
 
 
+def test_the_cards_of_the_models_are_up_to_date() -> None:
+    assert cards.CARDS.read_text() == cards.build(), "run: python3 dev manifest"
+
+
+def test_each_current_model_has_a_card_for_everybody() -> None:
+    found = json.loads(cards.build())
+    names = {gip.AUTO: gip.AUTO_NAME} | {m.id: m.name for m in gip.CURRENT_MODELS}
+    ids = {f"{PRODUCT.stem}.{model}": name for model, name in names.items()}
+    assert {card["id"]: card["name"] for card in found} == ids
+    for card in found:
+        assert card["access_grants"] == [cards.EVERYBODY]
+        # Missing keys would count for something else on old hosts.
+        assert card["base_model_id"] is card["access_control"] is None
+        assert "is_active" not in card, "what is switched off stays so"
+        assert 2 <= len(card["meta"]["suggestion_prompts"]) <= 4
+
+
+def test_suggested_prompts_use_what_every_model_takes() -> None:
+    for prompt in itertools.chain(*cards.SUGGESTIONS.values()):
+        words, flags = gip.split_flags(prompt)
+        assert "--" not in words
+        for flag, value in flags:
+            assert flag == "--ar"
+            assert all(value in facts.ratios for facts in gip.CURRENT_MODELS)
+
+
+def test_the_icon_is_a_small_png() -> None:
+    data = cards.ICON.read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) < 1_500
+
+
+# What hosts make of a title when the file is pasted (0.8 and later), or of a name that
+# is typed (before).
+def test_the_title_becomes_the_id_of_the_import() -> None:
+    title = read_front_matter(SOURCE)["title"]
+    pasted = re.sub(r"[^\w]+", "_", title, flags=re.ASCII).strip("_").lower()
+    typed = re.sub(r"\s+", "_", title).lower()
+    assert pasted == typed == PRODUCT.stem
+
+
 def test_the_table_of_options_is_up_to_date() -> None:
-    page = tables.PAGE.read_text()
+    page = options_table.PAGE.read_text()
     assert page == options_table.filled(page), "run: python3 dev manifest"
     assert "<!-- options -->\n\n| Option" in page
 
 
 def test_the_table_of_models_is_up_to_date() -> None:
-    page = tables.PAGE.read_text()
+    page = models_table.PAGE.read_text()
     assert page == models_table.filled(page), "run: python3 dev manifest"
     assert "<!-- models -->\n\n| Model" in page
+
+
+def test_the_tables_of_settings_are_up_to_date() -> None:
+    for language, path in settings_table.pages().items():
+        page = path.read_text()
+        assert page == settings_table.filled(
+            page, language
+        ), "run: python3 dev manifest"
+        assert "<!-- settings -->\n\n| " in page
 
 
 def test_import_file_is_a_plain_array_with_what_hosts_demand() -> None:

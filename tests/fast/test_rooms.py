@@ -30,15 +30,17 @@ USES: dict[str, str] = {
     "Models": "Limits Words",
     "Routes": "Limits Models",
     "Options": "Limits Words Models",
+    "Flags": "Limits Words Options",
     "Heads": "Limits",
     "Containers": "Limits Heads",
     "Formats": "Limits Heads Containers",
     "Pictures": "Limits Words Base64 Heads Containers Formats",
     "Documents": "Limits Words",
     "Frames": "Limits Words Documents",
-    "Conversation": "Limits Words Options Documents Frames",
+    "Conversation": "Limits Words Flags Documents Frames",
     "Saved": "Limits Words Conversation",
-    "Tasks": "Limits Words Models Conversation",
+    "Tasks": "Limits Words Models Options Flags Conversation",
+    "Help": "Limits Words Messages Models Routes Options",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
     "Reader",
@@ -63,10 +65,11 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Settings Keys Spending Answer Request Reading",
+    "Failures Threads Host Settings Keys Spending Answer Request Reading",
     "Chunks": "Limits Words Answer",
-    "Pipe": "Words Messages Models Routes Options Documents Frames Conversation Saved Tasks Failures Costs "
-    "Threads Host Settings Keys Spending Answer Request Reading Course Chunks",
+    "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
+    "Help Failures Costs Threads Host Settings Keys Spending Answer Request Reading "
+    "Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {
@@ -205,8 +208,10 @@ def test_the_rooms_stand_in_order_under_headings_of_one_width() -> None:
     assert [HEADING.match(line)[1] for line in headings] == [*USES]
 
 
-def test_the_readme_leads_to_each_room() -> None:
-    _, _, behind = (ROOT / "README.md").read_text().partition("| Look in |\n")
+def test_the_page_for_contributors_leads_to_each_room() -> None:
+    _, _, behind = (
+        (ROOT / "docs" / "contributing.md").read_text().partition("| Look in |\n")
+    )
     rows = behind.partition("\n\n")[0].splitlines()[1:]
     rooms = re.findall(r"\b[A-Z][a-z0-9]+", " ".join(row.split("|")[2] for row in rows))
     assert {*rooms} == {*USES}

@@ -1,4 +1,4 @@
-"""The table of what works on which Open WebUI: as found, complete, and in README.md."""
+"""The table of what works on which Open WebUI: as found, complete, and in docs/."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from types import ModuleType
 import pytest
 
 from dev.host.install import VERSIONS
-from dev.pages import tables
 from dev.pages import versions_table as versions
 
 RECORD = versions.read()
@@ -35,8 +34,8 @@ def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_table_in_the_readme_is_up_to_date() -> None:
-    page = tables.PAGE.read_text()
+def test_the_table_on_its_page_is_up_to_date() -> None:
+    page = versions.PAGE.read_text()
     assert page == versions.filled(page, RECORD), "run: python3 dev manifest"
 
 

@@ -64,7 +64,9 @@ def test_a_size_is_fitted_to_the_model_and_reaches_it(
 ) -> None:
     pipe = pipe_with(litellm.url + path, MASTER_KEY)
     answer = ask(pipe, "a fox --size 512 --ar 16:9", prefix + PRO)
-    assert "`" + prefix + PRO + "` does not offer the picture size 512" in answer
+    assert (
+        f"Nano Banana Pro (`{prefix}{PRO}`) does not offer the picture size" in answer
+    )
     assert_has_picture(answer)
     sent = posted(google)[0].body["generationConfig"]["imageConfig"]
     assert sent == {"imageSize": "1K", "aspectRatio": "16:9"}
@@ -86,7 +88,7 @@ def test_a_retired_model_is_answered_for_by_its_successor(
 ) -> None:
     pipe = pipe_with(litellm.url + path, MASTER_KEY)
     answer = ask(pipe, "a fox", prefix + RETIRED)
-    assert f"`{prefix}{NEWEST}` made this" in answer
+    assert f"Nano Banana 2.1 (`{prefix}{NEWEST}`) made this" in answer
     assert_has_picture(answer)
     assert len(posted(google)) == 1
 
@@ -97,7 +99,7 @@ def test_a_retired_model_is_answered_for_by_its_successor(
     [
         ("[[429 zero]]", "The project of the API key has no quota"),
         ("[[429 minute]]", "Too many requests in a short time"),
-        ("[[status 503]]", "`{model}` is overloaded"),
+        ("[[status 503]]", "Nano Banana Pro (`{model}`) is overloaded"),
         ("[[status 500]]", "Google had an internal error"),
         ("[[error key invalid]]", "Google does not accept the API key"),
         ("[[error country]]", "Google does not offer this in the region"),
@@ -181,7 +183,7 @@ def test_what_it_lists_although_google_has_ended_it_has_a_successor(
     pipe = pipe_with(f"{litellm.url}#", MASTER_KEY)
     assert listed in names(pipe)
     answer = ask(pipe, "a fox", listed)
-    assert f"`{successor}` made this" in answer
+    assert f"(`{successor}`) made this" in answer
     assert_has_picture(answer)
 
 

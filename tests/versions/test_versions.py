@@ -2,7 +2,7 @@
 
 Each line of ``CAPABILITIES`` is tried on each host. A probe fails when the plugin does
 not do its part; it returns whether the host has what it takes, and that must be so from
-the version on that the line names. What was found becomes the table in README.md.
+the version on that the line names. What was found becomes the table in docs/versions.md.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dev.host.browser import ChatPage, open_browser
 from dev.host.channel import open_channel
 from dev.host.client import (
     EVERYBODY,
+    HOST_IMPORTS_MODELS,
     Answer,
     ApiError,
     Client,
@@ -49,7 +50,7 @@ from dev.host.traffic import (
 )
 from dev.host.watched import WatchedHost
 from dev.host.website import open_website
-from dev.pages import versions_table
+from dev.pages import cards, versions_table
 from dev.pages.manifest import PRODUCT
 from dev.standin import StandInProcess
 from dev.waiting import wait_until
@@ -61,6 +62,8 @@ SEARCHLESS = f"{plugin.FUNCTION_ID}.gemini-2.5-flash-image"
 NOT_YOURS = "it has been deleted, or is not yours to use"
 INSTALLERS = re.compile(r"\b(pip|uv|easy_install|conda)\b")
 SAID = "Here is the picture you asked for."  # by the stand-in
+# From here on importing a model again leaves it to whom it was given.
+IMPORTS_KEEP_ACCESS = (0, 12)
 NEEDLESS = "needed-by-nobody"  # a package that no index has
 # What the page of settings does with a valve of "type": "password", as it is built.
 MASKED_INPUT = re.compile(r'\.input\)==null\?void 0:\w+\.type\)==="password"')
@@ -178,6 +181,44 @@ def keeps_ids_of_presets(on: WatchedHost) -> bool:
         assert len(pictures_of(on.admin, answer)) == 1
         assert "`gemini-2.5-flash-image-preview`" in answer
     return True
+
+
+def shows_cards(on: WatchedHost) -> bool:
+    """All are open and described after one import; a second one may open them again."""
+    kept = [on.admin.saved_model(model["id"]) for model in on.models]
+    for model in on.models:
+        on.admin.delete_model(model["id"])
+    hidden = on.user.models(prefix=f"{plugin.FUNCTION_ID}.")
+    assert hidden == []
+    on.admin.import_models(cards.build())
+    imported = json.loads(cards.build())
+    shown = on.user.models(prefix=f"{plugin.FUNCTION_ID}.")
+    assert [(m["id"], m["name"]) for m in shown] == [
+        (card["id"], card["name"]) for card in imported
+    ]
+    for model, card in zip(shown, imported, strict=True):
+        meta = on.admin.saved_model(model["id"])["meta"]
+        assert {name: meta.get(name) for name in card["meta"]} == card["meta"]
+    assert pictures_of(on.user, completed(on.user, "a red fox"))
+    imports_again(on, imported[0])
+    for card in imported:
+        on.admin.delete_model(card["id"])
+    for model in kept:
+        on.admin.post("/api/v1/models/create", model)
+    return True
+
+
+def imports_again(on: WatchedHost, card: Json) -> None:
+    """What README.md says of a second import."""
+    on.admin.set_access(card, [])
+    assert card["id"] not in {model["id"] for model in on.user.models()}
+    on.admin.import_models(cards.build())
+    is_open = card["id"] in {model["id"] for model in on.user.models()}
+    assert is_open is (on.version < IMPORTS_KEEP_ACCESS)
+    on.admin.update_model({**card, "is_active": False})
+    on.admin.import_models(cards.build())
+    is_on = on.admin.saved_model(card["id"])["is_active"]
+    assert is_on is (on.version < HOST_IMPORTS_MODELS)
 
 
 # ── Answers
@@ -340,7 +381,27 @@ def answers_tasks_itself(on: WatchedHost) -> bool:
         answer = on.admin.post(path, {**form, "messages": messages})
         assert key in json.loads(answer["choices"][0]["message"]["content"])
     assert len(drawings(on.google)) == 1
+    if numbers(on.kind.version) >= numbers("0.6.43"):  # the others have no such task
+        suggests_what_may_come_next(on)
     return True
+
+
+def suggests_what_may_come_next(on: WatchedHost) -> None:
+    chat = on.user.new_chat(plugin.AUTO_MODEL)
+
+    def suggested(prompt: str) -> list[str]:
+        tasks = {"follow_up_generation": True}
+        answer = chat.ask(prompt, background_tasks=tasks)
+
+        def found() -> list[list[str]]:
+            saved = on.user.chat_history(chat.id)[answer.id]
+            return [saved["followUps"]] if "followUps" in saved else []
+
+        return wait_until(found, "what may come next")[0]
+
+    first, *others = suggested("a red fox --ar 16:9")
+    assert first == "The same, tall --ar 9:16" and len(others) == 3
+    assert suggested("and now a cat [[429 zero]]") == []
 
 
 @functools.cache
@@ -585,15 +646,7 @@ def preset(
     try:
         yield "painter"
     finally:
-        delete_preset(on, "painter")
-
-
-def delete_preset(on: WatchedHost, preset_id: str) -> None:
-    path = "/api/v1/models/model/delete"
-    try:
-        on.admin.post(path, {"id": preset_id})
-    except ApiError:  # older hosts
-        on.admin.request("DELETE", f"{path}?id={preset_id}")
+        on.admin.delete_model("painter")
 
 
 def follows_presets(on: WatchedHost) -> bool:
@@ -762,6 +815,7 @@ CAPABILITIES = (
     Capability("updating it in place", is_updated_in_place),
     Capability("the key is masked in the settings", masks_the_key, "0.8.12", why=BARE),
     Capability("the list of models", lists_models),
+    Capability("cards of all models by one import", shows_cards),
     Capability("retired models", answers_as_a_retired_model),
     Capability("retired ids of presets", keeps_ids_of_presets),
     Capability("drawing, reloading and changing at the page", works_at_the_page),
