@@ -7882,6 +7882,16 @@ class Account(NamedTuple):
     own_key: bool = False
 
 
+def choices_within(
+    choices: Mapping[str, Sequence[str]], ceilings: Ceilings
+) -> dict[str, Sequence[str]]:
+    """What of a model's choices, by the fields of ImageOptions, may be asked for."""
+    largest = SIZES.index(ceilings.image_size)
+    sizes = [size for size in choices["image_size"] if SIZES.index(size) <= largest]
+    counts = [count for count in choices["count"] if int(count) <= ceilings.count]
+    return {**choices, "image_size": sizes, "count": counts}
+
+
 @dataclass(frozen=True)
 class Spent:
     """How many pictures were made, and about what they cost in USD."""
@@ -12530,7 +12540,8 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
         edits=edits,
     )
     route = next(candidates(choice, _known_models(listed, typed)), Route(model, model))
-    return Offer(route, choices_of(facts_of(route.model, route.generate)))
+    choices = choices_of(facts_of(route.model, route.generate))
+    return Offer(route, choices_within(choices, ceilings_of(call.valves)))
 
 
 def _known_models(

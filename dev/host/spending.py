@@ -12,7 +12,7 @@ SPENDING_ID = "spending"
 SPENDING = '''"""
 title: Spending
 """
-import json, statistics, sys, time, uuid
+import json, sys, time, uuid
 
 USER, DAYS = "somebody-with-many-files", 100
 
@@ -38,7 +38,7 @@ async def seconds(work):
         began = time.perf_counter()
         found = await work()
         taken.append(time.perf_counter() - began)
-    return found, statistics.median(taken)
+    return found, min(taken)  # what else the machine does only adds to it
 
 
 class Pipe:

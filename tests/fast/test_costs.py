@@ -137,6 +137,16 @@ def test_no_model_brings_a_size_beyond_the_ceiling_back(
     assert fitted.count <= most_count
 
 
+def test_help_offers_nothing_beyond_the_ceilings(google: StandIn) -> None:
+    def check(model: str, *offered: str) -> None:
+        pipe = pipe_for(google, MAX_IMAGE_SIZE="2K", MAX_IMAGES_PER_PROMPT=2)
+        said = answer(pipe, "--help", model=model)
+        assert all(choice in said for choice in offered)
+        assert "4K" not in said and "`3`" not in said
+
+    check_rows([("auto", "`2K`", "`2`"), ("gemini-2.5-flash-image", "`2`")], check)
+
+
 # A model that is asked for, who asks, what is reserved → who answers, or nobody.
 RESERVED: list[tuple[str, dict[str, Any], str, str | None]] = [
     (PRO, USER, PRO, None),
