@@ -50,7 +50,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -101,6 +101,7 @@ MAX_FILE_RECORDS = 64  # of bare ids that are looked up; no model takes as many 
 FILE_HEAD = 32  # bytes, which tell what a picture is
 MAX_LOST_PICTURES = 32  # in whose place older ones are looked for, one by one
 MAX_PICTURE_BYTES = 70_000_000  # together; as base64 below Google's 100 MB for all
+MAX_VERTEX_PICTURE_BYTES = 7_000_000  # of each; Vertex AI's limit for a part of a body
 # Together of the attached ones, before they are made to fit into a request.
 MAX_READ_BYTES = 2 * MAX_PICTURE_BYTES
 # Of all requests of a worker together; of one user half, which is MAX_READ_BYTES.
@@ -125,6 +126,7 @@ MAX_EXIF_BYTES = 65_536  # that are looked at; a segment of a JPEG holds no more
 MAX_GATEWAY_HEADERS = 20  # more are no setting any more
 MAX_HEADER_CHARACTERS = 4_096  # of one's text; servers take 8 KB of all together
 MAX_KEY_CHARACTERS = 512  # Google's have about 40, tokens of gateways a few hundred
+MAX_ACCOUNT_CHARACTERS = 20_000  # of a service account's JSON, which has about 2,400
 MAX_KEYS = 20  # of one list; each may cost an answer a request in vain
 MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # For one prompt, beyond each request and its retries: for successors, dropped settings,
@@ -200,6 +202,15 @@ MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LANGUAGE_CHARACTERS = 200  # of a list of languages, which programs send
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
 
+# Of access tokens for Google Cloud.
+TOKEN_TIMEOUT = 20.0  # for one, with all tries
+# Before its end, from which on it is renewed: a machine's metadata server hands over
+# the same one until four minutes before its end.
+TOKEN_MARGIN = 225.0
+TOKEN_LIFETIME = 3600.0  # of one that names no end; Google's have an hour
+TOKEN_LOOK = 0.1  # how often one who waits for another's renewal looks for Stop
+MAX_TOKEN_BYTES = 65_536  # of an answer with one, which has about 1,100
+MAX_ACCOUNTS = 20  # that a worker keeps tokens of: settings change
 # Of several keys.
 KEY_REST = 60.0  # after a failure that says no time of its own
 MAX_KEY_LISTS = 500  # of which a worker knows who rests, as with the lists of models
@@ -494,6 +505,7 @@ def _without_tags(text: str) -> str:
 
 _KEYS = re.compile(
     r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*"
     r"|(?<=[?&]key=)[^&\s]+"
 )
 
@@ -1338,6 +1350,86 @@ FAILURES: Texts = {
         "en": "Not all of the Gemini API keys that are set can be used: {problem}. | {key_advice}",
         "zh-CN": "所设置的 Gemini API 密钥并非全部可用：{problem}。 | {key_advice}",
     },
+    "vertex_key_missing": {
+        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+    },
+    "vertex_key_type": {
+        "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
+        "zh-CN": "Vertex AI 不接受此类 API 密钥。 | {keeper}可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建 Vertex AI 的密钥；管理员也可以改用服务账号（将 `BACKEND` 设为 `Vertex AI project`）。",
+    },
+    "vertex_project": {
+        "en": "No project of Google Cloud is set for Vertex AI, or what is set cannot be one. | An administrator can enter its id under VERTEX_PROJECT, as https://console.cloud.google.com shows it.",
+        "zh-CN": "尚未设置 Vertex AI 所用的 Google Cloud 项目，或所填内容不是有效的项目 ID。 | 管理员可以在 VERTEX_PROJECT 中填入项目 ID，可在 https://console.cloud.google.com 查看。",
+    },
+    "vertex_no_project": {
+        "en": "Google does not know the project that is set, or keeps it from the account that asks. | An administrator can check VERTEX_PROJECT: it is the project's id or number, not its name.",
+        "zh-CN": "Google 找不到所设置的项目，或当前账号无权使用该项目。 | 管理员可以检查 VERTEX_PROJECT：应填写项目 ID 或项目编号，而不是项目名称。",
+    },
+    "vertex_location": {
+        "en": "What is set as the location of Vertex AI cannot be one. | An administrator can correct VERTEX_LOCATION, such as `global` or `europe-west4`.",
+        "zh-CN": "所设置的 Vertex AI 位置无效。 | 管理员可以更正 VERTEX_LOCATION，例如 `global` 或 `europe-west4`。",
+    },
+    "vertex_model": {
+        "en": "{who} has no {model} at the location {location} of Vertex AI, or not for this project. | Please pick another image model.{available} An administrator can set VERTEX_LOCATION to `global`, where all image models are.",
+        "zh-CN": "{who} 在 Vertex AI 的位置 {location} 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{available}管理员可以将 VERTEX_LOCATION 设为 `global`，所有图像模型都在该位置提供。",
+    },
+    "vertex_permission": {
+        "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission `aiplatform.endpoints.predict`. | An administrator can give it the role Vertex AI User (`roles/aiplatform.user`) at https://console.cloud.google.com/iam-admin/iam.",
+        "zh-CN": "当前账号无权在 Vertex AI 上使用 {model}：缺少权限 `aiplatform.endpoints.predict`。 | 管理员可以在 https://console.cloud.google.com/iam-admin/iam 为其授予 Vertex AI User 角色（`roles/aiplatform.user`）。",
+    },
+    "vertex_disabled": {
+        "en": "The Vertex AI API is not enabled for the project. | An administrator can enable it at https://console.cloud.google.com/apis/library/aiplatform.googleapis.com.",
+        "zh-CN": "该项目尚未启用 Vertex AI API。 | 管理员可以在 https://console.cloud.google.com/apis/library/aiplatform.googleapis.com 启用。",
+    },
+    "vertex_billing": {
+        "en": "Google makes images for paying projects only. | An administrator must link the project to a billing account at https://console.cloud.google.com/billing/projects.",
+        "zh-CN": "Google 只为已启用结算功能的项目生成图片。 | 需要由管理员在 https://console.cloud.google.com/billing/projects 为该项目关联结算账号。",
+    },
+    "vertex_quota": {
+        "en": "The project's quota of Vertex AI for {model} is used up. | Please try again in a minute, or pick another image model; an administrator can ask Google for a higher one at https://console.cloud.google.com/iam-admin/quotas.",
+        "zh-CN": "该项目在 Vertex AI 上对 {model} 的配额已用完。 | 请在一分钟后重试，或选择其他图像模型；管理员可以在 https://console.cloud.google.com/iam-admin/quotas 向 Google 申请更高的配额。",
+    },
+    "vertex_capacity": {
+        "en": "Vertex AI has no capacity for {model} at the moment, which all its customers share. | {wait}",
+        "zh-CN": "Vertex AI 目前没有可用于 {model} 的容量，该容量由所有客户共享。 | {wait}",
+    },
+    "token_refused": {
+        "en": "{who} does not accept the access token of the project's account. | Please try again; if that does not help, an administrator can check the account at https://console.cloud.google.com/iam-admin/serviceaccounts.",
+        "zh-CN": "{who} 不接受该项目账号的访问令牌。 | 请重试；如果仍然失败，管理员可以在 https://console.cloud.google.com/iam-admin/serviceaccounts 检查该账号。",
+    },
+    "no_token": {
+        "en": "{host} handed over no access token for the project's account. | {wait} An administrator can check the network and the proxy.",
+        "zh-CN": "{host} 未能为该项目的账号提供访问令牌。 | {wait}管理员可以检查网络和代理。",
+    },
+    "clock": {
+        "en": "Google refuses the project's account, because the server's clock is wrong. | An administrator can set the clock of the server that runs Open WebUI.",
+        "zh-CN": "由于服务器时钟不准，Google 拒绝了该项目的账号。 | 管理员可以校准运行 Open WebUI 的服务器的时钟。",
+    },
+    "account_refused": {
+        "en": "Google does not know the project's account or its key any more: it was deleted, disabled, or has ended. | An administrator can create a new key for a service account at https://console.cloud.google.com/iam-admin/serviceaccounts and enter its JSON under VERTEX_CREDENTIALS.",
+        "zh-CN": "Google 不再承认该项目的账号或其密钥：可能已被删除、停用或已过期。 | 管理员可以在 https://console.cloud.google.com/iam-admin/serviceaccounts 为服务账号创建新的密钥，并将其 JSON 填入 VERTEX_CREDENTIALS。",
+    },
+    "account": {
+        "en": "What is set as the credentials of Vertex AI cannot be used: {problem}. | An administrator can enter the whole JSON of a service account's key under VERTEX_CREDENTIALS, as https://console.cloud.google.com/iam-admin/serviceaccounts hands it over.",
+        "zh-CN": "所设置的 Vertex AI 凭据无法使用：{problem}。 | 管理员可以将服务账号密钥的完整 JSON 填入 VERTEX_CREDENTIALS，可在 https://console.cloud.google.com/iam-admin/serviceaccounts 获取。",
+    },
+    "account_type": {
+        "en": "Credentials of the type `{type}` are not taken from the settings: they may name programs and foreign addresses. | An administrator can enter a service account's JSON under VERTEX_CREDENTIALS, or leave it empty and name the file on the server with GOOGLE_APPLICATION_CREDENTIALS.",
+        "zh-CN": "不能在设置中使用 `{type}` 类型的凭据：其中可能指定程序和外部地址。 | 管理员可以在 VERTEX_CREDENTIALS 中填入服务账号的 JSON，或将其留空，并在服务器上用 GOOGLE_APPLICATION_CREDENTIALS 指定凭据文件。",
+    },
+    "account_address": {
+        "en": "The credentials of Vertex AI name {target} as the place that hands out tokens, which is not Google, so nothing was sent there. | An administrator can enter a service account's JSON as Google hands it over.",
+        "zh-CN": "Vertex AI 的凭据指定由 {target} 签发令牌，而该地址不属于 Google，因此未向其发送任何内容。 | 管理员可以原样填入 Google 提供的服务账号 JSON。",
+    },
+    "no_account": {
+        "en": "The server has no default credentials of Google Cloud. | An administrator can enter a service account's JSON under VERTEX_CREDENTIALS, or name its file on the server with GOOGLE_APPLICATION_CREDENTIALS.",
+        "zh-CN": "服务器上没有 Google Cloud 的默认凭据。 | 管理员可以在 VERTEX_CREDENTIALS 中填入服务账号的 JSON，或在服务器上用 GOOGLE_APPLICATION_CREDENTIALS 指定其文件。",
+    },
+    "no_google_auth": {
+        "en": "A project of Vertex AI needs the Python package google-auth on the server. | An administrator can install it, or let an API key ask (`BACKEND`: `Vertex AI with an API key`).",
+        "zh-CN": "使用 Vertex AI 项目需要在服务器上安装 Python 软件包 google-auth。 | 管理员可以安装该软件包，或改用 API 密钥（将 `BACKEND` 设为 `Vertex AI with an API key`）。",
+    },
 }
 ADVICE: Texts = {
     "keeper": {
@@ -1445,6 +1537,14 @@ UNKNOWN_VALUES: Texts = {
     "zone": {
         "en": "UTC",
         "zh-CN": "UTC",
+    },
+    "location": {
+        "en": "`global`",
+        "zh-CN": "`global`",
+    },
+    "type": {
+        "en": "unknown",
+        "zh-CN": "未知",
     },
 }
 
@@ -1637,6 +1737,10 @@ NOTES: Texts = {
     "keys_rest": {
         "en": "For administrators: {count} of {all} API keys rest: {which}.",
         "zh-CN": "致管理员：{all} 个 API 密钥中有 {count} 个暂停使用：{which}。",
+    },
+    "only_vertex": {
+        "en": "Only Vertex AI offers this setting, so it was left out: {what}.",
+        "zh-CN": "仅 Vertex AI 提供此项设置，已忽略：{what}。",
     },
 }
 
@@ -2041,6 +2145,30 @@ PHRASES: Texts = {
         "en": "too many requests in a short time",
         "zh-CN": "短时间内请求过多",
     },
+    "people": {
+        "en": "people in pictures",
+        "zh-CN": "图片中的人物",
+    },
+    "output": {
+        "en": "file format",
+        "zh-CN": "文件格式",
+    },
+    "quality": {
+        "en": "quality of JPEG",
+        "zh-CN": "JPEG 质量",
+    },
+    "account_json": {
+        "en": "they are no JSON of an account",
+        "zh-CN": "内容不是账号的 JSON",
+    },
+    "account_lacks": {
+        "en": "these fields are missing: {names}",
+        "zh-CN": "缺少以下字段：{names}",
+    },
+    "account_key": {
+        "en": "its private key cannot be read",
+        "zh-CN": "其中的私钥无法读取",
+    },
 }
 # What an option is for | what holds where nobody chooses ("auto"), by the fields of
 # ImageOptions.
@@ -2072,6 +2200,18 @@ OPTION_WORDS: Texts = {
     "safety": {
         "en": "From which probability of harm on Google blocks prompts and answers. What no setting lifts stays blocked. | Google's default",
         "zh-CN": "有害内容的概率达到何种程度时，Google 会拦截提示词和回答。任何设置都无法解除的拦截仍然有效。 | Google 的默认值",
+    },
+    "people": {
+        "en": "Whether pictures may show people, or adults only. Vertex AI alone offers it. | as the model decides",
+        "zh-CN": "图片中是否可以出现人物，或仅限成年人。仅 Vertex AI 提供。 | 由模型决定",
+    },
+    "output": {
+        "en": "The file format of pictures. Vertex AI alone offers it. | the model's own",
+        "zh-CN": "图片的文件格式。仅 Vertex AI 提供。 | 模型自身的格式",
+    },
+    "quality": {
+        "en": "The quality of JPEG pictures, 1 to 100; less makes smaller files. Vertex AI alone offers it. | Google's default",
+        "zh-CN": "JPEG 图片的质量，1 至 100；数值越小，文件越小。仅 Vertex AI 提供。 | Google 的默认值",
     },
 }
 # What the administrator's dialogue says of each setting that is no option.
@@ -2163,6 +2303,22 @@ VALVES: Texts = {
     "FOLLOW_UPS": {
         "en": "Suggest what to ask for next below each answer, such as another shape or size; costs nothing. Off: no suggestions.",
         "zh-CN": "在每次回答下方建议接下来可以要求什么，例如其他比例或尺寸；不产生费用。关闭：不给建议。",
+    },
+    "BACKEND": {
+        "en": "Who makes the pictures: the Gemini API of Google AI Studio, or Vertex AI of Google Cloud, with an API key (GEMINI_API_KEY) or as a project of yours (VERTEX_PROJECT, VERTEX_LOCATION, VERTEX_CREDENTIALS).",
+        "zh-CN": "由谁生成图片：Google AI Studio 的 Gemini API，或 Google Cloud 的 Vertex AI；后者可使用 API 密钥（GEMINI_API_KEY），或使用您的项目（VERTEX_PROJECT、VERTEX_LOCATION、VERTEX_CREDENTIALS）。",
+    },
+    "VERTEX_PROJECT": {
+        "en": "The id of the Google Cloud project that Vertex AI bills. Empty: the one that VERTEX_CREDENTIALS name, or the environment variable GOOGLE_CLOUD_PROJECT.",
+        "zh-CN": "Vertex AI 计费的 Google Cloud 项目 ID。留空：使用 VERTEX_CREDENTIALS 中的项目，或环境变量 GOOGLE_CLOUD_PROJECT。",
+    },
+    "VERTEX_LOCATION": {
+        "en": "Where Vertex AI works: global, where all image models are, a region such as europe-west4, or us or eu.",
+        "zh-CN": "Vertex AI 的位置：global（提供所有图像模型）、某个地区（例如 europe-west4），或 us、eu。",
+    },
+    "VERTEX_CREDENTIALS": {
+        "en": "The JSON of a key of a service account with the role Vertex AI User. Empty: the server's default credentials of Google Cloud.",
+        "zh-CN": "服务账号密钥的 JSON，该账号须具有 Vertex AI User 角色。留空：使用服务器上 Google Cloud 的默认凭据。",
     },
 }
 # What a user's own dialogue says of one.
@@ -2291,6 +2447,34 @@ VALVE_TITLES: Texts = {
         "en": "FOLLOW_UPS",
         "zh-CN": "后续建议（FOLLOW_UPS）",
     },
+    "BACKEND": {
+        "en": "BACKEND",
+        "zh-CN": "后端（BACKEND）",
+    },
+    "VERTEX_PROJECT": {
+        "en": "VERTEX_PROJECT",
+        "zh-CN": "Vertex AI 项目（VERTEX_PROJECT）",
+    },
+    "VERTEX_LOCATION": {
+        "en": "VERTEX_LOCATION",
+        "zh-CN": "Vertex AI 位置（VERTEX_LOCATION）",
+    },
+    "VERTEX_CREDENTIALS": {
+        "en": "VERTEX_CREDENTIALS",
+        "zh-CN": "Vertex AI 凭据（VERTEX_CREDENTIALS）",
+    },
+    "PERSON_GENERATION": {
+        "en": "PERSON_GENERATION",
+        "zh-CN": "图片中的人物（PERSON_GENERATION）",
+    },
+    "OUTPUT_FORMAT": {
+        "en": "OUTPUT_FORMAT",
+        "zh-CN": "文件格式（OUTPUT_FORMAT）",
+    },
+    "OUTPUT_QUALITY": {
+        "en": "OUTPUT_QUALITY",
+        "zh-CN": "JPEG 质量（OUTPUT_QUALITY）",
+    },
 }
 # And what can be chosen in them; numbers, ratios and sizes are the same in all.
 VALVE_VALUES: Texts = {
@@ -2361,6 +2545,38 @@ VALVE_VALUES: Texts = {
     "zh-CN": {
         "en": "简体中文 (zh-CN)",
         "zh-CN": "简体中文（zh-CN）",
+    },
+    "Gemini API": {
+        "en": "Gemini API",
+        "zh-CN": "Gemini API",
+    },
+    "Vertex AI with an API key": {
+        "en": "Vertex AI with an API key",
+        "zh-CN": "Vertex AI，使用 API 密钥（Vertex AI with an API key）",
+    },
+    "Vertex AI project": {
+        "en": "Vertex AI project",
+        "zh-CN": "Vertex AI，使用项目（Vertex AI project）",
+    },
+    "ALLOW_ALL": {
+        "en": "ALLOW_ALL",
+        "zh-CN": "允许所有人物（ALLOW_ALL）",
+    },
+    "ALLOW_ADULT": {
+        "en": "ALLOW_ADULT",
+        "zh-CN": "仅限成年人（ALLOW_ADULT）",
+    },
+    "ALLOW_NONE": {
+        "en": "ALLOW_NONE",
+        "zh-CN": "不允许人物（ALLOW_NONE）",
+    },
+    "png": {
+        "en": "png",
+        "zh-CN": "PNG（png）",
+    },
+    "jpeg": {
+        "en": "jpeg",
+        "zh-CN": "JPEG（jpeg）",
     },
 }
 # What the host's list of functions says of this one; in English, the top of this file.
@@ -3159,6 +3375,9 @@ SAFETY_THRESHOLDS = (
     "BLOCK_NONE",
     "OFF",
 )
+# Of Vertex AI alone (google.cloud.aiplatform.v1.ImageConfig).
+PEOPLE = ("ALLOW_ALL", "ALLOW_ADULT", "ALLOW_NONE")
+OUTPUT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg"}
 _RATIO = re.compile(
     r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
 )
@@ -3180,6 +3399,9 @@ class ImageOptions:
     searches: tuple[str, ...] = ()
     thoughts: bool = False
     safety: str | None = None
+    people: str | None = None
+    output: str | None = None
+    quality: str | None = None
 
 
 def ratio_value(ratio: str) -> float:
@@ -3241,6 +3463,19 @@ def _read_safety(text: str) -> dict[str, Any] | None:
     return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
 
 
+def _read_people(text: str) -> dict[str, Any] | None:
+    return {"people": text.upper()} if text.upper() in PEOPLE else None
+
+
+def _read_output(text: str) -> dict[str, Any] | None:
+    mime = OUTPUT_TYPES.get(text.lower())
+    return {"output": mime} if mime else None
+
+
+def _read_quality(text: str) -> dict[str, Any] | None:
+    return {"quality": text} if 1 <= (as_whole(text) or 0) <= 100 else None
+
+
 SWITCH = {"on": True, "true": True, "yes": True, "1": True}
 SWITCH |= {"off": False, "false": False, "no": False, "0": False}
 
@@ -3295,7 +3530,7 @@ class Option(NamedTuple):
 
     field: of ImageOptions, by which Messages knows it too. valve: its name among the
     settings; a user's own ones too, if of_users. refused: the words by which Google's
-    refusals name it.
+    refusals name it. of_vertex: whether only Vertex AI knows it.
     """
 
     field: str
@@ -3307,6 +3542,7 @@ class Option(NamedTuple):
     parameters: tuple[str, ...] = ()
     of_users: bool = True
     refused: str = ""
+    of_vertex: bool = False
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -3379,7 +3615,40 @@ OPTIONS: tuple[Option, ...] = (
         of_users=False,
         refused=r"safety|threshold",
     ),
+    Option(
+        field="people",
+        read=_read_people,
+        fit=_fit_any,
+        choices=PEOPLE,
+        valve="PERSON_GENERATION",
+        of_users=False,
+        refused=r"person.?generation",
+        of_vertex=True,
+    ),
+    Option(
+        field="output",
+        read=_read_output,
+        fit=_fit_any,
+        choices=("png", "jpeg"),
+        parameters=("output_format",),
+        valve="OUTPUT_FORMAT",
+        of_users=False,
+        refused=r"mime.?type|output.?(options|format)",
+        of_vertex=True,
+    ),
+    Option(
+        field="quality",
+        read=_read_quality,
+        fit=_fit_any,
+        choices=("50", "75", "90", "100"),
+        parameters=("output_compression",),
+        valve="OUTPUT_QUALITY",
+        of_users=False,
+        refused=r"compression",
+        of_vertex=True,
+    ),
 )
+OPTIONS_OF_VERTEX = frozenset(option.field for option in OPTIONS if option.of_vertex)
 # Digits and letters as keyboards for Chinese and Japanese may write them.
 FULL_WIDTH = {
     ord(sign) + 0xFEE0: sign
@@ -3500,6 +3769,24 @@ def _is_taken(option: Option, choice: str, facts: ModelFacts) -> bool:
 def _as_chosen(option: Option, value: str) -> str:
     """A value as people write it: Google's LOW is their low."""
     return next((c for c in option.choices if c.upper() == value.upper()), value)
+
+
+def offered_options(
+    options: ImageOptions, lacking: Collection[str]
+) -> tuple[ImageOptions, list[Note]]:
+    """The options without those that whoever is asked does not know, and notes.
+
+    lacking: their fields.
+    """
+    default = ImageOptions()
+    asked = [
+        option.field
+        for option in OPTIONS
+        if option.field in lacking
+        and getattr(options, option.field) != getattr(default, option.field)
+    ]
+    notes = [make_note("only_vertex", what=make_note(name)) for name in asked]
+    return without_options(options, asked), notes
 
 
 def fit_options(
@@ -6793,7 +7080,9 @@ def generate_body(
         contents=_contents(conversation, pictures),
         generationConfig=_filled(
             responseModalities=["TEXT", "IMAGE"],
-            imageConfig=_filled(aspectRatio=ratio, imageSize=size),
+            imageConfig=_filled(
+                aspectRatio=ratio, imageSize=size, **_of_vertex(options)
+            ),
             thinkingConfig=_filled(thinkingLevel=level, includeThoughts=thoughts),
         ),
         tools=options.searches and [search],
@@ -6807,6 +7096,14 @@ def generate_body(
 def _filled(**fields: Any) -> dict[str, Any]:
     """The fields that say something; without the others Google's defaults hold."""
     return {name: value for name, value in fields.items() if value}
+
+
+def _of_vertex(options: ImageOptions) -> dict[str, Any]:
+    """What an imageConfig has on Vertex AI alone; a quality is one of JPEG."""
+    quality = options.quality and int(options.quality)
+    mime = options.output or (quality and "image/jpeg")
+    output = _filled(mimeType=mime, compressionQuality=quality)
+    return {"personGeneration": options.people, "imageOutputOptions": output}
 
 
 def _search_types(searches: Sequence[str]) -> dict[str, Any]:
@@ -7517,6 +7814,14 @@ _ERROR_RULES: tuple[_Rule, ...] = (
     ),
     _Rule("key_refused", (), r"API_KEY_INVALID|API key not (valid|found)"),
     _Rule("key_refused", (400,), r"invalid (proxy |virtual )?(api[ _-]?key|token)"),
+    _Rule(
+        "vertex_disabled",
+        (403,),
+        r"(?=.*(aiplatform|Vertex AI API)).*(SERVICE_DISABLED|has not been used)",
+    ),
+    _Rule("vertex_permission", (403,), r"'aiplatform\.[\w.]+' denied"),
+    _Rule("vertex_no_project", (403,), r"CONSUMER_INVALID|denied on resource project"),
+    _Rule("vertex_quota", (429,), r"aiplatform\.googleapis\.com/|per_base_model"),
     _Rule("api_disabled", (), r"SERVICE_DISABLED|has not been used in project"),
     _Rule("key_restricted", (403,), r"API_KEY_\w+_BLOCKED|address restriction"),
     _Rule("key_restricted", (403,), r"are blocked", Speaker.GOOGLE),
@@ -7590,6 +7895,12 @@ _ERROR_RULES: tuple[_Rule, ...] = (
         (400,),
         r"payload size exceeds|token count|too (large|long)|number of pixels|"
         r"(fewer than \d+|too many|\d+) images",
+    ),
+    _Rule(
+        "parameter",
+        (400,),
+        r"output.?mime|image_?output|output_?(options|format)|compression.?quality|"
+        r"person.?generation",
     ),
     _Rule("api_version", (400,), r"Unknown name .{1,3}responseModalities"),
     _Rule(
@@ -7875,7 +8186,7 @@ def within_ceilings(
     return options, said
 
 
-class Account(NamedTuple):
+class Payer(NamedTuple):
     """Whose money it is: the server's, spent by a user, or the user's own."""
 
     user: str
@@ -7923,7 +8234,7 @@ WORKER_SIGNS = 8
 MARK_KEY = "spent"  # under which a picture's record has its mark
 
 
-def spent_mark(account: Account, worker: str, price: float) -> str:
+def spent_mark(account: Payer, worker: str, price: float) -> str:
     """What the record of a picture says for the sums to come, such as
     "server 1a2b3c4d 000033600": who paid, which worker made it, how much it was.
 
@@ -7935,7 +8246,7 @@ def spent_mark(account: Account, worker: str, price: float) -> str:
     return f"{payer_of(account)} {worker} {millionths:0{MARK_DIGITS}}"
 
 
-def payer_of(account: Account) -> str:
+def payer_of(account: Payer) -> str:
     """Whose key a picture was made with, as marks say it."""
     return "user" if account.own_key else "server"
 
@@ -7984,7 +8295,7 @@ def begin_of_month(now: datetime) -> datetime:
 class Reservation:
     """Pictures of one account that are under way, and what each of them will cost."""
 
-    account: Account
+    account: Payer
     price: float
     pictures: int
 
@@ -8003,9 +8314,9 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._under_way: dict[Account, set[Reservation]] = {}
-        self._made: dict[Account, dict[date, Spent]] = {}
-        self.settlements: Counter[Account] = Counter()
+        self._under_way: dict[Payer, set[Reservation]] = {}
+        self._made: dict[Payer, dict[date, Spent]] = {}
+        self.settlements: Counter[Payer] = Counter()
 
     def reserve(self, reservation: Reservation) -> None:
         """Count its pictures as under way until it is released."""
@@ -8023,7 +8334,7 @@ class Ledger:
         reservation.pictures = max(reservation.pictures - 1, 0)
         self.add(reservation.account, price, day)
 
-    def add(self, account: Account, price: float, day: date) -> None:
+    def add(self, account: Payer, price: float, day: date) -> None:
         """Remember a picture that was made on that day."""
         days = self._made.pop(account, {})  # to its end: who came last is kept longest
         month = {d: s for d, s in days.items() if (d.year, d.month) == _month(day)}
@@ -8034,11 +8345,11 @@ class Ledger:
             forgotten = next(iter(self._made))
             del self._made[forgotten], self.settlements[forgotten]
 
-    def under_way(self, account: Account) -> float:
+    def under_way(self, account: Payer) -> float:
         """What an account's pictures that are under way will cost, in USD."""
         return math.fsum(r.usd for r in self._under_way.get(account, ()))
 
-    def made(self, account: Account, since: date) -> Spent:
+    def made(self, account: Payer, since: date) -> Spent:
         """What this worker has made for an account since that day."""
         days = self._made.get(account, {})
         total = Spent()
@@ -8563,7 +8874,7 @@ async def _store_nameless(
     return str(link["url"] if isinstance(link, dict) else link)
 
 
-async def summed_marks(account: Account, since: float, worker: str) -> Recorded:
+async def summed_marks(account: Payer, since: float, worker: str) -> Recorded:
     """What the records of an account's pictures say, as one row of the host's database.
     Raises whatever the host does.
 
@@ -9174,6 +9485,11 @@ class _Settings(BaseModel):
 _SIZE_CEILINGS = ["auto", *SIZES[SIZES.index("1K") :]]
 _COUNTS = [count + 1 for count in range(MAX_PICTURES_PER_PROMPT)]
 
+# Who is asked, as the drop-down names them.
+BACKEND_GEMINI = "Gemini API"
+BACKEND_VERTEX_KEY = "Vertex AI with an API key"
+BACKEND_VERTEX_PROJECT = "Vertex AI project"
+
 
 class AdminValves(_Settings):
     """The administrator's settings; each accepts whatever was once saved."""
@@ -9182,8 +9498,16 @@ class AdminValves(_Settings):
 
     GEMINI_API_KEY: str = _key("GEMINI_API_KEY")
     REQUIRE_USER_KEY: bool = _setting("REQUIRE_USER_KEY", False)
+    BACKEND: str = _setting(
+        "BACKEND",
+        BACKEND_GEMINI,
+        enum=[BACKEND_GEMINI, BACKEND_VERTEX_KEY, BACKEND_VERTEX_PROJECT],
+    )
     GEMINI_API_BASE_URL: str = _setting("GEMINI_API_BASE_URL", "")
     GATEWAY_HEADERS: str = _key("GATEWAY_HEADERS")
+    VERTEX_PROJECT: str = _setting("VERTEX_PROJECT", "")
+    VERTEX_LOCATION: str = _setting("VERTEX_LOCATION", "global")
+    VERTEX_CREDENTIALS: str = _key("VERTEX_CREDENTIALS")
     MODELS: str = _setting("MODELS", "")
     RETIRED_MODELS: str = _setting("RETIRED_MODELS", "imagen-3.0-generate-002")
     FOLLOW_SUCCESSORS: bool = _setting("FOLLOW_SUCCESSORS", True)
@@ -9201,6 +9525,9 @@ class AdminValves(_Settings):
     DAILY_BUDGET_USD: float = _setting("DAILY_BUDGET_USD", 0.0)
     BUDGET_FOR_ADMINS: bool = _setting("BUDGET_FOR_ADMINS", False)
     CONFIRM_ABOVE_USD: float = _setting("CONFIRM_ABOVE_USD", 0.0)
+    PERSON_GENERATION: str = _choice("PERSON_GENERATION")
+    OUTPUT_FORMAT: str = _choice("OUTPUT_FORMAT")
+    OUTPUT_QUALITY: str = _choice("OUTPUT_QUALITY")
     FOLLOW_UPS: bool = _setting("FOLLOW_UPS", True)
     HISTORY_IMAGES: int = _setting("HISTORY_IMAGES", 4)
     STORAGE: str = _setting("STORAGE", "files", enum=["files", "inline"])
@@ -9209,6 +9536,12 @@ class AdminValves(_Settings):
     MAX_PARALLEL_REQUESTS_PER_USER: int = _setting("MAX_PARALLEL_REQUESTS_PER_USER", 0)
     REQUEST_TIMEOUT: int = _setting("REQUEST_TIMEOUT", 300)
     LANGUAGE: str = _setting("LANGUAGE", "auto", enum=["auto", *LANGUAGES])
+
+    @field_validator("BACKEND")
+    @classmethod
+    def _one_of_them(cls, value: str) -> str:
+        others = (BACKEND_VERTEX_KEY, BACKEND_VERTEX_PROJECT)
+        return value if value in others else BACKEND_GEMINI
 
 
 class UserValves(_Settings):
@@ -9240,7 +9573,10 @@ def keys_to_use(
 
 
 def api_keys(valves: AdminValves) -> tuple[str, ...]:
-    """The server's keys, from the settings or else the environment, if any."""
+    """The server's keys, from the settings or else the environment, if any: a project
+    of Vertex AI needs none."""
+    if valves.BACKEND == BACKEND_VERTEX_PROJECT:
+        return ()
     names = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
     texts = [valves.GEMINI_API_KEY, *(os.environ.get(name, "") for name in names)]
     return next(filter(None, map(_keys_in, texts)), ())
@@ -9257,6 +9593,13 @@ def ceilings_of(valves: AdminValves) -> Ceilings:
     size = valves.MAX_IMAGE_SIZE.strip().upper()
     size = size if size in _SIZE_CEILINGS else SIZES[-1]
     return Ceilings(size, min(valves.MAX_IMAGES_PER_PROMPT, MAX_PICTURES_PER_PROMPT))
+
+
+def largest_picture(valves: AdminValves) -> int:
+    """How many bytes one picture may have that goes along: on Vertex AI fewer
+    (docs.cloud.google.com/vertex-ai/generative-ai/docs/models)."""
+    is_gemini = valves.BACKEND == BACKEND_GEMINI
+    return MAX_PICTURE_BYTES if is_gemini else MAX_VERTEX_PICTURE_BYTES
 
 
 def parallel_requests(valves: AdminValves) -> Bounds:
@@ -9295,9 +9638,49 @@ def settings_in_order(
 # Where requests go: address, headers and key.
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com"
+
+
+class Service(NamedTuple):
+    """One of Google's: its address, the version that is asked where none is named, and
+    what comes behind that."""
+
+    address: str
+    version: str
+    path: str = ""
+
+
+GEMINI_SERVICE = Service(DEFAULT_BASE_URL, "v1beta")
+
 _VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
 # Of a pasted request of Google's; each request has its own, and the key is in no URL.
 _OWN_PARAMETERS = ("key", "alt", "pageSize", "pageToken")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who gets access tokens for a project: an account of Google Cloud.
+
+    info: what an administrator entered of it, by the names of Google's JSON; nothing
+    means the machine's default credentials.
+    """
+
+    project: str
+    info: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def digest(self) -> str:
+        """What its tokens are kept by."""
+        return hashlib.sha256(
+            json.dumps([self.project, self.info]).encode()
+        ).hexdigest()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown of it."""
+        return tuple(text for name, text in self.info if name in _SECRET_FIELDS)
+
+
+_SECRET_FIELDS = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 
 @dataclass(frozen=True)
@@ -9306,13 +9689,21 @@ class Backend:
 
     address: the prefix of every request. query: what goes behind each. headers: the
     administrator's own, in whose texts "{key}" stands for the key. models: the ids that
-    are the list where a gateway has none.
+    are the list where there is none. has_list: whether one can be asked for. account:
+    who gets the tokens that are sent in place of a key. location: of Vertex AI. lacks:
+    the options that are not known there, by their fields. kinds: what failures are
+    called there, by what they are called elsewhere.
     """
 
     address: str
     query: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     models: tuple[str, ...] = ()
+    has_list: bool = True
+    account: Account | None = field(default=None, repr=False)
+    location: str = ""
+    lacks: frozenset[str] = OPTIONS_OF_VERTEX
+    kinds: tuple[tuple[str, str], ...] = ()
 
     @property
     def host(self) -> str:
@@ -9331,10 +9722,17 @@ class Backend:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of the headers: all but words and numbers with signs
-        between them, as names of providers and models are."""
+        """What must not be shown of the account, and of the headers: all but words and
+        numbers with signs between them, as names of providers and models are."""
         texts = [part for _, text in self.headers for part in text.split()]
-        return tuple(text for text in texts if not _HARMLESS.fullmatch(text))
+        own = self.account.secrets if self.account else ()
+        return (*own, *(text for text in texts if not _HARMLESS.fullmatch(text)))
+
+    @property
+    def identity(self) -> str:
+        """What else than the key tells it from others; a secret."""
+        account = self.account.digest if self.account else ""
+        return json.dumps([self.url(""), self.headers_with(""), account])
 
     def url(self, path: str) -> str:
         """The whole address of a request."""
@@ -9342,12 +9740,19 @@ class Backend:
         return self.address + path + (joint + self.query if self.query else "")
 
     def headers_with(self, key: str) -> dict[str, str]:
-        """The headers with the key: where the administrator put it, or else where
-        Google wants it (ai.google.dev/gemini-api/docs/api-key)."""
+        """The headers with the key, or an account's token: where the administrator put
+        it, or else where Google wants it (ai.google.dev/gemini-api/docs/api-key)."""
         own = {name: text.replace("{key}", key) for name, text in self.headers}
         if any("{key}" in text for _, text in self.headers):
             return own
+        if self.account:
+            return {"Authorization": f"Bearer {key}", **own}
         return {"x-goog-api-key": key, **own}
+
+    def as_here(self, error: GeminiError) -> GeminiError:
+        """The failure as it is called here."""
+        error.kind = dict(self.kinds).get(error.kind, error.kind)
+        return error
 
     def nobody(
         self,
@@ -9364,7 +9769,9 @@ class Backend:
         models = tuple(map(name_of, available))
         kind = "model_retired" if successor_of(asked) else "model_unknown"
         kind = "no_models" if listed and not models else kind
+        kind = "vertex_model" if self.location else kind
         error = GeminiError(kind, quoted, model=name_of(asked), who=self.who)
+        error.values["location"] = f"`{self.location}`"
         if models:
             error.values["available"] = make_note("available", models=models)
         if self.is_google and asked in (model.id for model in listed):
@@ -9375,8 +9782,13 @@ class Backend:
 _HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9.]{1,8})(?:[-_/.:]|\Z))+")
 
 
-def backend_for(valves: AdminValves) -> Backend:
-    """Who is asked, as an administrator's settings say. Raises GeminiError."""
+def backend_for(valves: AdminValves, key: str = "") -> Backend:
+    """Who is asked, as an administrator's settings say. Raises GeminiError.
+
+    key: the one to use, which is a user's own where the server needs none.
+    """
+    if valves.BACKEND != BACKEND_GEMINI:
+        return _vertex_for(valves, key)
     address, query = read_address(valves.GEMINI_API_BASE_URL)
     backend = Backend(address, query)
     if backend.is_google:
@@ -9388,15 +9800,16 @@ def backend_for(valves: AdminValves) -> Backend:
     )
 
 
-def read_address(text: str) -> tuple[str, str]:
+def read_address(text: str, service: Service = GEMINI_SERVICE) -> tuple[str, str]:
     """The prefix of every request and what goes behind each, from what an administrator
     typed.
 
     Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
-    behind it go; `/v1beta` comes where no version is named. A prefix that ends in `#`
-    is used exactly as it stands. Raises GeminiError("base_url") when it is no address.
+    behind it go; the service's version, such as `/v1beta`, comes where none is named,
+    and its path behind it. A prefix that ends in `#` is used exactly as it stands.
+    Raises GeminiError("base_url") when it is no address.
     """
-    typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or DEFAULT_BASE_URL
+    typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or service.address
     typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
@@ -9404,9 +9817,11 @@ def read_address(text: str) -> tuple[str, str]:
         url = url.removesuffix(suffix).rstrip("/")
     if not _is_address(url) or not re.fullmatch(r"[\x21\x24-\x7e]*", query):
         raise GeminiError("base_url")
-    is_whole = "#" in typed or _VERSION_SEGMENT.search(url)
+    if "#" not in typed:
+        url += "" if _VERSION_SEGMENT.search(url) else f"/{service.version}"
+        url += "" if url.endswith("/google") else service.path
     kept = [p for p in query.split("&") if p.partition("=")[0] not in _OWN_PARAMETERS]
-    return (url if is_whole else f"{url}/v1beta"), "&".join(filter(None, kept))
+    return url, "&".join(filter(None, kept))
 
 
 def _is_address(url: str) -> bool:
@@ -9418,6 +9833,146 @@ def _is_address(url: str) -> bool:
     if parts.scheme not in ("http", "https") or port == 0 or parts.fragment:
         return False
     return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
+
+
+# Failures of Vertex AI, by what they are called elsewhere; where a project asks, there
+# is no key.
+_VERTEX_KINDS = (
+    ("api_disabled", "vertex_disabled"),
+    ("permission", "vertex_permission"),
+    ("billing", "vertex_billing"),
+    ("capacity", "vertex_capacity"),
+    ("key_type", "vertex_key_type"),
+)
+_PROJECT_KINDS = (
+    *_VERTEX_KINDS,
+    *((kind, "token_refused") for kind in ("key_refused", "key_expired", "key_type")),
+    ("key_restricted", "vertex_permission"),
+)
+_LOCATION = re.compile(r"[a-z][a-z0-9-]{0,39}")  # it becomes a part of a host's name
+_PROJECT_ID = re.compile(r"[a-z0-9][a-z0-9.:-]{0,99}")
+
+
+def _vertex_for(valves: AdminValves, key: str) -> Backend:
+    """Vertex AI, asked with a key or by a project's account. Raises GeminiError.
+
+    Addresses and paths: google-genai 3.6.1 (_api_client.py). Without a project, there
+    is one address for all.
+    """
+    account, location, path = None, "global", "/publishers/google"
+    if valves.BACKEND == BACKEND_VERTEX_PROJECT and not key.strip():
+        account = _account_for(valves)
+        location = _location_for(valves)
+        path = f"/projects/{account.project}/locations/{location}{path}"
+    elif not key.strip():
+        raise GeminiError("vertex_key_missing")
+    service = Service(f"https://{_vertex_host(location)}", "v1beta1", path)
+    address, query = read_address(valves.GEMINI_API_BASE_URL, service)
+    typed = typed_ids(split_list(valves.MODELS))
+    backend = Backend(
+        address,
+        query,
+        models=(*typed, *(facts.id for facts in CURRENT_MODELS)),
+        has_list=False,
+        account=account,
+        location=location,
+        lacks=frozenset(),
+        kinds=_PROJECT_KINDS if account else _VERTEX_KINDS,
+    )
+    if backend.is_google:
+        return backend
+    return replace(backend, headers=read_headers(valves.GATEWAY_HEADERS))
+
+
+def _vertex_host(location: str) -> str:
+    if location == "global":
+        return "aiplatform.googleapis.com"
+    if location in ("us", "eu"):
+        return f"aiplatform.{location}.rep.googleapis.com"
+    return f"{location}-aiplatform.googleapis.com"
+
+
+def _location_for(valves: AdminValves) -> str:
+    location = valves.VERTEX_LOCATION.strip().lower() or "global"
+    if not _LOCATION.fullmatch(location):
+        raise GeminiError("vertex_location")
+    return location
+
+
+def _account_for(valves: AdminValves) -> Account:
+    """The account, and the project: the one that is set, or else the account's own, or
+    for the machine's account that of the environment, as Google's client has it."""
+    info = _read_account(valves.VERTEX_CREDENTIALS, valves.GEMINI_API_BASE_URL)
+    own = info.pop("project_id", "") or info.get("quota_project_id", "")
+    if not info:
+        own = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+    project = valves.VERTEX_PROJECT.strip() or own.strip()
+    if not _PROJECT_ID.fullmatch(project):
+        raise GeminiError("vertex_project")
+    return Account(project, tuple(info.items()))
+
+
+# Google's; an account's JSON may name another of its addresses.
+_TOKEN_ADDRESS = "https://oauth2.googleapis.com/token"
+# By type, what google-auth needs of it. Other types may run programs or fetch addresses
+# that the text names (cloud.google.com/docs/authentication/external/externally-sourced-
+# credentials), so none is taken from a text.
+_ACCOUNT_FIELDS = {
+    "service_account": ("client_email", "private_key"),
+    "authorized_user": ("client_id", "client_secret", "refresh_token"),
+}
+_MORE_FIELDS = ("private_key_id", "quota_project_id", "project_id")
+
+
+def _read_account(text: str, base_url: str) -> dict[str, str]:
+    """What is used of an account's JSON; nothing where nothing was entered. Raises
+    GeminiError, which holds nothing of it but the type and names of fields."""
+    if not text.strip():
+        return {}
+    found: Any = None
+    if len(text) <= MAX_ACCOUNT_CHARACTERS:
+        # Some write line breaks into the key as they are.
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(text, strict=False)
+    kind = as_str(get_field(found, "type"))
+    if not isinstance(found, dict) or not kind:
+        raise GeminiError("account", problem=make_note("account_json"))
+    if kind not in _ACCOUNT_FIELDS:
+        is_name = re.fullmatch(r"[a-z_]{1,40}", kind)
+        raise GeminiError("account_type", type=kind if is_name else "unknown")
+    names = _ACCOUNT_FIELDS[kind]
+    if missing := [name for name in names if not as_str(found.get(name)).strip()]:
+        problem = make_note("account_lacks", names=", ".join(missing))
+        raise GeminiError("account", problem=problem)
+    taken = {n: as_str(found.get(n)).strip() for n in (*names, *_MORE_FIELDS)}
+    taken["private_key"] = taken.get("private_key", "").replace("\\n", "\n")
+    address = as_str(found.get("token_uri")) or _TOKEN_ADDRESS
+    if not _may_give_tokens(address, base_url):
+        raise GeminiError(
+            "account_address", target=host_name(address) or "another address"
+        )
+    used = {"type": kind, "token_uri": address, **taken}
+    return {name: value for name, value in used.items() if value}
+
+
+def _may_give_tokens(address: str, base_url: str) -> bool:
+    """Whether that is Google, or who the administrator has set in place of Google: the
+    account's signature is sent there, from within the server's network."""
+    if not _is_address(address):
+        return False
+    if _origin(address) == _origin(base_url.strip()):
+        return True
+    scheme, name, port = _origin(address)
+    is_googles = f".{name}".endswith(".googleapis.com") or name == "accounts.google.com"
+    return scheme == "https" and is_googles and port is None
+
+
+def _origin(address: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme, parts.hostname or "", parts.port
+    except ValueError:
+        return "", "", None
 
 
 # Those that frame a request, and the key's, which `{key}` alone moves.
@@ -9820,7 +10375,7 @@ def exchange(
     method: str,
     url: str,
     headers: dict[str, str],
-    body: Iterable[bytes] | None,
+    body: Iterable[bytes] | bytes | None,
     timeout: float,
     sockets: Sockets,
 ) -> Iterator[requests.Response]:
@@ -9849,7 +10404,7 @@ def exchange(
             url,
             data=body,
             headers=headers,
-            timeout=(CONNECT_TIMEOUT, timeout),
+            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
             allow_redirects=False,
             stream=True,
             proxies=_proxies(url),
@@ -9883,13 +10438,6 @@ def _read_pieces(response: requests.Response) -> Iterator[bytes]:
         yield piece
 
 
-# ── Client ────────────────────────────────────────────────────────────────────────────
-# Google's API: one request as events, and the list of models.
-
-# One thread at a time parses and decodes, so that together they never take the
-# interpreter lock from the event loop for long.
-_PARSING = threading.Lock()
-
 # First match wins: the classes of requests derive from one another.
 _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "proxy"),
@@ -9908,6 +10456,291 @@ _TRANSPORT_KINDS: tuple[tuple[type[Exception], str], ...] = (
 )
 # What http.client cannot make sense of at the beginning of an answer.
 _NO_HTTP = re.compile(r"BadStatusLine|LineTooLong|UnknownProtocol|HTTPException")
+
+
+def transport_failure(error: Exception, url: str, timeout: float) -> GeminiError:
+    """The failure behind what `exchange` or `pieces_of` raised, for the caller to raise.
+
+    timeout: the seconds of silence that were waited for.
+    """
+    kind = next(kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause))
+    if kind == "no_connection" and "Read timed out" in str(error):
+        kind = "timeout"  # in mid-body requests calls it a ConnectionError
+    elif kind == "no_connection" and "Connection aborted" in str(error):
+        # Before the answer began; what it breaks off in is told otherwise.
+        kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
+    kind, about = environment_fault(kind, url)
+    host = urlsplit(url).hostname or "Google"
+    return GeminiError(kind, host=host, elapsed=round(timeout), **about)
+
+
+# ── Tokens ────────────────────────────────────────────────────────────────────────────
+# Access tokens of Google Cloud, through google-auth, which the host ships.
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+class Access(NamedTuple):
+    """What a request is sent with: a key or a token, and the project that a person's
+    own login is counted for, if it is one."""
+
+    token: str
+    billed: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes beside the token."""
+        return {"x-goog-user-project": self.billed} if self.billed else {}
+
+
+class _Answer(NamedTuple):
+    """A response as google-auth reads one (google.auth.transport.Response)."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class _Transport:
+    """The network as google-auth uses it (google.auth.transport.Request): with our
+    proxies, certificates and bounds, without redirects, and ended by Stop.
+
+    failure: why the last request had no answer.
+    """
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self._ends = time.monotonic() + TOKEN_TIMEOUT
+        self.failure: GeminiError | None = None
+        self.host = "Google"
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> _Answer:
+        """One exchange. Raises google-auth's TransportError, and Cancelled."""
+        from google.auth.exceptions import TransportError
+
+        self.host, self.failure = host_name(url) or self.host, None
+        left = max(self._ends - time.monotonic(), 0.0)
+        seconds = min(timeout or left, left)
+        try:
+            if not seconds:
+                raise TimeoutError
+            sent = dict(headers or {})
+            with exchange(method, url, sent, body, seconds, self._sockets) as response:
+                data = self._read(response)
+                return _Answer(response.status_code, response.headers, data)
+        except TimeoutError:
+            self.failure = GeminiError("no_token", host=self.host)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            if self._sockets.ended:
+                raise Cancelled from None
+            self.failure = transport_failure(error, url, seconds)
+        raise TransportError(self.failure.kind)
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The body. Raises TimeoutError when it does not end in time, or at all."""
+        data = b""
+        for piece in pieces_of(response):
+            data += piece
+            if len(data) > MAX_TOKEN_BYTES or time.monotonic() > self._ends:
+                raise TimeoutError
+        return data
+
+
+# What Google's token endpoint says, the first match wins. The texts are gathered from
+# bug reports of other projects.
+_TOKEN_RULES = (
+    ("clock", r"reasonable timeframe|iat and exp|not yet valid|used too (early|late)"),
+    (
+        "account_refused",
+        r"invalid_grant|invalid_client|unauthorized_client|deleted_client|"
+        r"disabled_client|account_disabled|invalid_rapt|access_denied|org_internal|"
+        r"admin_policy_enforced",
+    ),
+)
+
+
+def _credentials_of(account: Account, transport: _Transport) -> Any:
+    """google-auth's object for an account. Raises what google-auth does, and
+    ImportError where it is not there."""
+    import google.auth
+    from google.oauth2 import credentials, service_account
+
+    info = dict(account.info)
+    if not info:
+        try:
+            return google.auth.default(scopes=[_SCOPE], request=transport)[0]
+        except google.auth.exceptions.GoogleAuthError as error:
+            details = quote_sentence(redact(str(error)), 200)
+            raise GeminiError("no_account", details=details) from None
+    if info["type"] == "service_account":
+        of_info = service_account.Credentials.from_service_account_info
+        return of_info(info, scopes=[_SCOPE])
+    return credentials.Credentials(
+        None,
+        refresh_token=info["refresh_token"],
+        token_uri=info["token_uri"],
+        client_id=info["client_id"],
+        client_secret=info["client_secret"],
+        quota_project_id=info.get("quota_project_id") or account.project,
+    )
+
+
+def _renewed(credentials: Any, account: Account, sockets: Sockets) -> Any:
+    """The account's credentials with a new token. Blocks; raises GeminiError and
+    Cancelled.
+
+    credentials: those of last time, or None.
+    """
+    transport = _Transport(sockets)
+    try:
+        credentials = credentials or _credentials_of(account, transport)
+    except (GeminiError, Cancelled):
+        raise
+    except ImportError:
+        raise GeminiError("no_google_auth") from None
+    except Exception:  # of what it signs with
+        raise GeminiError("account", problem=make_note("account_key")) from None
+    try:
+        credentials.refresh(transport)
+    except (GeminiError, Cancelled):
+        raise
+    except Exception as error:  # google-auth's; their texts may hold secrets
+        raise _token_failure(error, account, transport) from None
+    return credentials
+
+
+def _token_failure(
+    error: Exception, account: Account, transport: _Transport
+) -> GeminiError:
+    """The failure behind what a renewal raised, for the caller to raise."""
+    failure = transport.failure
+    if failure and failure.kind not in ("timeout", "no_answer", "broken_off"):
+        return failure
+    secrets = account.secrets
+    said = redact(mask_keys(str(error)[:MAX_ERROR_CHARACTERS], secrets), *secrets)
+    kind = next((k for k, w in _TOKEN_RULES if re.search(w, said, re.I)), "no_token")
+    return GeminiError(kind, _said_of_token(error, secrets), host=transport.host)
+
+
+def _said_of_token(error: Exception, secrets: Sequence[str]) -> str:
+    """The endpoint's own sentence, if it has sent one."""
+    response = error.args[1] if len(error.args) > 1 else None
+    said = as_str(get_field(response, "error_description"))[:MAX_ERROR_CHARACTERS]
+    return quote_sentence(redact(mask_keys(said, secrets), *secrets))
+
+
+class _Tokens:
+    """One account's token, and its renewal: one at a time, by whoever needs it first."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._credentials: Any = None
+        self._ends = 0.0
+        self._renewing = threading.Lock()
+        self._failure: GeminiError | None = None
+        self._failed = 0.0
+
+    @property
+    def token(self) -> str:
+        """The last one, or nothing."""
+        return as_str(getattr(self._credentials, "token", None))
+
+    def access(self, sockets: Sockets) -> Access:
+        """A token that lasts. Blocks; raises GeminiError and Cancelled."""
+        asked = time.monotonic()
+        while not self._renewing.acquire(timeout=TOKEN_LOOK):
+            if sockets.ended:
+                raise Cancelled
+        try:
+            if time.monotonic() > self._ends - TOKEN_MARGIN:
+                self._renew(sockets, asked)
+            billed = as_str(getattr(self._credentials, "quota_project_id", None))
+            return Access(self.token, billed)
+        finally:
+            self._renewing.release()
+
+    def forget(self, token: str) -> None:
+        """Renew before the next request: Google refuses this one."""
+        if token == self.token:
+            self._ends = 0.0
+
+    def _renew(self, sockets: Sockets, asked: float) -> None:
+        """Renew it. Who has waited while another failed gets that failure; one that
+        still lasts a little is as good as a new one."""
+        if self._failure and self._failed > asked:
+            failed = self._failure
+            raise GeminiError(failed.kind, failed.quote, **failed.values)
+        try:
+            self._credentials = _renewed(self._credentials, self._account, sockets)
+            self._ends = time.monotonic() + self._seconds_left()
+            self._failure = None
+        except GeminiError as error:
+            self._failure, self._failed = error, time.monotonic()
+            log.warning("no access token: %s", error.kind)
+            if time.monotonic() > self._ends:
+                self._credentials = None  # the machine's may be others by then
+                raise
+
+    def _seconds_left(self) -> float:
+        expiry = self._credentials.expiry  # in UTC, and without saying so
+        if expiry is None:
+            return TOKEN_LIFETIME
+        now = datetime.now(UTC).replace(tzinfo=None)
+        left: float = (expiry - now).total_seconds()
+        return left
+
+
+class TokenStore:
+    """The tokens of this worker by account, of which it keeps the digest as a key.
+
+    Only an optimisation: every worker has its own, and may lose it at any time.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, _Tokens] = {}
+        self._lock = threading.Lock()
+
+    def access(self, backend: Backend, key: str, sockets: Sockets) -> Access:
+        """The key, or where an account asks a token of it. Blocks; raises GeminiError
+        and Cancelled."""
+        if backend.account is None:
+            return Access(key)
+        return self._of(backend.account).access(sockets)
+
+    def forget(self, backend: Backend, access: Access) -> None:
+        """Send that token no more: Google refuses it."""
+        if backend.account:
+            self._of(backend.account).forget(access.token)
+
+    def secrets(self, backend: Backend) -> tuple[str, ...]:
+        """What must not be shown: the token."""
+        return (self._of(backend.account).token,) if backend.account else ()
+
+    def _of(self, account: Account) -> _Tokens:
+        with self._lock:
+            tokens = self._tokens.pop(account.digest, None) or _Tokens(account)
+            self._tokens[account.digest] = tokens  # the last one used is the last to go
+            while len(self._tokens) > MAX_ACCOUNTS:
+                self._tokens.pop(next(iter(self._tokens)))
+            return tokens
+
+
+TOKENS = TokenStore()
+
+# ── Client ────────────────────────────────────────────────────────────────────────────
+# Google's API: one request as events, and the list of models.
+
+# One thread at a time parses and decodes, so that together they never take the
+# interpreter lock from the event loop for long.
+_PARSING = threading.Lock()
 
 _PARALLEL = Bounds(64, 32)  # as many as the settings let run by default
 
@@ -9934,14 +10767,14 @@ class GeminiClient:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no answer may show: the keys, and what the headers hold."""
-        return (self.key, *self.other_keys, *self.backend.secrets)
+        """What no answer may show: the keys, what the headers hold, and the token."""
+        own = (self.key, *self.other_keys)
+        return (*own, *self.backend.secrets, *TOKENS.secrets(self.backend))
 
     @property
     def identity(self) -> str:
-        """A digest of address, headers and key: what caches are keyed by."""
-        headers = json.dumps(self.backend.headers_with(self.key))
-        secret = f"{self.backend.url('')}\0{headers}".encode()
+        """A digest of who is asked and the key: what caches are keyed by."""
+        secret = f"{self.backend.identity}\0{self.key}".encode()
         return hashlib.sha256(secret).hexdigest()
 
     async def generate(
@@ -9972,8 +10805,11 @@ class GeminiClient:
             await request.run(take_whole)
 
     def list_models(self, sockets: Sockets) -> list[ListedModel]:
-        """All models that Google lists, page by page. Blocks; raises GeminiError."""
+        """All models that Google lists, page by page; none where there is no list to
+        ask for. Blocks; raises GeminiError."""
         found: list[ListedModel] = []
+        if not self.backend.has_list:
+            return found
         token = ""
         for _ in range(MAX_LIST_PAGES):
             page = mask_strings(self._list_page(token, sockets), *self.secrets)
@@ -10009,9 +10845,11 @@ class GeminiClient:
     ) -> Iterator[requests.Response]:
         """One request with the key; the body of the answer is still to be read. Raises
         GeminiError where no answer comes."""
+        access = TOKENS.access(self.backend, self.key, sockets)
         headers = {
             "User-Agent": "gemini-image-pipe",
-            **self.backend.headers_with(self.key),
+            **access.headers,
+            **self.backend.headers_with(access.token),
             "Accept-Encoding": "identity",
         }
         if body is not None:
@@ -10019,23 +10857,13 @@ class GeminiClient:
         url = self.backend.url(path)
         try:
             with exchange(method, url, headers, body, timeout, sockets) as response:
+                if response.status_code == 401:
+                    TOKENS.forget(self.backend, access)
                 yield response
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            raise self._transport_failure(error, timeout) from None
+            raise transport_failure(error, url, timeout) from None
         except UnicodeError:  # of a host's name that cannot be one
             raise GeminiError("base_url") from None
-
-    def _transport_failure(self, error: Exception, timeout: float) -> GeminiError:
-        kind = next(
-            kind for cause, kind in _TRANSPORT_KINDS if isinstance(error, cause)
-        )
-        if kind == "no_connection" and "Read timed out" in str(error):
-            kind = "timeout"  # in mid-body requests calls it a ConnectionError
-        elif kind == "no_connection" and "Connection aborted" in str(error):
-            # Before the answer began; what it breaks off in is told otherwise.
-            kind = "unreadable" if _NO_HTTP.search(str(error)) else "no_answer"
-        kind, about = environment_fault(kind, self.backend.address)
-        return GeminiError(kind, host=self.host, elapsed=round(timeout), **about)
 
     def failure(
         self,
@@ -10056,7 +10884,7 @@ class GeminiClient:
             reader.stray,
             reader.is_page,
         )
-        return explain_response(failed, self.secrets, **values)
+        return self.backend.as_here(explain_response(failed, self.secrets, **values))
 
 
 @dataclass
@@ -10275,7 +11103,7 @@ class _Exchange:
         if get_field(received, "error"):
             secrets = self.client.secrets
             error = read_error(response.status_code, received, secrets)
-            raise explain_error(error, **self._values())
+            raise self.client.backend.as_here(explain_error(error, **self._values()))
         response_id = re.sub(r"[^\w-]", "", as_str(get_field(received, "responseId")))
         self._response_id = self._response_id or response_id[:64]
         yield from read_events(received, blobs)
@@ -10312,6 +11140,13 @@ _CAUSES: dict[str, _Cause] = {
     "quota_day": _Cause("rests_day", for_all=False),
     "quota_minute": _Cause("rests_minute", for_all=False),
     "capacity": _Cause("rests_minute", for_all=False),
+    "vertex_key_type": _Cause("rests_refused", is_final=True),
+    "vertex_disabled": _Cause("rests_restricted"),
+    "vertex_no_project": _Cause("rests_restricted"),
+    "vertex_permission": _Cause("rests_restricted", for_all=False),
+    "vertex_billing": _Cause("rests_billing"),
+    "vertex_quota": _Cause("rests_minute", for_all=False),
+    "vertex_capacity": _Cause("rests_minute", for_all=False),
 }
 
 
@@ -10555,7 +11390,8 @@ def keyring_for(
     valves: AdminValves, typed: Sequence[str], caller: Caller | None = None
 ) -> Keyring:
     """The clients for what an administrator, or a user, typed. Raises GeminiError."""
-    backend, keys = backend_for(valves), checked_keys(typed)
+    backend = backend_for(valves, "".join(typed[:1]))
+    keys = ("",) if backend.account else checked_keys(typed)
     return Keyring(
         tuple(
             GeminiClient(
@@ -10769,15 +11605,15 @@ class Purse:
         return self._reservation.price if price is None else price
 
 
-def is_limited(chat: HostChat, valves: AdminValves, account: Account) -> bool:
+def is_limited(chat: HostChat, valves: AdminValves, account: Payer) -> bool:
     """Whether a budget holds for whoever asks."""
     is_counted = valves.BUDGET_FOR_ADMINS or not chat.is_asked_by_admin
     return valves.DAILY_BUDGET_USD > 0 and is_counted and not account.own_key
 
 
-def account_of(chat: HostChat, own_key: bool) -> Account:
+def account_of(chat: HostChat, own_key: bool) -> Payer:
     """Whose money pictures of a chat cost."""
-    return Account(as_str(chat.user.get("id")), own_key)
+    return Payer(as_str(chat.user.get("id")), own_key)
 
 
 def _cut(valves: AdminValves, count: int, asked: int) -> list[Note]:
@@ -10795,13 +11631,13 @@ def zone_name() -> str:
     return datetime.now().astimezone().tzname() or "UTC"
 
 
-async def _left_today(account: Account, budget: float) -> float:
+async def _left_today(account: Payer, budget: float) -> float:
     """What is left of a budget in USD, less than nothing where more was spent."""
     spent = await spent_since(account, begin_of_day)
     return budget - spent.usd - LEDGER.under_way(account)
 
 
-async def spent_since(account: Account, begin: Callable[[datetime], datetime]) -> Spent:
+async def spent_since(account: Payer, begin: Callable[[datetime], datetime]) -> Spent:
     """What an account has spent since the beginning of the day or the month: by the
     records of all workers, and by what only this one knows."""
     in_records, first = Recorded(), datetime.now()
@@ -10813,7 +11649,7 @@ async def spent_since(account: Account, begin: Callable[[datetime], datetime]) -
     return spent_in_all(in_records, LEDGER.made(account, first.date()))
 
 
-async def _recorded(account: Account, first: datetime) -> Recorded:
+async def _recorded(account: Payer, first: datetime) -> Recorded:
     """What the host's records say; nothing where it cannot be asked."""
     if not account.user:
         return Recorded()
@@ -11443,7 +12279,8 @@ async def gather_pictures(
         size = beside + sum(picture.size for picture in chosen.values())
         await enter(request, room, budget, size)
     usable, unusable = await _read_pictures(request, chosen, budget)
-    fitted, more = await fitted_pictures(request, usable, budget)
+    largest = largest_picture(request.valves)
+    fitted, more = await fitted_pictures(request, usable, budget, largest=largest)
     room.lighten(beside + sum(len(picture.image.data) for picture in fitted))
     return fitted, list(dict.fromkeys(notes + unread + unusable + more))
 
@@ -11556,16 +12393,21 @@ async def fitted_pictures(
     pictures: Iterable[InputPicture],
     budget: Budget,
     limit: int = MAX_PICTURE_BYTES,
+    largest: int = MAX_PICTURE_BYTES,
 ) -> tuple[list[InputPicture], list[Note]]:
     """The pictures that go along, the larger ones made smaller if need be. Raises
-    TurnMissed."""
+    TurnMissed.
+
+    limit: bytes of all together. largest: of each.
+    """
     plan = plan_pictures(pictures, limit)
+    share = min(plan.share, largest)
     fitted, notes = list[InputPicture](), plan.notes
     for picture in plan.kept:
-        if len(picture.image.data) <= plan.share:
+        if len(picture.image.data) <= share:
             fitted.append(picture)
             continue
-        work = partial(smaller_picture, picture.image, plan.share)
+        work = partial(smaller_picture, picture.image, share)
         try:
             image = await in_turn(request.caller, budget.seconds_left, work)
             fitted.append(replace(picture, image=image))
@@ -11930,7 +12772,9 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     request, answer = work.request, work.answer
     facts = facts_of(route.model, route.generate)
     level = route.thinking_level
-    options, notes = fit_options(request.options, route.model, facts, level)
+    options, lacked = offered_options(request.options, work.keys.backend.lacks)
+    options, notes = fit_options(options, route.model, facts, level)
+    notes = lacked + notes
     options, cut = await work.purse.open(route, options)
     answer.making = _making(route, options)
     await answer.status(answer.making)
@@ -12025,6 +12869,10 @@ RETRYABLE = {
     "gateway_down",
     "gateway_timeout",
     "no_connection",
+    "no_token",
+    "token_refused",
+    "vertex_quota",
+    "vertex_capacity",
 }
 # finishReasons after which the next try often brings the picture.
 WORTH_ANOTHER_TRY = {

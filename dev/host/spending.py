@@ -18,7 +18,7 @@ USER, DAYS = "somebody-with-many-files", 100
 
 
 def rows(gip, files):
-    mark = gip.spent_mark(gip.Account(USER), gip.WORKER, 0.0336)
+    mark = gip.spent_mark(gip.Payer(USER), gip.WORKER, 0.0336)
     record = {gip.MARK_KEY: mark, "version": 1, "prompt": "a red fox " * 8}
     for number in range(files):
         yield {
@@ -64,7 +64,7 @@ class Pipe:
             return await gip.HOST_WORK.run(by_thread)
 
         def summed(since):
-            return lambda: gip.summed_marks(gip.Account(USER), since, gip.WORKER)
+            return lambda: gip.summed_marks(gip.Payer(USER), since, gip.WORKER)
 
         with db.get_db() as session:
             session.execute(insert(File), list(rows(gip, files)))

@@ -47,7 +47,9 @@ def _places(option: Option) -> list[str]:
     what = PHRASES[option.field]["en"]
     flags = [f"`--{flag}`" for flag in option.flags]
     parameters = [f"`{parameter}`" for parameter in option.parameters]
-    valve = f"`{option.valve}`" + ("" if option.of_users else " (administrators)")
+    about = [] if option.of_users else ["administrators"]
+    about += ["on Vertex AI"] if option.of_vertex else []
+    valve = f"`{option.valve}`" + (f" ({', '.join(about)})" if about else "")
     values = ", ".join(option.choices)
     cells = [what, ", ".join(flags), ", ".join(parameters), valve, values]
     return [cell or "–" for cell in cells]

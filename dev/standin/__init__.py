@@ -11,6 +11,7 @@ In another process: `python -m dev.standin --port 8123`, or `start_process()`.
 What a prompt can make it do: the table in `dev/standin/scripts.py`.
 """
 
+from dev.standin.cloud import MadeAccount, make_account
 from dev.standin.keys import DEFAULT_KEY
 from dev.standin.process import StandInProcess, start_process
 from dev.standin.records import RecordedRequest
@@ -18,8 +19,10 @@ from dev.standin.server import StandIn
 
 __all__ = [
     "DEFAULT_KEY",
+    "MadeAccount",
     "RecordedRequest",
     "StandIn",
     "StandInProcess",
+    "make_account",
     "start_process",
 ]

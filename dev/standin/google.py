@@ -6,12 +6,13 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dev.standin import announced, catalogue, errors, framing, imagen
 from dev.standin.answers import Answer, answer, text_answer, token_count
 from dev.standin.catalogue import ImageModel
+from dev.standin.cloud import TOKEN_PATH, Cloud, Place, place_of, publisher_model
 from dev.standin.errors import CANONICAL, GoogleError, RawAnswer, as_answer
 from dev.standin.keys import KeyRights, rights_of
 from dev.standin.reading import GenerateRequest, snake
@@ -34,6 +35,7 @@ PREFIXES = {
     "/legacy/v1beta": "v1beta",
 }
 LEGACY = "/legacy/v1beta"
+VERTEX = "/v1beta1"
 # Places that are no API at all: a redirect to another host, a sign-in page, nothing.
 PLACES = ("/moved", "/html", "/empty")
 
@@ -106,6 +108,7 @@ class Google:
         self.key = key
         self._takes_key_in_url = takes_key_in_url
         self.moved_to = ""
+        self.cloud = Cloud()
         self.models_behaviour: str | None = None
         self.sent_images: list[bytes] = []
         self.sent_drafts: list[bytes] = []
@@ -136,6 +139,7 @@ class Google:
         self._comings.clear()
         self._uses.clear()
         self.models_behaviour = None
+        self.cloud.reset()
 
     # -- routes
 
@@ -146,6 +150,10 @@ class Google:
         place = _first_that_starts(record.path, PLACES)
         if place:
             return self._no_api(place, record.path)
+        if record.path == TOKEN_PATH:
+            return self.cloud.token(record, raw, wait)
+        if vertex := place_of(record.path):
+            return self._vertex(record, raw, vertex, wait)
         prefix = _first_that_starts(record.path, sorted(PREFIXES, key=len)[::-1])
         rest = record.path.removeprefix(prefix)
         if prefix == "/v1beta" and rest.startswith("/openai/"):
@@ -162,6 +170,23 @@ class Google:
             return errors.front_end_404(record.path)
         _check_content_type(record)
         return self._call(record, raw, _Target(prefix, model_id, method), rights, wait)
+
+    def _vertex(
+        self, record: RecordedRequest, raw: bytes, place: Place, wait: Wait
+    ) -> RawAnswer | Stream:
+        """Vertex AI: a project is asked with a token, and without one with a key."""
+        rights = KeyRights()
+        if place.project:
+            self.cloud.authorised(record, place)
+        else:
+            rights = self._authorised(record)
+        _check_query(record)
+        if record.method != "POST":
+            return errors.front_end_404(record.path)
+        _check_content_type(record)
+        place.check()
+        target = _Target(VERTEX, place.model, place.method, place.resource)
+        return self._call(record, raw, target, rights, wait)
 
     def _no_api(self, place: str, path: str) -> RawAnswer:
         if place == "/moved":
@@ -248,7 +273,7 @@ class Google:
         if target.method == "countTokens":
             return self._count_tokens(raw, target, rights)
         if target.method not in ("generateContent", "streamGenerateContent"):
-            raise _not_found(target.model_id, target.method, target.version)
+            raise target.not_found(target.method)
         if model is None:
             return self._other_model(raw, record, target)
         body = parse_body(raw)
@@ -260,6 +285,7 @@ class Google:
         failure = self._scripted_failure(script, request.prompt, body)
         if failure:
             return failure
+        model = replace(model, output_mime=request.output_mime or model.output_mime)
         return self._sent(answer(model, request, script), script, record, target)
 
     def _count_tokens(
@@ -271,7 +297,7 @@ class Google:
         if model is None and target.method in others.get(target.model_id, ()):
             model = catalogue.NANO_BANANA_2_1  # words count alike
         if model is None:
-            raise _not_found(target.model_id, target.method, target.version)
+            raise target.not_found(target.method)
         body = parse_body(raw)
         whole = GenerateRequest(body).body.get("generateContentRequest") or body
         check_fields(whole, target.version)
@@ -284,7 +310,7 @@ class Google:
         """A model that makes text only, or none at all."""
         others = {name: methods for name, _, methods in catalogue.OTHER_MODELS}
         if "generateContent" not in others.get(target.model_id, ()):
-            raise _not_found(target.model_id, "generateContent", target.version)
+            raise target.not_found("generateContent")
         request = GenerateRequest(parse_body(raw))
         if "IMAGE" in request.modalities:
             asked = ", ".join(sorted(request.modalities))
@@ -307,7 +333,7 @@ class Google:
         models = {model.id: model for model in catalogue.IMAGEN_MODELS}
         model = models.get(target.model_id)
         if target.prefix != LEGACY or model is None:
-            raise _not_found(target.model_id, "predict", target.version)
+            raise target.not_found("predict")
         body = parse_body(raw)
         imagen.check(body, model)
         self._use(rights)
@@ -376,15 +402,22 @@ class Google:
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a POST went."""
+    """Where a POST went; resource: the model's name on Vertex AI."""
 
     prefix: str
     model_id: str
     method: str
+    resource: str = ""
 
     @property
     def version(self) -> str:
-        return PREFIXES[self.prefix]
+        return PREFIXES.get(self.prefix, self.prefix.strip("/"))
+
+    def not_found(self, method: str) -> GoogleError:
+        """Google's refusal of a model that is not there, or not with this method."""
+        if self.resource:
+            return publisher_model(self.resource)
+        return _not_found(self.model_id, method, self.version)
 
     def framing(self, query: dict[str, str]) -> str:
         """How this method writes its answer."""

@@ -179,8 +179,23 @@ def _scene(prompt: str, size: tuple[int, int]) -> Image.Image:
     return canvas.resize(size, Image.Resampling.LANCZOS)
 
 
+# What it draws, as prompts in Chinese name it.
+CHINESE = {
+    **{
+        "狐": "fox",
+        "猫": "cat",
+        "船": "boat",
+        "房": "house",
+        "树": "tree",
+        "帽": "hat",
+    },
+    **{"红": "red", "蓝": "blue", "绿": "green", "紫": "purple", "夜": "night"},
+}
+
+
 def _words(prompt: str) -> set[str]:
     words = set(re.findall(r"[a-z]+", prompt.lower()))
+    words |= {word for sign, word in CHINESE.items() if sign in prompt}
     return words | {word[:-1] for word in words if word.endswith("s")}
 
 

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from dev.standin.cloud import MadeAccount
 from dev.standin.keys import DEFAULT_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,10 @@ class StandInProcess:
     def behave(self, models: str | None) -> None:
         """Make lists of models fail, as `StandIn.models_behaviour` does."""
         self._control("PUT", "behaviour", {"models": models})
+
+    def enrol(self, account: MadeAccount) -> None:
+        """Let this account of Google Cloud get tokens."""
+        self._control("PUT", "accounts", {account.email: account.public_key})
 
     def stop(self) -> None:
         """End the process."""

@@ -70,6 +70,12 @@ class GenerateRequest:
         return self.config.get("imageConfig") or {}
 
     @property
+    def output_mime(self) -> str:
+        """The type of pictures that is asked for, on Vertex AI."""
+        options = self.image_config.get("imageOutputOptions") or {}
+        return str(options.get("mimeType", ""))
+
+    @property
     def thinking_config(self) -> dict[str, Any]:
         return self.config.get("thinkingConfig") or {}
 

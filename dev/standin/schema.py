@@ -195,6 +195,33 @@ REQUEST_V1 = Message(
 )
 
 
+# cloud.google.com/vertex-ai/docs/reference/rest/v1beta1/ImageConfig
+IMAGE_CONFIG_VERTEX = Message(
+    "ImageConfig",
+    {
+        **IMAGE_CONFIG.fields,
+        "person_generation": _enum(
+            "ImageConfig.PersonGeneration",
+            "PERSON_GENERATION_UNSPECIFIED ALLOW_ALL ALLOW_ADULT ALLOW_NONE",
+        ),
+        "image_output_options": Message(
+            "ImageOutputOptions", {"mime_type": STRING, "compression_quality": INT}
+        ),
+    },
+)
+REQUEST_VERTEX = Message(
+    "GenerateContentRequest",
+    {
+        **REQUEST.fields,
+        "generation_config": Message(
+            "GenerationConfig",
+            {**GENERATION_CONFIG.fields, "image_config": IMAGE_CONFIG_VERTEX},
+        ),
+    },
+)
+REQUESTS = {"v1": REQUEST_V1, "v1beta1": REQUEST_VERTEX}
+
+
 def parse_body(raw: bytes) -> dict[str, Any]:
     """The JSON object of a body; GoogleError for anything else."""
     try:
@@ -213,7 +240,7 @@ def parse_body(raw: bytes) -> dict[str, Any]:
 
 def check_fields(body: dict[str, Any], version: str) -> None:
     """Refuse what the parser of this API version does not know."""
-    message = REQUEST_V1 if version == "v1" else REQUEST
+    message = REQUESTS.get(version, REQUEST)
     violations = list(_object(body, message, ""))
     if violations:
         raise bad_request(violations)

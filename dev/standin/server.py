@@ -1,6 +1,7 @@
 """The HTTP server: which path is answered by what.
 
-Google's API lives under `/v1beta`; the other prefixes imitate gateways and broken
+Google's API lives under `/v1beta`, Vertex AI under `/v1beta1`, its tokens come from
+`/token`; the other prefixes imitate gateways and broken
 base URLs (see `PREFIXES` and `PLACES`).
 """
 
@@ -17,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from dev.standin.cloud import Cloud
 from dev.standin.errors import GoogleError, RawAnswer, as_answer, payload_too_large
 from dev.standin.google import Google, Stream
 from dev.standin.inputs import type_of
@@ -70,6 +72,11 @@ class StandIn:
     def url(self) -> str:
         """The address without a version, as for generativelanguage.googleapis.com."""
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    @property
+    def cloud(self) -> Cloud:
+        """Google Cloud beside Vertex AI: accounts and tokens."""
+        return self.google.cloud
 
     @property
     def sent_images(self) -> list[bytes]:
@@ -301,6 +308,9 @@ class _Handler(BaseHTTPRequestHandler):
             return _as_json({})
         if name == "requests":
             return _as_json(_report(standin))
+        if name == "accounts" and self.command == "PUT":
+            standin.cloud.public_keys.update(parsed(raw) or {})
+            return _as_json({})
         if name == "behaviour" and self.command == "PUT":
             try:
                 standin.models_behaviour = (parsed(raw) or {}).get("models")

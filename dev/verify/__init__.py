@@ -1,12 +1,13 @@
 """``python3 dev verify``: ask Google what its documents leave open.
 
-Needs a GEMINI_API_KEY. What costs nothing comes first; before anything that costs, the
+Needs a GEMINI_API_KEY; with ``--vertex``, a project of Google Cloud in
+GOOGLE_CLOUD_PROJECT and the machine's default credentials. What costs nothing comes first; before anything that costs, the
 estimate is shown and a yes awaited. The answers go into a file without the key, from
 which `dev/standin` can be made to agree. The table of what is asked is in
 `dev/verify/facts.py`.
 
 Exit codes: 0, all that was tried held; 1, something did not, or stayed open; 2, there
-is no key.
+is no key, or no access token.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ MAX_SILENCES = 5
 def main(arguments: Sequence[str]) -> int:
     """Ask everything, or what is free; see the module for the exit codes."""
     options = _options(arguments)
+    if options.vertex:
+        environment.enter(["verify", *arguments])
+        return _verify_vertex(options)
     key = os.environ.get(KEY, "").strip()
     if not re.fullmatch(r"[\x21-\x7e]+", key):
         state = "is no key" if key else "is not set"
@@ -59,6 +63,29 @@ def main(arguments: Sequence[str]) -> int:
     return Verification(google, options.out).run(free=options.free, yes=options.yes)
 
 
+def _verify_vertex(options: argparse.Namespace) -> int:
+    """The same of Vertex AI, asked by a project's account."""
+    import gemini_image_pipe as gip  # needs what .venv has
+    from dev.verify import facts
+    from dev.verify.google import Google
+
+    valves = gip.AdminValves(
+        BACKEND=gip.BACKEND_VERTEX_PROJECT,
+        VERTEX_LOCATION=os.environ.get("GOOGLE_CLOUD_LOCATION", ""),
+        GEMINI_API_BASE_URL=options.base_url,
+    )
+    try:
+        backend = gip.backend_for(valves)
+        token = gip.TOKENS.access(backend, "", gip.Sockets()).token
+    except gip.GeminiError as error:
+        said = gip.failure_sentences(error.kind, error.values, gip.Reader())
+        print(" ".join(said), file=sys.stderr)
+        return 2
+    google = Google(backend.address, token, is_token=True)
+    verification = Verification(google, options.out, facts.VERTEX_FACTS)
+    return verification.run(free=options.free, yes=options.yes)
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python3 dev verify",
@@ -72,6 +99,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "in spite of a limit of one token; nothing of the kind is sent after it)",
     )
     spending.add_argument("--yes", action="store_true", help="spend without asking")
+    parser.add_argument(
+        "--vertex",
+        action="store_true",
+        help="a project of Vertex AI instead: GOOGLE_CLOUD_PROJECT, at "
+        "GOOGLE_CLOUD_LOCATION or `global`, with the machine's default credentials "
+        "(GOOGLE_APPLICATION_CREDENTIALS)",
+    )
     parser.add_argument("--out", type=Path, default=OUT, help="where the answers go")
     parser.add_argument(
         "--base-url", default="", help="another address for the Gemini API"

@@ -750,6 +750,82 @@ def _sample_facts() -> Iterable[Fact]:
     )
 
 
+def _token_refused(google: Google) -> Finding:
+    """The plugin sees that it is the token."""
+    path = f"/models/{NB_2_1}:generateContent"
+    reply = google.post(path, _body(maxOutputTokens=1), key="wrong-token")
+    if not reply.is_error:
+        raise Odd(reply)
+    kinds = ("key_type", "key_refused", "key_expired")
+    return _finding(reply.status == 401 and reply.kind in kinds, reply)
+
+
+def _on_vertex(people: str, mime: str) -> dict[str, Any]:
+    """A body with what only Vertex AI takes."""
+    return _body(options=gip.ImageOptions(people=people, output=mime, quality="75"))
+
+
+def _vertex_facts() -> Iterable[Fact]:
+    yield Fact(
+        "wrong token",
+        "401, told from other failures",
+        "the token is then renewed and the request sent once more",
+        _token_refused,
+    )
+    yield Fact(
+        "a model that is not there",
+        "404",
+        "a successor answers, or the message names VERTEX_LOCATION",
+        _gone("gemini-no-such-image"),
+        refused=True,
+    )
+    for row in gip.CURRENT_MODELS:
+        yield Fact(
+            f"{row.id}: at this location",
+            "accepted",
+            "Vertex AI lists no models, so the plugin offers its table",
+            _accepted(row.id, _body()),
+            A_LITTLE,
+            limited=True,
+        )
+    yield Fact(
+        "personGeneration, mimeType and compressionQuality",
+        "accepted",
+        "the settings PERSON_GENERATION, OUTPUT_FORMAT and OUTPUT_QUALITY",
+        _accepted(NB_2_1, _on_vertex("ALLOW_ADULT", "image/jpeg")),
+        A_LITTLE,
+        limited=True,
+    )
+    yield Fact(
+        "personGeneration: a value that is none",
+        "400 that names it",
+        "the option is then left out, and that is said",
+        _refused(NB_2_1, "person", "", _on_vertex("ALLOW_NOBODY", "image/jpeg")),
+        refused=True,
+    )
+    yield Fact(
+        "mimeType: PNG of a model that makes JPEG",
+        "400 that names it",
+        "the option is then left out, and that is said",
+        _refused(NB_2_1, "mime|png", "parameter", _on_vertex("ALLOW_ALL", "image/png")),
+        price_of(NB_2_1).smallest,
+        refused=True,
+    )
+    for what, expected, check in (
+        ("a whole picture", "one that can be decoded", _is_whole),
+        ("its type", "image/jpeg, in name and bytes", _type_is_true),
+        ("its stream", "`data:` lines, usage in the last", _is_well_formed),
+    ):
+        yield Fact(
+            f"{NB_2_1}: {what}",
+            expected,
+            "answers are read as those of the Gemini API",
+            _sample(NB_2_1, check),
+            price_of(NB_2_1).smallest,
+            sample=NB_2_1,
+        )
+
+
 FACTS: tuple[Fact, ...] = (
     *_list_facts(),
     *_key_facts(),
@@ -758,3 +834,5 @@ FACTS: tuple[Fact, ...] = (
     *_acceptance_facts(),
     *_sample_facts(),
 )
+# Of a project of Vertex AI, which `--vertex` asks.
+VERTEX_FACTS: tuple[Fact, ...] = tuple(_vertex_facts())

@@ -198,10 +198,14 @@ class Reply:
 
 @dataclass
 class Google:
-    """The API behind one address and key, and the dollars that it has cost so far."""
+    """The API behind one address and key, and the dollars that it has cost so far.
+
+    is_token: whether the key is an access token, as Vertex AI takes one of a project.
+    """
 
     base_url: str
     key: str = field(repr=False)
+    is_token: bool = False
     spent: float = 0.0
     # Whether a picture was made where there was room for one token.
     limit_broken: bool = False
@@ -294,7 +298,7 @@ class Google:
             base = f"{base.rpartition('/')[0]}/{version}"
         is_own = key is None and not headers
         key = self.key if key is None else key
-        headers = headers | ({"x-goog-api-key": key} if key else {})
+        headers = headers | (self._headers_with(key) if key else {})
         seconds = LIST_SECONDS if method == "GET" else PICTURE_SECONDS
         try:
             reply = self._without_key(
@@ -306,6 +310,11 @@ class Google:
         self.silences = 0 if reply.status else self.silences + 1
         self.key_works |= is_own and reply.shows_that_key_works
         return reply
+
+    def _headers_with(self, key: str) -> dict[str, str]:
+        if self.is_token:
+            return {"Authorization": f"Bearer {key}"}
+        return {"x-goog-api-key": key}
 
     def _without_key(self, reply: Reply) -> Reply:
         """Before anything is cut: half a key would not be recognised."""

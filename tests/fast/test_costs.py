@@ -269,7 +269,7 @@ def test_as_many_pictures_as_fit_are_allowed() -> None:
     check_rows(rows, check)
 
 
-ACCOUNT = gip.Account("ada")
+ACCOUNT = gip.Payer("ada")
 
 
 def test_a_ledger_forgets_other_months_and_who_came_first() -> None:
@@ -281,7 +281,7 @@ def test_a_ledger_forgets_other_months_and_who_came_first() -> None:
     ledger.add(ACCOUNT, 0.5, date(2026, 11, 1))  # the clock was put back
     assert ledger.made(ACCOUNT, date(2026, 11, 1)) == spent(3, 1.5)
     for number in range(gip.MAX_LEDGER_USERS):
-        ledger.add(gip.Account(f"user {number}"), 0.5, date(2026, 11, 3))
+        ledger.add(gip.Payer(f"user {number}"), 0.5, date(2026, 11, 3))
     assert ledger.made(ACCOUNT, date(2026, 11, 1)) == spent(0, 0)
     assert len(ledger.settlements) == gip.MAX_LEDGER_USERS
 
@@ -291,7 +291,7 @@ def test_what_is_under_way_shrinks_with_each_picture_and_ends() -> None:
     reservation, other = (gip.Reservation(ACCOUNT, 0.5, 2) for _ in range(2))
     for one in (reservation, other, reservation):
         ledger.reserve(one)
-    ledger.reserve(gip.Reservation(gip.Account("ada", own_key=True), 9.0, 1))
+    ledger.reserve(gip.Reservation(gip.Payer("ada", own_key=True), 9.0, 1))
     assert ledger.under_way(ACCOUNT) == 2.0
     for left in (1.5, 1.0, 1.0):  # a gateway may bring more than was asked for
         ledger.settle(reservation, 0.7, date(2026, 11, 1))
@@ -304,7 +304,7 @@ def test_what_is_under_way_shrinks_with_each_picture_and_ends() -> None:
 @given(st.floats(), st.booleans())
 def test_a_mark_is_of_one_length_whatever_a_price_is(price: float, own: bool) -> None:
     if math.isfinite(price):
-        mark = gip.spent_mark(gip.Account("ada", own), "1a2b3c4d", price)
+        mark = gip.spent_mark(gip.Payer("ada", own), "1a2b3c4d", price)
         payer, worker, digits = mark.split()
         assert (payer, worker) == (("user" if own else "server"), "1a2b3c4d")
         assert len(digits) == gip.MARK_DIGITS and digits.isdigit()

@@ -116,6 +116,10 @@ NAMES = (
         "Gemini Image Pipe",
         "Gemini Image",
         "Google AI Studio",
+        "Vertex AI with an API key",
+        "Vertex AI project",
+        "Vertex AI User",
+        "Vertex AI",
         "Google Cloud",
         "Google",
         "Gemini",
@@ -153,6 +157,7 @@ def test_english_is_found_where_it_is_left() -> None:
 
 CHOICES = {choice for option in gip.OPTIONS for choice in option.choices}
 SETTINGS = {*gip.Pipe.Valves.model_fields, "auto", "files", "inline", *CHOICES}
+SETTINGS.add("global")
 
 
 def test_no_english_is_left_in_any_chinese_text() -> None:

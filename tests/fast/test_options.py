@@ -110,6 +110,8 @@ def test_the_parameters_are_those_of_the_documentation() -> None:
         "thinking_level",
         "google_search",
         "show_thoughts",
+        "output_format",
+        "output_compression",
     }
 
 
@@ -875,7 +877,8 @@ def choices(name: str) -> list[str]:
     return ["auto", *OPTION_OF[name].choices]
 
 
-COMBINED = [option.field for option in gip.OPTIONS if option.field != "safety"]
+APART = {"safety", *gip.OPTIONS_OF_VERTEX}  # those that no other option meets
+COMBINED = [option.field for option in gip.OPTIONS if option.field not in APART]
 
 
 @functools.cache

@@ -51,10 +51,11 @@ USES: dict[str, str] = {
     "Storage": "Pictures Costs Threads",
     "Host": "Limits Words Heads Formats Pictures Wire Threads Storage",
     "Settings": "Limits Words Messages Options Costs Threads",
-    "Backend": "Limits Words Models Routes Settings Failures",
-    "Connections": "Limits",
+    "Backend": "Limits Words Models Routes Options Settings Failures",
+    "Connections": "Limits Failures",
+    "Tokens": "Limits Words Failures Backend Connections",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
-    "Connections",
+    "Connections Tokens",
     "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
     "Spending": "Limits Words Models Routes Options Failures Costs Storage Host "
     "Settings",

@@ -202,7 +202,7 @@ def test_what_is_secret_is_a_password_and_nothing_else_is(valves: Valves) -> Non
     passwords = {
         name: field["input"] for name, field in shown.items() if "input" in field
     }
-    secret = {"GEMINI_API_KEY", "GATEWAY_HEADERS"} & {*shown}
+    secret = {"GEMINI_API_KEY", "GATEWAY_HEADERS", "VERTEX_CREDENTIALS"} & {*shown}
     assert passwords == {name: {"type": "password"} for name in secret}
 
 

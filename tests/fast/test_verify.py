@@ -24,7 +24,8 @@ import gemini_image_pipe as gip
 from dev import environment, verify
 from dev.console import Failure
 from dev.environment import ROOT
-from dev.standin import DEFAULT_KEY, StandIn, pictures
+from dev.standin import DEFAULT_KEY, StandIn, make_account, pictures
+from dev.standin.cloud import PROJECT
 from dev.verify import facts
 from dev.verify.facts import FACTS, FAILED, HELD, NOT_TRIED, OPEN, Fact, Finding
 from dev.verify.google import Google, Reply, shortened
@@ -142,6 +143,35 @@ def test_a_label_that_is_drawn_is_seen(
     table = [FACTS[0], label]  # the first shows that the key works
     code, rows = run(google.url, tmp_path / "a.json", table=table, yes=True)
     assert code == 1 and rows[label.name]["verdict"] == FAILED
+
+
+# -- Vertex AI ------------------------------------------------------------------------
+
+
+def test_each_fact_of_vertex_holds_at_the_stand_in(
+    google: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    account = make_account(google.url)
+    google.cloud.enrol(account)
+    file, out = tmp_path / "account.json", tmp_path / "answers.json"
+    file.write_text(account.text)
+    monkeypatch.setattr(environment, "enter", lambda arguments: None)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
+    monkeypatch.delenv("GOOGLE_CLOUD_LOCATION", raising=False)
+    arguments = ["--vertex", "--yes", "--base-url", google.url, "--out", str(out)]
+    assert verify.main(arguments) == 0
+    rows = json.loads(out.read_text())["facts"]
+    assert {row["verdict"] for row in rows} == {HELD}
+    assert [row["fact"] for row in rows] == [fact.name for fact in facts.VERTEX_FACTS]
+    assert "ya29." not in "".join(capfd.readouterr()) + out.read_text()
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none"))
+    monkeypatch.setattr(gip, "TOKENS", gip.TokenStore())
+    assert verify.main(arguments) == 2
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in capfd.readouterr().err
 
 
 # -- money ----------------------------------------------------------------------------

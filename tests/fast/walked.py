@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # What reaches Google or changes what the chat shows.
 USED = """
-    body.aspect_ratio body.image_size body.messages body.model body.n body.size
+    body.aspect_ratio body.image_size body.messages body.model body.n
+    body.output_compression body.output_format body.size
     body.stream message.content message.role
     part.file part.image_url part.text part.type
     metadata.chat_id metadata.features metadata.model metadata.tools feature.web_search
@@ -30,8 +31,8 @@ USED_WITH_A_HOST = """
 NAMED = """
     body.background body.frequency_penalty body.logit_bias body.logprobs
     body.max_completion_tokens body.max_tokens body.min_p body.moderation body.negative
-    body.num_ctx body.output_compression body.output_format body.presence_penalty
-    body.quality body.reasoning_effort body.repeat_penalty body.response_format
+    body.num_ctx body.presence_penalty body.quality body.reasoning_effort
+    body.repeat_penalty body.response_format
     body.seed body.service_tier body.stop body.store body.style body.temperature
     body.tool_choice body.tools body.top_k body.top_logprobs body.top_p body.verbosity
 """
