@@ -1335,8 +1335,8 @@ FAILURES: Texts = {
         "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
     },
     "daily_budget": {
-        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
-        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
+        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image Pipe → Valves → DAILY_BUDGET_USD.",
+        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → DAILY_BUDGET_USD”中调整。",
     },
     "not_wanted": {
         "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
@@ -1351,8 +1351,8 @@ FAILURES: Texts = {
         "zh-CN": "所设置的 Gemini API 密钥并非全部可用：{problem}。 | {key_advice}",
     },
     "vertex_key_missing": {
-        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
     "vertex_key_type": {
         "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
@@ -1723,11 +1723,11 @@ NOTES: Texts = {
         "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
     },
     "flag_not_last": {
-        "en": "Read as words, since flags count at the very end of a message only: {names}. Please move them there.",
+        "en": "Read as words, since other words stand behind: {names}. Please move them to the very end of the message.",
         "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
     },
     "flag_joined": {
-        "en": "Read as words, since no blank stands before it: {names}. Please put one there.",
+        "en": "Read as words, since no space stands before it: {names}. Please put one there.",
         "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
     },
     "flag_unknown": {
@@ -2038,7 +2038,7 @@ PHRASES: Texts = {
         "zh-CN": "这里由 **{model}** 作图。",
     },
     "help_auto": {
-        "en": "**{model}** makes the pictures here now: {auto} always is the newest model.",
+        "en": "{auto} is always the newest model: now **{model}** makes the pictures.",
         "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
     },
     "help_successor": {
@@ -2046,7 +2046,7 @@ PHRASES: Texts = {
         "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
     },
     "help_how": {
-        "en": "Write what the picture should show. What else you want of these stands behind it, at the very end of the message:",
+        "en": "Write what the picture should show. Then choose, at the very end of the message:",
         "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
     },
     "help_option": {
