@@ -2014,16 +2014,20 @@ PHRASES: Texts = {
         "zh-CN": "费用约为 {amount}。",
     },
     "spent_today": {
-        "en": "Today (since midnight, {zone}): {what}, about {usd}.",
-        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}，约 {usd}。",
+        "en": "Today (since midnight, {zone}): {what}.",
+        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}。",
     },
     "spent_month": {
-        "en": "This month: {what}, about {usd}.",
-        "zh-CN": "本月：{what}，约 {usd}。",
+        "en": "This month: {what}.",
+        "zh-CN": "本月：{what}。",
     },
     "budget_of_day": {
-        "en": "Your budget is {budget} a day.",
-        "zh-CN": "您的预算为每天 {budget}。",
+        "en": "Your budget is {budget} a day; {left} of it is left.",
+        "zh-CN": "您的预算为每天 {budget}，目前还剩 {left}。",
+    },
+    "pictures_priced": {
+        "en": "{what}, about {usd}",
+        "zh-CN": "{what}，约 {usd}",
     },
     "no_pictures": {
         "en": "no pictures",
@@ -11704,13 +11708,21 @@ async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list
     notes = []
     for kind, begin in (("spent_today", begin_of_day), ("spent_month", begin_of_month)):
         spent = await spent_since(account, begin)
-        what = pictures_note(spent.pictures)
-        usd = _dollars_shown(spent.usd)
-        notes.append(make_note(kind, what=what, usd=usd, zone=zone_name()))
+        notes.append(make_note(kind, what=_spent_note(spent), zone=zone_name()))
     if is_limited(chat, valves, account):
-        budget = _dollars_shown(valves.DAILY_BUDGET_USD)
-        notes.append(make_note("budget_of_day", budget=budget))
+        budget = valves.DAILY_BUDGET_USD
+        left = max(await _left_today(account, budget), 0.0)
+        shown = {"budget": _dollars_shown(budget), "left": _dollars_shown(left)}
+        notes.append(make_note("budget_of_day", **shown))
     return notes
+
+
+def _spent_note(spent: Spent) -> Note:
+    """So many pictures, and what they cost."""
+    what = pictures_note(spent.pictures)
+    if not spent.pictures:
+        return what
+    return make_note("pictures_priced", what=what, usd=_dollars_shown(spent.usd))
 
 
 def pictures_note(count: int) -> Note:

@@ -67,7 +67,9 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_screenshot_stands_on_a_page() -> None:
-    shown = {(page.parent / link).resolve() for page in TEXTS for link in links_of(page)}
+    shown = {
+        (page.parent / link).resolve() for page in TEXTS for link in links_of(page)
+    }
     assert shown >= {*(ROOT / "docs" / "images").iterdir()}
 
 
