@@ -31,6 +31,7 @@ PLACEHOLDERS = {
     "height": "*number*",
     "host": "*the host of the base URL*",
     "limit": "*number*",
+    "other_location": " *Elsewhere than at `global`, that all models are there.*",
     "location": "*the location that is set*",
     "limit_name": "*the name of that limit*",
     "model": "*the model*",

@@ -610,6 +610,30 @@ def test_vertex_s_refusals_are_told_in_its_own_words(
     check_rows(REFUSALS, check)
 
 
+def test_where_all_models_are_nobody_is_sent_there(
+    cloud: StandIn, account: MadeAccount
+) -> None:
+    def advice(location: str) -> str:
+        valves = pipe_for(cloud, account.text, VERTEX_LOCATION=location).valves
+        error = gip.backend_for(valves).nobody(MODEL, [])
+        return gip.failure_text(error, gip.Reader())
+
+    assert "can set VERTEX_LOCATION to `global`" in advice("europe-west4")
+    assert "VERTEX_LOCATION" not in advice("global")
+
+
+@pytest.mark.parametrize("name", ["billing", "disabled", "permission", "quota"])
+def test_it_is_the_turn_of_whose_key_it_is(name: str) -> None:
+    error = gip.GeminiError(f"vertex_{name}")
+    assert "You " in gip.failure_text(error, gip.Reader(own_key=True))
+    assert "An administrator " in gip.failure_text(error, gip.Reader())
+
+
+def test_without_a_token_no_other_model_is_advised() -> None:
+    """Each of them needs one."""
+    assert "another" not in gip.failure_text(gip.GeminiError("no_token"), gip.Reader())
+
+
 @pytest.mark.parametrize("name", ["permission", "disabled", "quota", "project"])
 def test_a_gateway_before_vertex_passes_its_words_on(
     cloud: StandIn, waits: list[float], name: str
