@@ -10157,21 +10157,24 @@ class _Tokens:
             self._ends = 0.0
 
     def _renew(self, sockets: Sockets, asked: float) -> None:
-        """Renew it. Who has waited while another failed gets that failure; one that
-        still lasts a little is as good as a new one."""
-        if self._failure and self._failed > asked:
-            failed = self._failure
+        """Renew it. Who has waited while another failed shares that failure; a token
+        that still lasts a little is as good as a new one."""
+        if self._failed < asked:
+            self._try_to_renew(sockets)
+        if (failed := self._failure) and time.monotonic() > self._ends:
+            self._credentials = None  # the machine's may be others by then
             raise GeminiError(failed.kind, failed.quote, **failed.values)
+
+    def _try_to_renew(self, sockets: Sockets) -> None:
         try:
             self._credentials = _renewed(self._credentials, self._account, sockets)
             self._ends = time.monotonic() + self._seconds_left()
             self._failure = None
         except GeminiError as error:
+            if sockets.ended:  # whatever a shut socket then raised
+                raise Cancelled from None
             self._failure, self._failed = error, time.monotonic()
             log.warning("no access token: %s", error.kind)
-            if time.monotonic() > self._ends:
-                self._credentials = None  # the machine's may be others by then
-                raise
 
     def _seconds_left(self) -> float:
         expiry = self._credentials.expiry  # in UTC, and without saying so
@@ -10901,28 +10904,26 @@ class ModelLists:
         self._failures: dict[str, float] = {}
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
-    async def get(
-        self, client: GeminiClient | Keyring, wait: float = LIST_WAIT
-    ) -> list[ListedModel]:
+    async def get(self, keys: Keyring, wait: float = LIST_WAIT) -> list[ListedModel]:
         """The last good list; one that is due is renewed without waiting for it.
 
         Waits, at most `wait` seconds, only while there is no list at all; then an
         empty list means that none could be had.
         """
-        known = self._lists.get(client.identity)
+        known = self._lists.get(keys.identity)
         if known is None or time.monotonic() - known[0] > LIST_LIFETIME:
-            refresh = self._refresh(client)
+            refresh = self._refresh(keys)
             if known is None and refresh:
                 await asyncio.wait([refresh], timeout=wait)
-                known = self._lists.get(client.identity)
+                known = self._lists.get(keys.identity)
         return known[1] if known else []
 
     def known(self, keys: Keyring) -> list[ListedModel]:
         """The last good list, if there is one; asks nobody."""
         return self._lists.get(keys.identity, (0.0, []))[1]
 
-    def _refresh(self, client: GeminiClient | Keyring) -> asyncio.Task[None] | None:
-        identity = client.identity
+    def _refresh(self, keys: Keyring) -> asyncio.Task[None] | None:
+        identity = keys.identity
         task = self._refreshes.get(identity)
         if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
             return task
@@ -10930,16 +10931,16 @@ class ModelLists:
         self._failures = {i: at for i, at in self._failures.items() if at > since}
         if identity in self._failures:
             return None
-        task = asyncio.create_task(self._fetch(client))
+        task = asyncio.create_task(self._fetch(keys))
         self._refreshes[identity] = task
         return task
 
-    async def _fetch(self, client: GeminiClient | Keyring) -> None:
-        identity = client.identity
+    async def _fetch(self, keys: Keyring) -> None:
+        identity = keys.identity
         sockets = Sockets()
         try:
             async with asyncio.timeout(LIST_TIMEOUT):
-                models = await LISTS.run(client.list_models, sockets)
+                models = await LISTS.run(keys.list_models, sockets)
             self._lists.pop(identity, None)  # the last one renewed is the last to go
             self._lists[identity] = (time.monotonic(), models)
             while len(self._lists) > MAX_LISTS:  # users may bring keys of their own

@@ -441,6 +441,22 @@ def test_many_at_once_share_one_failure(cloud: StandIn, account: MadeAccount) ->
     assert len(tokens(cloud)) == 1 and not made(cloud)
 
 
+def test_who_waits_for_a_renewal_in_vain_goes_on_with_what_still_lasts(
+    cloud: StandIn, account: MadeAccount
+) -> None:
+    cloud.cloud.token_seconds = int(gip.TOKEN_MARGIN) - 5
+    pipe = pipe_for(cloud, account.text, MAX_RETRIES=0)
+    assert is_picture(ask(pipe))
+    cloud.cloud.behaviour = "slow 0.5"
+    cloud.cloud.public_keys.clear()
+
+    async def ask_all() -> list[str]:
+        return await asyncio.gather(*(answer(pipe, f"fox {n}") for n in range(6)))
+
+    assert all(map(is_picture, asyncio.run(ask_all())))
+    assert len(tokens(cloud)) == 2
+
+
 def test_a_token_is_renewed_before_it_ends(
     cloud: StandIn, account: MadeAccount
 ) -> None:
