@@ -9351,7 +9351,10 @@ def _vertex_for(valves: AdminValves, key: str) -> Backend:
     elif not key.strip():
         raise GeminiError("vertex_key_missing")
     service = Service(f"https://{_vertex_host(location)}", "v1beta1", path)
-    address, query = read_address(valves.GEMINI_API_BASE_URL, service)
+    typed_address = valves.GEMINI_API_BASE_URL
+    if host_name(typed_address.strip()) == host_name(DEFAULT_BASE_URL):
+        typed_address = ""  # of the Gemini API, which was asked before
+    address, query = read_address(typed_address, service)
     typed = typed_ids(split_list(valves.MODELS))
     backend = Backend(
         address,

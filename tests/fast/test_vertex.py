@@ -101,6 +101,10 @@ ADDRESSES: list[tuple[dict[str, str], str]] = [
         {"VERTEX_LOCATION": "eu"},
         f"https://aiplatform.eu.rep.googleapis.com{OF_P.format('eu')}",
     ),
+    (  # left over from before
+        {"GEMINI_API_BASE_URL": " https://Generativelanguage.googleapis.com/v1beta/"},
+        f"https://aiplatform.googleapis.com{OF_P.format('global')}",
+    ),
     (
         {"GEMINI_API_BASE_URL": "http://gw.test/vertex/"},
         f"http://gw.test/vertex{OF_P.format('global')}",
