@@ -109,6 +109,18 @@ def test_every_text_is_there_in_every_language_with_the_same_placeholders() -> N
     check_rows(rows(), check)
 
 
+def test_the_way_to_a_setting_names_the_function_as_the_host_lists_it() -> None:
+    name = gip.FUNCTION_WORDS["name"]["en"]
+
+    def check(_: str, row: dict[str, str]) -> None:
+        for text in row.values():
+            ways = re.findall(r"(?:Functions|函数) → (.*?) →", text)
+            ways += re.findall(r"→ ([^→]*) → (?=[A-Z]+_)", text)
+            assert {*ways} <= {name, f"{name} → Valves", "Valves", "配置项"}, ways
+
+    check_rows(rows(), check)
+
+
 # What stays as it is in every language: names, forms of files, what is typed.
 NAMES = (
     *(
@@ -191,6 +203,7 @@ VALUES: dict[str, Any] = {
     **{"available": note("available", models=(gip.name_of(MODEL),) * 2)},
     **{"region": note("region"), "problem": note("header_line", number=2)},
     **{"variable": "SSL_CERT_FILE", "limit_name": "client_max_body_size"},
+    **{"budget": "$5.00", "left": "$0.02", "amount": "$0.05", "zone": "CST"},
     **{"waited": note("waited", seconds=7), "whose": note("own_pictures")},
     **{
         "what": note("image_size"),

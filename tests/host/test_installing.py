@@ -11,7 +11,7 @@ from test_setup_by_hand import choose_model, paste, set_valves
 
 from dev import environment
 from dev.host import people, plugin
-from dev.host.browser import RELEASE_NOTES_BUTTON, ChatPage
+from dev.host.browser import ChatPage
 from dev.host.client import Client, picture_links
 from dev.host.pictures import fetch_picture
 from dev.host.server import Host
@@ -20,7 +20,7 @@ from dev.pages import cards, installing
 from dev.pages.manifest import PRODUCT, read_front_matter
 from dev.standin import DEFAULT_KEY, StandInProcess
 
-CURL = re.compile(r"^    curl .*?(?=\n\n)", re.MULTILINE | re.DOTALL)
+CURL = re.compile(r"^ {4,}curl .*?(?=\n\n)", re.MULTILINE | re.DOTALL)
 ENGLISH = "en"
 
 
@@ -36,8 +36,6 @@ def chat(browser: Browser, newcomer: Client) -> Iterator[ChatPage]:
     """Their page; the plugin is taken away again."""
     opened = ChatPage(browser, newcomer)
     opened.page.set_default_timeout(30_000)
-    greeting = opened.page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
-    opened.page.add_locator_handler(greeting, lambda button: button.click())
     yield opened
     newcomer.delete_function(plugin.FUNCTION_ID)
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from test_setup_by_hand import set_valves
 
 from dev.host import plugin
-from dev.host.browser import RELEASE_NOTES_BUTTON, ChatPage
+from dev.host.browser import ChatPage
 from dev.host.client import Client, content_of, picture_links
 from dev.host.pictures import pictures_of
 from dev.standin import MadeAccount, StandInProcess, make_account
@@ -42,8 +42,6 @@ def test_a_service_account_is_pasted_and_makes_pictures(
     account: MadeAccount,
 ) -> None:
     page = ChatPage(browser, admin).page
-    greeting = page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
-    page.add_locator_handler(greeting, lambda button: button.click())
     page.goto(f"{admin.url}/admin/functions")
     admin.set_valves(plugin.FUNCTION_ID, BACKEND="Vertex AI project")
     set_valves(page, VERTEX_CREDENTIALS=account.text)

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from dev import environment
 from dev.host import people, plugin
-from dev.host.browser import RELEASE_NOTES_BUTTON, ChatPage
+from dev.host.browser import ChatPage
 from dev.host.client import Client
 from dev.host.pictures import fetch_picture
 from dev.host.server import Host
@@ -33,7 +33,6 @@ def test_from_the_import_file_to_a_picture_that_stays(
     page = chat.page
     page.set_default_timeout(20_000)
     page.goto(f"{empty_host.url}/admin/functions")
-    page.get_by_role("button", name=RELEASE_NOTES_BUTTON).click()
     import_manifest(page)
     page.get_by_role("switch").click()
     set_valves(page, GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google_process.url)
@@ -60,8 +59,6 @@ def test_todays_file_is_pasted_over_a_release(
     admin.set_valves("old_pictures", GEMINI_API_KEY=DEFAULT_KEY, **settings)
     saved = admin.valves("old_pictures")
     page = ChatPage(browser, admin).page
-    greeting = page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
-    page.add_locator_handler(greeting, lambda button: button.click())
     page.goto(f"{admin.url}/admin/functions")
     page.get_by_text("old_pictures").first.click()
     paste(page, PRODUCT.read_text())
