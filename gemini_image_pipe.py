@@ -407,8 +407,10 @@ def cut_middle(
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
-    """One short line without control, direction or markdown signs, cut at a word."""
+    """One short line without control, direction or markdown signs, cut at a word; a key
+    that somebody has pasted becomes part of no name, record or title."""
     text = without_pictures(cut_data_uris(text[:MAX_NAME_CHARACTERS])[0])
+    text = redact(text)
     text = NOT_PRINTED.sub(" ", text)
     text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
     if len(text) > limit:
@@ -418,8 +420,11 @@ def plain_words(text: str, limit: int, default: str) -> str:
 
 # Names that Windows keeps for itself, whatever their ending.
 _RESERVED_NAME = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
-# Apostrophes, and what chooses the look of the sign before it.
-_NOT_IN_FILE_NAMES = re.compile("['’\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
+# Apostrophes, what chooses the look of the sign before it, and letters nobody sees.
+_NOT_IN_FILE_NAMES = re.compile(
+    "['’\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]+"
+)
 
 
 def file_stem(text: str) -> str:
@@ -438,7 +443,8 @@ def file_stem(text: str) -> str:
         if longer != _cut_name(longer):
             break
         stem = longer
-    return "" if _RESERVED_NAME.fullmatch(stem) else stem
+    is_seen = any(map(str.isalnum, stem))
+    return stem if is_seen and not _RESERVED_NAME.fullmatch(stem) else ""
 
 
 def _in_file_name(sign: str) -> str:
@@ -520,7 +526,7 @@ _HTML_NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 # piece of text.
 _SPELLED = re.compile(
     r"%([0-9A-Fa-f]{2})|&#[xX]0{0,4}([0-9A-Fa-f]{2});?|\\{1,8}u00([0-9A-Fa-f]{2})"
-    r"|&#0{0,4}([0-9]{2,3});?|&(amp|lt|gt|quot|apos);|\\{1,8}([^\w\s\\])"
+    r"|&#0{0,4}([0-9]{2,3});?|&(amp|lt|gt|quot|apos);|\\{1,8}([^\w\s\\\0])|\0"
 )
 _OPEN_SPELLING = re.compile(
     r"(?:%[0-9A-Fa-f]?|&(?:#(?:[xX]?0{0,4}[0-9A-Fa-f]{0,3})?|[a-z]{0,4})?"
@@ -531,18 +537,20 @@ _LONGEST_SPELLING = 16
 
 def _unspelled(text: str) -> tuple[str, list[int]]:
     """The text with every spelled sign as it is, and where in the text each stood; the
-    last place is the text's end."""
+    last place is the text's end. The sign of `_apart` is left out."""
     signs: list[str] = []
     places: list[int] = []
     at = 0
     for found in _SPELLED.finditer(text):
         signs.append(text[at : found.start()])
         places += range(at, found.start())
+        at = found.end()
+        if found[0] == "\0":
+            continue
         code = found[1] or found[2] or found[3]
         named = _HTML_NAMES.get(found[5] or "", found[6])
         signs.append(named or chr(int(code, 16) if code else int(found[4])))
         places.append(found.start())
-        at = found.end()
     places += range(at, len(text) + 1)
     return "".join(signs) + text[at:], places
 
@@ -570,24 +578,16 @@ def _masked(text: str, keys: Sequence[str]) -> str:
         text = text.replace(key, "[key]")
     if not keys or not ("%" in text or "&" in text or "\\" in text):
         return text
-    text = _without_spelled(text, keys)
-    for beginning, begun in _by_beginning(keys).items():
-        text = _without_spelled(_apart(text, beginning), begun).replace("\0", "")
-    return text
+    text = _without_spelled(text.replace("\0", ""), keys)
+    return _without_spelled(_apart(text, keys), keys).replace("\0", "")
 
 
-def _by_beginning(keys: Iterable[str]) -> dict[str, list[str]]:
-    """The keys by their first two signs, which most of a list share."""
-    found: dict[str, list[str]] = {}
-    for key in keys:
-        found.setdefault(key[:2], []).append(key)
-    return found
-
-
-def _apart(text: str, beginning: str) -> str:
+def _apart(text: str, keys: Iterable[str]) -> str:
     """The text with a sign before each beginning of a key, so that none is taken as a
-    part of a spelling before it, as in "%2AIza"."""
-    return text.replace(beginning, f"\0{beginning}")
+    part of a spelling before it, as in "%2AIza". All at once: people choose how many
+    beginnings there are."""
+    beginnings = "|".join(sorted({re.escape(key[:2]) for key in keys}))
+    return re.sub(f"(?={beginnings})", "\0", text)
 
 
 def _without_spelled(text: str, keys: Iterable[str]) -> str:
@@ -621,10 +621,15 @@ class KeyMask:
     that could begin one is held back."""
 
     def __init__(self, *keys: str) -> None:
-        known = [key for key in keys if len(key) <= MAX_KEY_CHARACTERS]
-        self._keys = _maskable(known)
-        self._beginnings = tuple(_by_beginning(self._keys))
+        self._keys: tuple[str, ...] = ()
         self._held = ""
+        self.add(*keys)
+
+    def add(self, *keys: str) -> None:
+        """Mask these as well; of one that is too long, its beginning."""
+        cut = {key[:MAX_KEY_CHARACTERS] for key in keys}
+        if cut.difference(self._keys):
+            self._keys = _maskable(cut.union(self._keys))
 
     def feed(self, text: str) -> str:
         """The next piece, masked."""
@@ -643,9 +648,8 @@ class KeyMask:
     def _beginning_at_end(self, text: str) -> int:
         """How many signs at the text's end could begin a key."""
         end = text[-len(self._keys[0]) * _LONGEST_SPELLING :]
-        apart = (_apart(end, beginning) for beginning in self._beginnings)
-        spelled = (self._spelled_at_end(e) for e in (end, *apart))
-        return max(self._begun(end), *spelled)
+        apart = self._spelled_at_end(_apart(end, self._keys))
+        return max(self._begun(end), self._spelled_at_end(end), apart)
 
     def _spelled_at_end(self, end: str) -> int:
         spelling = _OPEN_SPELLING.search(end, max(len(end) - _LONGEST_SPELLING, 0))
@@ -661,8 +665,10 @@ class KeyMask:
 
 
 def _begun(key: str, text: str) -> int:
-    most = min(len(key) - 1, len(text))
-    return next(n for n in range(most, -1, -1) if text.endswith(key[:n]))
+    at = text.find(key[0], max(len(text) - len(key) + 1, 0))
+    while at >= 0 and not key.startswith(text[at:]):
+        at = text.find(key[0], at + 1)
+    return len(text) - at if at >= 0 else 0
 
 
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
@@ -750,6 +756,7 @@ class SafeThoughts:
 
     def __init__(self, *keys: str) -> None:
         self._mask = KeyMask(*keys)
+        self.hide = self._mask.add
 
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
@@ -780,6 +787,7 @@ class SafeText:
 
     def __init__(self, *keys: str) -> None:
         self._mask = KeyMask(*keys)
+        self.hide = self._mask.add
         self._has_code = True  # whether what looks like code still is, for every reader
         self._has_lists = False  # whether a list or a quotation has begun
         self._held = ""
@@ -2744,7 +2752,9 @@ def read_listed_model(row: Any) -> ListedModel | None:
         return None
     titles = [get_field(row, "displayName"), own_id and get_field(row, "name")]
     title = next((t for t in map(as_str, titles) if t and t != own_id), "")
-    title = plain_line(title, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
+    # The host's page shows it as HTML: an image in it would be fetched from anywhere.
+    title = plain_line(re.sub("[<>]+", " ", title), MAX_MODEL_NAME_CHARACTERS)
+    title = title or display_name(model_id)
     methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
     return ListedModel(model_id, title, tuple(m for m in methods if isinstance(m, str)))
 
@@ -3897,8 +3907,9 @@ _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNO
 
 def asks_for_help(words: str) -> bool:
     """Whether a whole message is "--help"."""
-    typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
-    return bool(_HELP.fullmatch(typed.translate(_PLAIN_SIGNS)))
+    typed = words.strip(_BLANKS)[: MAX_FLAG_CHARACTERS + 1]
+    is_short = len(typed) <= MAX_FLAG_CHARACTERS
+    return is_short and bool(_HELP.fullmatch(typed.translate(_PLAIN_SIGNS)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -9306,6 +9317,8 @@ def _is_address(url: str) -> bool:
         return False
     if parts.scheme not in ("http", "https") or port == 0 or parts.fragment:
         return False
+    if "\\" in parts.netloc:  # there urllib3 ends a host's name, and urlsplit does not
+        return False
     return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
 
 
@@ -9952,6 +9965,7 @@ def transport_failure(error: Exception, url: str, timeout: float) -> GeminiError
 # Access tokens of Google Cloud, through google-auth, which the host ships.
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_ACCESS_TOKEN = re.compile(r"[\x21-\x7e]+")  # what can stand in a header
 
 
 class Access(NamedTuple):
@@ -10088,6 +10102,8 @@ def _renewed(credentials: Any, account: Account, sockets: Sockets) -> Any:
         raise
     except Exception as error:  # google-auth's; their texts may hold secrets
         raise _token_failure(error, account, transport) from None
+    if not _ACCESS_TOKEN.fullmatch(as_str(credentials.token)):
+        raise GeminiError("no_token", host=transport.host)
     return credentials
 
 
@@ -10703,6 +10719,11 @@ class Keyring:
         """Who is asked, with whichever key."""
         return self.clients[0].backend
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no answer may show, whichever key is used."""
+        return self.clients[0].secrets
+
     @cached_property
     def identity(self) -> str:
         """A digest of address, headers and all keys."""
@@ -11141,6 +11162,11 @@ class Answer:
         """Which model is asked for what; forgets the notes on another one."""
         self.tally.model, self._options = model_id, options
         self.notes = [*self._standing_notes, *notes]
+
+    def hide(self, secrets: Collection[str]) -> None:
+        """Show none of these, wherever the pieces of the model's words meet."""
+        self._words.hide(*secrets)
+        self._thoughts.hide(*secrets)
 
     @property
     def pictures(self) -> int:
@@ -11889,6 +11915,7 @@ class _Making:
     async def show(self, event: Event, number: int) -> None:
         """Send what the event of the request of that number adds to the answer."""
         async with self.one_at_a_time:
+            self.answer.hide(self.keys.secrets)  # an account's token is new by now
             if thoughts := self.answer.end_of_thoughts(event, number):
                 await self.send(thoughts)
             if piece := await self.answer.take(event, number):
