@@ -196,6 +196,7 @@ MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LANGUAGE_CHARACTERS = 200  # of a list of languages, which programs send
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+MAX_MODELS_KEPT = 50_000  # of all lists; one takes about 700 bytes
 
 # Of access tokens for Google Cloud.
 TOKEN_TIMEOUT = 20.0  # for one, with all tries
@@ -9152,7 +9153,7 @@ class Account:
     project: str
     info: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What its tokens are kept by."""
         return hashlib.sha256(
@@ -9264,7 +9265,7 @@ class Backend:
         return error
 
 
-_HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9.]{1,8})(?:[-_/.:]|\Z))+")
+_HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9]{1,8})(?:[-_/.:]|\Z))+")
 
 
 def backend_for(valves: AdminValves, key: str = "") -> Backend:
@@ -10953,8 +10954,7 @@ class ModelLists:
                 models = await LISTS.run(client.list_models, sockets)
             self._lists.pop(identity, None)  # the last one renewed is the last to go
             self._lists[identity] = (time.monotonic(), models)
-            while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
-                self._lists.pop(next(iter(self._lists)))
+            self._forget_oldest()
             self._failures.pop(identity, None)
         except Exception as error:  # nobody waits for it
             self._failures[identity] = time.monotonic()
@@ -10963,6 +10963,13 @@ class ModelLists:
         finally:
             sockets.shutdown()
             self._refreshes.pop(identity, None)
+
+    def _forget_oldest(self) -> None:
+        """Users may bring keys of their own, and gateways list any number of models."""
+        kept = sum(len(models) for _, models in self._lists.values())
+        while len(self._lists) > MAX_LISTS or kept > MAX_MODELS_KEPT:
+            _, models = self._lists.pop(next(iter(self._lists)))
+            kept -= len(models)
 
 
 MODEL_LISTS = ModelLists()

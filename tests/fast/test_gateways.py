@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -348,6 +349,17 @@ def test_what_headers_hold_is_masked_like_the_key(body: str) -> None:
 def test_names_in_headers_are_no_secrets(harmless: str) -> None:
     """A list in which the model's id is masked would be no list."""
     assert not backend_of(f"x-portkey-provider: {harmless}").secrets
+
+
+def test_no_header_takes_long_to_be_told_from_a_name() -> None:
+    def spent(text: str) -> float:
+        backend = backend_of(f"x-versions: {text}~")
+        started = time.process_time()
+        assert backend.secrets == (f"{text}~",)
+        return time.process_time() - started
+
+    spent("1" * 38)
+    assert spent("1." * 19) < 1_000 * spent("1" * 38)
 
 
 def test_who_has_other_headers_gets_no_list_of_theirs() -> None:
