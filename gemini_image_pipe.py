@@ -152,7 +152,7 @@ MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
 MAX_LOOKED_BACK = 8  # events in which one that says the same again is looked for
 MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
-MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
+MAX_EVENTS_IN_A_ROW = 8  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
 MAX_FILE_NAME_CHARACTERS = 60  # without number and ending
 # The host puts 37 in front; file systems take 255, encrypted ones 143.
@@ -577,10 +577,14 @@ def _maskable(keys: Iterable[str]) -> tuple[str, ...]:
 def _masked(text: str, keys: Sequence[str]) -> str:
     for key in keys:
         text = text.replace(key, "[key]")
-    if not keys or not ("%" in text or "&" in text or "\\" in text):
+    if not keys or not _may_be_spelled(text):
         return text
     text = _without_spelled(text.replace("\0", ""), keys)
     return _without_spelled(_apart(text, keys), keys).replace("\0", "")
+
+
+def _may_be_spelled(text: str) -> bool:
+    return "%" in text or "&" in text or "\\" in text
 
 
 def _apart(text: str, keys: Iterable[str]) -> str:
@@ -649,6 +653,8 @@ class KeyMask:
     def _beginning_at_end(self, text: str) -> int:
         """How many signs at the text's end could begin a key."""
         end = text[-len(self._keys[0]) * _LONGEST_SPELLING :]
+        if not _may_be_spelled(end):
+            return self._begun(end)
         apart = self._spelled_at_end(_apart(end, self._keys))
         return max(self._begun(end), self._spelled_at_end(end), apart)
 
