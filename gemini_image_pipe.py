@@ -50,7 +50,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -133,6 +133,9 @@ MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # the second chance after "no image", and the try without a system prompt. Beyond these
 # there is one for each further key: n × (1 + MAX_RETRIES) + 4 + (keys − 1) in all.
 MAX_EXTRA_REQUESTS = 4
+MAX_SUMS = 3  # in a row, while pictures of the same user are being recorded
+MAX_LEDGER_USERS = 10_000  # whose spending a worker remembers beyond the records
+MAX_USD = 1_000_000.0  # of any sum that is set
 
 # Of an answer.
 MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
@@ -167,6 +170,8 @@ MAX_SETTING = 86_400  # of any number; a day: sockets take no time limit of cent
 DOCUMENT_PAUSES = (0.5, 1.0, 1.5)  # while the host still reads documents, all of them
 STORE_PAUSE = 1.0  # before the second attempt to store a picture
 STORE_TIMEOUT = 60.0  # for both; a storage that hangs must not keep a picture back
+QUESTION_TIMEOUT = 60.0  # for the answer to a question at the page; the host has none
+SUM_TIMEOUT = 10.0  # of the host's database, for what a user has spent
 IDLE_THREAD = 2.0  # for which a thread stays that has nothing to do
 CLEANING_UP = 2.0  # for what is under way when an answer is stopped
 KEEP_ALIVE = 15.0  # without a piece; proxies before API clients hang up after 60
@@ -1336,13 +1341,33 @@ FAILURES: Texts = {
         "en": "Something unexpected went wrong in the plugin. | Please try again; an administrator finds the cause in the server's log.",
         "zh-CN": "插件发生意外错误。 | 请重试；管理员可以在服务器日志中找到原因。",
     },
+    "model_reserved": {
+        "en": "Only administrators may use {model} here. | Please pick another image model, or ask an administrator.",
+        "zh-CN": "此处只有管理员可以使用 {model}。 | 请选择其他图像模型，或联系管理员。",
+    },
+    "no_known_price": {
+        "en": "No model that can be used has a known price, and no other is chosen by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
+        "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
+    },
+    "daily_budget": {
+        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image Pipe → Valves → DAILY_BUDGET_USD.",
+        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → DAILY_BUDGET_USD”中调整。",
+    },
+    "not_wanted": {
+        "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
+        "zh-CN": "已按您的选择取消，没有生成图片，也没有产生费用。 | 请写下要修改的内容，或点击“重新生成”再次确认。",
+    },
+    "not_answered": {
+        "en": "The question whether to spend about {amount} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
+        "zh-CN": "一分钟内没有确认约 {amount} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
+    },
     "keys_malformed": {
         "en": "Not all of the Gemini API keys that are set can be used: {problem}. | {key_advice}",
         "zh-CN": "所设置的 Gemini API 密钥并非全部可用：{problem}。 | {key_advice}",
     },
     "vertex_key_missing": {
-        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
     "vertex_key_type": {
         "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
@@ -1511,6 +1536,22 @@ UNKNOWN_VALUES: Texts = {
     "whose": {
         "en": "others",
         "zh-CN": "其他用户的图片",
+    },
+    "budget": {
+        "en": "a fixed sum",
+        "zh-CN": "固定金额",
+    },
+    "left": {
+        "en": "too little",
+        "zh-CN": "不足的金额",
+    },
+    "amount": {
+        "en": "more",
+        "zh-CN": "更多",
+    },
+    "zone": {
+        "en": "UTC",
+        "zh-CN": "UTC",
     },
     "location": {
         "en": "`global`",
@@ -1684,12 +1725,24 @@ NOTES: Texts = {
         "en": "{name} was left out: converting it needs the Python package Pillow on the server. PNG, JPEG and WebP work without.",
         "zh-CN": "{name}：未发送，转换此格式需要在服务器上安装 Python 软件包 Pillow。PNG、JPEG 和 WebP 无需转换。",
     },
+    "size_ceiling": {
+        "en": "Here pictures are made in {got} at most, so {got} was taken instead of {asked}.",
+        "zh-CN": "此处图片尺寸最大为 {got}，因此用 {got} 代替了 {asked}。",
+    },
+    "budget_cut": {
+        "en": "Only {count} of {asked} pictures were made: your budget for pictures, {budget} a day, allows no more today.",
+        "zh-CN": "原本要生成 {asked} 张图片，只生成了 {count} 张：您每天 {budget} 的图片预算今天已不足以生成更多。",
+    },
+    "price_assumed": {
+        "en": "The price of {model} is not known yet; each picture is counted as {amount}, the dearest known.",
+        "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
+    },
     "flag_not_last": {
-        "en": "Read as words, since flags count at the very end of a message only: {names}. Please move them there.",
+        "en": "Read as words, since other words stand behind: {names}. Please move them to the very end of the message.",
         "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
     },
     "flag_joined": {
-        "en": "Read as words, since no blank stands before it: {names}. Please put one there.",
+        "en": "Read as words, since no space stands before it: {names}. Please put one there.",
         "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
     },
     "flag_unknown": {
@@ -1712,6 +1765,8 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
     "no_knowledge": (),
     "document_cut": (),
     "document_left_out": (),
+    "size_ceiling": (),
+    "price_assumed": (),
     "earlier_none": ("count",),
     "earlier_cut": ("count",),
 }
@@ -1761,6 +1816,10 @@ STATUSES: Texts = {
     "stopped": {
         "en": "Stopped",
         "zh-CN": "已停止",
+    },
+    "asking": {
+        "en": "Waiting for your answer …",
+        "zh-CN": "正在等待您的确认…",
     },
 }
 # Parts of sentences, names and labels; what can be chosen, by the fields of ImageOptions.
@@ -1953,12 +2012,52 @@ PHRASES: Texts = {
         "en": "{description} auto: {auto}.",
         "zh-CN": "{description}auto：{auto}。",
     },
+    "in_size": {
+        "en": "{what} in {size}",
+        "zh-CN": "{size} 的 {what}",
+    },
+    "these_models": {
+        "en": "these models",
+        "zh-CN": "这些模型",
+    },
+    "question_title": {
+        "en": "Make {what}?",
+        "zh-CN": "要生成 {what} 吗？",
+    },
+    "question": {
+        "en": "This costs about {amount}.",
+        "zh-CN": "费用约为 {amount}。",
+    },
+    "spent_today": {
+        "en": "Today (since midnight, {zone}): {what}.",
+        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}。",
+    },
+    "spent_month": {
+        "en": "This month: {what}.",
+        "zh-CN": "本月：{what}。",
+    },
+    "budget_of_day": {
+        "en": "Your budget is {budget} a day; {left} of it is left.",
+        "zh-CN": "您的预算为每天 {budget}，目前还剩 {left}。",
+    },
+    "pictures_priced": {
+        "en": "{what}, about {usd}",
+        "zh-CN": "{what}，约 {usd}",
+    },
+    "no_pictures": {
+        "en": "no pictures",
+        "zh-CN": "没有图片",
+    },
+    "one_picture": {
+        "en": "1 picture",
+        "zh-CN": "1 张图片",
+    },
     "help_model": {
         "en": "**{model}** makes the pictures here.",
         "zh-CN": "这里由 **{model}** 作图。",
     },
     "help_auto": {
-        "en": "**{model}** makes the pictures here now: {auto} always is the newest model.",
+        "en": "{auto} is always the newest model: now **{model}** makes the pictures.",
         "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
     },
     "help_successor": {
@@ -1966,7 +2065,7 @@ PHRASES: Texts = {
         "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
     },
     "help_how": {
-        "en": "Write what the picture should show. What else you want of these stands behind it, at the very end of the message:",
+        "en": "Write what the picture should show. Then choose, at the very end of the message:",
         "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
     },
     "help_option": {
@@ -2192,6 +2291,34 @@ VALVES: Texts = {
         "en": "The language of what the plugin says. auto: that of the user's page, or the one that a program asks for (Accept-Language); else English.",
         "zh-CN": "插件消息所用的语言。auto：用户页面的语言，或程序所要求的语言（Accept-Language）；否则为英语。",
     },
+    "MAX_IMAGE_SIZE": {
+        "en": "The largest picture size that anybody may ask for; what is larger becomes this one. auto: what the model offers.",
+        "zh-CN": "任何人可以要求的最大图片尺寸，超出时改用此尺寸。auto：以模型支持的为准。",
+    },
+    "MAX_IMAGES_PER_PROMPT": {
+        "en": "How many pictures one prompt may make at most, whoever asks.",
+        "zh-CN": "每条提示词最多生成几张图片，对所有人有效。",
+    },
+    "ADMIN_ONLY_MODELS": {
+        "en": "Models that only administrators may use: ids with commas between them, * as wildcard (gemini-3-pro*). For others auto chooses among the rest. Empty: none.",
+        "zh-CN": "仅限管理员使用的模型：ID 之间用逗号分隔，* 为通配符（gemini-3-pro*）。对其他用户，auto 在其余模型中选择。留空：无。",
+    },
+    "AUTO_KNOWN_PRICES_ONLY": {
+        "en": "Let auto choose only models whose price this plugin knows. Off: a newer version of the same model is taken at once, and counted at the dearest known price. A model that MODELS names alone is always taken.",
+        "zh-CN": "auto 只选择本插件已知价格的模型。关闭时：立即采用同一模型的新版本，并按已知的最高价格计算。MODELS 中只写了一个模型时，总是采用该模型。",
+    },
+    "DAILY_BUDGET_USD": {
+        "en": "For how many US dollars a user may make pictures a day, by estimated prices, from midnight to midnight of the server's time. Pictures made with a key of one's own do not count. 0: no limit.",
+        "zh-CN": "每位用户每天可以生成多少美元的图片（按估算价格，自服务器时间的午夜起计算）。使用自己的密钥生成的图片不计入。0：不限。",
+    },
+    "BUDGET_FOR_ADMINS": {
+        "en": "Whether the budget holds for administrators, too.",
+        "zh-CN": "预算是否也适用于管理员。",
+    },
+    "CONFIRM_ABOVE_USD": {
+        "en": "Ask at the page before a prompt costs more than so many US dollars. Programs, tasks and channels are never asked. 0: never.",
+        "zh-CN": "一条提示词的费用超过多少美元时，先在页面上请用户确认。程序、任务和频道不会被询问。0：从不询问。",
+    },
     "FOLLOW_UPS": {
         "en": "Suggest what to ask for next below each answer, such as another shape or size; costs nothing. Off: no suggestions.",
         "zh-CN": "在每次回答下方建议接下来可以要求什么，例如其他比例或尺寸；不产生费用。关闭：不给建议。",
@@ -2306,6 +2433,34 @@ VALVE_TITLES: Texts = {
     "LANGUAGE": {
         "en": "LANGUAGE",
         "zh-CN": "消息语言（LANGUAGE）",
+    },
+    "MAX_IMAGE_SIZE": {
+        "en": "MAX_IMAGE_SIZE",
+        "zh-CN": "最大图片尺寸（MAX_IMAGE_SIZE）",
+    },
+    "MAX_IMAGES_PER_PROMPT": {
+        "en": "MAX_IMAGES_PER_PROMPT",
+        "zh-CN": "每条提示词最多图片数（MAX_IMAGES_PER_PROMPT）",
+    },
+    "ADMIN_ONLY_MODELS": {
+        "en": "ADMIN_ONLY_MODELS",
+        "zh-CN": "仅限管理员的模型（ADMIN_ONLY_MODELS）",
+    },
+    "AUTO_KNOWN_PRICES_ONLY": {
+        "en": "AUTO_KNOWN_PRICES_ONLY",
+        "zh-CN": "auto 只选价格已知的模型（AUTO_KNOWN_PRICES_ONLY）",
+    },
+    "DAILY_BUDGET_USD": {
+        "en": "DAILY_BUDGET_USD",
+        "zh-CN": "每日预算（美元）（DAILY_BUDGET_USD）",
+    },
+    "BUDGET_FOR_ADMINS": {
+        "en": "BUDGET_FOR_ADMINS",
+        "zh-CN": "预算也适用于管理员（BUDGET_FOR_ADMINS）",
+    },
+    "CONFIRM_ABOVE_USD": {
+        "en": "CONFIRM_ABOVE_USD",
+        "zh-CN": "超过此金额先确认（美元）（CONFIRM_ABOVE_USD）",
     },
     "FOLLOW_UPS": {
         "en": "FOLLOW_UPS",
@@ -2723,6 +2878,11 @@ class ListedModel:
     id: str
     name: str
     methods: tuple[str, ...] = ()
+
+
+def known_models() -> list[ListedModel]:
+    """The current models, where no list of them is to be had."""
+    return [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS]
 
 
 # What ids of Google and of gateways are made of, and the wildcards of patterns.
@@ -3166,6 +3326,11 @@ def _is_meant(model_id: str, pattern: str) -> bool:
     """Whether a pattern is that of an id, or of the bare one in it."""
     ids = (model_id, bare_id(model_id))
     return any(fnmatch.fnmatchcase(i, pattern) for i in ids)
+
+
+def is_among(model_id: str, typed: Iterable[str]) -> bool:
+    """Whether an id is one of the ids and patterns that an administrator typed."""
+    return any(_is_meant(model_id, pattern) for pattern in _clean_patterns(typed))
 
 
 def _without_wildcards(patterns: Iterable[str]) -> list[str]:
@@ -3912,11 +4077,29 @@ def _is_flag(found: re.Match[str]) -> bool:
 _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
 
 
+_COSTS = re.compile(rf"{_TWO_DASHES}(?:costs?|费用|費用){_SEPARATOR}*", re.IGNORECASE)
+
+
 def asks_for_help(words: str) -> bool:
     """Whether a whole message is "--help"."""
+    return _is_all(words, _HELP)
+
+
+def asks_for_costs(words: str) -> bool:
+    """Whether a whole message is "--cost"."""
+    return _is_all(words, _COSTS)
+
+
+def asks_the_plugin(words: str) -> bool:
+    """Whether a whole message is one that no model reads, and that asks for nothing to
+    be made."""
+    return asks_for_help(words) or asks_for_costs(words)
+
+
+def _is_all(words: str, question: re.Pattern[str]) -> bool:
     typed = words.strip(_BLANKS)[: MAX_FLAG_CHARACTERS + 1]
     is_short = len(typed) <= MAX_FLAG_CHARACTERS
-    return is_short and bool(_HELP.fullmatch(typed.translate(_PLAIN_SIGNS)))
+    return is_short and bool(question.fullmatch(typed.translate(_PLAIN_SIGNS)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -5631,7 +5814,7 @@ def read_conversation(
     quoted = quoted if speaker else ()
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(_without_help(turns)), room)
+    history = _bounded(alternating(_without_questions(turns)), room)
     unfinished = _unfinished_text(messages)
     return Conversation(
         *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
@@ -5639,13 +5822,14 @@ def read_conversation(
     )
 
 
-def _without_help(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """The turns without questions for help and the answers, which no model reads."""
-    is_help = False
+def _without_questions(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """The turns without questions for help or costs and the answers, which no model
+    reads."""
+    is_question = False
     for turn in turns:
         if turn.role == "user":
-            is_help = asks_for_help(turn.text)
-        if not is_help:
+            is_question = asks_the_plugin(turn.text)
+        if not is_question:
             yield turn
 
 
@@ -6194,13 +6378,13 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
 
 def turn_to_follow(task_body: Any, messages: Any) -> Turn | None:
     """The user's newest turn of the chat that a task is about, or None where its answer
-    is a failure, help, or not there: then nothing follows from it.
+    is a failure, help, costs, or not there: then nothing follows from it.
 
     A shape that an earlier one asked for is among its flags: changes keep it.
     """
     chat = _chat_of(task_body if isinstance(task_body, dict) else {}, messages)
     turns = [turn for turn in read_turns(chat) if turn.role == "user"]
-    if not turns or asks_for_help(turns[-1].text):
+    if not turns or asks_the_plugin(turns[-1].text):
         return None
     is_answered = get_field(chat[-1], "role") == "assistant"
     failed = any(FAILURE_MARK in text for text in _texts_of(chat[-1]))
@@ -6229,7 +6413,7 @@ def _merge_replies(body: dict[str, Any], messages: Any) -> str:
 
 def _make_title(body: dict[str, Any], messages: Any) -> str:
     """The chat's first words, without flags."""
-    said = (w for w in _users_words(body, messages) if not asks_for_help(w))
+    said = (w for w in _users_words(body, messages) if not asks_the_plugin(w))
     first = without_flags(next(said, ""))
     title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
     return json.dumps({"title": title}, ensure_ascii=False)
@@ -7976,6 +8160,238 @@ def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     return GeminiError(kind, said, **values)
 
 
+# ── Costs ─────────────────────────────────────────────────────────────────────────────
+# What pictures cost before they are made, how much is allowed, and what was spent.
+
+
+class Estimate(NamedTuple):
+    """About what one picture will cost in USD, and whether its model's price is known."""
+
+    usd: float
+    is_known: bool = True
+
+
+def estimate_picture(model_id: str, size: str | None) -> Estimate:
+    """What one picture of that size will cost; the dearest that is known where the price
+    of the model is not. size: None leaves it to the model, which makes 1K."""
+    if facts := model_facts(model_id):
+        return Estimate(_picture_price(facts, size or "1K"))
+    dearest = max(_picture_price(facts, size or "1K") for facts in CURRENT_MODELS)
+    return Estimate(dearest, is_known=False)
+
+
+def _picture_price(facts: ModelFacts, size: str) -> float:
+    prices = facts.prices.pictures
+    return prices.get(size, max(prices.values()))
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """The most that one prompt may ask for."""
+
+    image_size: str = SIZES[-1]
+    count: int = MAX_PICTURES_PER_PROMPT
+
+
+def within_ceilings(
+    options: ImageOptions, notes: Sequence[Note], ceilings: Ceilings
+) -> tuple[ImageOptions, list[Note]]:
+    """The options as far as they are allowed, and their notes with those on what is not.
+
+    Whoever asked, and how, makes no difference: this stands behind the merging of all
+    that says something about options.
+    """
+    said = list(notes)
+    size, count = options.image_size, options.count
+    if size and SIZES.index(size) > SIZES.index(ceilings.image_size):
+        what = make_note("image_size")
+        values = {"what": what, "asked": size, "got": ceilings.image_size}
+        said.append(make_note("size_ceiling", **values))
+        options = replace(options, image_size=ceilings.image_size)
+    if count > ceilings.count:
+        said = [note for note in said if note.kind != "count_cut"]
+        said.append(make_note("count_cut", limit=ceilings.count))
+        options = replace(options, count=ceilings.count)
+    return options, said
+
+
+class Payer(NamedTuple):
+    """Whose money it is: the server's, spent by a user, or the user's own."""
+
+    user: str
+    own_key: bool = False
+
+
+def choices_within(
+    choices: Mapping[str, Sequence[str]], ceilings: Ceilings
+) -> dict[str, Sequence[str]]:
+    """What of a model's choices, by the fields of ImageOptions, may be asked for."""
+    largest = SIZES.index(ceilings.image_size)
+    sizes = [size for size in choices["image_size"] if SIZES.index(size) <= largest]
+    counts = [count for count in choices["count"] if int(count) <= ceilings.count]
+    return {**choices, "image_size": sizes, "count": counts}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """How many pictures were made, and about what they cost in USD."""
+
+    pictures: int = 0
+    usd: float = 0.0
+
+    def plus(self, other: "Spent") -> "Spent":
+        """Both together."""
+        return Spent(self.pictures + other.pictures, self.usd + other.usd)
+
+    def beyond(self, other: "Spent") -> "Spent":
+        """What there is more of than of the other; never less than nothing."""
+        pictures = max(self.pictures - other.pictures, 0)
+        return Spent(pictures, max(self.usd - other.usd, 0.0))
+
+
+class Recorded(NamedTuple):
+    """What the records of a user's pictures say: of all, and of those of this worker."""
+
+    in_all: Spent = Spent()
+    of_worker: Spent = Spent()
+
+
+_MICRO = 1_000_000  # millionths of a dollar, which databases add up exactly
+MARK_DIGITS = 9
+_MAX_MARKED_USD = 999.0
+WORKER_SIGNS = 8
+MARK_KEY = "spent"  # under which a picture's record has its mark
+
+
+def spent_mark(account: Payer, worker: str, price: float) -> str:
+    """What the record of a picture says for the sums to come, such as
+    "server 1a2b3c4d 000033600": who paid, which worker made it, how much it was.
+
+    Databases find a text of one form in a file's metadata without reading their JSON.
+    That takes a tenth of the time, and no row that a user has put there, with what a
+    database takes for no JSON, can make an end of the sum.
+    """
+    millionths = round(min(max(price, 0.0), _MAX_MARKED_USD) * _MICRO)
+    return f"{payer_of(account)} {worker} {millionths:0{MARK_DIGITS}}"
+
+
+def payer_of(account: Payer) -> str:
+    """Whose key a picture was made with, as marks say it."""
+    return "user" if account.own_key else "server"
+
+
+def recorded(row: Sequence[Any]) -> Recorded:
+    """What a row of sums says: pictures and millionths of all, and of this worker."""
+    in_all, usd, of_worker, usd_of_worker = (int(number or 0) for number in row)
+    return Recorded(
+        Spent(in_all, usd / _MICRO), Spent(of_worker, usd_of_worker / _MICRO)
+    )
+
+
+def spent_in_all(recorded: Recorded, made_here: Spent) -> Spent:
+    """What was spent by the records of all workers and by the memory of this one, which
+    also knows of pictures without a record: deleted ones, and those within a message.
+
+    A record that somebody forged adds to the sum and takes nothing away from it.
+    """
+    return recorded.in_all.plus(made_here.beyond(recorded.of_worker))
+
+
+def pictures_within(left: float, price: float, count: int) -> int:
+    """How many of so many pictures may be made for what is left in USD."""
+    if price <= 0:
+        return count
+    # A sum of many prices is not exact, and the last cent is not to be lost to that.
+    return max(min(count, math.floor(left / price + 1e-6)), 0)
+
+
+def needs_question(usd: float, above: float) -> bool:
+    """Whether somebody is to be asked before so much is spent; 0 is never."""
+    return 0 < above < usd
+
+
+def begin_of_day(now: datetime) -> datetime:
+    """The midnight before, by the same clock."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def begin_of_month(now: datetime) -> datetime:
+    """The first midnight of the month, by the same clock."""
+    return begin_of_day(now).replace(day=1)
+
+
+@dataclass(eq=False)
+class Reservation:
+    """Pictures of one account that are under way, and what each of them will cost."""
+
+    account: Payer
+    price: float
+    pictures: int
+
+    @property
+    def usd(self) -> float:
+        """What all of them will cost."""
+        return self.price * self.pictures
+
+
+class Ledger:
+    """What one worker knows of what its users spend: pictures that are under way, and
+    those that it made this month, by day.
+
+    Days are told to it. settlements: how often a picture was added to an account; a
+    sum of the records that was asked for meanwhile may lack it.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: dict[Payer, set[Reservation]] = {}
+        self._made: dict[Payer, dict[date, Spent]] = {}
+        self.settlements: Counter[Payer] = Counter()
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Count its pictures as under way until it is released."""
+        self._under_way.setdefault(reservation.account, set()).add(reservation)
+
+    def release(self, reservation: Reservation) -> None:
+        """Nothing of it is under way any more; it may be released already."""
+        mine = self._under_way.get(reservation.account, set())
+        mine.discard(reservation)
+        if not mine:
+            self._under_way.pop(reservation.account, None)
+
+    def settle(self, reservation: Reservation, price: float, day: date) -> None:
+        """A picture of it was made on that day, for that price."""
+        reservation.pictures = max(reservation.pictures - 1, 0)
+        self.add(reservation.account, price, day)
+
+    def add(self, account: Payer, price: float, day: date) -> None:
+        """Remember a picture that was made on that day."""
+        days = self._made.pop(account, {})  # to its end: who came last is kept longest
+        month = {d: s for d, s in days.items() if (d.year, d.month) == _month(day)}
+        month[day] = month.get(day, Spent()).plus(Spent(1, price))
+        self._made[account] = month
+        self.settlements[account] += 1
+        if len(self._made) > MAX_LEDGER_USERS:
+            forgotten = next(iter(self._made))
+            del self._made[forgotten], self.settlements[forgotten]
+
+    def under_way(self, account: Payer) -> float:
+        """What an account's pictures that are under way will cost, in USD."""
+        return math.fsum(r.usd for r in self._under_way.get(account, ()))
+
+    def made(self, account: Payer, since: date) -> Spent:
+        """What this worker has made for an account since that day."""
+        days = self._made.get(account, {})
+        total = Spent()
+        for day, spent in days.items():
+            if day >= since:
+                total = total.plus(spent)
+        return total
+
+
+def _month(day: date) -> tuple[int, int]:
+    return day.year, day.month
+
+
 # ── Threads ───────────────────────────────────────────────────────────────────────────
 # Work beside the event loop, and when it may begin.
 
@@ -8487,6 +8903,70 @@ async def _store_nameless(
     return str(link["url"] if isinstance(link, dict) else link)
 
 
+async def summed_marks(account: Payer, since: float, worker: str) -> Recorded:
+    """What the records of an account's pictures say, as one row of the host's database.
+    Raises whatever the host does.
+
+    since: the moment that counts first, in seconds. Contents of files are not read.
+    """
+    from open_webui.internal import db
+
+    values = {"user": account.user, "since": int(since), "worker": worker}
+    add_up = partial(_sums, payer_of(account), values)
+    if context := getattr(db, "get_async_db_context", None):
+        return recorded(await to_its_end(_in_session(context, add_up)))
+    return recorded(await HOST_WORK.run(_in_session_of_thread, db.get_db, add_up))
+
+
+async def _in_session(context: Callable[[], Any], work: Callable[[Any], Any]) -> Any:
+    async with context() as session:
+        return (await work(session)).one()
+
+
+def _in_session_of_thread(  # before 0.9
+    context: Callable[[], Any], work: Callable[[Any], Any]
+) -> Any:
+    with context() as session:
+        return work(session).one()
+
+
+def _sums(payer: str, values: dict[str, Any], session: Any) -> Any:
+    """The row of sums, or what is to be awaited for it."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return session.execute(_query_of_sums(payer, is_sqlite), values)
+
+
+@lru_cache(maxsize=4)
+def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
+    """The query for pictures and millionths of dollars: all, and those of one worker.
+
+    It uses what SQLite and PostgreSQL have in common; only the name of the function that
+    finds a text differs. `offset(0)` keeps them from finding it again for each sum.
+    """
+    from open_webui.models.files import File
+    from sqlalchemy import BigInteger, String, bindparam, cast, func, select
+
+    position = func.instr if is_sqlite else func.strpos
+    begin, meta = f'"{MARK_KEY}":"{payer} ', cast(File.meta, String)
+    length = len(begin) + WORKER_SIGNS + 1 + MARK_DIGITS
+    mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 2)
+    mark = func.replace(mark, '": "', '":"')  # hosts write JSON with blanks or without
+    is_asked_for = (
+        File.user_id == bindparam("user"),
+        File.created_at >= bindparam("since"),
+    )
+    found = select(mark.label("mark")).where(*is_asked_for).offset(0).subquery()
+    mark = found.c.mark
+    digits = func.substr(mark, length - MARK_DIGITS + 1, MARK_DIGITS)
+    both = (func.count(), func.sum(cast(digits, BigInteger)))
+    of_worker = func.substr(mark, len(begin) + 1, WORKER_SIGNS) == bindparam("worker")
+    return select(*both, *(sums.filter(of_worker) for sums in both)).where(
+        func.substr(mark, 1, len(begin)) == begin,
+        func.substr(mark, length + 1, 1) == '"',
+        func.ltrim(digits, "0123456789") == "",
+    )
+
+
 # ── Host ──────────────────────────────────────────────────────────────────────────────
 # What else is known of Open WebUI. It and room Storage alone import it: inside
 # functions, so that the file loads without a host. Its functions differ from version
@@ -8545,6 +9025,7 @@ class HostChat:
     chat_id: str = ""
     message_id: str = ""
     emitter: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
+    asker: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     language: str = ""
     event_lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -8563,6 +9044,11 @@ class HostChat:
     def is_admin(self) -> bool:
         """Whether the one who asks may see what concerns administrators."""
         return self.user.get("role") == "admin" and not self.is_channel
+
+    @property
+    def is_asked_by_admin(self) -> bool:
+        """Whether an administrator asks, wherever that is."""
+        return self.user.get("role") == "admin"
 
     @property
     def is_channel(self) -> bool:
@@ -8603,6 +9089,26 @@ class HostChat:
                     await self.emitter(event)
         except Exception as error:
             log.debug("event not shown: %s", type(error).__name__)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to be asked: never in channels, nor by programs."""
+        return self.asker is not None and self.is_read_by_host and not self.is_channel
+
+    async def ask(self, title: str, text: str) -> bool | None:
+        """What the one at the page says to a question: None where nobody answers in
+        time, or can. No host ends the wait by itself, and what is no answer of its
+        dialogue, such as {"error": …}, is no Yes (open_webui/socket/main.py)."""
+        if self.asker is None:
+            return None
+        question = {"type": "confirmation", "data": {"title": title, "message": text}}
+        try:
+            async with asyncio.timeout(QUESTION_TIMEOUT):
+                said = await self.asker(question)
+        except Exception as error:
+            log.debug("question not answered: %s", type(error).__name__)
+            return None
+        return said if isinstance(said, bool) else None
 
     async def store(self, new: NewFile) -> str:
         """Keep a picture in the host's storage. Returns its link.
@@ -8941,6 +9447,8 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
     """
     if isinstance(default, bool):
         return SWITCH.get(as_word(value).lower(), default)
+    if isinstance(default, float):
+        return _dollars(value)
     if isinstance(default, int):
         try:
             number = int(float(str(value)))
@@ -8949,6 +9457,17 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
         return min(number, MAX_SETTING) if number >= minimum else default
     text = value if isinstance(value, str) else as_word(value) or default
     return without_surrogates(text)
+
+
+_AMOUNT = re.compile(r"[$\s]*([0-9]{1,300}(?:[.,][0-9]{1,300})?|[.,][0-9]{1,300})")
+
+
+def _dollars(value: Any) -> float:
+    """An amount of money that somebody typed, or 0 for what is none: "5", "$5", "5,50",
+    "5 USD"."""
+    text = f"{value:f}" if isinstance(value, float) else as_word(value)
+    found = _AMOUNT.match(text)
+    return min(float(found[1].replace(",", ".")), MAX_USD) if found else 0.0
 
 
 # The class has one language for all; what hosts know of others stands in manifest.json.
@@ -8991,6 +9510,10 @@ class _Settings(BaseModel):
         return _accept(value, cls.model_fields[name].default, minimum)
 
 
+# No model makes less than 1K by itself.
+_SIZE_CEILINGS = ["auto", *SIZES[SIZES.index("1K") :]]
+_COUNTS = [count + 1 for count in range(MAX_PICTURES_PER_PROMPT)]
+
 # Who is asked, as the drop-down names them.
 BACKEND_GEMINI = "Gemini API"
 BACKEND_VERTEX_KEY = "Vertex AI with an API key"
@@ -9024,6 +9547,13 @@ class AdminValves(_Settings):
     GOOGLE_SEARCH: str = _choice("GOOGLE_SEARCH")
     SHOW_THOUGHTS: str = _choice("SHOW_THOUGHTS")
     SAFETY_THRESHOLD: str = _choice("SAFETY_THRESHOLD")
+    MAX_IMAGE_SIZE: str = _setting("MAX_IMAGE_SIZE", "auto", enum=_SIZE_CEILINGS)
+    MAX_IMAGES_PER_PROMPT: int = _setting("MAX_IMAGES_PER_PROMPT", 4, enum=_COUNTS)
+    ADMIN_ONLY_MODELS: str = _setting("ADMIN_ONLY_MODELS", "")
+    AUTO_KNOWN_PRICES_ONLY: bool = _setting("AUTO_KNOWN_PRICES_ONLY", False)
+    DAILY_BUDGET_USD: float = _setting("DAILY_BUDGET_USD", 0.0)
+    BUDGET_FOR_ADMINS: bool = _setting("BUDGET_FOR_ADMINS", False)
+    CONFIRM_ABOVE_USD: float = _setting("CONFIRM_ABOVE_USD", 0.0)
     PERSON_GENERATION: str = _choice("PERSON_GENERATION")
     OUTPUT_FORMAT: str = _choice("OUTPUT_FORMAT")
     OUTPUT_QUALITY: str = _choice("OUTPUT_QUALITY")
@@ -9085,6 +9615,13 @@ def _keys_in(text: str) -> tuple[str, ...]:
     """The keys that somebody typed; one more than there may be tells of too many."""
     most = MAX_KEYS + 1
     return tuple(split_list(text.strip()[: most * (MAX_KEY_CHARACTERS + 2)])[:most])
+
+
+def ceilings_of(valves: AdminValves) -> Ceilings:
+    """The most that one prompt may ask for."""
+    size = valves.MAX_IMAGE_SIZE.strip().upper()
+    size = size if size in _SIZE_CEILINGS else SIZES[-1]
+    return Ceilings(size, min(valves.MAX_IMAGES_PER_PROMPT, MAX_PICTURES_PER_PROMPT))
 
 
 def largest_picture(valves: AdminValves) -> int:
@@ -10980,6 +11517,262 @@ class ModelLists:
 
 MODEL_LISTS = ModelLists()
 
+# ── Spending ──────────────────────────────────────────────────────────────────────────
+# Whether an answer may cost what it will, and what it did cost.
+
+# Asks whoever is at the page, by title and text; None where nobody answers.
+Ask = Callable[[Note, Note], Awaitable[bool | None]]
+
+LEDGER = Ledger()
+# Marks the records of this worker's pictures: of those that it remembers and the
+# database does not hold, it knows that they were deleted.
+WORKER = uuid.uuid4().hex[:WORKER_SIGNS]
+
+
+class Purse:
+    """What one answer may spend, and spends.
+
+        with Purse(chat, valves, own_key, answer.ask) as purse:
+            options, notes = await purse.open(route, options)
+
+    The end of the block gives back what was set aside and not spent.
+    """
+
+    def __init__(
+        self, chat: HostChat, valves: AdminValves, own_key: bool, ask: Ask
+    ) -> None:
+        self._chat, self._valves, self._ask = chat, valves, ask
+        self._account = account_of(chat, own_key)
+        self._reservation = Reservation(self._account, 0.0, 0)
+        self._agreed = 0.0  # to so much somebody has said Yes
+
+    async def open(
+        self, route: Route, options: ImageOptions
+    ) -> tuple[ImageOptions, list[Note]]:
+        """Set aside what pictures of a model will cost. Returns the options with as many
+        as the budget allows, and notes. Raises GeminiError when it allows none, or when
+        somebody is asked and does not say Yes."""
+        estimate = estimate_picture(route.model, options.image_size)
+        allowed, notes = await self._set_aside(estimate, options)
+        total = estimate.usd * allowed.count
+        if self._is_question(total):
+            self.close()  # nothing is under way while somebody thinks about it
+            await self._be_sure(allowed, total)
+            self._agreed = total
+            allowed, _ = await self._set_aside(estimate, allowed)
+            notes = _cut(self._valves, allowed.count, options.count)
+        if not estimate.is_known and (route.asked == AUTO or self._matters):
+            amount = _dollars_shown(estimate.usd)
+            notes.append(
+                make_note("price_assumed", model=name_of(route.model), amount=amount)
+            )
+        return allowed, notes
+
+    def close(self) -> None:
+        """Give back what was set aside."""
+        LEDGER.release(self._reservation)
+
+    def __enter__(self) -> "Purse":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def _set_aside(
+        self, estimate: Estimate, options: ImageOptions
+    ) -> tuple[ImageOptions, list[Note]]:
+        self.close()
+        count = options.count
+        if is_limited(self._chat, self._valves, self._account):
+            left = await _left_today(self._account, self._valves.DAILY_BUDGET_USD)
+            count = pictures_within(left, estimate.usd, options.count)
+            if not count:
+                raise self._used_up(left, estimate)
+        # From the sum to this line nothing is awaited: no other answer comes between.
+        self._reservation = Reservation(self._account, estimate.usd, count)
+        LEDGER.reserve(self._reservation)
+        notes = _cut(self._valves, count, options.count)
+        return replace(options, count=count), notes
+
+    @property
+    def _matters(self) -> bool:
+        """Whether an administrator has set something that a price decides."""
+        return (
+            is_limited(self._chat, self._valves, self._account)
+            or self._valves.CONFIRM_ABOVE_USD > 0
+        )
+
+    def _used_up(self, left: float, estimate: Estimate) -> GeminiError:
+        return GeminiError(
+            "daily_budget",
+            budget=_dollars_shown(self._valves.DAILY_BUDGET_USD),
+            left=_dollars_shown(max(left, 0.0)),
+            amount=_dollars_shown(estimate.usd),
+            zone=zone_name(),
+        )
+
+    def _is_question(self, total: float) -> bool:
+        is_expensive = needs_question(total, self._valves.CONFIRM_ABOVE_USD)
+        return is_expensive and total > self._agreed and self._chat.can_ask
+
+    async def _be_sure(self, options: ImageOptions, total: float) -> None:
+        """Return when somebody says Yes. Raises GeminiError."""
+        amount = _dollars_shown(total)
+        what = pictures_note(options.count)
+        if options.image_size:
+            what = make_note("in_size", what=what, size=options.image_size)
+        title = make_note("question_title", what=what)
+        said = await self._ask(title, make_note("question", amount=amount))
+        if said is None:
+            raise GeminiError("not_answered", amount=amount)
+        if not said:
+            raise GeminiError("not_wanted")
+
+    def mark(self, price: float | None) -> dict[str, str]:
+        """What the record of a picture says for the sums to come. price: where it is
+        known."""
+        return {MARK_KEY: spent_mark(self._account, WORKER, self._counted(price))}
+
+    def paid(
+        self, model_id: str, size: str, price: float | None, since: datetime
+    ) -> None:
+        """A picture was made. price: where it is known. since: when the picture came,
+        before it was stored."""
+        counted = self._counted(price)
+        LEDGER.settle(self._reservation, counted, since.date())
+        log.info(
+            "picture made: user %s, model %s, size %s, %.4f USD",
+            *(self._account.user or "unknown", model_id, size, counted),
+        )
+
+    def _counted(self, price: float | None) -> float:
+        """What a picture is counted as: what was set aside for it, if nothing better."""
+        return self._reservation.price if price is None else price
+
+
+def is_limited(chat: HostChat, valves: AdminValves, account: Payer) -> bool:
+    """Whether a budget holds for whoever asks."""
+    is_counted = valves.BUDGET_FOR_ADMINS or not chat.is_asked_by_admin
+    return valves.DAILY_BUDGET_USD > 0 and is_counted and not account.own_key
+
+
+def account_of(chat: HostChat, own_key: bool) -> Payer:
+    """Whose money pictures of a chat cost."""
+    return Payer(as_str(chat.user.get("id")), own_key)
+
+
+def _cut(valves: AdminValves, count: int, asked: int) -> list[Note]:
+    budget = _dollars_shown(valves.DAILY_BUDGET_USD)
+    values = {"count": count, "asked": asked, "budget": budget}
+    return [make_note("budget_cut", **values)] if count < asked else []
+
+
+def _dollars_shown(usd: float) -> str:
+    return f"${usd:,.2f}" if usd >= 0.1 else f"${usd:.3f}"
+
+
+def zone_name() -> str:
+    """The name of the server's time zone."""
+    return datetime.now().astimezone().tzname() or "UTC"
+
+
+async def _left_today(account: Payer, budget: float) -> float:
+    """What is left of a budget in USD, less than nothing where more was spent."""
+    spent = await spent_since(account, begin_of_day)
+    return budget - spent.usd - LEDGER.under_way(account)
+
+
+async def spent_since(account: Payer, begin: Callable[[datetime], datetime]) -> Spent:
+    """What an account has spent since the beginning of the day or the month: by the
+    records of all workers, and by what only this one knows."""
+    in_records, first = Recorded(), datetime.now()
+    for _ in range(MAX_SUMS):
+        first, settled = begin(datetime.now()), LEDGER.settlements[account]
+        in_records = await _recorded(account, first)
+        if settled == LEDGER.settlements[account]:
+            break  # else it may lack a picture that is under way no longer
+    return spent_in_all(in_records, LEDGER.made(account, first.date()))
+
+
+async def _recorded(account: Payer, first: datetime) -> Recorded:
+    """What the host's records say; nothing where it cannot be asked."""
+    if not account.user:
+        return Recorded()
+    try:
+        async with asyncio.timeout(SUM_TIMEOUT):
+            return await summed_marks(account, first.timestamp(), WORKER)
+    except Exception as error:
+        _log_not_summed(type(error).__name__)
+        log.debug("spending not summed", exc_info=True)
+        return Recorded()
+
+
+@lru_cache(maxsize=16)  # each reason once
+def _log_not_summed(why: str) -> None:
+    log.warning(
+        "budgets hold as far as this worker knows, for no sum came: %s",
+        why,
+    )
+
+
+def is_reserved(chat: HostChat, valves: AdminValves, model_id: str) -> bool:
+    """Whether only administrators may use a model, and none asks."""
+    reserved = split_list(valves.ADMIN_ONLY_MODELS)
+    return not chat.is_asked_by_admin and is_among(model_id, reserved)
+
+
+def models_for_auto(
+    chat: HostChat, valves: AdminValves, available: dict[str, ListedModel]
+) -> dict[str, ListedModel]:
+    """Among which models `auto` chooses for whoever asks, where these are available.
+    Raises GeminiError where none is left."""
+    named = split_list(valves.MODELS)
+    there = available or usable_models(known_models(), ())
+    chosen = {
+        i: m for i, m in choose_models(there.values(), named).items() if i in there
+    }
+    chosen = chosen or there
+    left = {i: m for i, m in chosen.items() if not is_reserved(chat, valves, i)}
+    if not left:
+        raise GeminiError("model_reserved", model=make_note("these_models"))
+    is_named_alone = len(named) == len(typed_ids(named)) == 1
+    if valves.AUTO_KNOWN_PRICES_ONLY and not is_named_alone:
+        left = {i: m for i, m in left.items() if model_facts(i)}
+        if not left:
+            raise GeminiError("no_known_price")
+    return available if left.keys() == chosen.keys() else left
+
+
+async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list[Note]:
+    """What whoever asks has spent, today and this month, and of which budget."""
+    account = account_of(chat, own_key)
+    notes = []
+    for kind, begin in (("spent_today", begin_of_day), ("spent_month", begin_of_month)):
+        spent = await spent_since(account, begin)
+        notes.append(make_note(kind, what=_spent_note(spent), zone=zone_name()))
+    if is_limited(chat, valves, account):
+        budget = valves.DAILY_BUDGET_USD
+        left = max(await _left_today(account, budget), 0.0)
+        shown = {"budget": _dollars_shown(budget), "left": _dollars_shown(left)}
+        notes.append(make_note("budget_of_day", **shown))
+    return notes
+
+
+def _spent_note(spent: Spent) -> Note:
+    """So many pictures, and what they cost."""
+    what = pictures_note(spent.pictures)
+    if not spent.pictures:
+        return what
+    return make_note("pictures_priced", what=what, usd=_dollars_shown(spent.usd))
+
+
+def pictures_note(count: int) -> Note:
+    """So many pictures."""
+    if count == 1:
+        return make_note("one_picture")
+    return make_note("pictures", count=count) if count else make_note("no_pictures")
+
+
 # ── Answer ────────────────────────────────────────────────────────────────────────────
 # Composes what the chat shows from the events of one or more requests, and turns notes,
 # failures and statuses into words.
@@ -11168,12 +11961,18 @@ class Answer:
         self.notes = list(notes)
         self.sources = Sources()
         self.tally = Tally()
+        self._purse: Purse | None = None
 
     def begin(
-        self, model_id: str, options: ImageOptions, notes: Sequence[Note]
+        self,
+        model_id: str,
+        options: ImageOptions,
+        notes: Sequence[Note],
+        purse: Purse | None = None,
     ) -> None:
-        """Which model is asked for what; forgets the notes on another one."""
-        self.tally.model, self._options = model_id, options
+        """Which model is asked for what, and who counts what it costs; forgets the notes
+        on another one."""
+        self.tally.model, self._options, self._purse = model_id, options, purse
         self.notes = [*self._standing_notes, *notes]
 
     def hide(self, secrets: Collection[str]) -> None:
@@ -11190,6 +11989,12 @@ class Answer:
         """Show a line of progress."""
         words = sentence(said, self.reader) if isinstance(said, Note) else said
         await self._chat.status(words, done)
+
+    async def ask(self, title: Note, text: Note) -> bool | None:
+        """What somebody at the page says to a question; None where nobody answers."""
+        self.making = make_note("asking")
+        await self.status(self.making)
+        return await self._chat.ask(*(sentence(n, self.reader) for n in (title, text)))
 
     def end_of_thoughts(self, event: Event, number: int) -> Piece:
         """What was held back of the thoughts, before an event that is none of them.
@@ -11325,10 +12130,11 @@ class Answer:
 
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
-        pixels = await work_on(image.data, picture_pixels)
+        since, pixels = datetime.now(), await work_on(image.data, picture_pixels)
         alt = self._names.alt(self.pictures + 1)
         picture = f"![{alt}]({await self._address(image, pixels)})"
         self.tally.pixels.append(pixels)
+        self._pay(pixels, since)
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
@@ -11356,14 +12162,22 @@ class Answer:
     def _record(self, pixels: tuple[int, int] | None) -> dict[str, Any]:
         """What is noted with a picture's file: small, and of JSON's plain types."""
         default, asked = asdict(ImageOptions()), asdict(self._options)
+        price = self.tally.price_of(pixels)
         return {
+            **(self._purse.mark(price) if self._purse else {}),
             "version": 1,
             "prompt": self._names.plain_prompt,
             "model": self.tally.model,
             "options": {k: v for k, v in asked.items() if v != default[k]},
-            "price": self.tally.price_of(pixels),
+            "price": price,
             "seconds": round(time.monotonic() - self._began, 1),
         }
+
+    def _pay(self, pixels: tuple[int, int] | None, since: datetime) -> None:
+        if self._purse:
+            size = size_of(*pixels) if pixels else "unknown"
+            price = self.tally.price_of(pixels)
+            self._purse.paid(self.tally.model, size, price, since)
 
     async def show_sources(self) -> None:
         """Show what Google searched for; pages as a note where no chat shows them."""
@@ -11921,6 +12735,7 @@ class _Making:
     keys: Keyring
     answer: Answer
     send: Send
+    purse: Purse
     budget: Budget
     dropped: set[str] = field(default_factory=set)  # options that the model refused
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -11944,9 +12759,10 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         raise GeminiError("key_own")
     keys = keyring_for(valves, request.keys, request.caller)
     budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
-    work = _Making(request, keys, answer, send, budget)
     try:
-        await _ask_candidates(work)
+        with Purse(request.chat, valves, request.own_key, answer.ask) as purse:
+            work = _Making(request, keys, answer, send, purse, budget)
+            await _ask_candidates(work)
     finally:
         if request.chat.is_admin:
             answer.notes += keys.resting()
@@ -11954,13 +12770,17 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
 
 async def _ask_candidates(work: _Making) -> None:
     """Ask those who may answer, one after the other, until one is there to do it."""
-    backend = work.keys.backend
+    request, backend = work.request, work.keys.backend
     await BEGINNINGS.wait()
     listed = await MODEL_LISTS.get(work.keys)
     available = usable_models(listed, backend.models)
+    if request.asked == AUTO:  # by name even a reserved one is found, then refused
+        available = models_for_auto(request.chat, request.valves, available)
     hints: list[str] = []
-    failure = backend.nobody(work.request.asked, available)
-    for route in candidates(_choice_of(work.request), available, hints):
+    failure = backend.nobody(request.asked, available)
+    for route in candidates(_choice_of(request), available, hints):
+        if is_reserved(request.chat, request.valves, route.model):
+            raise GeminiError("model_reserved", model=name_of(route.model))
         try:
             return await _ask_model(work, route)
         except GeminiError as error:
@@ -12014,13 +12834,14 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     options, lacked = offered_options(request.options, work.keys.backend.lacks)
     options, notes = fit_options(options, route.model, facts, level)
     notes = lacked + notes
+    options, cut = await work.purse.open(route, options)
     answer.making = _making(route, options)
     await answer.status(answer.making)
     pictures, documents, more = await _gather_in_time(work, route, room)
     conversation = replace(request.conversation, documents=documents)
     if conversation.newest and conversation.newest.is_cut:
         more.append(make_note("prompt_cut"))
-    answer.begin(route.model, options, notes + more)
+    answer.begin(route.model, options, notes + cut + more, work.purse)
     if not pictures and not conversation.prompt and not documents:
         raise GeminiError("prompt_empty")
     body_of = partial(_body, route, conversation, pictures)
@@ -12507,6 +13328,7 @@ class Pipe:
         __request__: Any = None,
         __metadata__: dict[str, Any] | None = None,
         __event_emitter__: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
+        __event_call__: Callable[[dict[str, Any]], Awaitable[Any]] | None = None,
         __task__: str | None = None,
         __task_body__: dict[str, Any] | None = None,
         __chat_id__: str | None = None,
@@ -12525,6 +13347,7 @@ class Pipe:
             chat_id=as_str(__chat_id__ or metadata.get("chat_id")),
             message_id=as_str(__message_id__ or metadata.get("message_id")),
             emitter=__event_emitter__,
+            asker=__event_call__ if _is_at_page(metadata) else None,
             secrets=keys_to_use(valves, own)[0],
             language=_language(valves, metadata, __request__),
         )
@@ -12564,12 +13387,23 @@ async def _work_of(call: _Call, conversation: Conversation) -> Composer:
         offer = _offer(call, as_str(call.body.get("model")))
         text = help_text(offer, reader_of(call.chat))
         return partial(tell, text, call.chat, conversation)
+    if asks_for_costs(conversation.prompt):
+        return partial(_tell_costs, call, conversation)
     if call.valves.HISTORY_IMAGES and conversation.before:
         conversation = await _with_saved(conversation, call.metadata, call.chat)
     request = _image_request(
         *(call.body, call.metadata, conversation, call.chat, call.valves, call.own)
     )
     return partial(compose, request)
+
+
+async def _tell_costs(call: _Call, conversation: Conversation, send: Send) -> None:
+    """Tell whoever asks what their pictures cost, as notes: no model is to see them."""
+    own_key = keys_to_use(call.valves, call.own)[1]
+    notes = await told_costs(call.chat, call.valves, own_key)
+    reader = reader_of(call.chat)
+    text = "\n\n".join(f"{NOTE_MARK}{sentence(note, reader)}" for note in notes)
+    await tell(text, call.chat, conversation, send)
 
 
 def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
@@ -12613,15 +13447,15 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
         edits=edits,
     )
     route = next(candidates(choice, _known_models(listed, typed)), Route(model, model))
-    return Offer(route, choices_of(facts_of(route.model, route.generate)))
+    choices = choices_of(facts_of(route.model, route.generate))
+    return Offer(route, choices_within(choices, ceilings_of(call.valves)))
 
 
 def _known_models(
     listed: Iterable[ListedModel], typed: Iterable[str]
 ) -> dict[str, ListedModel]:
     """The models of a list, or those that this file knows where there is none."""
-    built_in = [ListedModel(facts.id, facts.name) for facts in CURRENT_MODELS]
-    return usable_models(listed, typed) or usable_models(built_in, ())
+    return usable_models(listed, typed) or usable_models(known_models(), ())
 
 
 def _asked_model(model: str) -> str:
@@ -12653,7 +13487,7 @@ def _image_request(
 ) -> ImageRequest:
     features = metadata.get("features")
     settings = settings_in_order(valves, own, body, conversation.flags, features)
-    options, notes = read_options(settings)
+    options, notes = within_ceilings(*read_options(settings), ceilings_of(valves))
     notes += settings_left_out(body, metadata.get("tools"))
     keys, own_key = keys_to_use(valves, own)
     return ImageRequest(
@@ -12675,6 +13509,13 @@ def _without_function(model: str) -> str:
     bare. A function's id is an identifier; Google's has a hyphen before its dot."""
     function, _, rest = model.partition(".")
     return rest if rest and function.isidentifier() else model
+
+
+def _is_at_page(metadata: dict[str, Any]) -> bool:
+    """Whether somebody sits at the page that asks. Sessions of automations and channels
+    have a kind before a colon (open_webui/utils/automations.py)."""
+    session = as_str(metadata.get("session_id"))
+    return bool(session) and ":" not in session
 
 
 def _labels(entries: Sequence[ListEntry], reader: Reader) -> list[str]:

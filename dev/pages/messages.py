@@ -20,9 +20,11 @@ LANGUAGE = "en"  # of the page
 # How the page shows what the product fills in.
 PLACEHOLDERS = {
     "all": "*number*",
+    "amount": "*an amount of money*",
     "asked": "*what was chosen*",
     "region": " *Where the model is listed, a word on regions.*",
     "available": " *The models that this key can use.*",
+    "budget": "*an amount of money*",
     "choices": "*what it can be*",
     "count": "*number*",
     "elapsed": "*number*",
@@ -30,6 +32,7 @@ PLACEHOLDERS = {
     "got": "*the nearest that there is*",
     "height": "*number*",
     "host": "*the host of the base URL*",
+    "left": "*an amount of money*",
     "limit": "*number*",
     "location": "*the location that is set*",
     "limit_name": "*the name of that limit*",
@@ -55,6 +58,7 @@ PLACEHOLDERS = {
     "waited": " *after a wait in line, if there was a long one*",
     "whose": "*the user's own or those of others*",
     "width": "*number*",
+    "zone": "*the server's time zone*",
 }
 
 _PAGE = """\

@@ -207,6 +207,15 @@ def test_no_model_reads_the_help(google: StandIn) -> None:
     assert "--help" not in sent and "--size" not in sent
 
 
+def test_no_model_reads_what_was_spent(google: StandIn) -> None:
+    said = [user("a red fox"), model("Here."), user("—cost"), model("Today: nothing.")]
+    answer({"model": "painter.auto", "messages": [*said, user("make it blue")]}, google)
+    [request] = posts(google)
+    sent = json.dumps(request.body, ensure_ascii=False)
+    assert "a red fox" in sent and "make it blue" in sent
+    assert "cost" not in sent and "Today" not in sent
+
+
 # ── What may come next ───────────────────────────────────────────────────────────────
 
 
@@ -328,6 +337,7 @@ SILENT: list[tuple[str, Any, dict[str, Any]]] = [
         {},
     ),
     ("help", chat_of(["a fox", "--help"]), {}),
+    ("what was spent", chat_of(["a fox", "--cost"]), {}),
     ("no answer yet", [user("a fox")], {}),
     ("no chat", [], {}),
     ("no messages", None, {}),

@@ -191,6 +191,7 @@ VALUES: dict[str, Any] = {
     **{"available": note("available", models=(gip.name_of(MODEL),) * 2)},
     **{"region": note("region"), "problem": note("header_line", number=2)},
     **{"variable": "SSL_CERT_FILE", "limit_name": "client_max_body_size"},
+    **{"budget": "$5.00", "left": "$0.02", "amount": "$0.05", "zone": "CST"},
     **{"waited": note("waited", seconds=7), "whose": note("own_pictures")},
     **{
         "what": note("image_size"),

@@ -45,28 +45,32 @@ USES: dict[str, str] = {
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "
     "Reader",
     "Failures": "Limits Words Wire",
+    "Costs": "Limits Words Models Options",
     # Below this line there are network, host, clock and log.
     "Threads": "Limits",
-    "Storage": "Pictures Threads",
+    "Storage": "Pictures Costs Threads",
     "Host": "Limits Words Heads Formats Pictures Wire Threads Storage",
-    "Settings": "Limits Words Messages Options Threads",
+    "Settings": "Limits Words Messages Options Costs Threads",
     "Backend": "Limits Words Models Routes Options Settings Failures",
     "Connections": "Limits Failures",
     "Tokens": "Limits Words Failures Backend Connections",
     "Client": "Limits Words Models Routes Reader Wire Failures Threads Backend "
     "Connections Tokens",
     "Keys": "Limits Words Models Failures Threads Settings Backend Connections Client",
+    "Spending": "Limits Words Models Routes Options Failures Costs Storage Host "
+    "Settings",
     "Answer": "Limits Words Markdown Messages Models Options Formats Pictures Wire "
-    "Failures Threads Storage Host",
+    "Failures Threads Storage Host Spending",
     "Request": "Limits Words Models Routes Options Heads Pictures Conversation Failures "
     "Threads Host Settings",
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Host Settings Keys Answer Request Reading",
+    "Failures Threads Host Settings Keys Spending Answer Request Reading",
     "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
-    "Help Failures Threads Host Settings Keys Answer Request Reading Course Chunks",
+    "Help Failures Costs Threads Host Settings Keys Spending Answer Request Reading "
+    "Course Chunks",
 }
 PURE = [*USES][: [*USES].index("Threads")]
 IMPURE = {

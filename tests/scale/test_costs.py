@@ -1,0 +1,48 @@
+"""Two hosts over one PostgreSQL add up what a user has spent at both."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from dev.host import plugin
+from dev.host.client import Client, content_of
+from dev.host.cluster import Cluster
+from dev.host.spending import FILES, measured
+from dev.host.traffic import drawings
+from dev.standin import StandInProcess
+
+NB = f"{plugin.FUNCTION_ID}.gemini-nano-banana-2.1"
+in_a_folder = pytest.mark.parametrize("cluster", ["shared folder"], indirect=True)
+
+
+@in_a_folder
+def test_a_budget_is_one_for_both_hosts(
+    user: Client,
+    user_at_b: Client,
+    google: StandInProcess,
+    valves: Any,
+) -> None:
+    # What tests before this one have made counts, too.
+    words = content_of(user_at_b.complete(NB, "--cost"))
+    found = re.search(r"Today.*about \$([0-9.]+)\.\s", words)
+    assert found, words
+    valves(DAILY_BUDGET_USD=float(found[1]) + 3 * 0.0336 + 0.01)
+    for client in (user, user_at_b, user):
+        assert "![" in content_of(client.complete(NB, "a fox"))
+    for client in (user_at_b, user):
+        assert "Your budget" in content_of(client.complete(NB, "a fox"))
+    assert len(drawings(google)) == 3
+
+
+@in_a_folder
+def test_ten_thousand_files_take_a_sum_no_longer_than_the_host_twice(
+    cluster: Cluster, admin: Client
+) -> None:
+    found = measured(admin)
+    assert found["files"] == found["of_all"] == FILES
+    assert 90 < found["of_day"] < 110
+    assert found["usd"] == pytest.approx(FILES * 0.0336)
+    assert found["adding_day"] < 2 * found["counting"], found
