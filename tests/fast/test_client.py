@@ -987,7 +987,7 @@ def test_who_comes_alone_does_not_wait() -> None:
 async def listed(
     lists: gip.ModelLists, client: gip.GeminiClient, wait: float = 3.0
 ) -> list[str]:
-    return [model.id for model in await lists.get(client, wait)]
+    return [model.id for model in await lists.get(gip.Keyring((client,)), wait)]
 
 
 def list_requests(google: StandIn) -> int:
@@ -1112,7 +1112,8 @@ def test_long_lists_of_many_keys_are_not_all_kept(
             assert len(await listed(lists, client)) == 10
 
     asyncio.run(with_many_keys())
-    assert [*lists._lists] == [client.identity for client in clients[-3:]]
+    rings = [gip.Keyring((client,)) for client in clients]
+    assert [len(lists.known(ring)) for ring in rings] == [0] * 5 + [10] * 3
 
 
 def test_two_keys_have_two_lists(google: StandIn) -> None:
