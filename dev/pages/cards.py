@@ -37,6 +37,7 @@ DESCRIPTIONS = {
     "en": "Makes and changes pictures up to {largest}, and takes up to {taken} along.",
     "zh": "生成和修改图片，最大 {largest}，最多可附带 {taken} 张图片。",
 }
+ABOUT = {"en": "about {size}", "zh": "约 {size}"}
 SUGGESTIONS = {
     "en": (
         "A red fox in fresh snow at sunset --ar 16:9",
@@ -44,8 +45,8 @@ SUGGESTIONS = {
         "A cosy reading corner by a rainy window, as a watercolour",
     ),
     "zh": (
-        "夕阳下，一只红狐狸站在新雪中 --ar 16:9",
-        "一张写着“周六集市”的街头集市海报 --ar 3:4",
+        "夕阳下，一只红狐狸站在初雪中 --ar 16:9",
+        "街头集市的海报，上面写着“周六新鲜上市” --ar 3:4",
         "雨天窗边温馨的阅读角，水彩画风格",
     ),
 }
@@ -85,8 +86,11 @@ def icon() -> str:
 def _descriptions(facts: ModelFacts) -> dict[str, str]:
     from dev.pages.models_table import largest
 
-    values = {"largest": largest(facts), "taken": facts.max_input_images}
-    return {tag: text.format(**values) for tag, text in DESCRIPTIONS.items()}
+    taken = facts.max_input_images
+    return {
+        tag: text.format(largest=largest(facts, ABOUT[tag]), taken=taken)
+        for tag, text in DESCRIPTIONS.items()
+    }
 
 
 def _card(model: str, name: str, descriptions: dict[str, str], searches: bool) -> Json:
