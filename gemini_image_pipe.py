@@ -1987,7 +1987,7 @@ PHRASES: Texts = {
     },
     "named_model_with_id": {
         "en": "{name} (`{id}`)",
-        "zh-CN": "{name}（`{id}`）",
+        "zh-CN": "{name} (`{id}`)",
     },
     "model_id": {
         "en": "`{id}`",
@@ -4060,7 +4060,9 @@ def _is_flag(found: re.Match[str]) -> bool:
 _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
 
 
-_COSTS = re.compile(rf"{_TWO_DASHES}(?:costs?|费用|費用){_SEPARATOR}*", re.IGNORECASE)
+_COSTS = re.compile(
+    rf"{_TWO_DASHES}(?:costs?|费用|費用|花费|花費){_SEPARATOR}*", re.IGNORECASE
+)
 
 
 def asks_for_help(words: str) -> bool:

@@ -612,6 +612,7 @@ def test_cost_as_the_whole_message_tells_what_was_spent(made: gip.Pipe) -> None:
         ("--cost", USER, "Today (since midnight, ", "): 3 pictures, about $0.10."),
         ("—Costs ", USER, "This month: 3 pictures", "Your budget is $2.00 a day."),
         ("--cost", {"id": "bob"}, "Today", "no pictures, about $0.000."),
+        *((typed, USER, "Today") for typed in ("--费用", "——花费。", "－－花費")),
     ]
     check_rows(rows, check)
 

@@ -18,7 +18,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ONLY_CHINESE = 1
 
 
-@pytest.mark.parametrize(("page", "language"), zip((README, CHINESE), gip.LANGUAGES))
+@pytest.mark.parametrize(("page", "language"), [(README, "en"), (CHINESE, "zh-CN")])
 def test_the_failure_that_is_shown_is_one_that_chats_show(
     page: Path, language: str
 ) -> None:
