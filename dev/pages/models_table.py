@@ -39,12 +39,10 @@ def refresh() -> bool:
     return tables.refresh(PAGE, filled)
 
 
-def largest(facts: ModelFacts, about: str = "about {size}") -> str:
-    """The largest size of its pictures; about: how a language says that it is a guess."""
+def largest(facts: ModelFacts) -> str:
+    """The largest size of its pictures."""
     # A model without a choice of sizes makes the size that its price is named for.
-    if facts.sizes:
-        return facts.sizes[-1]
-    return about.format(size=max(facts.prices.pictures))
+    return facts.sizes[-1] if facts.sizes else f"about {max(facts.prices.pictures)}"
 
 
 def _row(facts: ModelFacts) -> tuple[str, ...]:

@@ -610,8 +610,13 @@ def test_cost_as_the_whole_message_tells_what_was_spent(made: gip.Pipe) -> None:
 
     rows = [
         ("--cost", USER, "Today (since midnight, ", "): 3 pictures, about $0.10."),
-        ("—Costs ", USER, "This month: 3 pictures", "Your budget is $2.00 a day."),
-        ("--cost", {"id": "bob"}, "Today", "no pictures, about $0.000."),
+        (
+            "—Costs ",
+            USER,
+            "This month: 3 pictures",
+            "$2.00 a day; $1.90 of it is left.",
+        ),
+        ("--cost", {"id": "bob"}, "Today", "): no pictures.", "$2.00 of it is left."),
         *((typed, USER, "Today") for typed in ("--费用", "——花费。", "－－花費")),
     ]
     check_rows(rows, check)

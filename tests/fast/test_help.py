@@ -171,6 +171,14 @@ def listed(google: StandIn, *ids: str) -> Iterator[None]:
     gip.MODEL_LISTS._lists.pop(identity)
 
 
+def test_help_names_a_model_that_nobody_has_without_the_function(
+    google: StandIn,
+) -> None:
+    with listed(google, LITE):
+        text = answer(body_of("--help", IMAGEN), google)
+    assert "Imagen 4" in text and "painter" not in text
+
+
 def test_help_knows_the_list_that_was_asked_for_before(google: StandIn) -> None:
     """Who may use only one model is told of that one."""
     with listed(google, LITE):
@@ -205,6 +213,15 @@ def test_no_model_reads_the_help(google: StandIn) -> None:
     sent = json.dumps(request.body, ensure_ascii=False)
     assert "a red fox" in sent and "make it blue" in sent
     assert "--help" not in sent and "--size" not in sent
+
+
+def test_no_model_reads_what_was_spent(google: StandIn) -> None:
+    said = [user("a red fox"), model("Here."), user("—cost"), model("Today: nothing.")]
+    answer({"model": "painter.auto", "messages": [*said, user("make it blue")]}, google)
+    [request] = posts(google)
+    sent = json.dumps(request.body, ensure_ascii=False)
+    assert "a red fox" in sent and "make it blue" in sent
+    assert "cost" not in sent and "Today" not in sent
 
 
 # ── What may come next ───────────────────────────────────────────────────────────────
@@ -328,10 +345,12 @@ SILENT: list[tuple[str, Any, dict[str, Any]]] = [
         {},
     ),
     ("help", chat_of(["a fox", "--help"]), {}),
+    ("what was spent", chat_of(["a fox", "--cost"]), {}),
     ("no answer yet", [user("a fox")], {}),
     ("no chat", [], {}),
     ("no messages", None, {}),
     ("switched off", chat_of(["a fox"]), {"valves": {"FOLLOW_UPS": "off"}}),
+    ("no picture to change", chat_of(["a fox"]), {"valves": {"HISTORY_IMAGES": 0}}),
     (
         "another model's answer",
         chat_of(["a fox"]),

@@ -109,6 +109,18 @@ def test_every_text_is_there_in_every_language_with_the_same_placeholders() -> N
     check_rows(rows(), check)
 
 
+def test_the_way_to_a_setting_names_the_function_as_the_host_lists_it() -> None:
+    name = gip.FUNCTION_WORDS["name"]["en"]
+
+    def check(_: str, row: dict[str, str]) -> None:
+        for text in row.values():
+            ways = re.findall(r"(?:Functions|函数) → (.*?) →", text)
+            ways += re.findall(r"→ ([^→]*) → (?=[A-Z]+_)", text)
+            assert {*ways} <= {name, f"{name} → Valves", "Valves", "配置项"}, ways
+
+    check_rows(rows(), check)
+
+
 # What stays as it is in every language: names, forms of files, what is typed.
 NAMES = (
     *(
@@ -261,7 +273,8 @@ def test_what_is_composed_reads_as_if_it_were_written() -> None:
 
     one, three = gip.pictures_note(1), gip.pictures_note(3)
     large = note("in_size", what=three, size="4K")
-    spent = note("spent_month", what=three, usd="$0.10")
+    priced = note("pictures_priced", what=three, usd="$0.10")
+    spent = note("spent_month", what=priced)
     check_rows(
         [
             (
