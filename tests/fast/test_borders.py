@@ -94,11 +94,12 @@ def test_keys_that_begin_alike_or_overlap_are_all_masked(
         ]
 
 
-def test_more_keys_take_little_more_time() -> None:
+@pytest.mark.parametrize("key", ["AIza-{:030}", "{:02}-a-key-that-begins-otherwise"])
+def test_more_keys_take_little_more_time(key: str) -> None:
     text = "a & b %41 &lt; " * 5_000
 
     def spent(count: int) -> float:
-        keys = [f"AIza-{number:030}" for number in range(count)]
+        keys = [key.format(number) for number in range(count)]
         started = time.thread_time()
         gip.mask_keys(text, keys)
         return time.thread_time() - started
@@ -107,6 +108,37 @@ def test_more_keys_take_little_more_time() -> None:
         return min(spent(count) for _ in range(5))  # whatever disturbs only adds to it
 
     assert least(gip.MAX_KEYS) < 4 * least(1)
+
+
+def test_keys_that_begin_otherwise_do_not_hold_up_words_in_pieces() -> None:
+    """They are fed on the event loop, and anybody can enter twenty keys."""
+    pieces = [f"word {number} " for number in range(2_000)]
+
+    def spent(key: str) -> float:
+        mask = gip.KeyMask(*map(key.format, range(gip.MAX_KEYS)))
+        started = time.thread_time()
+        fed(mask, *pieces)
+        return time.thread_time() - started
+
+    def least(key: str) -> float:
+        return min(spent(key) for _ in range(3))
+
+    assert least("{:02}-a-key-that-begins-otherwise") < 4 * least("AIza-{:030}")
+
+
+def test_of_a_long_secret_no_seam_shows_the_beginning() -> None:
+    secret = "".join(f"{number:05}" for number in range(200))
+    out = fed(gip.KeyMask(secret), f"so {secret[:600]}", secret[600:])
+    assert out == f"so [key]{secret[gip.MAX_KEY_CHARACTERS :]}"
+
+
+@pytest.mark.parametrize("mask", [gip.SafeText, gip.SafeThoughts])
+def test_a_secret_that_is_known_later_is_masked_from_then_on(mask: Any) -> None:
+    words = mask("one-key-of-mine")
+    said = words.feed("so one-key-")
+    words.hide("ya29.token", "one-key-of-mine")
+    said += "".join(map(words.feed, ("of-mine and ya2", "9.token it"))) + words.rest()
+    assert said == "so [key] and [key] it"
 
 
 def cuts_of_two(text: str) -> tuple[list[str], list[str]]:

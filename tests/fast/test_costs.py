@@ -617,6 +617,7 @@ def test_cost_as_the_whole_message_tells_what_was_spent(made: gip.Pipe) -> None:
             "$2.00 a day; $1.90 of it is left.",
         ),
         ("--cost", {"id": "bob"}, "Today", "): no pictures.", "$2.00 of it is left."),
+        *((typed, USER, "Today") for typed in ("--费用", "——花费。", "－－花費")),
     ]
     check_rows(rows, check)
 
