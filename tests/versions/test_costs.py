@@ -60,6 +60,9 @@ def begin_anew(on: WatchedHost, old: str = "", new: str = "") -> None:
     assert old in form["content"]
     content = form["content"].replace(old, new) if old else form["content"] + "\n#\n"
     on.admin.update_function(plugin.FUNCTION_ID, {**form, "content": content})
+    # Some hosts load it once more for each of the first requests that come at once, and
+    # each time it knows of its own alone.
+    told(on.user)
 
 
 def budget_for(on: WatchedHost, pictures: float) -> None:
@@ -148,6 +151,8 @@ def test_ten_thousand_files_take_a_sum_no_longer_than_the_host_twice(
     assert 90 < found["of_day"] < 110
     assert found["usd"] == pytest.approx(FILES * PRICE)
     assert found["adding_day"] < 2 * found["counting"], found
+    # A hundred days. To look for a text in what a count need not read takes longer.
+    assert found["adding_all"] < 10 * found["counting"], found
 
 
 def test_ceilings_and_reserved_models_hold(on: WatchedHost) -> None:
