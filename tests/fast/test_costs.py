@@ -225,13 +225,11 @@ def test_a_newer_model_without_a_price_can_be_held_back(google: StandIn) -> None
     check_rows(KNOWN_PRICES, check)
 
 
-def test_a_model_that_is_held_back_answers_for_none_that_is_gone(
-    google: StandIn,
-) -> None:
-    pipe = pipe_for(google, AUTO_KNOWN_PRICES_ONLY=True, MODELS="gemini-nano*2*")
-    assert "⚠️" in answer(pipe, "a fox [[model retired]]")
-    assert models_asked(google)[0] == NB
-    assert NEWER not in models_asked(google)
+def test_no_reserved_model_is_chosen_for_one_that_is_gone(google: StandIn) -> None:
+    reserved = "gemini-3.1-flash-image"  # the newest of those that are left
+    pipe = pipe_for(google, ADMIN_ONLY_MODELS=reserved, MODELS="gemini-nano*2*")
+    assert "Only administrators" not in answer(pipe, "a fox [[error model not found]]")
+    assert models_asked(google)[:2] == [NB, "gemini-3.1-flash-lite-image"]
 
 
 def test_help_names_who_would_answer_whoever_asks(google: StandIn) -> None:
