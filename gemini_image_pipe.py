@@ -4100,6 +4100,11 @@ def asks_for_costs(words: str) -> bool:
     return _is_all(words, _COSTS)
 
 
+def asks_no_model(words: str) -> bool:
+    """Whether a whole message is a question that the plugin answers by itself."""
+    return asks_for_help(words) or asks_for_costs(words)
+
+
 def _is_all(words: str, question: re.Pattern[str]) -> bool:
     typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
     return bool(question.fullmatch(typed.translate(_PLAIN_SIGNS)))
@@ -5826,11 +5831,11 @@ def read_conversation(
 
 
 def _without_help(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """The turns without questions for help and the answers, which no model reads."""
+    """The turns without questions that no model reads, and without the answers."""
     is_help = False
     for turn in turns:
         if turn.role == "user":
-            is_help = asks_for_help(turn.text)
+            is_help = asks_no_model(turn.text)
         if not is_help:
             yield turn
 
@@ -6380,13 +6385,13 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
 
 def turn_to_follow(task_body: Any, messages: Any) -> Turn | None:
     """The user's newest turn of the chat that a task is about, or None where its answer
-    is a failure, help, or not there: then nothing follows from it.
+    is a failure, no model's, or not there: then nothing follows from it.
 
     A shape that an earlier one asked for is among its flags: changes keep it.
     """
     chat = _chat_of(task_body if isinstance(task_body, dict) else {}, messages)
     turns = [turn for turn in read_turns(chat) if turn.role == "user"]
-    if not turns or asks_for_help(turns[-1].text):
+    if not turns or asks_no_model(turns[-1].text):
         return None
     is_answered = get_field(chat[-1], "role") == "assistant"
     failed = any(FAILURE_MARK in text for text in _texts_of(chat[-1]))
@@ -6415,7 +6420,7 @@ def _merge_replies(body: dict[str, Any], messages: Any) -> str:
 
 def _make_title(body: dict[str, Any], messages: Any) -> str:
     """The chat's first words, without flags."""
-    said = (w for w in _users_words(body, messages) if not asks_for_help(w))
+    said = (w for w in _users_words(body, messages) if not asks_no_model(w))
     first = without_flags(next(said, ""))
     title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
     return json.dumps({"title": title}, ensure_ascii=False)

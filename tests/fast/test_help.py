@@ -197,14 +197,15 @@ def test_help_speaks_the_reader_s_language_and_to_channels() -> None:
     assert "--size" in answer(body_of(said), **host)
 
 
-def test_no_model_reads_the_help(google: StandIn) -> None:
-    help_text = answer(body_of("--help"))
-    said = [user("a red fox"), model("Here."), user("--help"), model(help_text)]
+@pytest.mark.parametrize("question", ["--help", "--cost"])
+def test_no_model_reads_what_the_plugin_answers(google: StandIn, question: str) -> None:
+    text = answer(body_of(question))
+    said = [user("a red fox"), model("Here."), user(question), model(text)]
     answer({"model": "painter.auto", "messages": [*said, user("make it blue")]}, google)
     [request] = posts(google)
     sent = json.dumps(request.body, ensure_ascii=False)
     assert "a red fox" in sent and "make it blue" in sent
-    assert "--help" not in sent and "--size" not in sent
+    assert question not in sent and "--size" not in sent and "month" not in sent
 
 
 # ── What may come next ───────────────────────────────────────────────────────────────
@@ -328,6 +329,7 @@ SILENT: list[tuple[str, Any, dict[str, Any]]] = [
         {},
     ),
     ("help", chat_of(["a fox", "--help"]), {}),
+    ("what was spent", chat_of(["a fox", "--cost"]), {}),
     ("no answer yet", [user("a fox")], {}),
     ("no chat", [], {}),
     ("no messages", None, {}),
