@@ -2006,7 +2006,7 @@ PHRASES: Texts = {
     },
     "question_title": {
         "en": "Make {what}?",
-        "zh-CN": "要生成 {what} 吗？",
+        "zh-CN": "要生成 {what}吗？",
     },
     "question": {
         "en": "This costs about {amount}. Without an answer within a minute nothing is made.",
@@ -8319,8 +8319,9 @@ def needs_question(usd: float, above: float) -> bool:
 
 
 def begin_of_day(now: datetime) -> datetime:
-    """The midnight before, by the same clock."""
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+    """The midnight before, by the same clock: the first of two, where it is put back
+    over midnight."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
 def begin_of_month(now: datetime) -> datetime:
@@ -8941,9 +8942,8 @@ def _sums(payer: str, values: dict[str, Any], session: Any) -> Any:
 def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
     """The query for pictures and millionths of dollars: all, and those of one worker.
 
-    SQLite and PostgreSQL differ in what finds a text and what compares it with a form.
-    `offset(0)` keeps them from doing it again for each sum: of ten thousand files that
-    takes most of the time.
+    SQLite and PostgreSQL differ in what finds a text, and in what of a form they compare
+    quickly. `offset(0)` keeps them from doing either again for each sum.
     """
     from open_webui.models.files import File
     from sqlalchemy import BigInteger, String, bindparam, cast, func, select
@@ -8960,11 +8960,12 @@ def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
     found = select(mark.label("mark")).where(*is_asked_for).offset(0).subquery()
     mark, worker = found.c.mark, func.substr(found.c.mark, len(begin) + 1, WORKER_SIGNS)
     digits = func.substr(mark, length - MARK_DIGITS + 1, MARK_DIGITS)
-    is_mark = (
-        mark.op("GLOB")(f'{begin}{"?" * WORKER_SIGNS} {"[0-9]" * MARK_DIGITS}"*')
-        if is_sqlite
-        else mark.op("~")(f'^{begin}.{{{WORKER_SIGNS}}} [0-9]{{{MARK_DIGITS}}}"')
-    )
+    if is_sqlite:
+        form = f'{begin}{"?" * WORKER_SIGNS} {"[0-9]" * MARK_DIGITS}"*'
+        is_mark = mark.op("GLOB")(form)
+    else:
+        form = f'{begin}{"_" * WORKER_SIGNS} {"_" * MARK_DIGITS}"%'
+        is_mark = mark.like(form) & (func.ltrim(digits, "0123456789") == "")
     price = cast(digits, BigInteger).label("price")
     is_own = (worker == bindparam("worker")).label("is_own")
     marks = select(price, is_own).where(is_mark).offset(0).subquery()
@@ -11579,7 +11580,8 @@ class Purse:
         self.close()
         count = options.count
         if is_limited(self._chat, self._valves, self._account):
-            left = await _left_today(self._account, self._valves.DAILY_BUDGET_USD)
+            today = await spent_since(self._account, begin_of_day)
+            left = _left_of(self._valves.DAILY_BUDGET_USD, self._account, today)
             count = pictures_within(left, estimate.usd, options.count)
             if not count:
                 raise self._used_up(left, estimate)
@@ -11673,10 +11675,9 @@ def zone_name() -> str:
     return datetime.now().astimezone().tzname() or "UTC"
 
 
-async def _left_today(account: Payer, budget: float) -> float:
+def _left_of(budget: float, account: Payer, today: Spent) -> float:
     """What is left of a budget in USD, less than nothing where more was spent."""
-    spent = await spent_since(account, begin_of_day)
-    return budget - spent.usd - LEDGER.under_way(account)
+    return budget - today.usd - LEDGER.under_way(account)
 
 
 async def spent_since(account: Payer, begin: Callable[[datetime], datetime]) -> Spent:
@@ -11740,18 +11741,20 @@ def models_for_auto(
 async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list[Note]:
     """What whoever asks has spent, today and this month, and of which budget."""
     account = account_of(chat, own_key)
-    notes = []
-    for kind, begin in (("spent_today", begin_of_day), ("spent_month", begin_of_month)):
-        spent = await spent_since(account, begin)
-        what = pictures_note(spent.pictures)
-        usd = _dollars_shown(spent.usd)
-        notes.append(make_note(kind, what=what, usd=usd, zone=zone_name()))
+    today = await spent_since(account, begin_of_day)
+    month = await spent_since(account, begin_of_month)
+    notes = [_spent_note("spent_today", today), _spent_note("spent_month", month)]
     if is_limited(chat, valves, account):
-        left = await _left_today(account, valves.DAILY_BUDGET_USD)
-        amounts = {"budget": valves.DAILY_BUDGET_USD, "left": max(left, 0.0)}
-        shown = {name: _dollars_shown(usd) for name, usd in amounts.items()}
-        notes.append(make_note("budget_of_day", **shown))
+        budget = valves.DAILY_BUDGET_USD
+        left = max(_left_of(budget, account, today), 0.0)
+        amounts = {"budget": _dollars_shown(budget), "left": _dollars_shown(left)}
+        notes.append(make_note("budget_of_day", **amounts))
     return [*notes, make_note("costs_help")]
+
+
+def _spent_note(kind: str, spent: Spent) -> Note:
+    what, usd = pictures_note(spent.pictures), _dollars_shown(spent.usd)
+    return make_note(kind, what=what, usd=usd, zone=zone_name())
 
 
 def pictures_note(count: int) -> Note:

@@ -4,7 +4,8 @@ the page, and `--cost`."""
 import asyncio
 import logging
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -349,6 +350,39 @@ def test_days_and_months_begin_at_midnight() -> None:
     now = datetime(2026, 11, 28, 13, 14, 15, 16)
     assert gip.begin_of_day(now) == datetime(2026, 11, 28)
     assert gip.begin_of_month(now) == datetime(2026, 11, 1)
+
+
+@pytest.fixture
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Sets the server's time zone, for the length of a test."""
+
+    def set_zone(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield set_zone
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_day_begins_once_when_clocks_are_changed_at_midnight(
+    in_zone: Callable[[str], None],
+) -> None:
+    def check(zone: str, now: str, begin: str) -> None:
+        in_zone(zone)
+        shown = datetime.fromtimestamp(datetime.fromisoformat(now).timestamp())
+        begun = gip.begin_of_day(shown).timestamp()
+        assert begun == datetime.fromisoformat(begin).timestamp()
+
+    rows = [
+        # 00:30 comes twice, and midnight too.
+        ("America/Havana", "2026-11-01T00:30-04:00", "2026-11-01T00:00-04:00"),
+        ("America/Havana", "2026-11-01T00:30-05:00", "2026-11-01T00:00-04:00"),
+        # Midnight does not come.
+        ("America/Havana", "2026-03-08T09:00-04:00", "2026-03-08T01:00-04:00"),
+        ("Asia/Kathmandu", "2026-11-28T00:00+05:45", "2026-11-28T00:00+05:45"),
+    ]
+    check_rows(rows, check)
 
 
 class Database:
