@@ -1334,8 +1334,8 @@ FAILURES: Texts = {
         "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
     },
     "daily_budget": {
-        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image → Valves → DAILY_BUDGET_USD.",
-        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image → 配置项 → DAILY_BUDGET_USD”中调整。",
+        "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image Pipe → Valves → DAILY_BUDGET_USD.",
+        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → DAILY_BUDGET_USD”中调整。",
     },
     "not_wanted": {
         "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
@@ -1350,8 +1350,8 @@ FAILURES: Texts = {
         "zh-CN": "所设置的 Gemini API 密钥并非全部可用：{problem}。 | {key_advice}",
     },
     "vertex_key_missing": {
-        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image → Valves → GEMINI_API_KEY.",
-        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image → 配置项 → GEMINI_API_KEY”。",
+        "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
+        "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
     "vertex_key_type": {
         "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
@@ -1722,11 +1722,11 @@ NOTES: Texts = {
         "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
     },
     "flag_not_last": {
-        "en": "Read as words, since flags count at the very end of a message only: {names}. Please move them there.",
+        "en": "Read as words, since other words stand behind: {names}. Please move them to the very end of the message.",
         "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
     },
     "flag_joined": {
-        "en": "Read as words, since no blank stands before it: {names}. Please put one there.",
+        "en": "Read as words, since no space stands before it: {names}. Please put one there.",
         "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
     },
     "flag_unknown": {
@@ -2013,16 +2013,20 @@ PHRASES: Texts = {
         "zh-CN": "费用约为 {amount}。一分钟内未确认则不会生成。",
     },
     "spent_today": {
-        "en": "Today (since midnight, {zone}): {what}, about {usd}.",
-        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}，约 {usd}。",
+        "en": "Today (since midnight, {zone}): {what}.",
+        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}。",
     },
     "spent_month": {
-        "en": "This month: {what}, about {usd}.",
-        "zh-CN": "本月：{what}，约 {usd}。",
+        "en": "This month: {what}.",
+        "zh-CN": "本月：{what}。",
     },
     "budget_of_day": {
         "en": "Your budget is {budget} a day; {left} of it is left until midnight. An administrator can change it.",
         "zh-CN": "您的预算为每天 {budget}，到午夜前还剩 {left}。管理员可以调整预算。",
+    },
+    "pictures_priced": {
+        "en": "{what}, about {usd}",
+        "zh-CN": "{what}，约 {usd}",
     },
     "no_pictures": {
         "en": "no pictures",
@@ -2037,7 +2041,7 @@ PHRASES: Texts = {
         "zh-CN": "这里由 **{model}** 作图。",
     },
     "help_auto": {
-        "en": "**{model}** makes the pictures here now: {auto} always is the newest model.",
+        "en": "{auto} is always the newest model: now **{model}** makes the pictures.",
         "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
     },
     "help_successor": {
@@ -2045,7 +2049,7 @@ PHRASES: Texts = {
         "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
     },
     "help_how": {
-        "en": "Write what the picture should show. What else you want of these stands behind it, at the very end of the message:",
+        "en": "Write what the picture should show. Then choose, at the very end of the message:",
         "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
     },
     "help_option": {
@@ -4100,8 +4104,9 @@ def asks_for_costs(words: str) -> bool:
     return _is_all(words, _COSTS)
 
 
-def asks_no_model(words: str) -> bool:
-    """Whether a whole message is a question that the plugin answers by itself."""
+def asks_the_plugin(words: str) -> bool:
+    """Whether a whole message is one that no model reads, and that asks for nothing to
+    be made."""
     return asks_for_help(words) or asks_for_costs(words)
 
 
@@ -5822,7 +5827,7 @@ def read_conversation(
     quoted = quoted if speaker else ()
     earlier = quoted + tuple(p for turn in turns for p in turn.pictures)
     room = MAX_HISTORY_CHARACTERS - len(newest.text)
-    history = _bounded(alternating(_without_help(turns)), room)
+    history = _bounded(alternating(_without_questions(turns)), room)
     unfinished = _unfinished_text(messages)
     return Conversation(
         *(system, tuple(history), newest, earlier, tuple(turns), unfinished),
@@ -5830,13 +5835,14 @@ def read_conversation(
     )
 
 
-def _without_help(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """The turns without questions that no model reads, and without the answers."""
-    is_help = False
+def _without_questions(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """The turns without questions for help or costs and the answers, which no model
+    reads."""
+    is_question = False
     for turn in turns:
         if turn.role == "user":
-            is_help = asks_no_model(turn.text)
-        if not is_help:
+            is_question = asks_the_plugin(turn.text)
+        if not is_question:
             yield turn
 
 
@@ -6385,13 +6391,13 @@ def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
 
 def turn_to_follow(task_body: Any, messages: Any) -> Turn | None:
     """The user's newest turn of the chat that a task is about, or None where its answer
-    is a failure, no model's, or not there: then nothing follows from it.
+    is a failure, help, costs, or not there: then nothing follows from it.
 
     A shape that an earlier one asked for is among its flags: changes keep it.
     """
     chat = _chat_of(task_body if isinstance(task_body, dict) else {}, messages)
     turns = [turn for turn in read_turns(chat) if turn.role == "user"]
-    if not turns or asks_no_model(turns[-1].text):
+    if not turns or asks_the_plugin(turns[-1].text):
         return None
     is_answered = get_field(chat[-1], "role") == "assistant"
     failed = any(FAILURE_MARK in text for text in _texts_of(chat[-1]))
@@ -6420,7 +6426,7 @@ def _merge_replies(body: dict[str, Any], messages: Any) -> str:
 
 def _make_title(body: dict[str, Any], messages: Any) -> str:
     """The chat's first words, without flags."""
-    said = (w for w in _users_words(body, messages) if not asks_no_model(w))
+    said = (w for w in _users_words(body, messages) if not asks_the_plugin(w))
     first = without_flags(next(said, ""))
     title = plain_words(first, MAX_TITLE_CHARACTERS, default=AUTO_NAME)
     return json.dumps({"title": title}, ensure_ascii=False)
@@ -11743,18 +11749,24 @@ async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list
     account = account_of(chat, own_key)
     today = await spent_since(account, begin_of_day)
     month = await spent_since(account, begin_of_month)
-    notes = [_spent_note("spent_today", today), _spent_note("spent_month", month)]
+    notes = [
+        make_note(kind, what=_spent_note(spent), zone=zone_name())
+        for kind, spent in (("spent_today", today), ("spent_month", month))
+    ]
     if is_limited(chat, valves, account):
         budget = valves.DAILY_BUDGET_USD
         left = max(_left_of(budget, account, today), 0.0)
-        amounts = {"budget": _dollars_shown(budget), "left": _dollars_shown(left)}
-        notes.append(make_note("budget_of_day", **amounts))
+        shown = {"budget": _dollars_shown(budget), "left": _dollars_shown(left)}
+        notes.append(make_note("budget_of_day", **shown))
     return [*notes, make_note("costs_help")]
 
 
-def _spent_note(kind: str, spent: Spent) -> Note:
-    what, usd = pictures_note(spent.pictures), _dollars_shown(spent.usd)
-    return make_note(kind, what=what, usd=usd, zone=zone_name())
+def _spent_note(spent: Spent) -> Note:
+    """So many pictures, and what they cost."""
+    what = pictures_note(spent.pictures)
+    if not spent.pictures:
+        return what
+    return make_note("pictures_priced", what=what, usd=_dollars_shown(spent.usd))
 
 
 def pictures_note(count: int) -> Note:

@@ -34,9 +34,12 @@ AUTO_DESCRIPTIONS = {
     "zh": "使用 Google 最新发布的图像模型生成和修改图片。",
 }
 DESCRIPTIONS = {
-    "en": "Makes and changes pictures up to {largest}, and takes up to {taken} along.",
-    "zh": "生成和修改图片，最大 {largest}，最多可附带 {taken} 张图片。",
+    "en": "Makes and changes pictures up to {largest}, from your words and up to {taken} pictures.",
+    "zh": "生成和修改图片，最大{largest}，最多可附带 {taken} 张图片。",
 }
+# Of models without a choice of sizes, whose size is named for its price alone.
+ABOUT = {"en": "about {size}", "zh": "约 {size}"}
+EXACTLY = {"en": "{size}", "zh": " {size}"}
 SUGGESTIONS = {
     "en": (
         "A red fox in fresh snow at sunset --ar 16:9",
@@ -83,10 +86,13 @@ def icon() -> str:
 
 
 def _descriptions(facts: ModelFacts) -> dict[str, str]:
-    from dev.pages.models_table import largest
-
-    values = {"largest": largest(facts), "taken": facts.max_input_images}
-    return {tag: text.format(**values) for tag, text in DESCRIPTIONS.items()}
+    size = facts.sizes[-1] if facts.sizes else max(facts.prices.pictures)
+    largest = EXACTLY if facts.sizes else ABOUT
+    taken = facts.max_input_images
+    return {
+        tag: text.format(largest=largest[tag].format(size=size), taken=taken)
+        for tag, text in DESCRIPTIONS.items()
+    }
 
 
 def _card(model: str, name: str, descriptions: dict[str, str], searches: bool) -> Json:

@@ -27,8 +27,8 @@ LOAD: Buttons = {
     "zh-CN": ("从链接导入", "导入", "保存并创建", "确认"),
 }
 SET_UP: Buttons = {
-    "en": ("Valves", "Save"),
-    "zh-CN": ("配置项", "保存"),
+    "en": ("Valves", "Default", "Save"),
+    "zh-CN": ("配置项", "默认", "保存"),
 }
 # Under Settings → Models.
 CARDS: Buttons = {

@@ -724,7 +724,7 @@ def test_cost_as_the_whole_message_tells_what_was_spent(made: gip.Pipe) -> None:
     rows = [
         ("--cost", USER, "Today (since midnight, ", "): 3 pictures, about $0.10."),
         ("—Costs ", USER, "This month: 3 pictures", "budget is $2.00 a day; $1.90 of"),
-        ("--cost", {"id": "bob"}, "Today", "no pictures, about $0.", "$2.00 of it is"),
+        ("--cost", {"id": "bob"}, "Today", "): no pictures.", "$2.00 of it is left"),
         ("--cost", USER, "An administrator can change it.", "`--help` as a message"),
         ("--help", USER, "`--cost` as a message tells"),
     ]

@@ -197,15 +197,23 @@ def test_help_speaks_the_reader_s_language_and_to_channels() -> None:
     assert "--size" in answer(body_of(said), **host)
 
 
-@pytest.mark.parametrize("question", ["--help", "--cost"])
-def test_no_model_reads_what_the_plugin_answers(google: StandIn, question: str) -> None:
-    text = answer(body_of(question))
-    said = [user("a red fox"), model("Here."), user(question), model(text)]
+def test_no_model_reads_the_help(google: StandIn) -> None:
+    help_text = answer(body_of("--help"))
+    said = [user("a red fox"), model("Here."), user("--help"), model(help_text)]
     answer({"model": "painter.auto", "messages": [*said, user("make it blue")]}, google)
     [request] = posts(google)
     sent = json.dumps(request.body, ensure_ascii=False)
     assert "a red fox" in sent and "make it blue" in sent
-    assert question not in sent and "--size" not in sent and "month" not in sent
+    assert "--help" not in sent and "--size" not in sent
+
+
+def test_no_model_reads_what_was_spent(google: StandIn) -> None:
+    said = [user("a red fox"), model("Here."), user("—cost"), model("Today: nothing.")]
+    answer({"model": "painter.auto", "messages": [*said, user("make it blue")]}, google)
+    [request] = posts(google)
+    sent = json.dumps(request.body, ensure_ascii=False)
+    assert "a red fox" in sent and "make it blue" in sent
+    assert "cost" not in sent and "Today" not in sent
 
 
 # ── What may come next ───────────────────────────────────────────────────────────────

@@ -47,6 +47,12 @@ def test_suggested_prompts_use_what_every_model_takes() -> None:
             assert all(value in facts.ratios for facts in gip.CURRENT_MODELS)
 
 
+def test_chinese_cards_hold_no_english_words() -> None:
+    for card in json.loads(cards.build()):
+        words = card["meta"]["i18n"]["zh"]["description"]
+        assert not re.findall(r"[a-z]+", words.replace("Google", "")), words
+
+
 def test_the_icon_is_a_small_png() -> None:
     data = cards.ICON.read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) < 1_500

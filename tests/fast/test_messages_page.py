@@ -10,7 +10,7 @@ from rows import check_rows
 import gemini_image_pipe as gip
 from dev.console import Failure
 from dev.pages import messages
-from dev.pages.manifest import PRODUCT
+from dev.pages.manifest import PRODUCT, read_front_matter
 
 SOURCE = PRODUCT.read_text()
 TABLES = messages.read_tables(SOURCE)
@@ -35,6 +35,12 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_the_tables_are_those_that_the_plugin_uses() -> None:
     assert {name: getattr(gip, name) for name in TABLES} == TABLES
+
+
+def test_ways_to_the_settings_name_the_function_as_its_row_does() -> None:
+    title = read_front_matter(SOURCE)["title"]
+    ways = re.findall(r"(?:Functions|函数) → ([^→]+) →", SOURCE)
+    assert set(ways) == {title}
 
 
 def test_every_message_and_note_has_its_row() -> None:

@@ -11,7 +11,9 @@ from rows import check_rows
 
 from dev.environment import ROOT
 from dev.pages import installing
+from dev.pages.cards import CARDS
 from dev.pages.installing import PAGES, STEPS
+from dev.pages.manifest import MANIFEST, PRODUCT
 
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -62,6 +64,18 @@ def test_links_lead_somewhere() -> None:
             assert anchor in anchors_of(target)
 
     check_rows([(page, link) for page in TEXTS for link in links_of(page)], check)
+
+
+def test_every_screenshot_stands_on_a_page() -> None:
+    shown = {
+        (page.parent / link).resolve() for page in TEXTS for link in links_of(page)
+    }
+    assert shown >= {*(ROOT / "docs" / "images").iterdir()}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_files_to_install_are_a_click_away(page: Path) -> None:
+    assert {PRODUCT.name, MANIFEST.name, CARDS.name} <= {*links_of(page)}
 
 
 @pytest.mark.parametrize(

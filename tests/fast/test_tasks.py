@@ -120,6 +120,12 @@ def title(task_body: Any, messages: Any = None) -> str:
             id="first-turn-is-a-picture",
         ),
         pytest.param([], "Gemini Image", id="no-words"),
+        pytest.param(
+            [{"role": "user", "content": "--help"}], "Gemini Image", id="help"
+        ),
+        pytest.param(
+            [{"role": "user", "content": "—cost"}], "Gemini Image", id="costs"
+        ),
         pytest.param([None, {"role": "user"}], "Gemini Image", id="none"),
     ],
 )
