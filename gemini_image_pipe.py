@@ -504,7 +504,8 @@ def _without_tags(text: str) -> str:
 
 _KEYS = re.compile(
     r"AIza[\w-]{20,}|AQ\.[\w.-]{8,}|ya29\.[\w.-]+|(?<=(?i:bearer) )[\w.~+/-]{8,}=*"
-    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*"
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----"
+    r"(?s:.*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z))"
     r"|(?<=[?&]key=)[^&\s]+"
 )
 
@@ -555,6 +556,12 @@ def mask_keys(text: str, keys: Iterable[str]) -> str:
     """Somebody else's words without the keys, which a gateway may repeat: as they are,
     or percent-encoded, or escaped as in HTML or JSON."""
     return _masked(text, _maskable(keys))
+
+
+def scrubbed(text: str, secrets: Sequence[str]) -> str:
+    """The text without the secrets, however they are spelled, and without anything
+    that looks like a key."""
+    return redact(mask_keys(text, secrets), *secrets)
 
 
 def mask_strings(value: Any, *keys: str) -> Any:
@@ -1370,24 +1377,24 @@ FAILURES: Texts = {
         "zh-CN": "所设置的 Vertex AI 位置无效。 | 管理员可以更正 VERTEX_LOCATION，例如 `global` 或 `europe-west4`。",
     },
     "vertex_model": {
-        "en": "{who} has no {model} at the location {location} of Vertex AI, or not for this project. | Please pick another image model.{available} An administrator can set VERTEX_LOCATION to `global`, where all image models are.",
-        "zh-CN": "{who} 在 Vertex AI 的位置 {location} 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{available}管理员可以将 VERTEX_LOCATION 设为 `global`，所有图像模型都在该位置提供。",
+        "en": "{who} has no {model} at the location {location} of Vertex AI, or not for this project. | Please pick another image model.{other_location}",
+        "zh-CN": "{who} 在 Vertex AI 的位置 {location} 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{other_location}",
     },
     "vertex_permission": {
-        "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission `aiplatform.endpoints.predict`. | An administrator can give it the role Vertex AI User (`roles/aiplatform.user`) at https://console.cloud.google.com/iam-admin/iam.",
-        "zh-CN": "当前账号无权在 Vertex AI 上使用 {model}：缺少权限 `aiplatform.endpoints.predict`。 | 管理员可以在 https://console.cloud.google.com/iam-admin/iam 为其授予 Vertex AI User 角色（`roles/aiplatform.user`）。",
+        "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission `aiplatform.endpoints.predict`. | {keeper} can give it the role Vertex AI User (`roles/aiplatform.user`) at https://console.cloud.google.com/iam-admin/iam.",
+        "zh-CN": "当前账号无权在 Vertex AI 上使用 {model}：缺少权限 `aiplatform.endpoints.predict`。 | {keeper}可以在 https://console.cloud.google.com/iam-admin/iam 为其授予 Vertex AI User 角色（`roles/aiplatform.user`）。",
     },
     "vertex_disabled": {
-        "en": "The Vertex AI API is not enabled for the project. | An administrator can enable it at https://console.cloud.google.com/apis/library/aiplatform.googleapis.com.",
-        "zh-CN": "该项目尚未启用 Vertex AI API。 | 管理员可以在 https://console.cloud.google.com/apis/library/aiplatform.googleapis.com 启用。",
+        "en": "The Vertex AI API is not enabled for the project. | {keeper} can enable it at https://console.cloud.google.com/apis/library/aiplatform.googleapis.com.",
+        "zh-CN": "该项目尚未启用 Vertex AI API。 | {keeper}可以在 https://console.cloud.google.com/apis/library/aiplatform.googleapis.com 启用。",
     },
     "vertex_billing": {
-        "en": "Google makes images for paying projects only. | An administrator must link the project to a billing account at https://console.cloud.google.com/billing/projects.",
-        "zh-CN": "Google 只为已启用结算功能的项目生成图片。 | 需要由管理员在 https://console.cloud.google.com/billing/projects 为该项目关联结算账号。",
+        "en": "Google makes images for paying projects only. | {keeper} must link the project to a billing account at https://console.cloud.google.com/billing/projects.",
+        "zh-CN": "Google 只为已启用结算功能的项目生成图片。 | 需要由{keeper}在 https://console.cloud.google.com/billing/projects 为该项目关联结算账号。",
     },
     "vertex_quota": {
-        "en": "The project's quota of Vertex AI for {model} is used up. | Please try again in a minute, or pick another image model; an administrator can ask Google for a higher one at https://console.cloud.google.com/iam-admin/quotas.",
-        "zh-CN": "该项目在 Vertex AI 上对 {model} 的配额已用完。 | 请在一分钟后重试，或选择其他图像模型；管理员可以在 https://console.cloud.google.com/iam-admin/quotas 向 Google 申请更高的配额。",
+        "en": "The project's quota of Vertex AI for {model} is used up. | Please try again in a minute, or pick another image model. {keeper} can ask Google for a higher one at https://console.cloud.google.com/iam-admin/quotas.",
+        "zh-CN": "该项目在 Vertex AI 上对 {model} 的配额已用完。 | 请在一分钟后重试，或选择其他图像模型；{keeper}可以在 https://console.cloud.google.com/iam-admin/quotas 向 Google 申请更高的配额。",
     },
     "vertex_capacity": {
         "en": "Vertex AI has no capacity for {model} at the moment, which all its customers share. | {wait}",
@@ -1398,8 +1405,8 @@ FAILURES: Texts = {
         "zh-CN": "{who} 不接受该项目账号的访问令牌。 | 请重试；如果仍然失败，管理员可以在 https://console.cloud.google.com/iam-admin/serviceaccounts 检查该账号。",
     },
     "no_token": {
-        "en": "{host} handed over no access token for the project's account. | {wait} An administrator can check the network and the proxy.",
-        "zh-CN": "{host} 未能为该项目的账号提供访问令牌。 | {wait}管理员可以检查网络和代理。",
+        "en": "{host} handed over no access token for the project's account. | Please try again in a few minutes; an administrator can check the network and the proxy.",
+        "zh-CN": "{host} 未能为该项目的账号提供访问令牌。 | 请几分钟后重试；管理员可以检查网络和代理。",
     },
     "clock": {
         "en": "Google refuses the project's account, because the server's clock is wrong. | An administrator can set the clock of the server that runs Open WebUI.",
@@ -1540,6 +1547,10 @@ UNKNOWN_VALUES: Texts = {
     "location": {
         "en": "`global`",
         "zh-CN": "`global`",
+    },
+    "other_location": {
+        "en": "",
+        "zh-CN": "",
     },
     "type": {
         "en": "unknown",
@@ -2175,6 +2186,10 @@ PHRASES: Texts = {
     "account_lacks": {
         "en": "these fields are missing: {names}",
         "zh-CN": "缺少以下字段：{names}",
+    },
+    "other_location": {
+        "en": " An administrator can set VERTEX_LOCATION to `global`, where all image models are.",
+        "zh-CN": "管理员可以将 VERTEX_LOCATION 设为 `global`，所有图像模型都在该位置提供。",
     },
     "account_key": {
         "en": "its private key cannot be read",
@@ -3490,16 +3505,9 @@ def _read_count(text: str) -> dict[str, Any] | None:
     return {"count": count} if count else None
 
 
-def _read_level(text: str) -> dict[str, Any] | None:
-    return {"thinking_level": text.upper()} if text.upper() in THINKING_LEVELS else None
-
-
-def _read_safety(text: str) -> dict[str, Any] | None:
-    return {"safety": text.upper()} if text.upper() in SAFETY_THRESHOLDS else None
-
-
-def _read_people(text: str) -> dict[str, Any] | None:
-    return {"people": text.upper()} if text.upper() in PEOPLE else None
+def _read_name(field: str, names: Sequence[str], text: str) -> dict[str, Any] | None:
+    """One of Google's names, in capitals or not."""
+    return {field: text.upper()} if text.upper() in names else None
 
 
 def _read_output(text: str) -> dict[str, Any] | None:
@@ -3613,7 +3621,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="thinking_level",
-        read=_read_level,
+        read=partial(_read_name, "thinking_level", THINKING_LEVELS),
         fit=_fit_level,
         choices=tuple(level.lower() for level in THINKING_LEVELS),
         flags=("think", "thinking", "thinking-level"),
@@ -3643,7 +3651,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="safety",
-        read=_read_safety,
+        read=partial(_read_name, "safety", SAFETY_THRESHOLDS),
         fit=_fit_safety,
         choices=SAFETY_THRESHOLDS,
         valve="SAFETY_THRESHOLD",
@@ -3652,7 +3660,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         field="people",
-        read=_read_people,
+        read=partial(_read_name, "people", PEOPLE),
         fit=_fit_any,
         choices=PEOPLE,
         valve="PERSON_GENERATION",
@@ -8169,7 +8177,7 @@ def explain_refusal(refusal: Refusal, **values: Any) -> GeminiError:
     kind = _REFUSALS.get(refusal.reason, "picture_failed")
     if refusal.about == "prompt":
         kind = "prompt_blocked"
-    values["details"] = refusal.reason
+    values["details"] = quote_sentence(refusal.reason, 200)
     said = _spoken(quote_sentence(refusal.message))
     return GeminiError(kind, said, **values)
 
@@ -9044,7 +9052,7 @@ class HostChat:
 
     def scrub(self, text: str) -> str:
         """A sentence of ours as it may be shown: without anything like a key."""
-        return redact(mask_keys(text, self.secrets), *self.secrets)
+        return scrubbed(text, self.secrets)
 
     @property
     def is_saved(self) -> bool:
@@ -9819,6 +9827,8 @@ class Backend:
         kind = "vertex_model" if self.location else kind
         error = GeminiError(kind, quoted, model=name_of(asked), who=self.who)
         error.values["location"] = f"`{self.location}`"
+        if self.location not in ("", "global"):
+            error.values["other_location"] = make_note("other_location")
         if models:
             error.values["available"] = make_note("available", models=models)
         if self.is_google and asked in (model.id for model in listed):
@@ -9826,7 +9836,7 @@ class Backend:
         return error
 
 
-_HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9.]{1,8})(?:[-_/.:]|\Z))+")
+_HARMLESS = re.compile(r"(?:\{key\}|(?:[A-Za-z]{1,14}|[0-9]{1,8})(?:[-_/.:]|\Z))+")
 
 
 def backend_for(valves: AdminValves, key: str = "") -> Backend:
@@ -9914,7 +9924,10 @@ def _vertex_for(valves: AdminValves, key: str) -> Backend:
     elif not key.strip():
         raise GeminiError("vertex_key_missing")
     service = Service(f"https://{_vertex_host(location)}", "v1beta1", path)
-    address, query = read_address(valves.GEMINI_API_BASE_URL, service)
+    typed_address = valves.GEMINI_API_BASE_URL
+    if host_name(typed_address.strip()) == host_name(DEFAULT_BASE_URL):
+        typed_address = ""  # of the Gemini API, which was asked before
+    address, query = read_address(typed_address, service)
     typed = typed_ids(split_list(valves.MODELS))
     backend = Backend(
         address,
@@ -10672,7 +10685,7 @@ def _token_failure(
     if failure and failure.kind not in ("timeout", "no_answer", "broken_off"):
         return failure
     secrets = account.secrets
-    said = redact(mask_keys(str(error)[:MAX_ERROR_CHARACTERS], secrets), *secrets)
+    said = scrubbed(str(error)[:MAX_ERROR_CHARACTERS], secrets)
     kind = next((k for k, w in _TOKEN_RULES if re.search(w, said, re.I)), "no_token")
     return GeminiError(kind, _said_of_token(error, secrets), host=transport.host)
 
@@ -10681,7 +10694,7 @@ def _said_of_token(error: Exception, secrets: Sequence[str]) -> str:
     """The endpoint's own sentence, if it has sent one."""
     response = error.args[1] if len(error.args) > 1 else None
     said = as_str(get_field(response, "error_description"))[:MAX_ERROR_CHARACTERS]
-    return quote_sentence(redact(mask_keys(said, secrets), *secrets))
+    return quote_sentence(scrubbed(said, secrets))
 
 
 class _Tokens:
@@ -10720,21 +10733,24 @@ class _Tokens:
             self._ends = 0.0
 
     def _renew(self, sockets: Sockets, asked: float) -> None:
-        """Renew it. Who has waited while another failed gets that failure; one that
-        still lasts a little is as good as a new one."""
-        if self._failure and self._failed > asked:
-            failed = self._failure
+        """Renew it. Who has waited while another failed shares that failure; a token
+        that still lasts a little is as good as a new one."""
+        if self._failed < asked:
+            self._try_to_renew(sockets)
+        if (failed := self._failure) and time.monotonic() > self._ends:
+            self._credentials = None  # the machine's may be others by then
             raise GeminiError(failed.kind, failed.quote, **failed.values)
+
+    def _try_to_renew(self, sockets: Sockets) -> None:
         try:
             self._credentials = _renewed(self._credentials, self._account, sockets)
             self._ends = time.monotonic() + self._seconds_left()
             self._failure = None
         except GeminiError as error:
+            if sockets.ended:  # whatever a shut socket then raised
+                raise Cancelled from None
             self._failure, self._failed = error, time.monotonic()
             log.warning("no access token: %s", error.kind)
-            if time.monotonic() > self._ends:
-                self._credentials = None  # the machine's may be others by then
-                raise
 
     def _seconds_left(self) -> float:
         expiry = self._credentials.expiry  # in UTC, and without saying so
@@ -11464,28 +11480,26 @@ class ModelLists:
         self._failures: dict[str, float] = {}
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
-    async def get(
-        self, client: GeminiClient | Keyring, wait: float = LIST_WAIT
-    ) -> list[ListedModel]:
+    async def get(self, keys: Keyring, wait: float = LIST_WAIT) -> list[ListedModel]:
         """The last good list; one that is due is renewed without waiting for it.
 
         Waits, at most `wait` seconds, only while there is no list at all; then an
         empty list means that none could be had.
         """
-        known = self._lists.get(client.identity)
+        known = self._lists.get(keys.identity)
         if known is None or time.monotonic() - known[0] > LIST_LIFETIME:
-            refresh = self._refresh(client)
+            refresh = self._refresh(keys)
             if known is None and refresh:
                 await asyncio.wait([refresh], timeout=wait)
-                known = self._lists.get(client.identity)
+                known = self._lists.get(keys.identity)
         return known[1] if known else []
 
     def known(self, keys: Keyring) -> list[ListedModel]:
         """The last good list, if there is one; asks nobody."""
         return self._lists.get(keys.identity, (0.0, []))[1]
 
-    def _refresh(self, client: GeminiClient | Keyring) -> asyncio.Task[None] | None:
-        identity = client.identity
+    def _refresh(self, keys: Keyring) -> asyncio.Task[None] | None:
+        identity = keys.identity
         task = self._refreshes.get(identity)
         if task and not task.done() and task.get_loop() is asyncio.get_running_loop():
             return task
@@ -11493,16 +11507,16 @@ class ModelLists:
         self._failures = {i: at for i, at in self._failures.items() if at > since}
         if identity in self._failures:
             return None
-        task = asyncio.create_task(self._fetch(client))
+        task = asyncio.create_task(self._fetch(keys))
         self._refreshes[identity] = task
         return task
 
-    async def _fetch(self, client: GeminiClient | Keyring) -> None:
-        identity = client.identity
+    async def _fetch(self, keys: Keyring) -> None:
+        identity = keys.identity
         sockets = Sockets()
         try:
             async with asyncio.timeout(LIST_TIMEOUT):
-                models = await LISTS.run(client.list_models, sockets)
+                models = await LISTS.run(keys.list_models, sockets)
             self._lists.pop(identity, None)  # the last one renewed is the last to go
             self._lists[identity] = (time.monotonic(), models)
             while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
@@ -12258,6 +12272,15 @@ class ImageRequest:
     said: frozenset[str] = frozenset()
 
 
+def choice_of(valves: AdminValves, asked: str, edits: bool) -> Choice:
+    """What was asked for, and who may answer, as the administrator's settings say.
+
+    asked: Google's id. edits: whether there are pictures to change.
+    """
+    wanted = tuple(split_list(valves.MODELS))
+    return Choice(asked, wanted, valves.FOLLOW_SUCCESSORS, edits)
+
+
 class Budget:
     """What one answer may take, whoever is asked: time, and requests beyond those that
     were asked for and their retries.
@@ -12804,12 +12827,8 @@ async def _ask_candidates(work: _Making) -> None:
 
 def _choice_of(request: ImageRequest) -> Choice:
     earlier = request.conversation.earlier and request.valves.HISTORY_IMAGES > 0
-    return Choice(
-        request.asked,
-        wanted=tuple(split_list(request.valves.MODELS)),
-        follow=request.valves.FOLLOW_SUCCESSORS,
-        edits=bool(request.conversation.attached or earlier),
-    )
+    edits = bool(request.conversation.attached or earlier)
+    return choice_of(request.valves, request.asked, edits)
 
 
 def _is_gone(error: GeminiError, model_id: str) -> bool:
@@ -13397,11 +13416,9 @@ async def _work_of(call: _Call, conversation: Conversation) -> Composer:
     if asks_for_costs(conversation.prompt):
         return partial(_tell_costs, call, conversation)
     if call.valves.HISTORY_IMAGES and conversation.before:
-        conversation = await _with_saved(conversation, call.metadata, call.chat)
-    request = _image_request(
-        *(call.body, call.metadata, conversation, call.chat, call.valves, call.own)
-    )
-    return partial(compose, request)
+        saved = saved_turns(await call.chat.saved_chat(), call.metadata)
+        conversation = with_saved_pictures(conversation, saved)
+    return partial(compose, _image_request(call, conversation))
 
 
 async def _tell_costs(call: _Call, conversation: Conversation, send: Send) -> None:
@@ -13419,11 +13436,13 @@ def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
     messages = call.body.get("messages")
     model = _model_to_follow(call, task_body)
     turn = turn_to_follow(task_body, messages) if task == FOLLOW_UPS and model else None
-    if turn is None or not call.valves.FOLLOW_UPS:
+    # Who gets no pictures does not know "the same".
+    is_wanted = call.valves.FOLLOW_UPS and call.valves.HISTORY_IMAGES > 0
+    if turn is None or not is_wanted:
         return reply_to_task(task, task_body, messages)
     settings = settings_in_order(call.valves, call.own, {}, turn.flags)
-    offer = _offer(call, model, edits=call.valves.HISTORY_IMAGES > 0)
-    if not offer.route.generate:  # who takes no pictures does not know "the same"
+    offer = _offer(call, model, edits=True)
+    if not offer.route.generate:
         return reply_to_task(task, task_body, messages)
     return follow_ups(read_options(settings)[0], offer, reader_of(call.chat))
 
@@ -13449,6 +13468,7 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
     with contextlib.suppress(GeminiError):  # also without a key
         keys = keyring_for(call.valves, keys_to_use(call.valves, call.own)[0])
         typed, listed = keys.backend.models, MODEL_LISTS.known(keys)
+<<<<<<< HEAD
     choice = Choice(
         _asked_model(model),
         wanted=tuple(split_list(call.valves.MODELS)),
@@ -13460,6 +13480,11 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
         with contextlib.suppress(GeminiError):  # that nobody may answer is said then
             available = models_for_auto(call.chat, call.valves, available)
     route = next(candidates(choice, available), Route(model, model))
+=======
+    choice = choice_of(call.valves, _asked_model(model), edits)
+    asked = Route(choice.asked, choice.asked)
+    route = next(candidates(choice, _known_models(listed, typed)), asked)
+>>>>>>> main
     choices = choices_of(facts_of(route.model, route.generate))
     return Offer(route, choices_within(choices, ceilings_of(call.valves)))
 
@@ -13483,37 +13508,25 @@ def _language(valves: AdminValves, metadata: dict[str, Any], request: Any) -> st
     return language_of(valves.LANGUAGE, *wishes)
 
 
-async def _with_saved(
-    conversation: Conversation, metadata: dict[str, Any], chat: HostChat
-) -> Conversation:
-    saved = saved_turns(await chat.saved_chat(), metadata)
-    return with_saved_pictures(conversation, saved)
-
-
-def _image_request(
-    body: dict[str, Any],
-    metadata: dict[str, Any],
-    conversation: Conversation,
-    chat: HostChat,
-    valves: AdminValves,
-    own: dict[str, Any],
-) -> ImageRequest:
-    features = metadata.get("features")
-    settings = settings_in_order(valves, own, body, conversation.flags, features)
-    options, notes = within_ceilings(*read_options(settings), ceilings_of(valves))
-    notes += settings_left_out(body, metadata.get("tools"))
-    keys, own_key = keys_to_use(valves, own)
+def _image_request(call: _Call, conversation: Conversation) -> ImageRequest:
+    features = call.metadata.get("features")
+    settings = settings_in_order(
+        call.valves, call.own, call.body, conversation.flags, features
+    )
+    options, notes = within_ceilings(*read_options(settings), ceilings_of(call.valves))
+    notes += settings_left_out(call.body, call.metadata.get("tools"))
+    keys, own_key = keys_to_use(call.valves, call.own)
     return ImageRequest(
-        asked=_asked_model(as_str(body.get("model"))),
+        asked=_asked_model(as_str(call.body.get("model"))),
         conversation=conversation,
         options=options,
         notes=[*notes, *conversation.notes],
-        chat=chat,
+        chat=call.chat,
         keys=keys,
         own_key=own_key,
-        valves=valves,
-        said=notes_said(body.get("messages")),
-        caller=Caller(as_str(chat.user.get("id"))),
+        valves=call.valves,
+        said=notes_said(call.body.get("messages")),
+        caller=Caller(as_str(call.chat.user.get("id"))),
     )
 
 

@@ -34,6 +34,7 @@ PLACEHOLDERS = {
     "host": "*the host of the base URL*",
     "left": "*an amount of money*",
     "limit": "*number*",
+    "other_location": " *Elsewhere than at `global`, that all models are there.*",
     "location": "*the location that is set*",
     "limit_name": "*the name of that limit*",
     "model": "*the model*",

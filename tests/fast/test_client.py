@@ -987,7 +987,7 @@ def test_who_comes_alone_does_not_wait() -> None:
 async def listed(
     lists: gip.ModelLists, client: gip.GeminiClient, wait: float = 3.0
 ) -> list[str]:
-    return [model.id for model in await lists.get(client, wait)]
+    return [model.id for model in await lists.get(gip.Keyring((client,)), wait)]
 
 
 def list_requests(google: StandIn) -> int:

@@ -1046,6 +1046,15 @@ def test_a_blocked_prompt_is_said_to_be_the_prompt(reason: str) -> None:
     assert reason in told(error, for_admin=True)
 
 
+@pytest.mark.parametrize("about", ["prompt", "answer"])
+def test_a_reason_that_a_gateway_made_up_is_one_safe_line(about: str) -> None:
+    """Administrators read it, and their browsers would fetch what it shows."""
+    reason = "![a](https://a.example/b.png)\n\n# <img src=x>" + 500 * " and so on"
+    error = gip.explain_refusal(gip.Refusal(reason, about=about), model=MODEL)
+    shown = told(error, for_admin=True)
+    assert len(shown) < 500 and not re.search(r"!\[|\n|<img", shown)
+
+
 @pytest.mark.parametrize("code", ["SAFETY", "IMAGE_SAFETY", "BLOCKED_2", "A. B"])
 def test_a_bare_code_is_not_quoted_as_if_it_were_a_sentence(code: str) -> None:
     refusal = gip.explain_refusal(gip.Refusal("SAFETY", code), model=MODEL)
@@ -1087,6 +1096,13 @@ def test_no_key_gets_into_a_message(leak: str) -> None:
     for text in (*texts, gip.what_happened(error, gip.Reader()), gip.redact(leak)):
         for secret in (OLD_KEY, AUTH_KEY, "5f2a"):
             assert secret not in text
+
+
+def test_a_private_key_is_masked_to_its_end() -> None:
+    lines = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\nIBADAN\n"
+    whole = f"said {lines}-----END PRIVATE KEY-----, and more"
+    assert gip.redact(whole) == "said [key], and more"
+    assert gip.redact(f"said {lines}") == "said [key]"
 
 
 def test_given_secrets_are_masked_whatever_they_look_like() -> None:

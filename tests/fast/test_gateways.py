@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import responses
+from growth import growth
 from hypothesis import given
 from hypothesis import strategies as st
 from messages import told
@@ -348,6 +349,15 @@ def test_what_headers_hold_is_masked_like_the_key(body: str) -> None:
 def test_names_in_headers_are_no_secrets(harmless: str) -> None:
     """A list in which the model's id is masked would be no list."""
     assert not backend_of(f"x-portkey-provider: {harmless}").secrets
+
+
+def test_looking_for_secrets_takes_no_longer_than_a_header_is_long() -> None:
+    """On the event loop, with each request."""
+
+    def look(dots: str) -> object:
+        return gip.Backend("", headers=(("x-a", f"{dots}!"),)).secrets
+
+    assert growth(look, lambda n: "." * n, 5) < 20
 
 
 def test_who_has_other_headers_gets_no_list_of_theirs() -> None:

@@ -171,6 +171,14 @@ def listed(google: StandIn, *ids: str) -> Iterator[None]:
     gip.MODEL_LISTS._lists.pop(identity)
 
 
+def test_help_names_a_model_that_nobody_has_without_the_function(
+    google: StandIn,
+) -> None:
+    with listed(google, LITE):
+        text = answer(body_of("--help", IMAGEN), google)
+    assert "Imagen 4" in text and "painter" not in text
+
+
 def test_help_knows_the_list_that_was_asked_for_before(google: StandIn) -> None:
     """Who may use only one model is told of that one."""
     with listed(google, LITE):
@@ -342,6 +350,7 @@ SILENT: list[tuple[str, Any, dict[str, Any]]] = [
     ("no chat", [], {}),
     ("no messages", None, {}),
     ("switched off", chat_of(["a fox"]), {"valves": {"FOLLOW_UPS": "off"}}),
+    ("no picture to change", chat_of(["a fox"]), {"valves": {"HISTORY_IMAGES": 0}}),
     (
         "another model's answer",
         chat_of(["a fox"]),

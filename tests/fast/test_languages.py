@@ -109,6 +109,18 @@ def test_every_text_is_there_in_every_language_with_the_same_placeholders() -> N
     check_rows(rows(), check)
 
 
+def test_the_way_to_a_setting_names_the_function_as_the_host_lists_it() -> None:
+    name = gip.FUNCTION_WORDS["name"]["en"]
+
+    def check(_: str, row: dict[str, str]) -> None:
+        for text in row.values():
+            ways = re.findall(r"(?:Functions|函数) → (.*?) →", text)
+            ways += re.findall(r"→ ([^→]*) → (?=[A-Z]+_)", text)
+            assert {*ways} <= {name, f"{name} → Valves", "Valves", "配置项"}, ways
+
+    check_rows(rows(), check)
+
+
 # What stays as it is in every language: names, forms of files, what is typed.
 NAMES = (
     *(

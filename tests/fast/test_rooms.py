@@ -66,7 +66,7 @@ USES: dict[str, str] = {
     "Reading": "Limits Words Models Routes Heads Pictures Documents Threads Host "
     "Request",
     "Course": "Limits Words Models Routes Options Pictures Documents Conversation Wire "
-    "Failures Threads Host Settings Keys Spending Answer Request Reading",
+    "Failures Threads Host Keys Spending Answer Request Reading",
     "Chunks": "Limits Words Answer",
     "Pipe": "Words Messages Models Routes Options Flags Documents Frames Conversation Saved Tasks "
     "Help Failures Costs Threads Host Settings Keys Spending Answer Request Reading "

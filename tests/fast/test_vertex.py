@@ -101,6 +101,10 @@ ADDRESSES: list[tuple[dict[str, str], str]] = [
         {"VERTEX_LOCATION": "eu"},
         f"https://aiplatform.eu.rep.googleapis.com{OF_P.format('eu')}",
     ),
+    (  # left over from before
+        {"GEMINI_API_BASE_URL": " https://Generativelanguage.googleapis.com/v1beta/"},
+        f"https://aiplatform.googleapis.com{OF_P.format('global')}",
+    ),
     (
         {"GEMINI_API_BASE_URL": "http://gw.test/vertex/"},
         f"http://gw.test/vertex{OF_P.format('global')}",
@@ -441,6 +445,22 @@ def test_many_at_once_share_one_failure(cloud: StandIn, account: MadeAccount) ->
     assert len(tokens(cloud)) == 1 and not made(cloud)
 
 
+def test_who_waits_for_a_renewal_in_vain_goes_on_with_what_still_lasts(
+    cloud: StandIn, account: MadeAccount
+) -> None:
+    cloud.cloud.token_seconds = int(gip.TOKEN_MARGIN) - 5
+    pipe = pipe_for(cloud, account.text, MAX_RETRIES=0)
+    assert is_picture(ask(pipe))
+    cloud.cloud.behaviour = "slow 0.5"
+    cloud.cloud.public_keys.clear()
+
+    async def ask_all() -> list[str]:
+        return await asyncio.gather(*(answer(pipe, f"fox {n}") for n in range(6)))
+
+    assert all(map(is_picture, asyncio.run(ask_all())))
+    assert len(tokens(cloud)) == 2
+
+
 def test_a_token_is_renewed_before_it_ends(
     cloud: StandIn, account: MadeAccount
 ) -> None:
@@ -608,6 +628,30 @@ def test_vertex_s_refusals_are_told_in_its_own_words(
         assert "API key" not in shown.split(">")[1]
 
     check_rows(REFUSALS, check)
+
+
+def test_where_all_models_are_nobody_is_sent_there(
+    cloud: StandIn, account: MadeAccount
+) -> None:
+    def advice(location: str) -> str:
+        valves = pipe_for(cloud, account.text, VERTEX_LOCATION=location).valves
+        error = gip.backend_for(valves).nobody(MODEL, [])
+        return gip.failure_text(error, gip.Reader())
+
+    assert "can set VERTEX_LOCATION to `global`" in advice("europe-west4")
+    assert "VERTEX_LOCATION" not in advice("global")
+
+
+@pytest.mark.parametrize("name", ["billing", "disabled", "permission", "quota"])
+def test_it_is_the_turn_of_whose_key_it_is(name: str) -> None:
+    error = gip.GeminiError(f"vertex_{name}")
+    assert "You " in gip.failure_text(error, gip.Reader(own_key=True))
+    assert "An administrator " in gip.failure_text(error, gip.Reader())
+
+
+def test_without_a_token_no_other_model_is_advised() -> None:
+    """Each of them needs one."""
+    assert "another" not in gip.failure_text(gip.GeminiError("no_token"), gip.Reader())
 
 
 @pytest.mark.parametrize("name", ["permission", "disabled", "quota", "project"])
