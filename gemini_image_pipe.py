@@ -13468,23 +13468,13 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
     with contextlib.suppress(GeminiError):  # also without a key
         keys = keyring_for(call.valves, keys_to_use(call.valves, call.own)[0])
         typed, listed = keys.backend.models, MODEL_LISTS.known(keys)
-<<<<<<< HEAD
-    choice = Choice(
-        _asked_model(model),
-        wanted=tuple(split_list(call.valves.MODELS)),
-        follow=call.valves.FOLLOW_SUCCESSORS,
-        edits=edits,
-    )
+    choice = choice_of(call.valves, _asked_model(model), edits)
     available = _known_models(listed, typed)
     if choice.asked == AUTO:
         with contextlib.suppress(GeminiError):  # that nobody may answer is said then
             available = models_for_auto(call.chat, call.valves, available)
-    route = next(candidates(choice, available), Route(model, model))
-=======
-    choice = choice_of(call.valves, _asked_model(model), edits)
     asked = Route(choice.asked, choice.asked)
-    route = next(candidates(choice, _known_models(listed, typed)), asked)
->>>>>>> main
+    route = next(candidates(choice, available), asked)
     choices = choices_of(facts_of(route.model, route.generate))
     return Offer(route, choices_within(choices, ceilings_of(call.valves)))
 
