@@ -154,7 +154,7 @@ MAX_REFUSALS = 16  # of one answer that are kept; the first of them is shown
 MAX_LOOKED_BACK = 8  # events in which one that says the same again is looked for
 MAX_OBJECTS_KEPT = 10  # of an answer's JSON, for the case that nothing is to be shown
 MAX_BATCHES = 8  # of events that wait for the event loop; then the thread waits, too
-MAX_EVENTS_IN_A_ROW = 32  # after which the event loop gets its turn
+MAX_EVENTS_IN_A_ROW = 8  # after which the event loop gets its turn
 MAX_ALT_CHARACTERS = 80
 MAX_FILE_NAME_CHARACTERS = 60  # without number and ending
 # The host puts 37 in front; file systems take 255, encrypted ones 143.
@@ -200,6 +200,7 @@ MAX_MODELS = 500  # that are offered
 MAX_MODEL_NAME_CHARACTERS = 80
 MAX_LANGUAGE_CHARACTERS = 200  # of a list of languages, which programs send
 MAX_LISTS = 500  # that a worker keeps: users may bring keys of their own
+MAX_MODELS_KEPT = 50_000  # of all lists; one takes about 700 bytes
 
 # Of access tokens for Google Cloud.
 TOKEN_TIMEOUT = 20.0  # for one, with all tries
@@ -411,8 +412,10 @@ def cut_middle(
 
 
 def plain_words(text: str, limit: int, default: str) -> str:
-    """One short line without control, direction or markdown signs, cut at a word."""
+    """One short line without control, direction or markdown signs, cut at a word; a key
+    that somebody has pasted becomes part of no name, record or title."""
     text = without_pictures(cut_data_uris(text[:MAX_NAME_CHARACTERS])[0])
+    text = redact(text)
     text = NOT_PRINTED.sub(" ", text)
     text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
     if len(text) > limit:
@@ -422,8 +425,11 @@ def plain_words(text: str, limit: int, default: str) -> str:
 
 # Names that Windows keeps for itself, whatever their ending.
 _RESERVED_NAME = re.compile("con|prn|aux|nul|com[0-9]|lpt[0-9]")
-# Apostrophes, and what chooses the look of the sign before it.
-_NOT_IN_FILE_NAMES = re.compile("['’\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
+# Apostrophes, what chooses the look of the sign before it, and letters nobody sees.
+_NOT_IN_FILE_NAMES = re.compile(
+    "['’\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]+"
+)
 
 
 def file_stem(text: str) -> str:
@@ -442,7 +448,8 @@ def file_stem(text: str) -> str:
         if longer != _cut_name(longer):
             break
         stem = longer
-    return "" if _RESERVED_NAME.fullmatch(stem) else stem
+    is_seen = any(map(str.isalnum, stem))
+    return stem if is_seen and not _RESERVED_NAME.fullmatch(stem) else ""
 
 
 def _in_file_name(sign: str) -> str:
@@ -525,7 +532,7 @@ _HTML_NAMES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 # piece of text.
 _SPELLED = re.compile(
     r"%([0-9A-Fa-f]{2})|&#[xX]0{0,4}([0-9A-Fa-f]{2});?|\\{1,8}u00([0-9A-Fa-f]{2})"
-    r"|&#0{0,4}([0-9]{2,3});?|&(amp|lt|gt|quot|apos);|\\{1,8}([^\w\s\\])"
+    r"|&#0{0,4}([0-9]{2,3});?|&(amp|lt|gt|quot|apos);|\\{1,8}([^\w\s\\\0])|\0"
 )
 _OPEN_SPELLING = re.compile(
     r"(?:%[0-9A-Fa-f]?|&(?:#(?:[xX]?0{0,4}[0-9A-Fa-f]{0,3})?|[a-z]{0,4})?"
@@ -536,18 +543,20 @@ _LONGEST_SPELLING = 16
 
 def _unspelled(text: str) -> tuple[str, list[int]]:
     """The text with every spelled sign as it is, and where in the text each stood; the
-    last place is the text's end."""
+    last place is the text's end. The sign of `_apart` is left out."""
     signs: list[str] = []
     places: list[int] = []
     at = 0
     for found in _SPELLED.finditer(text):
         signs.append(text[at : found.start()])
         places += range(at, found.start())
+        at = found.end()
+        if found[0] == "\0":
+            continue
         code = found[1] or found[2] or found[3]
         named = _HTML_NAMES.get(found[5] or "", found[6])
         signs.append(named or chr(int(code, 16) if code else int(found[4])))
         places.append(found.start())
-        at = found.end()
     places += range(at, len(text) + 1)
     return "".join(signs) + text[at:], places
 
@@ -579,26 +588,22 @@ def _maskable(keys: Iterable[str]) -> tuple[str, ...]:
 def _masked(text: str, keys: Sequence[str]) -> str:
     for key in keys:
         text = text.replace(key, "[key]")
-    if not keys or not ("%" in text or "&" in text or "\\" in text):
+    if not keys or not _may_be_spelled(text):
         return text
-    text = _without_spelled(text, keys)
-    for beginning, begun in _by_beginning(keys).items():
-        text = _without_spelled(_apart(text, beginning), begun).replace("\0", "")
-    return text
+    text = _without_spelled(text.replace("\0", ""), keys)
+    return _without_spelled(_apart(text, keys), keys).replace("\0", "")
 
 
-def _by_beginning(keys: Iterable[str]) -> dict[str, list[str]]:
-    """The keys by their first two signs, which most of a list share."""
-    found: dict[str, list[str]] = {}
-    for key in keys:
-        found.setdefault(key[:2], []).append(key)
-    return found
+def _may_be_spelled(text: str) -> bool:
+    return "%" in text or "&" in text or "\\" in text
 
 
-def _apart(text: str, beginning: str) -> str:
+def _apart(text: str, keys: Iterable[str]) -> str:
     """The text with a sign before each beginning of a key, so that none is taken as a
-    part of a spelling before it, as in "%2AIza"."""
-    return text.replace(beginning, f"\0{beginning}")
+    part of a spelling before it, as in "%2AIza". All at once: people choose how many
+    beginnings there are."""
+    beginnings = "|".join(sorted({re.escape(key[:2]) for key in keys}))
+    return re.sub(f"(?={beginnings})", "\0", text)
 
 
 def _without_spelled(text: str, keys: Iterable[str]) -> str:
@@ -632,10 +637,15 @@ class KeyMask:
     that could begin one is held back."""
 
     def __init__(self, *keys: str) -> None:
-        known = [key for key in keys if len(key) <= MAX_KEY_CHARACTERS]
-        self._keys = _maskable(known)
-        self._beginnings = tuple(_by_beginning(self._keys))
+        self._keys: tuple[str, ...] = ()
         self._held = ""
+        self.add(*keys)
+
+    def add(self, *keys: str) -> None:
+        """Mask these as well; of one that is too long, its beginning."""
+        cut = {key[:MAX_KEY_CHARACTERS] for key in keys}
+        if cut.difference(self._keys):
+            self._keys = _maskable(cut.union(self._keys))
 
     def feed(self, text: str) -> str:
         """The next piece, masked."""
@@ -654,9 +664,10 @@ class KeyMask:
     def _beginning_at_end(self, text: str) -> int:
         """How many signs at the text's end could begin a key."""
         end = text[-len(self._keys[0]) * _LONGEST_SPELLING :]
-        apart = (_apart(end, beginning) for beginning in self._beginnings)
-        spelled = (self._spelled_at_end(e) for e in (end, *apart))
-        return max(self._begun(end), *spelled)
+        if not _may_be_spelled(end):
+            return self._begun(end)
+        apart = self._spelled_at_end(_apart(end, self._keys))
+        return max(self._begun(end), self._spelled_at_end(end), apart)
 
     def _spelled_at_end(self, end: str) -> int:
         spelling = _OPEN_SPELLING.search(end, max(len(end) - _LONGEST_SPELLING, 0))
@@ -672,8 +683,10 @@ class KeyMask:
 
 
 def _begun(key: str, text: str) -> int:
-    most = min(len(key) - 1, len(text))
-    return next(n for n in range(most, -1, -1) if text.endswith(key[:n]))
+    at = text.find(key[0], max(len(text) - len(key) + 1, 0))
+    while at >= 0 and not key.startswith(text[at:]):
+        at = text.find(key[0], at + 1)
+    return len(text) - at if at >= 0 else 0
 
 
 # Tags that could fetch something or lead elsewhere in spite of the policy below.
@@ -761,6 +774,7 @@ class SafeThoughts:
 
     def __init__(self, *keys: str) -> None:
         self._mask = KeyMask(*keys)
+        self.hide = self._mask.add
 
     def feed(self, text: str) -> str:
         """The next piece, made safe."""
@@ -791,6 +805,7 @@ class SafeText:
 
     def __init__(self, *keys: str) -> None:
         self._mask = KeyMask(*keys)
+        self.hide = self._mask.add
         self._has_code = True  # whether what looks like code still is, for every reader
         self._has_lists = False  # whether a list or a quotation has begun
         self._held = ""
@@ -1046,7 +1061,7 @@ FAILURES: Texts = {
     },
     "key_own": {
         "en": "Pictures are made with your own Gemini API key here, and you have not set one. | Please create one at https://aistudio.google.com/apikey and enter it under {own_valves}.",
-        "zh-CN": "此处需要使用您自己的 Gemini API 密钥生成图片，而您尚未设置。 | 请在 https://aistudio.google.com/apikey 创建密钥，并填入{own_valves}。",
+        "zh-CN": "此处须使用您自己的 Gemini API 密钥生成图片，而您尚未设置。 | 请在 https://aistudio.google.com/apikey 创建密钥，并填入{own_valves}。",
     },
     "key_malformed": {
         "en": "The Gemini API key that is set cannot be one: it is too long, or holds signs that no key has. | {key_advice}",
@@ -1098,7 +1113,7 @@ FAILURES: Texts = {
     },
     "quota_day": {
         "en": "The daily quota of the API key's project for {model} is used up. | Please try again tomorrow or pick another image model. {keeper} can ask Google for a higher quota.",
-        "zh-CN": "API 密钥所属项目今天对 {model} 的配额已用完。 | 请明天再试，或选择其他图像模型；{keeper}可以向 Google 申请更高的配额。",
+        "zh-CN": "API 密钥所属项目今天的 {model} 配额已用完。 | 请明天再试，或选择其他图像模型；{keeper}可以向 Google 申请更高的配额。",
     },
     "quota_minute": {
         "en": "Too many requests in a short time for {model}. | Please try again in {seconds} seconds.",
@@ -1106,7 +1121,7 @@ FAILURES: Texts = {
     },
     "capacity": {
         "en": "{who} has no capacity for {model} at the moment, or the quota of the key is used up. | {wait}",
-        "zh-CN": "{who} 目前没有可用于 {model} 的容量，或该密钥的配额已用完。 | {wait}",
+        "zh-CN": "{who} 目前没有可供 {model} 使用的资源，或该密钥的配额已用完。 | {wait}",
     },
     "region": {
         "en": "Google does not offer this in the region of the server that runs Open WebUI (its location counts, not yours). | An administrator can use a server or a proxy in another region.",
@@ -1126,7 +1141,7 @@ FAILURES: Texts = {
     },
     "no_models": {
         "en": "This API key has no image model that answers. | {keeper} can check the key and its project.{region}",
-        "zh-CN": "此 API 密钥没有任何能够响应的图像模型。 | {keeper}可以检查该密钥及其所属项目。{region}",
+        "zh-CN": "此 API 密钥没有可用的图像模型。 | {keeper}可以检查该密钥及其所属项目。{region}",
     },
     "no_image_model": {
         "en": "{model} does not make pictures. | Please pick another image model.",
@@ -1134,7 +1149,7 @@ FAILURES: Texts = {
     },
     "api_version": {
         "en": "The API version in the base URL cannot make images. | An administrator can let GEMINI_API_BASE_URL end in /v1beta.",
-        "zh-CN": "基础地址中的 API 版本不能生成图片。 | 管理员可以让 GEMINI_API_BASE_URL 以 /v1beta 结尾。",
+        "zh-CN": "接口地址中的 API 版本不能生成图片。 | 管理员可以让 GEMINI_API_BASE_URL 以 /v1beta 结尾。",
     },
     "parameter": {
         "en": "{model} refuses one of the settings of this request. | Please change the settings (size, aspect ratio …) or pick another image model.",
@@ -1210,7 +1225,7 @@ FAILURES: Texts = {
     },
     "cut_off": {
         "en": "The answer hit the token limit before a picture was made. | Please shorten the prompt or start a new chat.",
-        "zh-CN": "图片尚未生成，回答就已达到词元上限。 | 请缩短提示词，或新建对话。",
+        "zh-CN": "图片尚未生成，回答就已达到 Token 上限。 | 请缩短提示词，或新建对话。",
     },
     "busy": {
         "en": "Too many pictures are being made on this server: this one waited in line for {seconds} seconds and was not begun. | Please try again in a few minutes; an administrator can raise MAX_PARALLEL_REQUESTS.",
@@ -1242,7 +1257,7 @@ FAILURES: Texts = {
     },
     "gateway_gave_up": {
         "en": "{who} stopped waiting for Google's answer ({elapsed} s). | Please try again, with a smaller picture if you can; an administrator can let the gateway wait longer.",
-        "zh-CN": "{who} 没有等到 Google 的回答就放弃了（{elapsed} 秒）。 | 请重试，并尽可能选择较小的图片尺寸；管理员可以延长网关的等待时间。",
+        "zh-CN": "{who} 等待 Google 的回答超时（{elapsed} 秒）。 | 请重试，并尽可能选择较小的图片尺寸；管理员可以延长网关的等待时间。",
     },
     "gateway_down": {
         "en": "{who} could not reach Google, or is overloaded{status}. | {wait} An administrator can check what stands behind {host}.",
@@ -1270,7 +1285,7 @@ FAILURES: Texts = {
     },
     "base_url": {
         "en": "The base URL that is set for the Gemini API is not a web address. | An administrator can correct GEMINI_API_BASE_URL: it starts with https://, or is empty for Google itself.",
-        "zh-CN": "为 Gemini API 设置的基础地址不是有效的网址。 | 管理员可以更正 GEMINI_API_BASE_URL：以 https:// 开头，留空则直接使用 Google。",
+        "zh-CN": "为 Gemini API 设置的接口地址不是有效的网址。 | 管理员可以更正 GEMINI_API_BASE_URL：以 https:// 开头，留空则直接使用 Google。",
     },
     "gateway_headers": {
         "en": "The headers that are set for the gateway cannot be sent: {problem}. | An administrator can correct GATEWAY_HEADERS: one as `Name: text`, several as a JSON object of names and texts.",
@@ -1338,19 +1353,19 @@ FAILURES: Texts = {
     },
     "no_known_price": {
         "en": "No model that can be used has a known price, and no other is chosen by itself here. | Please pick a model by its name; an administrator can switch AUTO_KNOWN_PRICES_ONLY off.",
-        "zh-CN": "可用的模型中没有价格已知的，而此处不会自动选择其他模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
+        "zh-CN": "可用的模型均无已知价格，而此处不会自动选用价格未知的模型。 | 请自行选择一个模型；管理员可以关闭 AUTO_KNOWN_PRICES_ONLY。",
     },
     "daily_budget": {
         "en": "Your budget for pictures is {budget} a day; {left} of it is left, and a picture would cost about {amount}. | It begins anew at midnight ({zone}, the server's time). An administrator can change it under Admin Panel → Functions → Gemini Image Pipe → Valves → DAILY_BUDGET_USD.",
-        "zh-CN": "您每天的图片预算为 {budget}，目前还剩 {left}，而生成一张图片约需 {amount}。 | 预算于午夜（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → DAILY_BUDGET_USD”中调整。",
+        "zh-CN": "您每天的图片预算为 {budget}，今天还剩 {left}，而生成一张图片约需 {amount}。 | 预算在每天零点（服务器时区 {zone}）重新计算；管理员可以在“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → DAILY_BUDGET_USD”中调整。",
     },
     "not_wanted": {
         "en": "No picture was made, as you chose, and nothing was spent. | Please write what to change, or press Regenerate to be asked again.",
-        "zh-CN": "已按您的选择取消，没有生成图片，也没有产生费用。 | 请写下要修改的内容，或点击“重新生成”再次确认。",
+        "zh-CN": "已按您的选择取消，没有生成图片，也没有产生费用。 | 请写下要修改的内容，或点击“重新生成”，届时会再次询问。",
     },
     "not_answered": {
         "en": "The question whether to spend about {amount} was not answered within a minute, so no picture was made and nothing was spent. | Please press Regenerate to be asked again.",
-        "zh-CN": "一分钟内没有确认约 {amount} 的费用，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”再次确认。",
+        "zh-CN": "约 {amount} 的费用未在一分钟内得到确认，因此没有生成图片，也没有产生费用。 | 请点击“重新生成”，届时会再次询问。",
     },
     "keys_malformed": {
         "en": "Not all of the Gemini API keys that are set can be used: {problem}. | {key_advice}",
@@ -1378,7 +1393,7 @@ FAILURES: Texts = {
     },
     "vertex_model": {
         "en": "{who} has no {model} at the location {location} of Vertex AI, or not for this project. | Please pick another image model.{other_location}",
-        "zh-CN": "{who} 在 Vertex AI 的位置 {location} 没有 {model}，或未向此项目开放。 | 请选择其他图像模型。{other_location}",
+        "zh-CN": "{who} 在 Vertex AI 的位置 {location} 未提供 {model}，或未向此项目开放。 | 请选择其他图像模型。{other_location}",
     },
     "vertex_permission": {
         "en": "The account that asks may not use {model} on Vertex AI: it lacks the permission `aiplatform.endpoints.predict`. | {keeper} can give it the role Vertex AI User (`roles/aiplatform.user`) at https://console.cloud.google.com/iam-admin/iam.",
@@ -1394,11 +1409,11 @@ FAILURES: Texts = {
     },
     "vertex_quota": {
         "en": "The project's quota of Vertex AI for {model} is used up. | Please try again in a minute, or pick another image model. {keeper} can ask Google for a higher one at https://console.cloud.google.com/iam-admin/quotas.",
-        "zh-CN": "该项目在 Vertex AI 上对 {model} 的配额已用完。 | 请在一分钟后重试，或选择其他图像模型；{keeper}可以在 https://console.cloud.google.com/iam-admin/quotas 向 Google 申请更高的配额。",
+        "zh-CN": "该项目在 Vertex AI 上的 {model} 配额已用完。 | 请在一分钟后重试，或选择其他图像模型；{keeper}可以在 https://console.cloud.google.com/iam-admin/quotas 向 Google 申请更高的配额。",
     },
     "vertex_capacity": {
         "en": "Vertex AI has no capacity for {model} at the moment, which all its customers share. | {wait}",
-        "zh-CN": "Vertex AI 目前没有可用于 {model} 的容量，该容量由所有客户共享。 | {wait}",
+        "zh-CN": "Vertex AI 目前没有可供 {model} 使用的资源，这些资源由所有客户共享。 | {wait}",
     },
     "token_refused": {
         "en": "{who} does not accept the access token of the project's account. | Please try again; if that does not help, an administrator can check the account at https://console.cloud.google.com/iam-admin/serviceaccounts.",
@@ -1414,7 +1429,7 @@ FAILURES: Texts = {
     },
     "account_refused": {
         "en": "Google does not know the project's account or its key any more: it was deleted, disabled, or has ended. | An administrator can create a new key for a service account at https://console.cloud.google.com/iam-admin/serviceaccounts and enter its JSON under VERTEX_CREDENTIALS.",
-        "zh-CN": "Google 不再承认该项目的账号或其密钥：可能已被删除、停用或已过期。 | 管理员可以在 https://console.cloud.google.com/iam-admin/serviceaccounts 为服务账号创建新的密钥，并将其 JSON 填入 VERTEX_CREDENTIALS。",
+        "zh-CN": "Google 已无法识别该项目的账号或其密钥：可能已被删除、停用，或已过期。 | 管理员可以在 https://console.cloud.google.com/iam-admin/serviceaccounts 为服务账号创建新的密钥，并将其 JSON 填入 VERTEX_CREDENTIALS。",
     },
     "account": {
         "en": "What is set as the credentials of Vertex AI cannot be used: {problem}. | An administrator can enter the whole JSON of a service account's key under VERTEX_CREDENTIALS, as https://console.cloud.google.com/iam-admin/serviceaccounts hands it over.",
@@ -1426,7 +1441,7 @@ FAILURES: Texts = {
     },
     "account_address": {
         "en": "The credentials of Vertex AI name {target} as the place that hands out tokens, which is not Google, so nothing was sent there. | An administrator can enter a service account's JSON as Google hands it over.",
-        "zh-CN": "Vertex AI 的凭据指定由 {target} 签发令牌，而该地址不属于 Google，因此未向其发送任何内容。 | 管理员可以原样填入 Google 提供的服务账号 JSON。",
+        "zh-CN": "Vertex AI 的凭据指定由 {target} 签发令牌，而该地址不属于 Google，因此未向其发送任何内容。 | 管理员可以填入 Google 提供的服务账号 JSON，不要改动。",
     },
     "no_account": {
         "en": "The server has no default credentials of Google Cloud. | An administrator can enter a service account's JSON under VERTEX_CREDENTIALS, or name its file on the server with GOOGLE_APPLICATION_CREDENTIALS.",
@@ -1722,11 +1737,11 @@ NOTES: Texts = {
     },
     "size_ceiling": {
         "en": "Here pictures are made in {got} at most, so {got} was taken instead of {asked}.",
-        "zh-CN": "此处图片尺寸最大为 {got}，因此用 {got} 代替了 {asked}。",
+        "zh-CN": "此处的图片尺寸最大为 {got}，因此已将 {asked} 改为 {got}。",
     },
     "budget_cut": {
         "en": "Only {count} of {asked} pictures could be asked for: your budget for pictures, {budget} a day, allows no more today. It begins anew at midnight ({zone}, the server's time); an administrator can change it.",
-        "zh-CN": "原本要生成 {asked} 张图片，只请求了 {count} 张：您每天 {budget} 的图片预算今天已不足以生成更多。预算于午夜（服务器时区 {zone}）重新计算，管理员可以调整。",
+        "zh-CN": "{asked} 张图片中只请求了 {count} 张：您每天的图片预算为 {budget}，今天的余额不足以生成更多。预算在每天零点（服务器时区 {zone}）重新计算，管理员可以调整。",
     },
     "price_assumed": {
         "en": "The price of {model} is not known yet; each picture is counted as {amount}, the dearest known.",
@@ -1734,15 +1749,15 @@ NOTES: Texts = {
     },
     "flag_not_last": {
         "en": "Read as words, since other words stand behind: {names}. Please move them to the very end of the message.",
-        "zh-CN": "只有写在消息最末尾的参数才有效，以下参数被当作普通文字：{names}。请把它们移到末尾。",
+        "zh-CN": "参数写在消息的最末尾才有效，以下参数已当作普通文字：{names}。请将其移到末尾。",
     },
     "flag_joined": {
         "en": "Read as words, since no space stands before it: {names}. Please put one there.",
-        "zh-CN": "前面缺少空格，被当作普通文字：{names}。请在前面加一个空格。",
+        "zh-CN": "以下参数前缺少空格，已当作普通文字：{names}。请在前面加一个空格。",
     },
     "flag_unknown": {
         "en": "Read as words, since there is no such flag here: {names}. Please leave it out, or say in words what you want; `--help` names all flags.",
-        "zh-CN": "这里没有这些参数，被当作普通文字：{names}。请去掉，或用文字说明想要的效果；发送 `--help` 可查看全部参数。",
+        "zh-CN": "此处没有以下参数，已当作普通文字：{names}。请将其删去，或用文字说明想要的效果；发送 `--help` 可查看全部参数。",
     },
     "keys_rest": {
         "en": "For administrators: {count} of {all} API keys rest: {which}.",
@@ -1769,8 +1784,12 @@ SAID_ONCE: dict[str, tuple[str, ...]] = {
 # What the line above an answer says.
 STATUSES: Texts = {
     "making": {
-        "en": "{name} is making {what} …",
-        "zh-CN": "{name} 正在生成{what}……",
+        "en": "{name} is making the picture …",
+        "zh-CN": "{name} 正在生成图片……",
+    },
+    "making_several": {
+        "en": "{name} is making {count} pictures …",
+        "zh-CN": "{name} 正在生成 {count} 张图片……",
     },
     "working": {
         "en": "Working …",
@@ -1778,7 +1797,7 @@ STATUSES: Texts = {
     },
     "so_far": {
         "en": "{what} {seconds} s",
-        "zh-CN": "{what} 已用 {seconds} 秒",
+        "zh-CN": "{what}（已用 {seconds} 秒）",
     },
     "no_picture_made": {
         "en": "No picture was made",
@@ -1814,18 +1833,14 @@ STATUSES: Texts = {
     },
     "asking": {
         "en": "Waiting for your answer …",
-        "zh-CN": "正在等待您的确认…",
+        "zh-CN": "正在等待您的确认……",
     },
 }
 # Parts of sentences, names and labels; what can be chosen, by the fields of ImageOptions.
 PHRASES: Texts = {
-    "the_picture": {
-        "en": "the picture",
-        "zh-CN": "图片",
-    },
     "pictures": {
         "en": "{count} pictures",
-        "zh-CN": " {count} 张图片",
+        "zh-CN": "{count} 张图片",
     },
     "a_picture": {
         "en": "A picture",
@@ -1911,6 +1926,10 @@ PHRASES: Texts = {
         "en": " Google lists it, so it may not be offered in the region of the server that runs Open WebUI.",
         "zh-CN": "Google 的列表中有此模型，因此可能是运行 Open WebUI 的服务器所在的地区未提供。",
     },
+    "in_brackets": {
+        "en": " ({text})",
+        "zh-CN": "（{text}）",
+    },
     "where": {
         "en": ": <{address}>",
         "zh-CN": "：<{address}>",
@@ -1977,7 +1996,7 @@ PHRASES: Texts = {
     },
     "thoughts": {
         "en": "thoughts",
-        "zh-CN": "思考过程",
+        "zh-CN": "显示思考过程",
     },
     "safety": {
         "en": "safety threshold",
@@ -2009,7 +2028,7 @@ PHRASES: Texts = {
     },
     "in_size": {
         "en": "{what} in {size}",
-        "zh-CN": "{size} 的 {what}",
+        "zh-CN": "{what}（{size}）",
     },
     "these_models": {
         "en": "these models",
@@ -2025,7 +2044,7 @@ PHRASES: Texts = {
     },
     "spent_today": {
         "en": "Today (since midnight, {zone}): {what}.",
-        "zh-CN": "今天（自午夜起，时区 {zone}）：{what}。",
+        "zh-CN": "今天（自零点起，时区 {zone}）：{what}。",
     },
     "spent_month": {
         "en": "This month: {what}.",
@@ -2033,7 +2052,7 @@ PHRASES: Texts = {
     },
     "budget_of_day": {
         "en": "Your budget is {budget} a day; {left} of it is left until midnight. An administrator can change it.",
-        "zh-CN": "您的预算为每天 {budget}，到午夜前还剩 {left}。管理员可以调整预算。",
+        "zh-CN": "您每天的预算为 {budget}，到零点前还剩 {left}。管理员可以调整。",
     },
     "pictures_priced": {
         "en": "{what}, about {usd}",
@@ -2049,19 +2068,19 @@ PHRASES: Texts = {
     },
     "help_model": {
         "en": "**{model}** makes the pictures here.",
-        "zh-CN": "这里由 **{model}** 作图。",
+        "zh-CN": "此处由 **{model}** 生成图片。",
     },
     "help_auto": {
         "en": "{auto} is always the newest model: now **{model}** makes the pictures.",
-        "zh-CN": "现在由 **{model}** 作图：{auto} 始终选用最新的模型。",
+        "zh-CN": "{auto} 始终选用最新的模型：目前由 **{model}** 生成图片。",
     },
     "help_successor": {
         "en": "Google no longer offers {asked}; **{model}** makes the pictures in its place.",
-        "zh-CN": "Google 已停用 {asked}，改由 **{model}** 作图。",
+        "zh-CN": "Google 已停用 {asked}，改由 **{model}** 生成图片。",
     },
     "help_how": {
         "en": "Write what the picture should show. Then choose, at the very end of the message:",
-        "zh-CN": "写下想要的画面；还需要下面哪些设置，就写在消息的最末尾：",
+        "zh-CN": "请写下想要的画面；如需以下设置，请将参数写在消息的最末尾：",
     },
     "help_option": {
         "en": "- **{what}**: {choices}. Example: `{example}`",
@@ -2081,15 +2100,15 @@ PHRASES: Texts = {
     },
     "help_prices": {
         "en": "The prices are about what Google charges for one picture; what the model reads and thinks comes on top.",
-        "zh-CN": "价格为 Google 对每张图片的大致收费；模型读取的内容和思考另计。",
+        "zh-CN": "价格为 Google 对每张图片的大致收费；模型读取的内容和思考过程另行计费。",
     },
     "help_price": {
         "en": "Google charges about this for one picture: {price}. What the model reads and thinks comes on top.",
-        "zh-CN": "Google 对每张图片的大致收费：{price}。模型读取的内容和思考另计。",
+        "zh-CN": "Google 对每张图片的大致收费：{price}。模型读取的内容和思考过程另行计费。",
     },
     "help_no_price": {
         "en": "What a picture costs is not known here.",
-        "zh-CN": "这里不清楚每张图片的价格。",
+        "zh-CN": "每张图片的价格未知。",
     },
     "help_costs": {
         "en": "`--cost` as a message tells what your pictures have cost so far.",
@@ -2213,7 +2232,7 @@ OPTION_WORDS: Texts = {
     },
     "thinking_level": {
         "en": "How long the model thinks before it draws; thoughts cost tokens. | as the model does by itself",
-        "zh-CN": "模型在绘图前思考多久；思考会消耗词元。 | 由模型自行决定",
+        "zh-CN": "模型在绘图前思考多久；思考会消耗 Token。 | 由模型自行决定",
     },
     "searches": {
         "en": "Let the model look things up with Google Search before it draws; Google bills many searches extra. | off",
@@ -2272,7 +2291,7 @@ VALVES: Texts = {
     },
     "HISTORY_IMAGES": {
         "en": "How many earlier pictures of a chat go along with a new message, newest first, so that it can ask for changes. Each costs input tokens. 0: none.",
-        "zh-CN": "新消息会附带对话中多少张较早的图片（从最新的开始），以便要求修改。每张都会消耗输入词元。0：不附带。",
+        "zh-CN": "新消息会附带对话中多少张较早的图片（从最新的开始），以便要求修改。每张都会消耗输入 Token。0：不附带。",
     },
     "STORAGE": {
         "en": "Where pictures are kept: as files in Open WebUI's storage, or inline as part of the message, which makes the chat's database large.",
@@ -2300,7 +2319,7 @@ VALVES: Texts = {
     },
     "MAX_IMAGE_SIZE": {
         "en": "The largest picture size that anybody may ask for; what is larger becomes this one. auto: what the model offers.",
-        "zh-CN": "任何人可以要求的最大图片尺寸，超出时改用此尺寸。auto：以模型支持的为准。",
+        "zh-CN": "所有人可以使用的最大图片尺寸，超出时改用此尺寸。auto：以模型支持的为准。",
     },
     "MAX_IMAGES_PER_PROMPT": {
         "en": "How many pictures one prompt may make at most, whoever asks.",
@@ -2308,15 +2327,15 @@ VALVES: Texts = {
     },
     "ADMIN_ONLY_MODELS": {
         "en": "Models that only administrators may use: ids with commas between them, * as wildcard (gemini-3-pro*). For others auto chooses among the rest. Empty: none.",
-        "zh-CN": "仅限管理员使用的模型：ID 之间用逗号分隔，* 为通配符（gemini-3-pro*）。对其他用户，auto 在其余模型中选择。留空：无。",
+        "zh-CN": "仅限管理员使用的模型：以逗号分隔的 ID，* 为通配符（gemini-3-pro*）。对其他用户，auto 在其余模型中选择。留空：无。",
     },
     "AUTO_KNOWN_PRICES_ONLY": {
         "en": "Let auto choose only models whose price this plugin knows. Off: a newer version of the same model is taken at once, and counted at the dearest known price. A model that MODELS names alone is always taken.",
-        "zh-CN": "auto 只选择本插件已知价格的模型。关闭时：立即采用同一模型的新版本，并按已知的最高价格计算。MODELS 中只写了一个模型时，总是采用该模型。",
+        "zh-CN": "auto 只选择本插件知道价格的模型。关闭：同一模型有新版本时立即采用，并按已知的最高价格计算。MODELS 中只写了一个模型时，始终采用该模型。",
     },
     "DAILY_BUDGET_USD": {
         "en": "For how many US dollars a user may make pictures a day, by estimated prices, from midnight to midnight of the server's time. Pictures made with a key of one's own do not count. 0: no limit.",
-        "zh-CN": "每位用户每天可以生成多少美元的图片（按估算价格，自服务器时间的午夜起计算）。使用自己的密钥生成的图片不计入。0：不限。",
+        "zh-CN": "每位用户每天最多可以生成价值多少美元的图片（按估算价格，从服务器时间零点到零点）。使用自己的密钥生成的图片不计入。0：不限。",
     },
     "BUDGET_FOR_ADMINS": {
         "en": "Whether the budget holds for administrators, too.",
@@ -2328,7 +2347,7 @@ VALVES: Texts = {
     },
     "FOLLOW_UPS": {
         "en": "Suggest what to ask for next below each answer, such as another shape or size; costs nothing. Off: no suggestions.",
-        "zh-CN": "在每次回答下方建议接下来可以要求什么，例如其他比例或尺寸；不产生费用。关闭：不给建议。",
+        "zh-CN": "在每次回答下方的“追问”中给出建议，例如换一种比例或尺寸；不产生费用。关闭：不给建议。",
     },
     "BACKEND": {
         "en": "Who makes the pictures: the Gemini API of Google AI Studio, or Vertex AI of Google Cloud, with an API key (GEMINI_API_KEY) or as a project of yours (VERTEX_PROJECT, VERTEX_LOCATION, VERTEX_CREDENTIALS).",
@@ -2367,7 +2386,7 @@ VALVE_TITLES: Texts = {
     },
     "GEMINI_API_BASE_URL": {
         "en": "GEMINI_API_BASE_URL",
-        "zh-CN": "API 基础地址（GEMINI_API_BASE_URL）",
+        "zh-CN": "API 接口地址（GEMINI_API_BASE_URL）",
     },
     "GATEWAY_HEADERS": {
         "en": "GATEWAY_HEADERS",
@@ -2471,7 +2490,7 @@ VALVE_TITLES: Texts = {
     },
     "FOLLOW_UPS": {
         "en": "FOLLOW_UPS",
-        "zh-CN": "后续建议（FOLLOW_UPS）",
+        "zh-CN": "追问建议（FOLLOW_UPS）",
     },
     "BACKEND": {
         "en": "BACKEND",
@@ -2926,7 +2945,9 @@ def read_listed_model(row: Any) -> ListedModel | None:
         return None
     titles = [get_field(row, "displayName"), own_id and get_field(row, "name")]
     title = next((t for t in map(as_str, titles) if t and t != own_id), "")
-    title = plain_line(title, MAX_MODEL_NAME_CHARACTERS) or display_name(model_id)
+    # The host's page shows it as HTML: an image in it would be fetched from anywhere.
+    title = plain_line(re.sub("[<>]+", " ", title), MAX_MODEL_NAME_CHARACTERS)
+    title = title or display_name(model_id)
     methods = as_list(get_field(row, "supportedGenerationMethods"))[:MAX_LIST_PAGES]
     return ListedModel(model_id, title, tuple(m for m in methods if isinstance(m, str)))
 
@@ -4099,7 +4120,9 @@ def _is_flag(found: re.Match[str]) -> bool:
 _HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
 
 
-_COSTS = re.compile(rf"{_TWO_DASHES}(?:costs?|费用|費用){_SEPARATOR}*", re.IGNORECASE)
+_COSTS = re.compile(
+    rf"{_TWO_DASHES}(?:costs?|费用|費用|花费|花費){_SEPARATOR}*", re.IGNORECASE
+)
 
 
 def asks_for_help(words: str) -> bool:
@@ -4119,8 +4142,9 @@ def asks_the_plugin(words: str) -> bool:
 
 
 def _is_all(words: str, question: re.Pattern[str]) -> bool:
-    typed = words[: MAX_FLAG_CHARACTERS + 1].strip(_BLANKS)
-    return bool(question.fullmatch(typed.translate(_PLAIN_SIGNS)))
+    typed = words.strip(_BLANKS)[: MAX_FLAG_CHARACTERS + 1]
+    is_short = len(typed) <= MAX_FLAG_CHARACTERS
+    return is_short and bool(question.fullmatch(typed.translate(_PLAIN_SIGNS)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -8049,7 +8073,7 @@ def explain_error(
         values["seconds"] = round(delay) or 1
     # An error in a response that began well (200) may name no status of its own.
     status = f"HTTP {error.status}" if error.status >= 300 else ""
-    values["status"] = status and f" ({status})"
+    values["status"] = status and make_note("in_brackets", text=status)
     values["details"] = quote_sentence(f"{status} {error.reason}", 200)
     page = page_text(stray)
     values |= _who_spoke(error, f"{server} {page}", values.get("host", ""))
@@ -9716,7 +9740,7 @@ class Account:
     project: str
     info: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What its tokens are kept by."""
         return hashlib.sha256(
@@ -9888,6 +9912,8 @@ def _is_address(url: str) -> bool:
     except ValueError:  # as urlsplit has it for a port that is no number
         return False
     if parts.scheme not in ("http", "https") or port == 0 or parts.fragment:
+        return False
+    if "\\" in parts.netloc:  # there urllib3 ends a host's name, and urlsplit does not
         return False
     return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
 
@@ -10538,6 +10564,7 @@ def transport_failure(error: Exception, url: str, timeout: float) -> GeminiError
 # Access tokens of Google Cloud, through google-auth, which the host ships.
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_ACCESS_TOKEN = re.compile(r"[\x21-\x7e]+")  # what can stand in a header
 
 
 class Access(NamedTuple):
@@ -10674,6 +10701,8 @@ def _renewed(credentials: Any, account: Account, sockets: Sockets) -> Any:
         raise
     except Exception as error:  # google-auth's; their texts may hold secrets
         raise _token_failure(error, account, transport) from None
+    if not _ACCESS_TOKEN.fullmatch(as_str(credentials.token)):
+        raise GeminiError("no_token", host=transport.host)
     return credentials
 
 
@@ -11292,6 +11321,11 @@ class Keyring:
         """Who is asked, with whichever key."""
         return self.clients[0].backend
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no answer may show, whichever key is used."""
+        return self.clients[0].secrets
+
     @cached_property
     def identity(self) -> str:
         """A digest of address, headers and all keys."""
@@ -11519,8 +11553,7 @@ class ModelLists:
                 models = await LISTS.run(keys.list_models, sockets)
             self._lists.pop(identity, None)  # the last one renewed is the last to go
             self._lists[identity] = (time.monotonic(), models)
-            while len(self._lists) > MAX_LISTS:  # users may bring keys of their own
-                self._lists.pop(next(iter(self._lists)))
+            self._forget_oldest()
             self._failures.pop(identity, None)
         except Exception as error:  # nobody waits for it
             self._failures[identity] = time.monotonic()
@@ -11529,6 +11562,13 @@ class ModelLists:
         finally:
             sockets.shutdown()
             self._refreshes.pop(identity, None)
+
+    def _forget_oldest(self) -> None:
+        """Users may bring keys of their own, and gateways list any number of models."""
+        kept = sum(len(models) for _, models in self._lists.values())
+        while len(self._lists) > MAX_LISTS or kept > MAX_MODELS_KEPT:
+            _, models = self._lists.pop(next(iter(self._lists)))
+            kept -= len(models)
 
 
 MODEL_LISTS = ModelLists()
@@ -11820,10 +11860,11 @@ def failure_text(error: GeminiError, reader: Reader, for_admin: bool = False) ->
     # Pages that make links of addresses would take the quotation mark into it.
     gap = "\u202f" if re.search(r"https?://\S+\Z", quoted) else ""
     said = f"“{quoted}{gap}” " if quoted else ""
+    text = redact(f"**{what}** {said}{advice}")
     details = error.values.get("details") if for_admin else ""
-    return redact(f"**{what}** {said}{advice}") + (
-        f" ({redact(details)})" if details else ""
-    )
+    if not details:
+        return text
+    return text + sentence(make_note("in_brackets", text=redact(details)), reader)
 
 
 class Thoughts(NamedTuple):
@@ -11991,6 +12032,11 @@ class Answer:
         on another one."""
         self.tally.model, self._options, self._purse = model_id, options, purse
         self.notes = [*self._standing_notes, *notes]
+
+    def hide(self, secrets: Collection[str]) -> None:
+        """Show none of these, wherever the pieces of the model's words meet."""
+        self._words.hide(*secrets)
+        self._thoughts.hide(*secrets)
 
     @property
     def pictures(self) -> int:
@@ -12772,6 +12818,7 @@ class _Making:
     async def show(self, event: Event, number: int) -> None:
         """Send what the event of the request of that number adds to the answer."""
         async with self.one_at_a_time:
+            self.answer.hide(self.keys.secrets)  # an account's token is new by now
             if thoughts := self.answer.end_of_thoughts(event, number):
                 await self.send(thoughts)
             if piece := await self.answer.take(event, number):
@@ -12902,10 +12949,10 @@ async def _gather_in_time(
 
 
 def _making(route: Route, options: ImageOptions) -> Note:
-    what = make_note("the_picture")
+    name = display_name(route.model)
     if options.count > 1:
-        what = make_note("pictures", count=options.count)
-    return make_note("making", name=display_name(route.model), what=what)
+        return make_note("making_several", name=name, count=options.count)
+    return make_note("making", name=name)
 
 
 # The body of a request with these options.

@@ -47,8 +47,8 @@ SUGGESTIONS = {
         "A cosy reading corner by a rainy window, as a watercolour",
     ),
     "zh": (
-        "夕阳下，一只红狐狸站在新雪中 --ar 16:9",
-        "一张写着“周六集市”的街头集市海报 --ar 3:4",
+        "夕阳下，一只红狐狸站在初雪中 --ar 16:9",
+        "街头集市的海报，上面写着“周六新鲜上市” --ar 3:4",
         "雨天窗边温馨的阅读角，水彩画风格",
     ),
 }

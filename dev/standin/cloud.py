@@ -194,6 +194,9 @@ class Cloud:
         if name == "large":
             good = self._issued("somebody@example.org")
             return RawAnswer(200, b" " * 1_000_000 + good.body)
+        if name == "odd":
+            odd = {"access_token": "ya29.two\nlines", "expires_in": 3600}
+            return RawAnswer(200, json.dumps(odd).encode())
         return _wrong_clock() if name == "clock" else None
 
     def _for_login(self, form: dict[str, str]) -> RawAnswer:

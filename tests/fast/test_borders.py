@@ -94,17 +94,47 @@ def test_keys_that_begin_alike_or_overlap_are_all_masked(
         ]
 
 
-def test_more_keys_take_little_more_time() -> None:
+@pytest.mark.parametrize("key", ["AIza-{:030}", "{:02}-a-key-that-begins-otherwise"])
+def test_more_keys_take_little_more_time(key: str) -> None:
     text = "a & b %41 &lt; " * 20_000
 
     def spent(count: int) -> float:
-        keys = [f"AIza-{number:030}" for number in range(count)]
+        keys = [key.format(number) for number in range(count)]
         started = time.process_time()
         gip.mask_keys(text, keys)
         return time.process_time() - started
 
     spent(1)
     assert spent(gip.MAX_KEYS) < 4 * spent(1)
+
+
+def test_keys_that_begin_otherwise_do_not_hold_up_words_in_pieces() -> None:
+    """They are fed on the event loop, and anybody can enter twenty keys."""
+    pieces = [f"word {number} " for number in range(2_000)]
+
+    def spent(key: str) -> float:
+        mask = gip.KeyMask(*map(key.format, range(gip.MAX_KEYS)))
+        started = time.process_time()
+        fed(mask, *pieces)
+        return time.process_time() - started
+
+    spent("AIza-{:030}")
+    assert spent("{:02}-a-key-that-begins-otherwise") < 4 * spent("AIza-{:030}")
+
+
+def test_of_a_long_secret_no_seam_shows_the_beginning() -> None:
+    secret = "".join(f"{number:05}" for number in range(200))
+    out = fed(gip.KeyMask(secret), f"so {secret[:600]}", secret[600:])
+    assert out == f"so [key]{secret[gip.MAX_KEY_CHARACTERS :]}"
+
+
+@pytest.mark.parametrize("mask", [gip.SafeText, gip.SafeThoughts])
+def test_a_secret_that_is_known_later_is_masked_from_then_on(mask: Any) -> None:
+    words = mask("one-key-of-mine")
+    said = words.feed("so one-key-")
+    words.hide("ya29.token", "one-key-of-mine")
+    said += "".join(map(words.feed, ("of-mine and ya2", "9.token it"))) + words.rest()
+    assert said == "so [key] and [key] it"
 
 
 def cuts_of_two(text: str) -> tuple[list[str], list[str]]:

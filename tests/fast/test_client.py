@@ -1098,6 +1098,24 @@ def test_failures_are_forgotten_and_keep_no_key(
     assert wait_until(lambda: not any("wrong" in key for key in keys_held()))
 
 
+def test_long_lists_of_many_keys_are_not_all_kept(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [gip.ListedModel(f"gemini-{n}-image", "N") for n in range(10)]
+    monkeypatch.setattr(gip.GeminiClient, "list_models", lambda *_: long)
+    monkeypatch.setattr(gip, "MAX_MODELS_KEPT", 35)
+    lists = gip.ModelLists()
+    clients = [client_for(google, key=f"stand-in-key-{n}") for n in range(8)]
+
+    async def with_many_keys() -> None:
+        for client in clients:
+            assert len(await listed(lists, client)) == 10
+
+    asyncio.run(with_many_keys())
+    rings = [gip.Keyring((client,)) for client in clients]
+    assert [len(lists.known(ring)) for ring in rings] == [0] * 5 + [10] * 3
+
+
 def test_two_keys_have_two_lists(google: StandIn) -> None:
     async def both() -> tuple[list[str], list[str]]:
         lists = gip.ModelLists()

@@ -452,6 +452,7 @@ def test_any_messages_give_a_conversation_that_google_takes(
         pytest.param("Füchse 狐 🦊", "Füchse 狐 🦊", id="other-scripts"),
         pytest.param("👩\u200d🎨", "👩\u200d🎨", id="joined-emoji"),
         pytest.param(f"a {LINK} {PNG_URI}", "a", id="pictures"),
+        pytest.param("AIzaSyD-0123456789_abcdefghij fox", "key fox", id="a-key"),
         pytest.param("**[]()**", "default", id="nothing-left"),
         pytest.param("", "default", id="empty"),
     ],

@@ -727,6 +727,7 @@ def test_cost_as_the_whole_message_tells_what_was_spent(made: gip.Pipe) -> None:
         ("--cost", {"id": "bob"}, "Today", "): no pictures.", "$2.00 of it is left"),
         ("--cost", USER, "An administrator can change it.", "`--help` as a message"),
         ("--help", USER, "`--cost` as a message tells"),
+        *((typed, USER, "Today") for typed in ("--费用", "——花费。", "－－花費")),
     ]
     check_rows(rows, check)
 

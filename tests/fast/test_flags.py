@@ -211,6 +211,8 @@ def test_titles_are_without_the_flags_that_were_not_read() -> None:
 def test_help_is_asked_for_with_nothing_else() -> None:
     asked = ["--help", " --HELP\n", "－－help", "——help", "—help", "--帮助", "--help。"]
     not_asked = ["/help", "help", "-help", "--helping", "a fox --help", "--help me", ""]
+    asked.append("\n" * 300 + "--help" + " " * 300)
+    not_asked += ["--help" + sign * 300 + "a fox" for sign in (" ", "。", "\u200b")]
 
     def check(prompt: str, is_asked: bool) -> None:
         assert gip.asks_for_help(prompt) is is_asked

@@ -139,6 +139,7 @@ NAMES = (
     ),
     *("Nano Banana", "Generative Language API", "Python", "Pillow", "PySocks", "nginx"),
     *("JPEG", "WebP", "HEIC", "TIFF", "AVIF", "JSON", "HTTP", "SOCKS"),
+    "Token",  # as the host's own pages in Chinese have it
     *("Accept-Language", "Authorization: Bearer"),
 )
 AS_TYPED = (
@@ -167,6 +168,10 @@ def test_english_is_found_where_it_is_left() -> None:
     assert english_in(known + " was 保存 left out") == ["left"]
 
 
+# For what the host's pages in Chinese have another word: Token, 接口地址, 对话, 用户组,
+# 配置项, 追问. Readers look for it there.
+NOT_THE_HOSTS = ("词元", "基础地址", "聊天", "权限组", "阀门", "后续建议")
+
 CHOICES = {choice for option in gip.OPTIONS for choice in option.choices}
 SETTINGS = {*gip.Pipe.Valves.model_fields, "auto", "files", "inline", *CHOICES}
 SETTINGS.add("global")
@@ -180,6 +185,9 @@ def test_no_english_is_left_in_any_chinese_text() -> None:
         assert english_in(text, *SETTINGS if is_of_settings else ()) == []
         # Half-width signs stand between Latin letters only.
         assert not re.search(r"[\u4e00-\u9fff][,;:?!]|[,;:?!](?=[\u4e00-\u9fff])", text)
+        no_code = re.sub(r"\(`[^`]*`\)|`[^`]*`", " ", text)
+        assert not re.search(r"[()]|(?<!…)…(?!…)", no_code)
+        assert not [word for word in NOT_THE_HOSTS if word in text]
         # Pages that make links of addresses would take Chinese signs into them.
         assert not re.search(r"https?://[^\s`]+[\u3000-\uffef]", text)
 
@@ -196,7 +204,7 @@ VALUES: dict[str, Any] = {
         "who": "gw.io (nginx)",
         "host": "gw.io",
         "target": "b.io",
-        "status": " (HTTP 503)",
+        "status": note("in_brackets", text="HTTP 503"),
     },
     **dict.fromkeys(("seconds", "elapsed", "count", "limit", "made", "number"), 7),
     **{"width": 64, "height": 64, "price": 0.1, "date": "2027-01-31", "id": MODEL},
@@ -243,6 +251,8 @@ def test_every_failure_note_and_status_is_all_chinese() -> None:
     def check(text: str) -> None:
         assert re.search(r"[\u4e00-\u9fff]", text)
         assert english_in(text) == []
+        assert "(HTTP" not in text
+        assert "  " not in text
 
     def said() -> Iterator[tuple[str]]:
         for own_key in (False, True):
@@ -254,6 +264,49 @@ def test_every_failure_note_and_status_is_all_chinese() -> None:
                 yield (gip.sentence(note(kind, **VALUES), reader),)
 
     check_rows(said(), check)
+
+
+def test_what_is_composed_reads_as_if_it_were_written() -> None:
+    def check(composed: gip.Note, english: str, chinese: str) -> None:
+        assert gip.sentence(composed, gip.Reader("en")) == english
+        assert gip.sentence(composed, gip.Reader(CHINESE)) == chinese
+
+    one, three = gip.pictures_note(1), gip.pictures_note(3)
+    large = note("in_size", what=three, size="4K")
+    priced = note("pictures_priced", what=three, usd="$0.10")
+    spent = note("spent_month", what=priced)
+    check_rows(
+        [
+            (
+                note("question_title", what=one),
+                "Make 1 picture?",
+                "要生成 1 张图片吗？",
+            ),
+            (
+                note("question_title", what=large),
+                "Make 3 pictures in 4K?",
+                "要生成 3 张图片（4K）吗？",
+            ),
+            (
+                spent,
+                "This month: 3 pictures, about $0.10.",
+                "本月：3 张图片，约 $0.10。",
+            ),
+        ],
+        check,
+    )
+
+
+def test_a_failure_is_told_with_the_brackets_of_its_language() -> None:
+    def check(language: str, brackets: str) -> None:
+        status = note("in_brackets", text="HTTP 418")
+        error = gip.GeminiError("http", status=status, details="TEAPOT", host="a.io")
+        said = gip.failure_text(error, gip.Reader(language), for_admin=True)
+        before, after = brackets.split(".")
+        assert f"{before}HTTP 418{after}" in said
+        assert said.endswith(f"{before}TEAPOT{after}")
+
+    check_rows([("en", " (.)"), (CHINESE, "（.）")], check)
 
 
 # ── In a chat ────────────────────────────────────────────────────────────────────────
@@ -395,6 +448,7 @@ def test_notes_reach_a_chinese_page_in_chinese(google: StandIn) -> None:
 
 STATUSES: list[tuple[str, str, dict[str, Any]]] = [
     ("making", "", {}),
+    ("making_several", "--n 2", {}),
     ("no_picture_made", "[[status 500]]", {"MAX_RETRIES": 0}),
     ("next_try", "[[fail 1]]", {"MAX_RETRIES": 1}),
     ("trying_again", "[[fail 1]]", {"MAX_RETRIES": 1}),

@@ -36,6 +36,7 @@ def test_each_current_model_has_a_card_for_everybody() -> None:
         assert card["base_model_id"] is card["access_control"] is None
         assert "is_active" not in card, "what is switched off stays so"
         assert 2 <= len(card["meta"]["suggestion_prompts"]) <= 4
+        assert "about" not in card["meta"]["i18n"]["zh"]["description"]
 
 
 def test_suggested_prompts_use_what_every_model_takes() -> None:

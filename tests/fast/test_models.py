@@ -671,6 +671,11 @@ def test_the_list_with_prefixes_has_names_and_stays_in_order() -> None:
         ),
         ({"id": f"gemini/{OLD}", "object": "model"}, (f"gemini/{OLD}", "Nano Banana")),
         ({"id": f"models/{OLD}", "name": f"models/{OLD}"}, (OLD, "Nano Banana")),
+        (
+            {"id": "x", "name": "An <img src=//evil.test/x>"},
+            ("x", "An img src=//evil.test/x"),
+        ),
+        ({"name": NB, "displayName": "<>"}, (NB, "Nano Banana 2.1")),
         ({"id": "a b c"}, None),
         ({"name": "a title of many words"}, None),
         ("x", None),

@@ -47,6 +47,12 @@ STEMS: list[tuple[str, str]] = [
     # No letter at all.
     ("", ""),
     ("🦊 -- …", ""),
+    ("\u0301\u0300", ""),
+    # Letters that nobody sees.
+    ("\u3164 \u115f\u1160", ""),
+    ("fo\u034fx\u17b4", "fox"),
+    # A key that somebody has pasted.
+    ("use AIzaSyD-0123456789_0123456789abcdefgh: a fox", "use-key-a-fox"),
     # At most 60 signs and 90 bytes, cut at a word if there is one.
     ("fox " * 20, "-".join(["fox"] * 15)),
     ("a" * 59 + " bc", "a" * 59),

@@ -325,6 +325,11 @@ REFUSED_ACCOUNTS: list[tuple[Callable[[MadeAccount], str], str, str]] = [
         "account_address",
         "",
     ),
+    (
+        lambda a: with_fields(a, token_uri="https://evil.test\\.googleapis.com/"),
+        "account_address",
+        "",
+    ),
     (lambda a: with_fields(a, token_uri="file:///etc/passwd"), "account_address", ""),
 ]
 
@@ -543,6 +548,7 @@ BROKEN: list[tuple[str, str]] = [
     ("moved", "handed over no access token"),
     ("large", "handed over no access token"),
     ("slow 60", "handed over no access token"),
+    ("odd", "handed over no access token"),
 ]
 
 
@@ -748,7 +754,7 @@ def test_nothing_of_an_account_is_shown_or_logged(
 
 
 def test_a_gateway_that_repeats_the_token_does_not_show_it(
-    cloud: StandIn, account: MadeAccount
+    cloud: StandIn, account: MadeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = gip.GeminiClient(gip.backend_for(pipe_for(cloud, account.text).valves), "")
     assert is_picture(ask(pipe_for(cloud, account.text)))
@@ -756,6 +762,18 @@ def test_a_gateway_that_repeats_the_token_does_not_show_it(
     assert token in client.secrets
     echo = f"a fox [[sentence I was sent {token}]]"
     assert token not in ask(pipe_for(cloud, account.text), echo)
+    # In words that come in pieces, also in the answer for which it was handed over.
+    monkeypatch.setattr(gip, "TOKENS", gip.TokenStore())
+
+    async def generate(client: gip.GeminiClient, *arguments: Any) -> None:
+        access = await asyncio.to_thread(
+            gip.TOKENS.access, client.backend, "", gip.Sockets()
+        )
+        for piece in ("I was sent ", access.token[:9], access.token[9:], " by you"):
+            await arguments[3](gip.Text(piece))
+
+    monkeypatch.setattr(gip.GeminiClient, "generate", generate)
+    assert "I was sent [key] by you" in ask(pipe_for(cloud, account.text))
 
 
 @pytest.mark.parametrize("text", ["eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln", "PEM"])

@@ -33,7 +33,7 @@ def shots(chat: ChatPage, name: str) -> None:
 def dialogue_of(chat: ChatPage) -> Locator:
     chat.page.get_by_role("button", name=VALVES_BUTTON).first.click()
     dialogue = chat.page.get_by_role("dialog")
-    dialogue.get_by_text("IMAGE_SIZE").wait_for()
+    dialogue.get_by_text("（IMAGE_SIZE）").wait_for()
     return dialogue
 
 

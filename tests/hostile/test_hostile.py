@@ -166,6 +166,23 @@ def test_a_key_of_one_s_own_keeps_nobody_waiting(
     keeps_the_host_awake(user, ask, floor, "a key of 20,000 signs")
 
 
+def test_twenty_keys_of_one_s_own_keep_nobody_waiting(
+    user: Client, gateway: Gateway, floor: str, user_valves: Any
+) -> None:
+    """Each is looked for in every word, in all spellings; no two begin alike."""
+    keys = [f"{n:02}{random.randbytes(250).hex()}" for n in range(gip.MAX_KEYS)]
+    user_valves(GEMINI_API_KEY=" ".join(keys))
+    words = " ".join(f"%{key[:2]}{key[:300]}" for key in keys)
+    reply = many(event({"text": words}, {"text": "%41 "}), 100, DONE)
+    gateway.answer = lambda model: reply
+
+    def ask(model: str) -> None:
+        answer = user.new_chat(model).ask("a fox")
+        assert model == floor or picture_links(answer.content), answer.content[:500]
+
+    keeps_the_host_awake(user, ask, floor, "twenty keys")
+
+
 # -- lists ---------------------------------------------------------------------------
 
 IMAGE = "gemini-9-image"
