@@ -133,7 +133,6 @@ MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 # the second chance after "no image", and the try without a system prompt. Beyond these
 # there is one for each further key: n × (1 + MAX_RETRIES) + 4 + (keys − 1) in all.
 MAX_EXTRA_REQUESTS = 4
-MAX_SUMS = 3  # in a row, while pictures of the same user are being recorded
 MAX_LEDGER_USERS = 10_000  # whose spending a worker remembers beyond the records
 MAX_USD = 1_000_000.0  # of any sum that is set
 
@@ -1741,8 +1740,8 @@ NOTES: Texts = {
         "zh-CN": "此处的图片尺寸最大为 {got}，因此已将 {asked} 改为 {got}。",
     },
     "budget_cut": {
-        "en": "Only {count} of {asked} pictures were made: your budget for pictures, {budget} a day, allows no more today.",
-        "zh-CN": "{asked} 张图片中只生成了 {count} 张：您每天的图片预算为 {budget}，今天的余额不足以生成更多。",
+        "en": "Only {count} of {asked} pictures could be asked for: your budget for pictures, {budget} a day, allows no more today. It begins anew at midnight ({zone}, the server's time); an administrator can change it.",
+        "zh-CN": "{asked} 张图片中只请求了 {count} 张：您每天的图片预算为 {budget}，今天的余额不足以生成更多。预算在每天零点（服务器时区 {zone}）重新计算，管理员可以调整。",
     },
     "price_assumed": {
         "en": "The price of {model} is not known yet; each picture is counted as {amount}, the dearest known.",
@@ -2040,8 +2039,8 @@ PHRASES: Texts = {
         "zh-CN": "要生成 {what}吗？",
     },
     "question": {
-        "en": "This costs about {amount}.",
-        "zh-CN": "费用约为 {amount}。",
+        "en": "This costs about {amount}. Without an answer within a minute nothing is made.",
+        "zh-CN": "费用约为 {amount}。一分钟内未确认则不会生成。",
     },
     "spent_today": {
         "en": "Today (since midnight, {zone}): {what}.",
@@ -2052,8 +2051,8 @@ PHRASES: Texts = {
         "zh-CN": "本月：{what}。",
     },
     "budget_of_day": {
-        "en": "Your budget is {budget} a day; {left} of it is left.",
-        "zh-CN": "您每天的预算为 {budget}，今天还剩 {left}。",
+        "en": "Your budget is {budget} a day; {left} of it is left until midnight. An administrator can change it.",
+        "zh-CN": "您每天的预算为 {budget}，到零点前还剩 {left}。管理员可以调整。",
     },
     "pictures_priced": {
         "en": "{what}, about {usd}",
@@ -2110,6 +2109,14 @@ PHRASES: Texts = {
     "help_no_price": {
         "en": "What a picture costs is not known here.",
         "zh-CN": "每张图片的价格未知。",
+    },
+    "help_costs": {
+        "en": "`--cost` as a message tells what your pictures have cost so far.",
+        "zh-CN": "单独发送 `--cost` 可查看您的图片至今花费多少。",
+    },
+    "costs_help": {
+        "en": "`--help` as a message tells what you can ask for.",
+        "zh-CN": "单独发送 `--help` 可查看有哪些设置可用。",
     },
     "follow_wide": {
         "en": "The same, wide",
@@ -2972,6 +2979,13 @@ def model_facts(model_id: str) -> ModelFacts | None:
     return next((facts for facts in CURRENT_MODELS if facts.id == known), None)
 
 
+def without_function(model: str) -> str:
+    """Google's id in the host's, which is "<function>.<model>"; clients may send it
+    bare. A function's id is an identifier; Google's has a hyphen before its dot."""
+    function, _, rest = model.partition(".")
+    return rest if rest and function.isidentifier() else model
+
+
 def is_known_id(model_id: str) -> bool:
     """Whether it is a current model's own id, without a gateway's names before it."""
     return model_id == bare_id(model_id) and model_facts(model_id) is not None
@@ -3348,8 +3362,25 @@ def _is_meant(model_id: str, pattern: str) -> bool:
 
 
 def is_among(model_id: str, typed: Iterable[str]) -> bool:
-    """Whether an id is one of the ids and patterns that an administrator typed."""
-    return any(_is_meant(model_id, pattern) for pattern in _clean_patterns(typed))
+    """Whether a model is one of those that an administrator typed, to reserve them: by
+    ids and patterns, in small or capital letters, as Google or as the host names it. A
+    preview and what it is a preview of are one model with two ids."""
+    ids = [i.casefold() for i in (model_id, *_released_ids(model_id))]
+    return any(
+        _is_meant(i, pattern.casefold())
+        for typed_id in _clean_patterns(typed)
+        for name in {typed_id, without_function(typed_id)}
+        for pattern in (name, *_released_ids(name))
+        for i in ids
+    )
+
+
+def _released_ids(model_id: str) -> list[str]:
+    """What an id of a preview is a preview of, if it is one and no pattern."""
+    if not is_preview(model_id) or not _without_wildcards([model_id]):
+        return []
+    successor = successor_of(model_id)  # of previews with names of their own
+    return [released_id(model_id), *([successor.id] if successor else [])]
 
 
 def _without_wildcards(patterns: Iterable[str]) -> list[str]:
@@ -6525,9 +6556,10 @@ def help_text(offer: Offer, reader: Reader) -> str:
         _who_answers(offer.route),
         make_note("help_how"),
         _what_it_costs(offer, prices),
+        make_note("help_costs"),
     ]
-    who, how, costs = (sentence(part, reader) for part in parts)
-    return "\n\n".join([who, how, "\n".join(rows), costs])
+    who, how, price, costs = (sentence(part, reader) for part in parts)
+    return "\n\n".join([who, how, "\n".join(rows), f"{price} {costs}"])
 
 
 def _who_answers(route: Route) -> Note:
@@ -8325,8 +8357,9 @@ def needs_question(usd: float, above: float) -> bool:
 
 
 def begin_of_day(now: datetime) -> datetime:
-    """The midnight before, by the same clock."""
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+    """The midnight before, by the same clock: the first of two, where it is put back
+    over midnight."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
 def begin_of_month(now: datetime) -> datetime:
@@ -8352,14 +8385,12 @@ class Ledger:
     """What one worker knows of what its users spend: pictures that are under way, and
     those that it made this month, by day.
 
-    Days are told to it. settlements: how often a picture was added to an account; a
-    sum of the records that was asked for meanwhile may lack it.
+    Days are told to it.
     """
 
     def __init__(self) -> None:
         self._under_way: dict[Payer, set[Reservation]] = {}
         self._made: dict[Payer, dict[date, Spent]] = {}
-        self.settlements: Counter[Payer] = Counter()
 
     def reserve(self, reservation: Reservation) -> None:
         """Count its pictures as under way until it is released."""
@@ -8378,15 +8409,14 @@ class Ledger:
         self.add(reservation.account, price, day)
 
     def add(self, account: Payer, price: float, day: date) -> None:
-        """Remember a picture that was made on that day."""
+        """Remember a picture that was made on that day, which may be one of the month
+        before: it was begun then, and stored behind another of this month."""
         days = self._made.pop(account, {})  # to its end: who came last is kept longest
-        month = {d: s for d, s in days.items() if (d.year, d.month) == _month(day)}
-        month[day] = month.get(day, Spent()).plus(Spent(1, price))
-        self._made[account] = month
-        self.settlements[account] += 1
+        days = {d: s for d, s in days.items() if d >= day.replace(day=1)}
+        days[day] = days.get(day, Spent()).plus(Spent(1, price))
+        self._made[account] = days
         if len(self._made) > MAX_LEDGER_USERS:
-            forgotten = next(iter(self._made))
-            del self._made[forgotten], self.settlements[forgotten]
+            del self._made[next(iter(self._made))]
 
     def under_way(self, account: Payer) -> float:
         """What an account's pictures that are under way will cost, in USD."""
@@ -8400,10 +8430,6 @@ class Ledger:
             if day >= since:
                 total = total.plus(spent)
         return total
-
-
-def _month(day: date) -> tuple[int, int]:
-    return day.year, day.month
 
 
 # ── Threads ───────────────────────────────────────────────────────────────────────────
@@ -8954,15 +8980,15 @@ def _sums(payer: str, values: dict[str, Any], session: Any) -> Any:
 def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
     """The query for pictures and millionths of dollars: all, and those of one worker.
 
-    It uses what SQLite and PostgreSQL have in common; only the name of the function that
-    finds a text differs. `offset(0)` keeps them from finding it again for each sum.
+    SQLite and PostgreSQL differ in what finds a text, and in what of a form they compare
+    quickly. `offset(0)` keeps them from doing either again for each sum.
     """
     from open_webui.models.files import File
     from sqlalchemy import BigInteger, String, bindparam, cast, func, select
 
-    position = func.instr if is_sqlite else func.strpos
     begin, meta = f'"{MARK_KEY}":"{payer} ', cast(File.meta, String)
     length = len(begin) + WORKER_SIGNS + 1 + MARK_DIGITS
+    position = func.instr if is_sqlite else func.strpos
     mark = func.substr(meta, position(meta, f'"{MARK_KEY}":'), length + 2)
     mark = func.replace(mark, '": "', '":"')  # hosts write JSON with blanks or without
     is_asked_for = (
@@ -8970,15 +8996,19 @@ def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
         File.created_at >= bindparam("since"),
     )
     found = select(mark.label("mark")).where(*is_asked_for).offset(0).subquery()
-    mark = found.c.mark
+    mark, worker = found.c.mark, func.substr(found.c.mark, len(begin) + 1, WORKER_SIGNS)
     digits = func.substr(mark, length - MARK_DIGITS + 1, MARK_DIGITS)
-    both = (func.count(), func.sum(cast(digits, BigInteger)))
-    of_worker = func.substr(mark, len(begin) + 1, WORKER_SIGNS) == bindparam("worker")
-    return select(*both, *(sums.filter(of_worker) for sums in both)).where(
-        func.substr(mark, 1, len(begin)) == begin,
-        func.substr(mark, length + 1, 1) == '"',
-        func.ltrim(digits, "0123456789") == "",
-    )
+    if is_sqlite:
+        form = f'{begin}{"?" * WORKER_SIGNS} {"[0-9]" * MARK_DIGITS}"*'
+        is_mark = mark.op("GLOB")(form)
+    else:
+        form = f'{begin}{"_" * WORKER_SIGNS} {"_" * MARK_DIGITS}"%'
+        is_mark = mark.like(form) & (func.ltrim(digits, "0123456789") == "")
+    price = cast(digits, BigInteger).label("price")
+    is_own = (worker == bindparam("worker")).label("is_own")
+    marks = select(price, is_own).where(is_mark).offset(0).subquery()
+    both = (func.count(), func.sum(marks.c.price))
+    return select(*both, *(sums.filter(marks.c.is_own) for sums in both))
 
 
 # ── Host ──────────────────────────────────────────────────────────────────────────────
@@ -9782,6 +9812,12 @@ class Backend:
         texts = [part for _, text in self.headers for part in text.split()]
         own = self.account.secrets if self.account else ()
         return (*own, *(text for text in texts if not _HARMLESS.fullmatch(text)))
+
+    @property
+    def may_take_any_key(self) -> bool:
+        """Whether the administrator's headers may open a gateway whatever key comes
+        along, so that a user's own need not be the one that pays."""
+        return bool(self.headers and self.secrets)
 
     @property
     def identity(self) -> str:
@@ -11617,7 +11653,8 @@ class Purse:
         self.close()
         count = options.count
         if is_limited(self._chat, self._valves, self._account):
-            left = await _left_today(self._account, self._valves.DAILY_BUDGET_USD)
+            today = await spent_since(self._account, begin_of_day)
+            left = _left_of(self._valves.DAILY_BUDGET_USD, self._account, today)
             count = pictures_within(left, estimate.usd, options.count)
             if not count:
                 raise self._used_up(left, estimate)
@@ -11696,11 +11733,13 @@ def account_of(chat: HostChat, own_key: bool) -> Payer:
 
 def _cut(valves: AdminValves, count: int, asked: int) -> list[Note]:
     budget = _dollars_shown(valves.DAILY_BUDGET_USD)
-    values = {"count": count, "asked": asked, "budget": budget}
+    values = {"count": count, "asked": asked, "budget": budget, "zone": zone_name()}
     return [make_note("budget_cut", **values)] if count < asked else []
 
 
 def _dollars_shown(usd: float) -> str:
+    if usd < 0.0005:
+        return "$0"
     return f"${usd:,.2f}" if usd >= 0.1 else f"${usd:.3f}"
 
 
@@ -11709,21 +11748,17 @@ def zone_name() -> str:
     return datetime.now().astimezone().tzname() or "UTC"
 
 
-async def _left_today(account: Payer, budget: float) -> float:
+def _left_of(budget: float, account: Payer, today: Spent) -> float:
     """What is left of a budget in USD, less than nothing where more was spent."""
-    spent = await spent_since(account, begin_of_day)
-    return budget - spent.usd - LEDGER.under_way(account)
+    return budget - today.usd - LEDGER.under_way(account)
 
 
 async def spent_since(account: Payer, begin: Callable[[datetime], datetime]) -> Spent:
     """What an account has spent since the beginning of the day or the month: by the
     records of all workers, and by what only this one knows."""
-    in_records, first = Recorded(), datetime.now()
-    for _ in range(MAX_SUMS):
-        first, settled = begin(datetime.now()), LEDGER.settlements[account]
-        in_records = await _recorded(account, first)
-        if settled == LEDGER.settlements[account]:
-            break  # else it may lack a picture that is under way no longer
+    first = begin(datetime.now())
+    in_records = await _recorded(account, first)
+    # What was recorded here meanwhile, and the sum lacks, the memory knows by now.
     return spent_in_all(in_records, LEDGER.made(account, first.date()))
 
 
@@ -11765,30 +11800,32 @@ def models_for_auto(
         i: m for i, m in choose_models(there.values(), named).items() if i in there
     }
     chosen = chosen or there
-    left = {i: m for i, m in chosen.items() if not is_reserved(chat, valves, i)}
-    if not left:
+    allowed = {i: m for i, m in there.items() if not is_reserved(chat, valves, i)}
+    if not chosen.keys() & allowed:
         raise GeminiError("model_reserved", model=make_note("these_models"))
     is_named_alone = len(named) == len(typed_ids(named)) == 1
     if valves.AUTO_KNOWN_PRICES_ONLY and not is_named_alone:
-        left = {i: m for i, m in left.items() if model_facts(i)}
-        if not left:
+        allowed = {i: m for i, m in allowed.items() if model_facts(i)}
+        if not chosen.keys() & allowed:
             raise GeminiError("no_known_price")
-    return available if left.keys() == chosen.keys() else left
+    return available if allowed.keys() == there.keys() else allowed
 
 
 async def told_costs(chat: HostChat, valves: AdminValves, own_key: bool) -> list[Note]:
     """What whoever asks has spent, today and this month, and of which budget."""
     account = account_of(chat, own_key)
-    notes = []
-    for kind, begin in (("spent_today", begin_of_day), ("spent_month", begin_of_month)):
-        spent = await spent_since(account, begin)
-        notes.append(make_note(kind, what=_spent_note(spent), zone=zone_name()))
+    today = await spent_since(account, begin_of_day)
+    month = await spent_since(account, begin_of_month)
+    notes = [
+        make_note(kind, what=_spent_note(spent), zone=zone_name())
+        for kind, spent in (("spent_today", today), ("spent_month", month))
+    ]
     if is_limited(chat, valves, account):
         budget = valves.DAILY_BUDGET_USD
-        left = max(await _left_today(account, budget), 0.0)
+        left = max(_left_of(budget, account, today), 0.0)
         shown = {"budget": _dollars_shown(budget), "left": _dollars_shown(left)}
         notes.append(make_note("budget_of_day", **shown))
-    return notes
+    return [*notes, make_note("costs_help")]
 
 
 def _spent_note(spent: Spent) -> Note:
@@ -12165,10 +12202,10 @@ class Answer:
     async def _show(self, image: Image) -> str:
         """The picture: by itself, or as the next cell of a table of several."""
         since, pixels = datetime.now(), await work_on(image.data, picture_pixels)
+        self._pay(pixels, since)  # before it is stored: Stop may come meanwhile
         alt = self._names.alt(self.pictures + 1)
         picture = f"![{alt}]({await self._address(image, pixels)})"
         self.tally.pixels.append(pixels)
-        self._pay(pixels, since)
         if self._options.count == 1:
             return self._block(picture)
         return self._add(f"{self._next_cell()} {picture} |")
@@ -12320,6 +12357,14 @@ class Budget:
     def seconds_left(self) -> float:
         """Until the deadline; never quite nothing."""
         return max(self._deadline - time.monotonic(), 0.1)
+
+    async def outside(self, work: Awaitable[Any]) -> Any:
+        """The result of some work whose time does not count, since a person thinks."""
+        began = time.monotonic()
+        try:
+            return await work
+        finally:
+            self._deadline += time.monotonic() - began
 
     def spend(self) -> bool:
         """Whether there may be one more request; there is then one less."""
@@ -12802,8 +12847,9 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
         raise GeminiError("key_own")
     keys = keyring_for(valves, request.keys, request.caller)
     budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
+    pays = request.own_key and not keys.backend.may_take_any_key
     try:
-        with Purse(request.chat, valves, request.own_key, answer.ask) as purse:
+        with Purse(request.chat, valves, pays, answer.ask) as purse:
             work = _Making(request, keys, answer, send, purse, budget)
             await _ask_candidates(work)
     finally:
@@ -12822,7 +12868,8 @@ async def _ask_candidates(work: _Making) -> None:
     hints: list[str] = []
     failure = backend.nobody(request.asked, available)
     for route in candidates(_choice_of(request), available, hints):
-        if is_reserved(request.chat, request.valves, route.model):
+        ids = (route.asked, route.model)  # a successor lifts nothing
+        if any(is_reserved(request.chat, request.valves, i) for i in ids):
             raise GeminiError("model_reserved", model=name_of(route.model))
         try:
             return await _ask_model(work, route)
@@ -12874,7 +12921,7 @@ async def _ask_with_pictures(work: _Making, route: Route, room: Place) -> None:
     options, lacked = offered_options(request.options, backend.lacks)
     options, notes = fit_options(options, route.model, facts, level)
     notes = lacked + notes
-    options, cut = await work.purse.open(route, options)
+    options, cut = await work.budget.outside(work.purse.open(route, options))
     answer.making = _making(route, options)
     await answer.status(answer.making)
     pictures, documents, more = await _gather_in_time(work, route, room)
@@ -13437,8 +13484,10 @@ async def _work_of(call: _Call, conversation: Conversation) -> Composer:
 
 async def _tell_costs(call: _Call, conversation: Conversation, send: Send) -> None:
     """Tell whoever asks what their pictures cost, as notes: no model is to see them."""
-    own_key = keys_to_use(call.valves, call.own)[1]
-    notes = await told_costs(call.chat, call.valves, own_key)
+    keys, pays = keys_to_use(call.valves, call.own)
+    with contextlib.suppress(GeminiError):  # also without a key
+        pays &= not keyring_for(call.valves, keys).backend.may_take_any_key
+    notes = await told_costs(call.chat, call.valves, pays)
     reader = reader_of(call.chat)
     text = "\n\n".join(f"{NOTE_MARK}{sentence(note, reader)}" for note in notes)
     await tell(text, call.chat, conversation, send)
@@ -13463,7 +13512,7 @@ def _model_to_follow(call: _Call, task_body: Any) -> str:
     """The host's id of the model that gave the answer which a task is about, or nothing
     where that is none of these: hosts may give a chat's tasks to another model."""
     asked = as_str(call.body.get("model"))
-    function = asked.removesuffix(_without_function(asked))
+    function = asked.removesuffix(without_function(asked))
     answered = as_str(get_field(task_body, "model")) or asked
     model = call.metadata.get("model")
     if get_field(model, "id") == answered:  # a preset has a model beneath
@@ -13483,8 +13532,12 @@ def _offer(call: _Call, model: str, edits: bool = False) -> Offer:
         typed, listed = keys.backend.models, MODEL_LISTS.known(keys)
         known = keys.backend.facts_of
     choice = choice_of(call.valves, _asked_model(model), edits)
+    available = _known_models(listed, typed)
+    if choice.asked == AUTO:
+        with contextlib.suppress(GeminiError):  # that nobody may answer is said then
+            available = models_for_auto(call.chat, call.valves, available)
     asked = Route(choice.asked, choice.asked)
-    route = next(candidates(choice, _known_models(listed, typed)), asked)
+    route = next(candidates(choice, available), asked)
     choices = choices_of(known(route.model, route.generate))
     return Offer(route, choices_within(choices, ceilings_of(call.valves)))
 
@@ -13499,7 +13552,7 @@ def _known_models(
 def _asked_model(model: str) -> str:
     """Google's id in the host's. One that cannot be an id is asked for all the same, and
     nobody has it."""
-    model = _without_function(model)
+    model = without_function(model)
     return clean_model_id(model) or plain_line(model, 80) or AUTO
 
 
@@ -13528,13 +13581,6 @@ def _image_request(call: _Call, conversation: Conversation) -> ImageRequest:
         said=notes_said(call.body.get("messages")),
         caller=Caller(as_str(call.chat.user.get("id"))),
     )
-
-
-def _without_function(model: str) -> str:
-    """Google's id in the host's, which is "<function>.<model>"; clients may send it
-    bare. A function's id is an identifier; Google's has a hyphen before its dot."""
-    function, _, rest = model.partition(".")
-    return rest if rest and function.isidentifier() else model
 
 
 def _is_at_page(metadata: dict[str, Any]) -> bool:

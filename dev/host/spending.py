@@ -1,13 +1,19 @@
-"""A function for hosts that compares the plugin's sums with the host's own counting."""
+"""What the plugin tells of a user's spending, and a function for hosts that compares
+its sums with the host's own counting."""
 
 from __future__ import annotations
 
 import json
+import re
+from typing import NamedTuple
 
 from dev.host import plugin
 from dev.host.client import Client, content_of
 
 FILES = 10_000
+TOLD = re.compile(
+    r"Today.*?: (?:no pictures|([0-9,]+) pictures?, about \$([0-9.,]+))\.(?!\d)"
+)
 SPENDING_ID = "spending"
 SPENDING = '''"""
 title: Spending
@@ -84,6 +90,22 @@ class Pipe:
             "usd": everything.of_worker.usd,
         })
 '''
+
+
+class Told(NamedTuple):
+    """What `--cost` tells of today."""
+
+    pictures: int
+    usd: float
+
+
+def told(client: Client, model: str) -> Told:
+    """Ask a model with `--cost`."""
+    words = content_of(client.complete(model, "--cost"))
+    found = TOLD.search(words)
+    assert found, words
+    pictures, usd = (text.replace(",", "") for text in found.groups("0"))
+    return Told(int(pictures), float(usd))
 
 
 def measured(admin: Client, files: int = FILES) -> dict[str, float]:

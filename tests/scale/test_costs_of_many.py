@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from dev.host import plugin
 from dev.host.client import Client, content_of
 from dev.host.cluster import Cluster
-from dev.host.spending import FILES, measured
+from dev.host.spending import FILES, measured, told
 from dev.host.traffic import drawings
 from dev.standin import StandInProcess
 
@@ -26,10 +25,7 @@ def test_a_budget_is_one_for_both_hosts(
     valves: Any,
 ) -> None:
     # What tests before this one have made counts, too.
-    words = content_of(user_at_b.complete(NB, "--cost"))
-    found = re.search(r"Today.*about \$([0-9.]+)\.\s", words)
-    assert found, words
-    valves(DAILY_BUDGET_USD=float(found[1]) + 3 * 0.0336 + 0.01)
+    valves(DAILY_BUDGET_USD=told(user_at_b, NB).usd + 3 * 0.0336 + 0.01)
     for client in (user, user_at_b, user):
         assert "![" in content_of(client.complete(NB, "a fox"))
     for client in (user_at_b, user):
