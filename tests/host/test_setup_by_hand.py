@@ -91,8 +91,12 @@ def import_manifest(page: Page) -> None:
 
 
 def set_valves(page: Page, **values: str) -> None:
-    """The gear → each valve's "Default", which shows an input → Save."""
-    page.get_by_role("button", name="Valves").click()
+    """The gear on the plugin's row → each valve's "Default", which shows an input →
+    Save."""
+    gear = page.get_by_role("button", name="Valves")
+    name_of_plugin = page.get_by_text("Gemini Image Pipe", exact=True)
+    rows = page.locator("div").filter(has=name_of_plugin).filter(has=gear)
+    rows.last.get_by_role("button", name="Valves").click()
     for name, value in values.items():
         valve = page.locator(f"xpath=//*[normalize-space(text())='{name}']/../..")
         valve.get_by_role("button", name="Default").click()
