@@ -10,7 +10,9 @@ from dev.environment import ROOT
 
 PAGES = {"en": ROOT / "README.md", "zh-CN": ROOT / "README.zh-CN.md"}
 # What opens the menu in which the other ways are; pages write it as they like.
-MENU = "Open create menu"
+MENU = {"en": "Open create menu", "zh-CN": "打开创建菜单"}
+# What stands in the field for an address until one is entered.
+ADDRESS = {"en": "Enter the URL to import", "zh-CN": "输入要导入的链接"}
 
 Buttons = dict[str, tuple[str, ...]]
 
@@ -35,4 +37,7 @@ CARDS: Buttons = {
     "en": ("Actions", "Import"),
     "zh-CN": ("操作", "导入"),
 }
-STEPS = {"paste": PASTE, "import": IMPORT, "load by URL": LOAD, "set up": SET_UP}
+STEPS = {
+    **{"paste": PASTE, "import": IMPORT, "load by URL": LOAD},
+    **{"set up": SET_UP, "cards": CARDS},
+}

@@ -114,7 +114,12 @@ def test_of_nginx_the_limit_of_a_request_is_named_with_its_setting(
             "HTTP 403",
         ),
         ("/elsewhere", "a fox", "127.0.0.1 has nothing for", "404 Not Found nginx"),
-        ("/plain", "a fox [[status 503]]", f"`{MODEL}` is overloaded", "high demand"),
+        (
+            "/plain",
+            "a fox [[status 503]]",
+            f"Nano Banana Pro (`{MODEL}`) is overloaded",
+            "high demand",
+        ),
     ],
 )
 def test_what_nginx_says_itself_is_nginx_s(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
-from test_setup_by_hand import choose_model, paste, set_valves
+from test_setup_by_hand import paste, set_valves
 
 from dev import environment
 from dev.host import people, plugin
@@ -40,60 +40,64 @@ def chat(browser: Browser, newcomer: Client) -> Iterator[ChatPage]:
     newcomer.delete_function(plugin.FUNCTION_ID)
 
 
-def pasted(page: Page) -> None:
-    create, *rest = installing.PASTE[ENGLISH]
+def pasted(page: Page, language: str) -> None:
+    create, *rest = installing.PASTE[language]
     press(page, create)
     page.wait_for_url("**/admin/functions/create")
     paste(page, PRODUCT.read_text())
     press(page, *rest)
 
 
-def imported(page: Page) -> None:
-    item, *rest = installing.IMPORT[ENGLISH]
-    press(page, installing.MENU)
+def imported(page: Page, language: str) -> None:
+    item, *rest = installing.IMPORT[language]
+    press(page, installing.MENU[language])
     with page.expect_file_chooser() as chooser:
         page.get_by_text(item, exact=True).click()
     chooser.value.set_files(environment.ROOT / "manifest.json")
     press(page, *rest)
 
 
-def loaded(page: Page) -> None:
-    item, load, *rest = installing.LOAD[ENGLISH]
+def loaded(page: Page, language: str) -> None:
+    item, load, *rest = installing.LOAD[language]
     with open_website(PRODUCT.read_text()) as website:
-        press(page, installing.MENU)
+        press(page, installing.MENU[language])
         page.get_by_text(item, exact=True).click()
         dialogue = page.get_by_role("dialog")
-        address = dialogue.get_by_placeholder("Enter the URL to import")
+        address = dialogue.get_by_placeholder(installing.ADDRESS[language])
         address.fill(f"{website.url}/{PRODUCT.name}")
         dialogue.get_by_role("button", name=load, exact=True).click()
         page.wait_for_url("**/admin/functions/create")
         press(page, *rest)
 
 
+@pytest.mark.parametrize("language", installing.PAGES)
 @pytest.mark.parametrize("install", [pasted, imported, loaded])
 def test_each_way_ends_with_a_first_picture(
     chat: ChatPage,
     newcomer: Client,
     google_process: StandInProcess,
-    install: Callable[[Page], None],
+    install: Callable[[Page, str], None],
+    language: str,
 ) -> None:
     page = chat.page
+    if language != ENGLISH:
+        page.goto(newcomer.url)
+        chat.choose_language(language)
     page.goto(f"{newcomer.url}/admin/functions")
-    install(page)
-    page.get_by_role("button", name=installing.SET_UP[ENGLISH][0]).wait_for()
+    install(page, language)
+    page.get_by_role("button", name=installing.SET_UP[language][0]).wait_for()
     function = newcomer.get(f"/api/v1/functions/id/{plugin.FUNCTION_ID}")
     assert function["name"] == read_front_matter(PRODUCT.read_text())["title"]
     page.get_by_role("switch").click()
-    set_valves(page, GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=google_process.url)
+    address = google_process.url
+    set_valves(page, language, GEMINI_API_KEY=DEFAULT_KEY, GEMINI_API_BASE_URL=address)
 
-    page.goto(newcomer.url)
-    choose_model(page, "Gemini Image")
+    chat.open(plugin.AUTO_MODEL)
     chat.send("a red fox in the snow at sunset")
     [link] = chat.wait_for_pictures()
     fetch_picture(newcomer, link)
-    for path in installing.PAGES.values():
-        [answered] = picture_links(printed_by_curl(newcomer, path.read_text()))[:1]
-        fetch_picture(newcomer, answered)
+    calls = printed_by_curl(newcomer, installing.PAGES[language].read_text())
+    fetch_picture(newcomer, picture_links(calls)[0])
 
 
 def test_cards_are_imported_at_the_page(

@@ -1,5 +1,6 @@
 """An administrator at a browser: import, switch on, set the key, choose, see; update."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,9 @@ from dev.host.browser import ChatPage
 from dev.host.client import Client
 from dev.host.pictures import fetch_picture
 from dev.host.server import Host
+from dev.pages import installing
 from dev.pages.manifest import PRODUCT
+from dev.pages.translations import translations
 from dev.standin import DEFAULT_KEY, StandInProcess
 
 RELEASE = environment.ROOT / "tests/versions/releases/gemini_image_pipe_0_1_0.py"
@@ -90,19 +93,25 @@ def import_manifest(page: Page) -> None:
     page.get_by_role("button", name="Valves").wait_for()
 
 
-def set_valves(page: Page, **values: str) -> None:
+def set_valves(page: Page, language: str = "en", **values: str) -> None:
     """The gear on the plugin's row → each valve's "Default", which shows an input →
     Save."""
-    gear = page.get_by_role("button", name="Valves")
-    name_of_plugin = page.get_by_text("Gemini Image Pipe", exact=True)
+    valves, default, save = installing.SET_UP[language]
+    titles = translations().get(language.partition("-")[0], {})
+    gear = page.get_by_role("button", name=valves)
+    # Imported, the function's name is in the page's language as well.
+    name_of_plugin = page.get_by_text(re.compile("^Gemini Image Pipe"))
     rows = page.locator("div").filter(has=name_of_plugin).filter(has=gear)
-    rows.last.get_by_role("button", name="Valves").click()
+    rows.last.get_by_role("button", name=valves).click()
     for name, value in values.items():
-        valve = page.locator(f"xpath=//*[normalize-space(text())='{name}']/../..")
-        valve.get_by_role("button", name="Default").click()
+        # Imported, its name stands behind a title in the page's language.
+        title = titles.get(f"valves.{name}.title", name)
+        texts = f"normalize-space(text())='{name}' or normalize-space(text())='{title}'"
+        valve = page.locator(f"xpath=//*[{texts}]/../..")
+        valve.get_by_role("button", name=default).click()
         valve.locator("input, textarea").fill(value)
-    page.get_by_role("button", name="Save").click()
-    page.get_by_text("Valves updated successfully").wait_for()
+    page.get_by_role("button", name=save).click()
+    page.locator("[data-sonner-toast][data-type=success]").first.wait_for()
 
 
 def choose_model(page: Page, name: str) -> None:
