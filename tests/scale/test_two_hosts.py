@@ -137,9 +137,9 @@ def test_an_update_at_one_host_serves_everywhere(
 ) -> None:
     for seat in seats:
         assert "is making the picture" in first_status(seat), seat.name
-    old = "is making {what}"
+    old = "is making the picture"
     assert function["content"].count(old) == 1
-    content = function["content"].replace(old, "paints {what}")
+    content = function["content"].replace(old, "paints the picture")
     admin.update_function(plugin.FUNCTION_ID, {**function, "content": content})
     for seat in seats:
         assert "paints" in first_status(seat), seat.name
