@@ -1966,6 +1966,10 @@ PHRASES: Texts = {
         "en": "≈ ${price:.3f}",
         "zh-CN": "≈ ${price:.3f}",
     },
+    "tag": {
+        "en": "Images",
+        "zh-CN": "图片",
+    },
     "price_unknown": {
         "en": "price unknown",
         "zh-CN": "价格未知",
@@ -2650,6 +2654,9 @@ class Reader(NamedTuple):
     language: str = LANGUAGES[0]
     sees_ids: bool = False
     own_key: bool = False
+
+
+ENGLISH = Reader()
 
 
 def language_of(*wishes: str) -> str:
@@ -6408,13 +6415,19 @@ def unnamed_task(conversation: Conversation) -> str | None:
     )
 
 
-def reply_to_task(task: str, task_body: Any, messages: Any) -> str:
+def reply_to_task(
+    task: str, task_body: Any, messages: Any, reader: Reader = ENGLISH
+) -> str:
     """The answer to a background task, in the form that the host parses; costs nothing.
 
     task: the host's name for it. task_body: what the host made the task's prompt of,
     or anything else where an old host sends nothing. messages: the request's, with the
-    finished prompt. An unknown task is answered with nothing.
+    finished prompt. reader: who reads the chat's tags. An unknown task is answered with
+    nothing.
     """
+    if task == "tags_generation":
+        tag = sentence(make_note("tag"), reader)
+        return json.dumps({"tags": [tag]}, ensure_ascii=False)
     reply = _TASK_REPLIES.get(task, "")
     if isinstance(reply, str):
         return reply
@@ -6508,7 +6521,6 @@ def _quoted_chat(messages: Any) -> list[dict[str, str]]:
 # utils/middleware.py, utils/memory.py).
 _TASK_REPLIES: dict[str, str | Callable[[dict[str, Any], Any], str]] = {
     "title_generation": _make_title,
-    "tags_generation": '{"tags": ["Images"]}',
     "follow_up_generation": '{"follow_ups": []}',
     "query_generation": '{"queries": []}',
     "autocomplete_generation": '{"text": ""}',
@@ -9514,12 +9526,9 @@ def _dollars(value: Any) -> float:
     return min(float(found[1].replace(",", ".")), MAX_USD) if found else 0.0
 
 
-# The class has one language for all; what hosts know of others stands in manifest.json.
-_READER = Reader()
-
-
+# A class has one language for all; manifest.json has the others, for hosts that know them.
 def _setting(name: str, default: Any, **extra: Any) -> Any:
-    description = valve_description(name, _READER)
+    description = valve_description(name, ENGLISH)
     return Field(default, description=description, json_schema_extra=extra)
 
 
@@ -9528,14 +9537,14 @@ def _choice(name: str, of_user: bool = False) -> Any:
     "auto" leaves the choice to whoever stands behind it in the order of settings.
     """
     option = OPTION_BY_NAME[name]
-    description = option_description(option.field, _READER, of_user)
+    description = option_description(option.field, ENGLISH, of_user)
     extra: Any = {"enum": ["auto", *option.choices]}
     return Field("auto", description=description, json_schema_extra=extra)
 
 
 def _key(name: str, of_user: bool = False) -> Any:
     """A key, which neither the page nor the settings as text show."""
-    description = valve_description(name, _READER, of_user)
+    description = valve_description(name, ENGLISH, of_user)
     extra: Any = {"input": {"type": "password"}}
     return Field("", description=description, repr=False, json_schema_extra=extra)
 
@@ -13494,18 +13503,18 @@ async def _tell_costs(call: _Call, conversation: Conversation, send: Send) -> No
 
 
 def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
-    messages = call.body.get("messages")
+    messages, reader = call.body.get("messages"), reader_of(call.chat)
     model = _model_to_follow(call, task_body)
     turn = turn_to_follow(task_body, messages) if task == FOLLOW_UPS and model else None
     # Who gets no pictures does not know "the same".
     is_wanted = call.valves.FOLLOW_UPS and call.valves.HISTORY_IMAGES > 0
     if turn is None or not is_wanted:
-        return reply_to_task(task, task_body, messages)
+        return reply_to_task(task, task_body, messages, reader)
     settings = settings_in_order(call.valves, call.own, {}, turn.flags)
     offer = _offer(call, model, edits=True)
     if not offer.route.generate:
-        return reply_to_task(task, task_body, messages)
-    return follow_ups(read_options(settings)[0], offer, reader_of(call.chat))
+        return reply_to_task(task, task_body, messages, reader)
+    return follow_ups(read_options(settings)[0], offer, reader)
 
 
 def _model_to_follow(call: _Call, task_body: Any) -> str:

@@ -39,7 +39,7 @@ USES: dict[str, str] = {
     "Frames": "Limits Words Documents",
     "Conversation": "Limits Words Flags Documents Frames",
     "Saved": "Limits Words Conversation",
-    "Tasks": "Limits Words Models Options Flags Conversation",
+    "Tasks": "Limits Words Messages Models Options Flags Conversation",
     "Help": "Limits Words Messages Models Routes Options",
     "Reader": "Limits Words Base64",
     "Wire": "Limits Words Base64 Options Formats Pictures Documents Conversation "

@@ -75,6 +75,14 @@ def test_an_emoji_is_one_emoji() -> None:
     assert len(gip.reply_to_task("emoji_generation", {}, CHAT)) == 1
 
 
+def test_the_tag_of_a_chat_is_in_its_readers_language() -> None:
+    for language, tag in (("en", "Images"), ("zh-CN", "图片")):
+        reader = gip.Reader(language)
+        assert json.loads(gip.reply_to_task("tags_generation", {}, CHAT, reader)) == {
+            "tags": [tag]
+        }
+
+
 @pytest.mark.parametrize(
     ("responses", "merged"),
     [
