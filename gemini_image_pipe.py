@@ -11889,6 +11889,12 @@ def failure_text(error: GeminiError, reader: Reader, for_admin: bool = False) ->
     return text + sentence(make_note("in_brackets", text=redact(details)), reader)
 
 
+def heartbeats() -> Iterator[int]:
+    """After how many seconds the status says that the work goes on."""
+    yield from HEARTBEATS
+    yield from itertools.count(2 * HEARTBEATS[-1], HEARTBEATS[-1])
+
+
 class Thoughts(NamedTuple):
     """A piece of the model's thoughts, apart from its answer."""
 
@@ -12791,6 +12797,15 @@ async def _until_heard(
         await asyncio.sleep(NEW_CHAT_KNOWN - elapsed)
 
 
+async def _ask_when_heard(
+    request: ImageRequest, answer: Answer, began: float, title: Note, text: Note
+) -> bool | None:
+    """Ask at the page, once a new chat would show it."""
+    elapsed = time.monotonic() - began
+    await _until_heard(request.chat, request.conversation, elapsed)
+    return await answer.ask(title, text)
+
+
 async def _heartbeat(answer: Answer, caller: Caller) -> None:
     before = 0
     for seconds in heartbeats():
@@ -12798,12 +12813,6 @@ async def _heartbeat(answer: Answer, caller: Caller) -> None:
         so_far = make_note("so_far", what=answer.making, seconds=seconds)
         await answer.status(_place_in_line(caller) or so_far)
         before = seconds
-
-
-def heartbeats() -> Iterator[int]:
-    """After how many seconds the status says that the work goes on."""
-    yield from HEARTBEATS
-    yield from itertools.count(2 * HEARTBEATS[-1], HEARTBEATS[-1])
 
 
 async def _tell_of_line(answer: Answer, caller: Caller) -> None:
@@ -12857,8 +12866,9 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     keys = keyring_for(valves, request.keys, request.caller)
     budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
     pays = request.own_key and not keys.backend.may_take_any_key
+    ask = partial(_ask_when_heard, request, answer, time.monotonic())
     try:
-        with Purse(request.chat, valves, pays, answer.ask) as purse:
+        with Purse(request.chat, valves, pays, ask) as purse:
             work = _Making(request, keys, answer, send, purse, budget)
             await _ask_candidates(work)
     finally:

@@ -600,9 +600,11 @@ class Page:
     def __init__(self, says: Any = True, ledger: gip.Ledger | None = None) -> None:
         self.says, self.ledger = says, ledger
         self.asked: list[dict[str, Any]] = []
+        self.asked_at = 0.0
 
     async def __call__(self, event: dict[str, Any]) -> Any:
         self.asked.append(event)
+        self.asked_at = time.monotonic()
         if self.ledger:
             assert not self.ledger.under_way(ACCOUNT), "set aside while asking"
         if isinstance(self.says, Exception):
@@ -654,6 +656,18 @@ def test_only_yes_is_yes(google: StandIn, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(gip, "QUESTION_TIMEOUT", 0.05)
     check_rows(NOT_YES, check)
     assert not posts(google)
+
+
+def test_a_new_chat_is_asked_once_its_page_would_show_it(
+    google: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of Open WebUI 0.9 drop what comes before they know their chat."""
+    monkeypatch.setattr(gip, "NEW_CHAT_KNOWN", 0.3)
+    began = time.monotonic()
+    page = Page()
+    pipe = pipe_for(google, CONFIRM_ABOVE_USD=0.01)
+    assert "![" in answer(pipe, **at_page(page))
+    assert len(page.asked) == 1 and page.asked_at - began >= 0.3
 
 
 # Who asks otherwise than a page.

@@ -188,7 +188,7 @@ def test_stop_while_asked_costs_nothing(on: WatchedHost, page: ChatPage) -> None
 
 
 def test_no_answer_costs_nothing(on: WatchedHost) -> None:
-    begin_anew(on, "QUESTION_TIMEOUT = 60.0", "QUESTION_TIMEOUT = 2.0")
+    begin_anew(on, "QUESTION_TIMEOUT = 60.0", "QUESTION_TIMEOUT = 3.0")
     on.admin.set_valves(plugin.FUNCTION_ID, CONFIRM_ABOVE_USD=0.01)
     with open_browser() as browser:
         page = ChatPage(browser, on.user)

@@ -259,6 +259,7 @@ def keeps_a_record_that_nobody_forges(on: WatchedHost) -> None:
     meta = file_of(on.user, link)["meta"]
     record = meta[gip.RECORD_KEY]
     assert 0 <= record.pop("seconds") < 60
+    assert record.pop(gip.MARK_KEY).startswith("server ")
     assert record == {
         "version": 1,
         "prompt": "a red fox",
@@ -445,9 +446,8 @@ def shows_failures_at_the_page(on: WatchedHost) -> bool:
         view.open(plugin.AUTO_MODEL)
         view.hear_late_of_messages(0.3)
         view.send("a fox [[429 zero]]")
-        failure = view.page.get_by_text("The project of the API key has no quota")
-        # One is the line of progress, one the message; a passing notice counts for none.
-        failure.locator("visible=true").nth(1).wait_for()
+        view.page.get_by_text("No picture was made").locator("visible=true").wait_for()
+        view.page.get_by_text("The project of the API key has no quota").wait_for()
         view.page.get_by_text("⚠️").wait_for()
     return True
 
