@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from waiting import wait_until
 
 from dev.bench import page
 from dev.bench.crowd import Load, Pair, figure
@@ -53,6 +54,8 @@ def test_waiting_is_left_to_the_one_who_sends(
     assert google.requests[0].texts == ["a fox [[size 10KB]] "]
     started = time.monotonic()
     ask(upstream.url, "a fox [[size 10KB]] [[wait 0.1]]")
+    # It is noted a moment after the last byte is out.
+    assert wait_until(lambda: last_byte(upstream.url) >= started)
     assert started + 0.1 <= last_byte(upstream.url) <= time.monotonic()
 
 
