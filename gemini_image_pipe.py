@@ -13514,8 +13514,8 @@ async def _tell_costs(call: _Call, conversation: Conversation, send: Send) -> No
 
 def _reply_to_task(call: _Call, task: str, task_body: Any) -> str:
     messages, reader = call.body.get("messages"), reader_of(call.chat)
-    model = _model_to_follow(call, task_body)
-    turn = turn_to_follow(task_body, messages) if task == FOLLOW_UPS and model else None
+    model = _model_to_follow(call, task_body) if task == FOLLOW_UPS else ""
+    turn = turn_to_follow(task_body, messages) if model else None
     # Who gets no pictures does not know "the same".
     is_wanted = call.valves.FOLLOW_UPS and call.valves.HISTORY_IMAGES > 0
     if turn is None or not is_wanted:

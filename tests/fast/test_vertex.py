@@ -10,6 +10,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,16 @@ def test_an_account_is_taken_as_people_enter_it(
         assert is_picture(ask(pipe_for(cloud, text)))
 
 
+# Where a signed request must not go → what the message names of it.
+FOREIGN_ADDRESSES = {
+    "https://evil.test/token": "evil.test",
+    "http://169.254.169.254/x": "169.254.169.254",
+    "http://oauth2.googleapis.com/token": "",
+    "https://oauth2.googleapis.com:8443/token": "",
+    "https://googleapis.com.evil.test/": "",
+    "https://evil.test\\.googleapis.com/": "",
+    "file:///etc/passwd": "",
+}
 REFUSED_ACCOUNTS: list[tuple[Callable[[MadeAccount], str], str, str]] = [
     (lambda a: "not JSON", "account", "no JSON"),
     (lambda a: "[1]", "account", "no JSON"),
@@ -301,37 +312,10 @@ REFUSED_ACCOUNTS: list[tuple[Callable[[MadeAccount], str], str, str]] = [
     ),
     (lambda a: with_fields(a, type="impersonated_service_account"), "account_type", ""),
     (lambda a: with_fields(a, type="gdch_service_account"), "account_type", ""),
-    (
-        lambda a: with_fields(a, token_uri="https://evil.test/token"),
-        "account_address",
-        "evil.test",
+    *(
+        (partial(with_fields, token_uri=address), "account_address", named)
+        for address, named in FOREIGN_ADDRESSES.items()
     ),
-    (
-        lambda a: with_fields(a, token_uri="http://169.254.169.254/x"),
-        "account_address",
-        "169.254.169.254",
-    ),
-    (
-        lambda a: with_fields(a, token_uri="http://oauth2.googleapis.com/token"),
-        "account_address",
-        "",
-    ),
-    (
-        lambda a: with_fields(a, token_uri="https://oauth2.googleapis.com:8443/token"),
-        "account_address",
-        "",
-    ),
-    (
-        lambda a: with_fields(a, token_uri="https://googleapis.com.evil.test/"),
-        "account_address",
-        "",
-    ),
-    (
-        lambda a: with_fields(a, token_uri="https://evil.test\\.googleapis.com/"),
-        "account_address",
-        "",
-    ),
-    (lambda a: with_fields(a, token_uri="file:///etc/passwd"), "account_address", ""),
 ]
 
 
