@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev import environment
+from dev.console import Failure
 from dev.host import debian
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page, Route
+    from playwright.sync_api import Browser, Locator, Page, Request, Route
 
     from dev.host.client import Client
 
@@ -30,6 +31,8 @@ FLAGS = [
 ARTIFACTS = environment.ROOT / ".artifacts"
 WIDTH, HEIGHT = 1280, 900
 PATIENCE_MS = 60_000
+QUIET_MS, LOOK_MS = 500, 50
+SOCKET = "/ws/socket.io"  # which asks as long as the page is open
 RELEASE_NOTES_BUTTON = "Okay, Let's Go!"
 PICTURE = "img[src*='/api/v1/files/']"
 
@@ -50,8 +53,22 @@ def open_browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             yield browser
+        except Exception:
+            print(what_is_shown(browser))
+            raise
         finally:
             browser.close()
+
+
+def what_is_shown(browser: Browser) -> str:
+    """The addresses and the texts of the pages that are open, for a failure's report."""
+    pages = [page for context in browser.contexts for page in context.pages]
+    return "\n\n".join(f"{page.url}\n{_text_of(page)}" for page in pages)
+
+
+def _text_of(page: Page) -> str:
+    text = str(page.evaluate("document.body.innerText"))
+    return "\n".join(line for line in text.splitlines() if line.strip())
 
 
 class ChatPage:
@@ -64,6 +81,12 @@ class ChatPage:
         token = json.dumps(client.token)
         context.add_init_script(f"localStorage.setItem('token', {token})")
         self.page: Page = context.new_page()
+        self._under_way: set[Request] = set()
+        # Playwright takes no methods of built-in types, and pages leave bodies unread:
+        # the end of an answer may never come.
+        self.page.on("request", lambda request: self._under_way.add(request))
+        self.page.on("response", lambda answer: self._under_way.discard(answer.request))
+        self.page.on("requestfailed", lambda r: self._under_way.discard(r))
         self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         # The dialogue that greets each administrator once comes after the page.
         greeting = self.page.get_by_role("button", name=RELEASE_NOTES_BUTTON)
@@ -73,6 +96,19 @@ class ChatPage:
         """Open a new chat with a model chosen."""
         self.page.goto(f"{self.client.url}/?models={model}")
         self.prompt_box.wait_for()
+
+    def wait_until_quiet(self) -> None:
+        """Wait until the page asks the host for nothing, as a person would who looks
+        before going on. What it still asks for when a chat opens or an answer ends
+        would take the place of what is done meanwhile."""
+        quiet_for = 0
+        for _ in range(0, PATIENCE_MS, LOOK_MS):
+            asked = [r.url for r in self._under_way if SOCKET not in r.url]
+            quiet_for = 0 if asked else quiet_for + LOOK_MS
+            if quiet_for > QUIET_MS:
+                return
+            self.page.wait_for_timeout(LOOK_MS)
+        raise Failure(f"The page still asks for {asked}.")
 
     @property
     def prompt_box(self) -> Locator:
@@ -109,6 +145,7 @@ class ChatPage:
 
     def send(self, prompt: str) -> None:
         """Write a message and send it."""
+        self.wait_until_quiet()
         self.prompt_box.click()
         self.page.keyboard.type(prompt)
         self.page.keyboard.press("Enter")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from dev.host import people, plugin
-from dev.host.browser import ChatPage, open_browser
+from dev.host.browser import ChatPage, open_browser, what_is_shown
 from dev.host.client import Client, Json
 from dev.host.probe import Probe
 from dev.host.server import Host
@@ -43,8 +43,11 @@ LINES_OF_LOG = 20
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the host has logged next to a failure."""
+    """Show what the host has logged next to a failure, and what the pages show."""
     report = yield
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.failed and call.when == "call" and browser is not None:
+        report.sections.append(("The page", what_is_shown(browser)))
     running = item.config.stash.get(RUNNING, None)
     if report.failed and running is not None:
         report.sections.append(("Open WebUI's log", running.log_tail(LINES_OF_LOG)))

@@ -55,6 +55,7 @@ def test_what_goes_on_is_apart_from_what_was_there(
     user_page.send(prompt)
     button = user_page.page.locator(CONTINUE)
     button.wait_for()
+    user_page.wait_until_quiet()
     gateway.answer = lambda model: Reply([event({"text": "# Heading"}), DONE])
     more = 2 if pictures else 1
     button.click()

@@ -35,6 +35,7 @@ def test_an_answer_goes_on_apart_from_what_was_there(on: WatchedHost) -> None:
                 view.send("a fox")
                 button = view.page.locator(CONTINUE)
                 button.wait_for()
+                view.wait_until_quiet()
                 gateway.answer = lambda model: Reply(MORE)
                 button.click()
                 view.wait_for_pictures()
