@@ -53,7 +53,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import requests
@@ -135,6 +135,7 @@ MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 MAX_EXTRA_REQUESTS = 4
 MAX_LEDGER_USERS = 10_000  # whose spending a worker remembers beyond the records
 MAX_USD = 1_000_000.0  # of any sum that is set
+MAX_AMOUNT_CHARACTERS = 700  # in which it is typed
 
 # Of an answer.
 MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
@@ -3522,10 +3523,13 @@ def _read_size(text: str) -> dict[str, Any] | None:
     width, height = int(pixels[1]), int(pixels[2])
     if not width or not height:
         return None
-    fields: dict[str, Any] = {"aspect_ratio": nearest_ratio(width / height)}
-    if (size := size_of(width, height)) in ("2K", "4K"):
-        fields["image_size"] = size
-    return fields
+    size = size_of(width, height)
+    # Small ones are left to the model, even where settings name a size: nobody is to
+    # pay for more pixels than were asked for.
+    return {
+        "aspect_ratio": nearest_ratio(width / height),
+        "image_size": size if size in ("2K", "4K") else None,
+    }
 
 
 def _read_count(text: str) -> dict[str, Any] | None:
@@ -9486,10 +9490,17 @@ async def referenced_ids() -> set[str]:
 # What administrators and users can set in the host's own dialogues.
 
 
+# Of lists as keyboards for Chinese and Japanese write them, too, or with what a copy
+# from a page or a JSON text brings along.
+_BETWEEN_ENTRIES = re.compile(r"[,;，；、\s]+")
+_AROUND_ENTRIES = "\"'“”‘’「」`\u200b\ufeff"
+_BRACKETS = re.compile(r"\[(?=\s*[\"'])|(?<=[\"'])\s*\]")
+
+
 def split_list(text: str) -> list[str]:
     """The entries of a list that somebody typed."""
-    parts = (part.strip("\"'") for part in re.split(r"[,;\s]+", text))
-    return [part for part in parts if part]
+    parts = _BETWEEN_ENTRIES.split(_BRACKETS.sub(" ", text))
+    return list(filter(None, (part.strip(_AROUND_ENTRIES) for part in parts)))
 
 
 _MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
@@ -9515,14 +9526,17 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
     return without_surrogates(text)
 
 
-_AMOUNT = re.compile(r"[$\s]*([0-9]{1,300}(?:[.,][0-9]{1,300})?|[.,][0-9]{1,300})")
+# Before an amount may stand a currency, or a quote, but no minus.
+_AMOUNT = re.compile(
+    r"[^0-9.,\u2212-]{0,20}([0-9]{1,300}(?:[.,][0-9]{1,300})?|[.,][0-9]{1,300})"
+)
 
 
 def _dollars(value: Any) -> float:
-    """An amount of money that somebody typed, or 0 for what is none: "5", "$5", "5,50",
-    "5 USD"."""
+    """An amount of money that somebody typed, or 0 for what is none: "5", "US$5",
+    "5,50", "5 USD", "５"."""
     text = f"{value:f}" if isinstance(value, float) else as_word(value)
-    found = _AMOUNT.match(text)
+    found = _AMOUNT.match(unicodedata.normalize("NFKC", text[:MAX_AMOUNT_CHARACTERS]))
     return min(float(found[1].replace(",", ".")), MAX_USD) if found else 0.0
 
 
@@ -9672,8 +9686,8 @@ def _keys_in(text: str) -> tuple[str, ...]:
 
 def ceilings_of(valves: AdminValves) -> Ceilings:
     """The most that one prompt may ask for."""
-    size = valves.MAX_IMAGE_SIZE.strip().upper()
-    size = size if size in _SIZE_CEILINGS else SIZES[-1]
+    typed, _ = read_options([("IMAGE_SIZE", valves.MAX_IMAGE_SIZE)])
+    size = max(typed.image_size or SIZES[-1], "1K", key=SIZES.index)
     return Ceilings(size, min(valves.MAX_IMAGES_PER_PROMPT, MAX_PICTURES_PER_PROMPT))
 
 
@@ -9816,17 +9830,26 @@ class Backend:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of the account, and of the headers: all but words and
-        numbers with signs between them, as names of providers and models are."""
+        """What must not be shown of the account, of the headers, and of the address: all
+        but words and numbers with signs between them, as names of providers and models
+        are."""
         texts = [part for _, text in self.headers for part in text.split()]
+        texts += [unquote(p.partition("=")[2]) for p in self.query.split("&")]
+        texts += map(unquote, self._login.split(":"))
         own = self.account.secrets if self.account else ()
-        return (*own, *(text for text in texts if not _HARMLESS.fullmatch(text)))
+        hidden = (text for text in texts if text and not _HARMLESS.fullmatch(text))
+        return (*own, *hidden)
+
+    @property
+    def _login(self) -> str:
+        """The name and the password that an address may hold."""
+        return urlsplit(self.address).netloc.rpartition("@")[0]
 
     @property
     def may_take_any_key(self) -> bool:
-        """Whether the administrator's headers may open a gateway whatever key comes
-        along, so that a user's own need not be the one that pays."""
-        return bool(self.headers and self.secrets)
+        """Whether the administrator's headers or address may open a gateway whatever
+        key comes along, so that a user's own need not be the one that pays."""
+        return bool(self.secrets or self._login)
 
     @property
     def identity(self) -> str:
@@ -10041,7 +10064,7 @@ def _read_account(text: str, base_url: str) -> dict[str, str]:
     if len(text) <= MAX_ACCOUNT_CHARACTERS:
         # Some write line breaks into the key as they are.
         with contextlib.suppress(ValueError, RecursionError):
-            found = json.loads(text, strict=False)
+            found = json.loads(text.strip("\ufeff"), strict=False)  # as Windows marks
     kind = as_str(get_field(found, "type"))
     if not isinstance(found, dict) or not kind:
         raise GeminiError("account", problem=make_note("account_json"))

@@ -98,6 +98,8 @@ WAYS: list[tuple[dict[str, Any], str, int]] = [
     ({"prompt": "a fox --n 99"}, "1K", 2),
     ({"size": "4096x4096"}, "2K", 1),
     ({"size": "1024x1024"}, "1K", 1),
+    ({"size": "1024x1024", "own": {"IMAGE_SIZE": "4K"}}, "1K", 1),
+    ({"prompt": "a fox --size 1024x1024", "valves": {"IMAGE_SIZE": "4K"}}, "1K", 1),
     ({"image_size": "4k", "n": 3}, "2K", 2),
     ({"own": {"IMAGE_SIZE": "4K", "IMAGES_PER_PROMPT": "4"}}, "2K", 2),
     ({"own": {"IMAGE_SIZE": "4K"}, "prompt": "a fox --size 1K"}, "1K", 1),
@@ -169,6 +171,15 @@ RESERVED: list[tuple[str, dict[str, Any], str, str | None]] = [
     (PRO, USER, "Gemini-3-PRO-image", None),
     (PRO, USER, f"gemini_image.{PRO}", None),
     (PRO, USER, f"gemini_image.{NB}", PRO),
+    *(
+        (PRO, USER, typed, None)
+        for typed in (f"{NB}，{PRO}", f"{PRO}、{NB}", f"{NB}；{PRO}", f"“{PRO}”")
+    ),
+    *(
+        (PRO, USER, typed, None)
+        for typed in (f'["{PRO}"]', f"[ '{NB}', '{PRO}' ]", f"`{PRO}`", f"\ufeff{PRO}")
+    ),
+    (PRO, USER, "gemini-[3]-pro*", None),
     ("imagen-4.0-generate-001", USER, "imagen-4*", None),
     ("imagen-4.0-ultra-generate-001", USER, PRO, None),
     ("imagen-4.0-generate-001", USER, PRO, NB),
@@ -456,6 +467,15 @@ HELD: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
         {"own": {"GEMINI_API_KEY": "anything"}},
         {"GATEWAY_HEADERS": "x-litellm-api-key: Bearer sk-1234567890abcdef"},
         True,
+    ),
+    *(
+        ({"own": {"GEMINI_API_KEY": "anything"}}, {"GEMINI_API_BASE_URL": url}, True)
+        for url in ("http://gw.test?auth=sk-1234567890", "http://ada:word@gw.test")
+    ),
+    (
+        {"own": {"GEMINI_API_KEY": DEFAULT_KEY}},
+        {"GEMINI_API_BASE_URL": "http://127.0.0.1:9?version=2026-10-01"},
+        False,
     ),
     ({"user": {}}, {}, True),
     ({"user": {"id": None, "role": "user"}}, {}, True),
@@ -755,9 +775,14 @@ def test_an_amount_of_money_is_read_as_people_write_it() -> None:
 
     rows: list[tuple[Any, float]] = [
         *((saved, 5.0) for saved in (5, 5.0, "5", " 5 ", "$5", "$ 5.00", "5 USD")),
+        *(
+            (saved, 5.0)
+            for saved in ("USD 5", "US$5", "'5'", "５", "＄５．００", "￥5", "+5")
+        ),
         *((saved, 5.5) for saved in (5.5, "5,50", "5.50")),
         *((saved, 0.5) for saved in (0.5, ".5", ",5")),
         *((saved, 0.0) for saved in (0, "", None, "none", -1, "-1", "NaN", "inf", [])),
+        *((saved, 0.0) for saved in ("$-5", "−5", "－5")),
         *((saved, 0.0) for saved in (math.nan, math.inf, -math.inf, True, {})),
         *((saved, gip.MAX_USD) for saved in (1e300, "9" * 300)),
     ]
@@ -773,6 +798,10 @@ def test_ceilings_are_read_from_whatever_was_saved() -> None:
         ("auto", 4, "4K", 4),
         ("2K", 1, "2K", 1),
         (" 1k ", "2", "1K", 2),
+        ("２K", "２", "2K", 2),
+        ("2048", 1, "2K", 1),
+        ("2048x2048", 1, "2K", 1),
+        ("512", 1, "1K", 1),
         ("", 0, "4K", 4),
         ("8K", 99, "4K", 4),
         (None, None, "4K", 4),

@@ -277,7 +277,8 @@ def test_an_account_is_taken_as_people_enter_it(
     one_line = account.text.replace("\n", "")  # as a field for passwords makes it
     broken = one_line.replace("\\n", "\n")
     doubled = with_fields(account, private_key=key.replace("\n", "\\n"))
-    for text in (one_line, broken, doubled, f"\n{account.text}\r\n"):
+    marked = f"\ufeff{account.text}"  # as editors on Windows save it
+    for text in (one_line, broken, doubled, marked, f"\n{account.text}\r\n"):
         gip.TOKENS = gip.TokenStore()
         assert is_picture(ask(pipe_for(cloud, text)))
 
