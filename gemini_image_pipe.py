@@ -10709,7 +10709,9 @@ def _credentials_of(account: Account, transport: _Transport) -> Any:
     if not info:
         try:
             return google.auth.default(scopes=[_SCOPE], request=transport)[0]
-        except google.auth.exceptions.GoogleAuthError as error:
+        except (Cancelled, ImportError):
+            raise
+        except Exception as error:  # its own, or of a file that is none of JSON
             details = quote_sentence(redact(str(error)), 200)
             raise GeminiError("no_account", details=details) from None
     if info["type"] == "service_account":
@@ -11743,8 +11745,9 @@ class Purse:
         counted = self._counted(price)
         LEDGER.settle(self._reservation, counted, since.date())
         log.info(
-            "picture made: user %s, model %s, size %s, %.4f USD",
+            "picture made: user %s, model %s, size %s, %.4f USD, the %s's key",
             *(self._account.user or "unknown", model_id, size, counted),
+            payer_of(self._account),
         )
 
     def _counted(self, price: float | None) -> float:

@@ -607,8 +607,16 @@ def test_a_log_tool_can_add_up_what_was_spent(google: StandIn, caplog: Any) -> N
     caplog.set_level(logging.INFO, logger="gemini_image_pipe")
     answer(pipe_for(google), "a secret fox --size 4K --n 2")
     lines = [r.getMessage() for r in caplog.records if "picture made" in r.message]
-    line = f"picture made: user ada, model {NB}, size 4K, 0.1134 USD"
+    line = f"picture made: user ada, model {NB}, size 4K, 0.1134 USD, the server's key"
     assert lines == [line] * 2
+
+
+def test_the_log_tells_what_a_user_paid_from_what_the_server_did(
+    google: StandIn, caplog: Any
+) -> None:
+    caplog.set_level(logging.INFO, logger="gemini_image_pipe")
+    answer(pipe_for(google), own={"GEMINI_API_KEY": DEFAULT_KEY})
+    assert "0.0336 USD, the user's key" in caplog.text
 
 
 # ── The question ─────────────────────────────────────────────────────────────────────

@@ -390,8 +390,14 @@ def test_the_machine_s_own_account_is_used_where_none_is_entered(
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
     assert "no default credentials" in ask(pipe_for(cloud))
     file = tmp_path / "account.json"
-    file.write_text(account.text)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    file.mkdir()  # as Docker makes of a file that it does not find
+    assert "no default credentials" in (told := ask(pipe_for(cloud)))
+    assert f"Is a directory: '{file}'" in told
+    file.rmdir()
+    file.write_text("[]")
+    assert "no default credentials" in ask(pipe_for(cloud))
+    file.write_text(account.text)
     assert is_picture(ask(pipe_for(cloud)))
     # Deleted, and another one put in its place, while the server runs.
     cloud.cloud.delete(account)
