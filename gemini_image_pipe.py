@@ -9747,7 +9747,15 @@ class Service(NamedTuple):
 
 GEMINI_SERVICE = Service(DEFAULT_BASE_URL, "v1beta")
 
-_VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
+_OF_PROJECT = r"/projects/[^/]+/locations/[^/]+"
+_VERSION_SEGMENT = re.compile(
+    rf"/v\d+\w*(/publishers/google|/projects/.+/google|{_OF_PROJECT})?$"
+)
+# Behind an address of Google's or a gateway's, as people have it for other uses.
+_OTHER_ENDS = (
+    *("/chat/completions", "/images/generations", "/models", "/openai"),
+    "/endpoints/openapi",
+)
 # Of a pasted request of Google's; each request has its own, and the key is in no URL.
 _OWN_PARAMETERS = ("key", "alt", "pageSize", "pageToken")
 
@@ -9929,21 +9937,22 @@ def read_address(text: str, service: Service = GEMINI_SERVICE) -> tuple[str, str
     """The prefix of every request and what goes behind each, from what an administrator
     typed.
 
-    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
-    behind it go; the service's version, such as `/v1beta`, comes where none is named,
-    and its path behind it. A prefix that ends in `#` is used exactly as it stands.
+    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and the like, and
+    a method behind it go; the service's version, such as `/v1beta`, comes where none is
+    named, and its path behind it. A prefix that ends in `#` is used exactly as it stands.
     Raises GeminiError("base_url") when it is no address.
     """
     typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or service.address
     typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
-    for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
+    for suffix in _OTHER_ENDS:
         url = url.removesuffix(suffix).rstrip("/")
     if not _is_address(url) or not re.fullmatch(r"[\x21\x24-\x7e]*", query):
         raise GeminiError("base_url")
     if "#" not in typed:
         url += "" if _VERSION_SEGMENT.search(url) else f"/{service.version}"
+        url += "/publishers/google" if re.search(rf"{_OF_PROJECT}$", url) else ""
         url += "" if url.endswith("/google") else service.path
     kept = [p for p in query.split("&") if p.partition("=")[0] not in _OWN_PARAMETERS]
     return url, "&".join(filter(None, kept))

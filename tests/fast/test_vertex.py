@@ -118,6 +118,18 @@ ADDRESSES: list[tuple[dict[str, str], str]] = [
         {"GEMINI_API_BASE_URL": f"http://gw.test/v1/projects/a/locations/b{PATH}"},
         f"http://gw.test/v1/projects/a/locations/b{PATH}",
     ),
+    *(  # as Google's pages have it for its other interfaces
+        (
+            {"GEMINI_API_BASE_URL": f"http://gw.test/v1/projects/a/locations/b{end}"},
+            f"http://gw.test/v1/projects/a/locations/b{PATH}",
+        )
+        for end in (
+            "",
+            "/",
+            "/endpoints/openapi",
+            "/endpoints/openapi/chat/completions",
+        )
+    ),
     ({"GEMINI_API_BASE_URL": "http://gw.test/exact#"}, "http://gw.test/exact"),
     (KEY_BACKEND, f"https://aiplatform.googleapis.com/v1beta1{PATH}"),
     (
