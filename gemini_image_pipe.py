@@ -1376,6 +1376,10 @@ FAILURES: Texts = {
         "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
         "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
     },
+    "vertex_key_own": {
+        "en": "Pictures are made with your own API key for Vertex AI here, and you have not set one. | Please create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under {own_valves}.",
+        "zh-CN": "此处须使用您自己的 Vertex AI API 密钥生成图片，而您尚未设置。 | 请在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入{own_valves}。",
+    },
     "vertex_key_type": {
         "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
         "zh-CN": "Vertex AI 不接受此类 API 密钥。 | {keeper}可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建 Vertex AI 的密钥；管理员也可以改用服务账号（将 `BACKEND` 设为 `Vertex AI project`）。",
@@ -11539,6 +11543,12 @@ def checked_keys(typed: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(typed))
 
 
+def no_own_key(valves: AdminValves) -> GeminiError:
+    """The failure where users need a key of their own: not every key will do."""
+    is_gemini = valves.BACKEND == BACKEND_GEMINI
+    return GeminiError("key_own" if is_gemini else "vertex_key_own")
+
+
 def keyring_for(
     valves: AdminValves, typed: Sequence[str], caller: Caller | None = None
 ) -> Keyring:
@@ -12897,7 +12907,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     if conversation.newest is None:
         raise GeminiError("prompt_empty")
     if not request.keys and valves.REQUIRE_USER_KEY:
-        raise GeminiError("key_own")
+        raise no_own_key(valves)
     keys = keyring_for(valves, request.keys, request.caller)
     budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
     pays = request.own_key and not keys.backend.may_take_any_key

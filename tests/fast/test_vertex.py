@@ -238,7 +238,8 @@ def test_a_user_s_own_key_asks_vertex_in_place_of_the_project(
     cloud: StandIn, account: MadeAccount
 ) -> None:
     pipe = pipe_for(cloud, account.text, REQUIRE_USER_KEY=True)
-    assert "your own Gemini API key" in ask(pipe)
+    told = ask(pipe)
+    assert "your own API key for Vertex AI" in told and "aistudio" not in told
     user = {**ADMIN, "valves": {"GEMINI_API_KEY": DEFAULT_KEY}}
     body = {"model": f"x.{MODEL}", "messages": [{"role": "user", "content": "a fox"}]}
     assert is_picture(words_of(asyncio.run(pipe.pipe(body, __user__=user))))
