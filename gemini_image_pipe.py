@@ -12171,6 +12171,9 @@ class Answer:
             return
         if note not in self.notes and len(self.notes) < MAX_PICTURES:
             self.notes.append(note)
+            if self._purse and isinstance(event, PictureElsewhere):  # it was made
+                model = self.tally.model
+                self._purse.paid(model, "unknown", None, datetime.now())
 
     async def end(self, model: Note, errors: Sequence[GeminiError] = ()) -> str:
         """What is left to say and show when no more events come.

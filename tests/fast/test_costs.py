@@ -450,6 +450,12 @@ def test_a_budget_that_ends_in_the_middle_makes_what_fits(google: StandIn) -> No
     assert f"anew at midnight ({gip.zone_name()}, the server's time)" in said
 
 
+def test_a_picture_that_a_gateway_keeps_for_itself_is_paid_for(google: StandIn) -> None:
+    pipe = pipe_for(google, DAILY_BUDGET_USD=0.04)
+    assert "Your budget" not in answer(pipe, "a fox [[elsewhere]]")
+    assert "$0.006 of it is left" in answer(pipe)
+
+
 # Who asks with what, and what is set → whether the budget holds for them.
 HELD: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({}, {}, True),
