@@ -3050,7 +3050,9 @@ def estimate_price(
         return None
     prices = facts.prices
     dearest = max(prices.pictures.values())
-    pictures = sum(prices.pictures.get(size, dearest) for size in sizes)
+    # A gateway may have made one smaller than the model makes any.
+    known = {"512": min(prices.pictures.values()), **prices.pictures}
+    pictures = sum(known.get(size, dearest) for size in sizes)
     return pictures + (prices.input * tokens_in + prices.output * tokens_out) / 1e6
 
 

@@ -450,6 +450,14 @@ def test_a_budget_that_ends_in_the_middle_makes_what_fits(google: StandIn) -> No
     assert f"anew at midnight ({gip.zone_name()}, the server's time)" in said
 
 
+def test_a_picture_that_a_gateway_has_made_smaller_is_no_dearer(
+    google: StandIn,
+) -> None:
+    pipe = pipe_for(google, DAILY_BUDGET_USD=0.04)
+    assert "![" in answer(pipe, "a fox [[pixels 640x640]]")
+    assert "$0.006 of it is left" in answer(pipe)
+
+
 def test_a_picture_that_a_gateway_keeps_for_itself_is_paid_for(google: StandIn) -> None:
     pipe = pipe_for(google, DAILY_BUDGET_USD=0.04)
     assert "Your budget" not in answer(pipe, "a fox [[elsewhere]]")
