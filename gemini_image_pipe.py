@@ -53,7 +53,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cached_property, lru_cache, partial
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import requests
@@ -135,6 +135,7 @@ MAX_MODELS_ASKED = 4  # for one prompt: the one that was chosen, and successors
 MAX_EXTRA_REQUESTS = 4
 MAX_LEDGER_USERS = 10_000  # whose spending a worker remembers beyond the records
 MAX_USD = 1_000_000.0  # of any sum that is set
+MAX_AMOUNT_CHARACTERS = 700  # in which it is typed
 
 # Of an answer.
 MAX_RESPONSE_BYTES = 200_000_000  # four pictures in 4K, as base64, several times over
@@ -1374,6 +1375,10 @@ FAILURES: Texts = {
     "vertex_key_missing": {
         "en": "No API key for Vertex AI is set. | An administrator can create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under Admin Panel → Functions → Gemini Image Pipe → Valves → GEMINI_API_KEY.",
         "zh-CN": "尚未设置 Vertex AI 的 API 密钥。 | 管理员可以在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入“管理员面板 → 函数 → Gemini Image Pipe → 配置项 → GEMINI_API_KEY”。",
+    },
+    "vertex_key_own": {
+        "en": "Pictures are made with your own API key for Vertex AI here, and you have not set one. | Please create one at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys and enter it under {own_valves}.",
+        "zh-CN": "此处须使用您自己的 Vertex AI API 密钥生成图片，而您尚未设置。 | 请在 https://console.cloud.google.com/vertex-ai/studio/settings/api-keys 创建密钥，并填入{own_valves}。",
     },
     "vertex_key_type": {
         "en": "Vertex AI does not accept this type of API key. | {keeper} can create one for Vertex AI at https://console.cloud.google.com/vertex-ai/studio/settings/api-keys; an administrator can let a service account ask instead (`BACKEND`: `Vertex AI project`).",
@@ -3045,7 +3050,9 @@ def estimate_price(
         return None
     prices = facts.prices
     dearest = max(prices.pictures.values())
-    pictures = sum(prices.pictures.get(size, dearest) for size in sizes)
+    # A gateway may have made one smaller than the model makes any.
+    known = {"512": min(prices.pictures.values()), **prices.pictures}
+    pictures = sum(known.get(size, dearest) for size in sizes)
     return pictures + (prices.input * tokens_in + prices.output * tokens_out) / 1e6
 
 
@@ -3522,10 +3529,13 @@ def _read_size(text: str) -> dict[str, Any] | None:
     width, height = int(pixels[1]), int(pixels[2])
     if not width or not height:
         return None
-    fields: dict[str, Any] = {"aspect_ratio": nearest_ratio(width / height)}
-    if (size := size_of(width, height)) in ("2K", "4K"):
-        fields["image_size"] = size
-    return fields
+    size = size_of(width, height)
+    # Small ones are left to the model, even where settings name a size: nobody is to
+    # pay for more pixels than were asked for.
+    return {
+        "aspect_ratio": nearest_ratio(width / height),
+        "image_size": size if size in ("2K", "4K") else None,
+    }
 
 
 def _read_count(text: str) -> dict[str, Any] | None:
@@ -9486,10 +9496,17 @@ async def referenced_ids() -> set[str]:
 # What administrators and users can set in the host's own dialogues.
 
 
+# Of lists as keyboards for Chinese and Japanese write them, too, or with what a copy
+# from a page or a JSON text brings along.
+_BETWEEN_ENTRIES = re.compile(r"[,;，；、\s]+")
+_AROUND_ENTRIES = "\"'“”‘’「」`\u200b\ufeff"
+_BRACKETS = re.compile(r"\[(?=\s*[\"'])|(?<=[\"'])\s*\]")
+
+
 def split_list(text: str) -> list[str]:
     """The entries of a list that somebody typed."""
-    parts = (part.strip("\"'") for part in re.split(r"[,;\s]+", text))
-    return [part for part in parts if part]
+    parts = _BETWEEN_ENTRIES.split(_BRACKETS.sub(" ", text))
+    return list(filter(None, (part.strip(_AROUND_ENTRIES) for part in parts)))
 
 
 _MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
@@ -9515,14 +9532,17 @@ def _accept(value: Any, default: Any, minimum: int) -> Any:
     return without_surrogates(text)
 
 
-_AMOUNT = re.compile(r"[$\s]*([0-9]{1,300}(?:[.,][0-9]{1,300})?|[.,][0-9]{1,300})")
+# Before an amount may stand a currency, or a quote, but no minus.
+_AMOUNT = re.compile(
+    r"[^0-9.,\u2212-]{0,20}([0-9]{1,300}(?:[.,][0-9]{1,300})?|[.,][0-9]{1,300})"
+)
 
 
 def _dollars(value: Any) -> float:
-    """An amount of money that somebody typed, or 0 for what is none: "5", "$5", "5,50",
-    "5 USD"."""
+    """An amount of money that somebody typed, or 0 for what is none: "5", "US$5",
+    "5,50", "5 USD", "５"."""
     text = f"{value:f}" if isinstance(value, float) else as_word(value)
-    found = _AMOUNT.match(text)
+    found = _AMOUNT.match(unicodedata.normalize("NFKC", text[:MAX_AMOUNT_CHARACTERS]))
     return min(float(found[1].replace(",", ".")), MAX_USD) if found else 0.0
 
 
@@ -9672,8 +9692,8 @@ def _keys_in(text: str) -> tuple[str, ...]:
 
 def ceilings_of(valves: AdminValves) -> Ceilings:
     """The most that one prompt may ask for."""
-    size = valves.MAX_IMAGE_SIZE.strip().upper()
-    size = size if size in _SIZE_CEILINGS else SIZES[-1]
+    typed, _ = read_options([("IMAGE_SIZE", valves.MAX_IMAGE_SIZE)])
+    size = max(typed.image_size or SIZES[-1], "1K", key=SIZES.index)
     return Ceilings(size, min(valves.MAX_IMAGES_PER_PROMPT, MAX_PICTURES_PER_PROMPT))
 
 
@@ -9733,7 +9753,15 @@ class Service(NamedTuple):
 
 GEMINI_SERVICE = Service(DEFAULT_BASE_URL, "v1beta")
 
-_VERSION_SEGMENT = re.compile(r"/v\d+\w*(/publishers/google|/projects/.+/google)?$")
+_OF_PROJECT = r"/projects/[^/]+/locations/[^/]+"
+_VERSION_SEGMENT = re.compile(
+    rf"/v\d+\w*(/publishers/google|/projects/.+/google|{_OF_PROJECT})?$"
+)
+# Behind an address of Google's or a gateway's, as people have it for other uses.
+_OTHER_ENDS = (
+    *("/chat/completions", "/images/generations", "/models", "/openai"),
+    "/endpoints/openapi",
+)
 # Of a pasted request of Google's; each request has its own, and the key is in no URL.
 _OWN_PARAMETERS = ("key", "alt", "pageSize", "pageToken")
 
@@ -9816,17 +9844,26 @@ class Backend:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not be shown of the account, and of the headers: all but words and
-        numbers with signs between them, as names of providers and models are."""
+        """What must not be shown of the account, of the headers, and of the address: all
+        but words and numbers with signs between them, as names of providers and models
+        are."""
         texts = [part for _, text in self.headers for part in text.split()]
+        texts += [unquote(p.partition("=")[2]) for p in self.query.split("&")]
+        texts += map(unquote, self._login.split(":"))
         own = self.account.secrets if self.account else ()
-        return (*own, *(text for text in texts if not _HARMLESS.fullmatch(text)))
+        hidden = (text for text in texts if text and not _HARMLESS.fullmatch(text))
+        return (*own, *hidden)
+
+    @property
+    def _login(self) -> str:
+        """The name and the password that an address may hold."""
+        return urlsplit(self.address).netloc.rpartition("@")[0]
 
     @property
     def may_take_any_key(self) -> bool:
-        """Whether the administrator's headers may open a gateway whatever key comes
-        along, so that a user's own need not be the one that pays."""
-        return bool(self.headers and self.secrets)
+        """Whether the administrator's headers or address may open a gateway whatever
+        key comes along, so that a user's own need not be the one that pays."""
+        return bool(self.secrets or self._login)
 
     @property
     def identity(self) -> str:
@@ -9906,21 +9943,22 @@ def read_address(text: str, service: Service = GEMINI_SERVICE) -> tuple[str, str
     """The prefix of every request and what goes behind each, from what an administrator
     typed.
 
-    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and a method
-    behind it go; the service's version, such as `/v1beta`, comes where none is named,
-    and its path behind it. A prefix that ends in `#` is used exactly as it stands.
+    Empty means Google. Blanks, trailing slashes, `/openai`, `/models` and the like, and
+    a method behind it go; the service's version, such as `/v1beta`, comes where none is
+    named, and its path behind it. A prefix that ends in `#` is used exactly as it stands.
     Raises GeminiError("base_url") when it is no address.
     """
     typed = "".join(text[:MAX_ADDRESS_CHARACTERS].split()) or service.address
     typed = re.sub("[\u3002\uff0e\uff61]", ".", typed)  # they are dots in a host's name
     url, _, query = typed.rstrip("#").partition("?")
     url = re.sub(r"/models/[^/?]+:\w+/?$", "", url.rstrip("#/"))
-    for suffix in ("/chat/completions", "/images/generations", "/models", "/openai"):
+    for suffix in _OTHER_ENDS:
         url = url.removesuffix(suffix).rstrip("/")
     if not _is_address(url) or not re.fullmatch(r"[\x21\x24-\x7e]*", query):
         raise GeminiError("base_url")
     if "#" not in typed:
         url += "" if _VERSION_SEGMENT.search(url) else f"/{service.version}"
+        url += "/publishers/google" if re.search(rf"{_OF_PROJECT}$", url) else ""
         url += "" if url.endswith("/google") else service.path
     kept = [p for p in query.split("&") if p.partition("=")[0] not in _OWN_PARAMETERS]
     return url, "&".join(filter(None, kept))
@@ -10041,7 +10079,7 @@ def _read_account(text: str, base_url: str) -> dict[str, str]:
     if len(text) <= MAX_ACCOUNT_CHARACTERS:
         # Some write line breaks into the key as they are.
         with contextlib.suppress(ValueError, RecursionError):
-            found = json.loads(text, strict=False)
+            found = json.loads(text.strip("\ufeff"), strict=False)  # as Windows marks
     kind = as_str(get_field(found, "type"))
     if not isinstance(found, dict) or not kind:
         raise GeminiError("account", problem=make_note("account_json"))
@@ -10686,7 +10724,9 @@ def _credentials_of(account: Account, transport: _Transport) -> Any:
     if not info:
         try:
             return google.auth.default(scopes=[_SCOPE], request=transport)[0]
-        except google.auth.exceptions.GoogleAuthError as error:
+        except (Cancelled, ImportError):
+            raise
+        except Exception as error:  # its own, or of a file that is none of JSON
             details = quote_sentence(redact(str(error)), 200)
             raise GeminiError("no_account", details=details) from None
     if info["type"] == "service_account":
@@ -11505,6 +11545,12 @@ def checked_keys(typed: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(typed))
 
 
+def no_own_key(valves: AdminValves) -> GeminiError:
+    """The failure where users need a key of their own: not every key will do."""
+    is_gemini = valves.BACKEND == BACKEND_GEMINI
+    return GeminiError("key_own" if is_gemini else "vertex_key_own")
+
+
 def keyring_for(
     valves: AdminValves, typed: Sequence[str], caller: Caller | None = None
 ) -> Keyring:
@@ -11720,8 +11766,9 @@ class Purse:
         counted = self._counted(price)
         LEDGER.settle(self._reservation, counted, since.date())
         log.info(
-            "picture made: user %s, model %s, size %s, %.4f USD",
+            "picture made: user %s, model %s, size %s, %.4f USD, the %s's key",
             *(self._account.user or "unknown", model_id, size, counted),
+            payer_of(self._account),
         )
 
     def _counted(self, price: float | None) -> float:
@@ -12126,6 +12173,9 @@ class Answer:
             return
         if note not in self.notes and len(self.notes) < MAX_PICTURES:
             self.notes.append(note)
+            if self._purse and isinstance(event, PictureElsewhere):  # it was made
+                model = self.tally.model
+                self._purse.paid(model, "unknown", None, datetime.now())
 
     async def end(self, model: Note, errors: Sequence[GeminiError] = ()) -> str:
         """What is left to say and show when no more events come.
@@ -12862,7 +12912,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     if conversation.newest is None:
         raise GeminiError("prompt_empty")
     if not request.keys and valves.REQUIRE_USER_KEY:
-        raise GeminiError("key_own")
+        raise no_own_key(valves)
     keys = keyring_for(valves, request.keys, request.caller)
     budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
     pays = request.own_key and not keys.backend.may_take_any_key

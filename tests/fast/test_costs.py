@@ -98,6 +98,8 @@ WAYS: list[tuple[dict[str, Any], str, int]] = [
     ({"prompt": "a fox --n 99"}, "1K", 2),
     ({"size": "4096x4096"}, "2K", 1),
     ({"size": "1024x1024"}, "1K", 1),
+    ({"size": "1024x1024", "own": {"IMAGE_SIZE": "4K"}}, "1K", 1),
+    ({"prompt": "a fox --size 1024x1024", "valves": {"IMAGE_SIZE": "4K"}}, "1K", 1),
     ({"image_size": "4k", "n": 3}, "2K", 2),
     ({"own": {"IMAGE_SIZE": "4K", "IMAGES_PER_PROMPT": "4"}}, "2K", 2),
     ({"own": {"IMAGE_SIZE": "4K"}, "prompt": "a fox --size 1K"}, "1K", 1),
@@ -169,6 +171,15 @@ RESERVED: list[tuple[str, dict[str, Any], str, str | None]] = [
     (PRO, USER, "Gemini-3-PRO-image", None),
     (PRO, USER, f"gemini_image.{PRO}", None),
     (PRO, USER, f"gemini_image.{NB}", PRO),
+    *(
+        (PRO, USER, typed, None)
+        for typed in (f"{NB}，{PRO}", f"{PRO}、{NB}", f"{NB}；{PRO}", f"“{PRO}”")
+    ),
+    *(
+        (PRO, USER, typed, None)
+        for typed in (f'["{PRO}"]', f"[ '{NB}', '{PRO}' ]", f"`{PRO}`", f"\ufeff{PRO}")
+    ),
+    (PRO, USER, "gemini-[3]-pro*", None),
     ("imagen-4.0-generate-001", USER, "imagen-4*", None),
     ("imagen-4.0-ultra-generate-001", USER, PRO, None),
     ("imagen-4.0-generate-001", USER, PRO, NB),
@@ -439,6 +450,20 @@ def test_a_budget_that_ends_in_the_middle_makes_what_fits(google: StandIn) -> No
     assert f"anew at midnight ({gip.zone_name()}, the server's time)" in said
 
 
+def test_a_picture_that_a_gateway_has_made_smaller_is_no_dearer(
+    google: StandIn,
+) -> None:
+    pipe = pipe_for(google, DAILY_BUDGET_USD=0.04)
+    assert "![" in answer(pipe, "a fox [[pixels 640x640]]")
+    assert "$0.006 of it is left" in answer(pipe)
+
+
+def test_a_picture_that_a_gateway_keeps_for_itself_is_paid_for(google: StandIn) -> None:
+    pipe = pipe_for(google, DAILY_BUDGET_USD=0.04)
+    assert "Your budget" not in answer(pipe, "a fox [[elsewhere]]")
+    assert "$0.006 of it is left" in answer(pipe)
+
+
 # Who asks with what, and what is set → whether the budget holds for them.
 HELD: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({}, {}, True),
@@ -456,6 +481,15 @@ HELD: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
         {"own": {"GEMINI_API_KEY": "anything"}},
         {"GATEWAY_HEADERS": "x-litellm-api-key: Bearer sk-1234567890abcdef"},
         True,
+    ),
+    *(
+        ({"own": {"GEMINI_API_KEY": "anything"}}, {"GEMINI_API_BASE_URL": url}, True)
+        for url in ("http://gw.test?auth=sk-1234567890", "http://ada:word@gw.test")
+    ),
+    (
+        {"own": {"GEMINI_API_KEY": DEFAULT_KEY}},
+        {"GEMINI_API_BASE_URL": "http://127.0.0.1:9?version=2026-10-01"},
+        False,
     ),
     ({"user": {}}, {}, True),
     ({"user": {"id": None, "role": "user"}}, {}, True),
@@ -587,8 +621,16 @@ def test_a_log_tool_can_add_up_what_was_spent(google: StandIn, caplog: Any) -> N
     caplog.set_level(logging.INFO, logger="gemini_image_pipe")
     answer(pipe_for(google), "a secret fox --size 4K --n 2")
     lines = [r.getMessage() for r in caplog.records if "picture made" in r.message]
-    line = f"picture made: user ada, model {NB}, size 4K, 0.1134 USD"
+    line = f"picture made: user ada, model {NB}, size 4K, 0.1134 USD, the server's key"
     assert lines == [line] * 2
+
+
+def test_the_log_tells_what_a_user_paid_from_what_the_server_did(
+    google: StandIn, caplog: Any
+) -> None:
+    caplog.set_level(logging.INFO, logger="gemini_image_pipe")
+    answer(pipe_for(google), own={"GEMINI_API_KEY": DEFAULT_KEY})
+    assert "0.0336 USD, the user's key" in caplog.text
 
 
 # ── The question ─────────────────────────────────────────────────────────────────────
@@ -755,9 +797,14 @@ def test_an_amount_of_money_is_read_as_people_write_it() -> None:
 
     rows: list[tuple[Any, float]] = [
         *((saved, 5.0) for saved in (5, 5.0, "5", " 5 ", "$5", "$ 5.00", "5 USD")),
+        *(
+            (saved, 5.0)
+            for saved in ("USD 5", "US$5", "'5'", "５", "＄５．００", "￥5", "+5")
+        ),
         *((saved, 5.5) for saved in (5.5, "5,50", "5.50")),
         *((saved, 0.5) for saved in (0.5, ".5", ",5")),
         *((saved, 0.0) for saved in (0, "", None, "none", -1, "-1", "NaN", "inf", [])),
+        *((saved, 0.0) for saved in ("$-5", "−5", "－5")),
         *((saved, 0.0) for saved in (math.nan, math.inf, -math.inf, True, {})),
         *((saved, gip.MAX_USD) for saved in (1e300, "9" * 300)),
     ]
@@ -773,6 +820,10 @@ def test_ceilings_are_read_from_whatever_was_saved() -> None:
         ("auto", 4, "4K", 4),
         ("2K", 1, "2K", 1),
         (" 1k ", "2", "1K", 2),
+        ("２K", "２", "2K", 2),
+        ("2048", 1, "2K", 1),
+        ("2048x2048", 1, "2K", 1),
+        ("512", 1, "1K", 1),
         ("", 0, "4K", 4),
         ("8K", 99, "4K", 4),
         (None, None, "4K", 4),

@@ -343,6 +343,23 @@ def test_what_headers_hold_is_masked_like_the_key(body: str) -> None:
     assert SECRET not in repr(gip.AdminValves(GATEWAY_HEADERS=f"x-token: {SECRET}"))
 
 
+def test_what_an_address_holds_is_masked_like_the_key() -> None:
+    def check(before: str, behind: str, echoed: str) -> None:
+        answer = http("400 Bad Request", f"No route for {echoed}".encode())
+        with answering(answer, 65_536) as address:
+            address = address.replace("//", f"//{before}") + behind
+            client = gip.GeminiClient(backend_of("", address), KEY)
+            text = told(failure_of(client), for_admin=True)
+        assert "9f8e7d6c5b4a" not in text and "[key]" in text
+
+    rows = [
+        ("", f"?auth={SECRET}", f"/v1beta/models?auth={SECRET}"),
+        ("", f"?tenant=1&auth=%3D{SECRET}", f"={SECRET}"),
+        (f"ada:{SECRET}@", "", f"ada with {SECRET}"),
+    ]
+    check_rows(rows, check)
+
+
 @pytest.mark.parametrize(
     "harmless", ["google", "vertex-ai", MODEL, "application/json", "Bearer {key}"]
 )

@@ -651,6 +651,8 @@ TYPED: list[tuple[str, tuple[str, ...]]] = [
     ("one,two", ("one", "two")),
     (" one\r\n\ntwo ; three,", ("one", "two", "three")),
     ("'one' \"two\"", ("one", "two")),
+    ("one，two、“three”", ("one", "two", "three")),
+    ('["one", "two"]', ("one", "two")),
     (",;\n ", ()),
 ]
 

@@ -355,6 +355,11 @@ SVG = "data:image/svg+xml;base64,PHN2Zy8+PHN2Zy8+"
 FAILURES: list[tuple[str, str, dict[str, Any]]] = [
     ("key_missing", "", {"GEMINI_API_KEY": ""}),
     ("key_own", "", {"REQUIRE_USER_KEY": True}),
+    (
+        "vertex_key_own",
+        "",
+        {"REQUIRE_USER_KEY": True, "BACKEND": "Vertex AI project"},
+    ),
     ("key_malformed", "", {"GEMINI_API_KEY": "clé"}),
     *(
         (kind, "", {"GEMINI_API_KEY": f"stand-in-key-{name}"})

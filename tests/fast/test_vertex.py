@@ -118,6 +118,18 @@ ADDRESSES: list[tuple[dict[str, str], str]] = [
         {"GEMINI_API_BASE_URL": f"http://gw.test/v1/projects/a/locations/b{PATH}"},
         f"http://gw.test/v1/projects/a/locations/b{PATH}",
     ),
+    *(  # as Google's pages have it for its other interfaces
+        (
+            {"GEMINI_API_BASE_URL": f"http://gw.test/v1/projects/a/locations/b{end}"},
+            f"http://gw.test/v1/projects/a/locations/b{PATH}",
+        )
+        for end in (
+            "",
+            "/",
+            "/endpoints/openapi",
+            "/endpoints/openapi/chat/completions",
+        )
+    ),
     ({"GEMINI_API_BASE_URL": "http://gw.test/exact#"}, "http://gw.test/exact"),
     (KEY_BACKEND, f"https://aiplatform.googleapis.com/v1beta1{PATH}"),
     (
@@ -226,7 +238,8 @@ def test_a_user_s_own_key_asks_vertex_in_place_of_the_project(
     cloud: StandIn, account: MadeAccount
 ) -> None:
     pipe = pipe_for(cloud, account.text, REQUIRE_USER_KEY=True)
-    assert "your own Gemini API key" in ask(pipe)
+    told = ask(pipe)
+    assert "your own API key for Vertex AI" in told and "aistudio" not in told
     user = {**ADMIN, "valves": {"GEMINI_API_KEY": DEFAULT_KEY}}
     body = {"model": f"x.{MODEL}", "messages": [{"role": "user", "content": "a fox"}]}
     assert is_picture(words_of(asyncio.run(pipe.pipe(body, __user__=user))))
@@ -277,7 +290,8 @@ def test_an_account_is_taken_as_people_enter_it(
     one_line = account.text.replace("\n", "")  # as a field for passwords makes it
     broken = one_line.replace("\\n", "\n")
     doubled = with_fields(account, private_key=key.replace("\n", "\\n"))
-    for text in (one_line, broken, doubled, f"\n{account.text}\r\n"):
+    marked = f"\ufeff{account.text}"  # as editors on Windows save it
+    for text in (one_line, broken, doubled, marked, f"\n{account.text}\r\n"):
         gip.TOKENS = gip.TokenStore()
         assert is_picture(ask(pipe_for(cloud, text)))
 
@@ -389,8 +403,14 @@ def test_the_machine_s_own_account_is_used_where_none_is_entered(
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", PROJECT)
     assert "no default credentials" in ask(pipe_for(cloud))
     file = tmp_path / "account.json"
-    file.write_text(account.text)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    file.mkdir()  # as Docker makes of a file that it does not find
+    assert "no default credentials" in (told := ask(pipe_for(cloud)))
+    assert f"Is a directory: '{file}'" in told
+    file.rmdir()
+    file.write_text("[]")
+    assert "no default credentials" in ask(pipe_for(cloud))
+    file.write_text(account.text)
     assert is_picture(ask(pipe_for(cloud)))
     # Deleted, and another one put in its place, while the server runs.
     cloud.cloud.delete(account)
