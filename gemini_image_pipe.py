@@ -419,8 +419,15 @@ def plain_words(text: str, limit: int, default: str) -> str:
     text = NOT_PRINTED.sub(" ", text)
     text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
     if len(text) > limit:
-        text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
+        text = _cut_at_word(text, limit).rstrip(" ,.;:-") + "…"
     return text or default
+
+
+def _cut_at_word(text: str, limit: int) -> str:
+    """At most so many signs of a text. Where that would leave less than half of them,
+    the last word is cut: it may be a whole sentence of a script without blanks."""
+    words = text[:limit].rsplit(" ", 1)[0]
+    return words if 2 * len(words) >= limit else text[:limit]
 
 
 # Names that Windows keeps for itself, whatever their ending.
@@ -446,6 +453,8 @@ def file_stem(text: str) -> str:
     for word in words[1:]:
         longer = f"{stem}-{word}"
         if longer != _cut_name(longer):
+            is_short = 2 * len(stem.encode()) < MAX_FILE_NAME_BYTES
+            stem = _cut_name(longer) if is_short and not word.isascii() else stem
             break
         stem = longer
     is_seen = any(map(str.isalnum, stem))
@@ -475,7 +484,7 @@ def quote_sentence(text: str, limit: int = 300) -> str:
     text = " ".join(NOT_PRINTED.sub(" ", text[:MAX_ERROR_CHARACTERS]).split())
     text = re.sub(r" ?(?:\* Quota exceeded for metric:|To monitor your ).*", "", text)
     text = re.sub(r"[<>`*{}|\\]+|\[(?!key\])|(?<!\[key)\]", "", text)
-    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+    return text if len(text) <= limit else _cut_at_word(text, limit - 1) + "…"
 
 
 def is_page(raw: bytes | bytearray) -> bool:
@@ -2676,7 +2685,7 @@ def _by_preference(wish: str) -> list[str]:
     weighed = []
     for entry in wish.split(","):
         tag, _, weight = entry.partition(";")
-        found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight)
+        found = re.fullmatch(r"\s*[qQ]\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight)
         weighed.append((float(found[1]) if found else 1.0, tag.strip()))
     weighed.sort(key=lambda one: -one[0])
     return [tag for weight, tag in weighed if weight]
