@@ -3989,6 +3989,11 @@ _LAST_FLAG = re.compile(
 )
 
 
+def can_be_seen(text: str) -> bool:
+    """Whether there is more in a text than blanks and signs that nobody sees."""
+    return bool(text.strip(_BLANKS))
+
+
 def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The prompt without the flags at its very end, and these as (name, value).
 
@@ -4169,7 +4174,9 @@ def _is_flag(found: re.Match[str]) -> bool:
     if name in _SWITCHES:
         return True  # a word behind it need not be its value
     if name in _CHOICES:
-        return _is_valid(f"--{_known_name(name)}", value)
+        # "--ar 16 by 9" was meant as one; "—size 3" may be prose.
+        is_meant = "—" not in found["dashes"] and value[:1].isdigit()
+        return is_meant or _is_valid(f"--{_known_name(name)}", value)
     return bool(_FOREIGN_FLAG.match(f"{name} {value}"))
 
 
@@ -6051,7 +6058,7 @@ def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
-    text = joined_words(text, content.results)
+    text = joined_words(text if can_be_seen(text) else "", content.results)
     files = content.files
     return Turn(
         *("user", text, pictures, flags, content.is_cut),

@@ -106,6 +106,7 @@ WORDS = [
     "a fox -search",
     "a fox -n many",
     "a fox -n 9",
+    "the man —size 3 by 4— sat",
     "x -n 2",
     "tail -n 2",
     "a terminal that shows tail -n 2",
@@ -134,7 +135,6 @@ WORDS = [
     "a shirt that says «push --n 3»",
     "a shirt that says ‘push --n 3’",
     "a shirt that says 'push --n 3'",
-    "draw --size 2 kangaroos --amend",
     "a pun (on --size 4K) in neon",
     "git log —oneline —n 3 then smile",
     "a lion — no mane — at night",
@@ -193,6 +193,13 @@ UNREAD: list[tuple[str, str, dict[str, str]]] = [
         "a fox",
         {"flag_not_last": "`--aspect-ratio`", "flag_unknown": "`--quality`"},
     ),
+    # with a value that it does not take
+    ("a fox --ar 16 by 9", "a fox  by 9", {"flag_not_last": "`--ar`"}),
+    (
+        "a fox --size 2 kangaroos",
+        "a fox  kangaroos",
+        {"flag_not_last": "`--size`"},
+    ),
     ("a fox --width 1024", "a fox", {"flag_unknown": "`--width`"}),
     ("a fox --hd", "a fox", {"flag_unknown": "`--hd`"}),
     ("don't --n 3 it's cold", "don't  it's cold", {"flag_not_last": "`--n`"}),
@@ -220,6 +227,15 @@ def test_flags_at_the_end_are_read_beside_those_of_others() -> None:
     talk = gip.read_conversation([user("a fox --v 6 --ar 16:9")])
     assert (talk.prompt, talk.flags) == ("a fox --v 6", (AR,))
     assert [note.kind for note in talk.notes] == ["flag_unknown"]
+
+
+def test_signs_that_nobody_sees_are_no_message() -> None:
+    def check(prompt: str) -> None:
+        assert gip.read_conversation([user(prompt)]).newest is None
+
+    check_rows(
+        [("\u200b",), ("\u200f \u2060\n",), ("\ufeff",), ("\u200b--n 2",)], check
+    )
 
 
 def test_only_the_newest_message_is_told_of() -> None:
