@@ -1757,7 +1757,7 @@ NOTES: Texts = {
         "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
     },
     "flag_not_last": {
-        "en": "Read as words, since other words stand behind: {names}. Please move them to the very end of the message.",
+        "en": "Flags count at the very end of a message only, so these were read as words: {names}. Please move them there.",
         "zh-CN": "参数写在消息的最末尾才有效，以下参数已当作普通文字：{names}。请将其移到末尾。",
     },
     "flag_joined": {
@@ -6627,7 +6627,8 @@ def help_text(offer: Offer, reader: Reader) -> str:
         make_note("help_costs"),
     ]
     who, how, price, costs = (sentence(part, reader) for part in parts)
-    return "\n\n".join([who, how, "\n".join(rows), f"{price} {costs}"])
+    # Not behind one another: Chinese sentences have no blank between them.
+    return "\n\n".join([who, how, "\n".join(rows), price, costs])
 
 
 def _who_answers(route: Route) -> Note:
