@@ -4087,12 +4087,15 @@ def _is_prose(before: str) -> bool:
     return not last.isascii() or not is_command
 
 
+# How somebody may call ours in Chinese, which has none of its own.
+_CHINESE_NAMES = "比例|宽高比|尺寸|大小|分辨率|数量|张数"
 # Flags of Midjourney's and the like that nothing here does, with how their values begin.
 _FOREIGN_FLAG = re.compile(
     r"(?:v|version|s|stylize|q|quality|chaos|c|seed|iw|weird|w|stop|repeat|r|cw|sw|ow"
     r"|niji|width|height|steps|cfg|num|number|images) [0-9]"
     r"|(?:no|style|sref|cref|oref|profile|p|negative|neg|quality) ."
-    r"|(?:tile|raw|draft|turbo|relax|hd|no-search|no-thoughts) ",
+    r"|(?:tile|raw|draft|turbo|relax|hd|no-search|no-thoughts) "
+    rf"|(?:{_CHINESE_NAMES}) [0-9]",
     re.IGNORECASE,
 )
 # Code and quotes, in which a prompt speaks of flags.
@@ -4103,7 +4106,8 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _NAMED = re.compile(
-    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})(?P<name>[a-z][a-z_-]{{0,40}}){_WITH_VALUE}?",
+    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})"
+    rf"(?P<name>[a-z][a-z_-]{{0,40}}|{_CHINESE_NAMES}){_WITH_VALUE}?",
     re.IGNORECASE,
 )
 

@@ -144,6 +144,8 @@ WORDS = [
     "--help me, says the fox",
     "a button--no text",
     "light--s 2",
+    "狐狸——尺寸很大的那只",
+    "狐狸——大小 狐狸",
 ]
 
 
@@ -174,6 +176,8 @@ UNREAD: list[tuple[str, str, dict[str, str]]] = [
         "a fox",
         {"flag_unknown": "`--s`, `--q`", "flag_not_last": "`--n`"},
     ),
+    ("狐狸 --比例 16:9", "狐狸", {"flag_unknown": "`--比例`"}),
+    ("狐狸——尺寸：4K", "狐狸", {"flag_unknown": "`--尺寸`"}),
     ("狐狸——v 6", "狐狸", {"flag_unknown": "`--v`"}),
     ("a fox --no text", "a fox", {"flag_unknown": "`--no`"}),
     # as pages write them that make one long dash of two
