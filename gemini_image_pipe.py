@@ -3925,7 +3925,6 @@ _BLANKS = _WHITE + _INVISIBLE
 _OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
 _SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
 _BLANK = rf"[\s{_INVISIBLE}]"
-_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
 # Letters of scripts that are written without blanks, and pictograms.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u2e80-\u2fdf"
