@@ -420,8 +420,15 @@ def plain_words(text: str, limit: int, default: str) -> str:
     text = NOT_PRINTED.sub(" ", text)
     text = " ".join(_MARKDOWN_SIGNS.sub(" ", text).split())
     if len(text) > limit:
-        text = text[:limit].rsplit(" ", 1)[0].rstrip(" ,.;:-") + "…"
+        text = _cut_at_word(text, limit).rstrip(" ,.;:-") + "…"
     return text or default
+
+
+def _cut_at_word(text: str, limit: int) -> str:
+    """At most so many signs of a text. Where that would leave less than half of them,
+    the last word is cut: it may be a whole sentence of a script without blanks."""
+    words = text[:limit].rsplit(" ", 1)[0]
+    return words if 2 * len(words) >= limit else text[:limit]
 
 
 # Names that Windows keeps for itself, whatever their ending.
@@ -447,6 +454,8 @@ def file_stem(text: str) -> str:
     for word in words[1:]:
         longer = f"{stem}-{word}"
         if longer != _cut_name(longer):
+            is_short = 2 * len(stem.encode()) < MAX_FILE_NAME_BYTES
+            stem = _cut_name(longer) if is_short and not word.isascii() else stem
             break
         stem = longer
     is_seen = any(map(str.isalnum, stem))
@@ -476,7 +485,7 @@ def quote_sentence(text: str, limit: int = 300) -> str:
     text = " ".join(NOT_PRINTED.sub(" ", text[:MAX_ERROR_CHARACTERS]).split())
     text = re.sub(r" ?(?:\* Quota exceeded for metric:|To monitor your ).*", "", text)
     text = re.sub(r"[<>`*{}|\\]+|\[(?!key\])|(?<!\[key)\]", "", text)
-    return text if len(text) <= limit else text[: limit - 1].rsplit(" ", 1)[0] + "…"
+    return text if len(text) <= limit else _cut_at_word(text, limit - 1) + "…"
 
 
 def is_page(raw: bytes | bytearray) -> bool:
@@ -1753,7 +1762,7 @@ NOTES: Texts = {
         "zh-CN": "{model} 的价格尚不清楚，每张图片暂按已知的最高价格 {amount} 计算。",
     },
     "flag_not_last": {
-        "en": "Read as words, since other words stand behind: {names}. Please move them to the very end of the message.",
+        "en": "Flags count at the very end of a message only, so these were read as words: {names}. Please move them there.",
         "zh-CN": "参数写在消息的最末尾才有效，以下参数已当作普通文字：{names}。请将其移到末尾。",
     },
     "flag_joined": {
@@ -2681,7 +2690,7 @@ def _by_preference(wish: str) -> list[str]:
     weighed = []
     for entry in wish.split(","):
         tag, _, weight = entry.partition(";")
-        found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight)
+        found = re.fullmatch(r"\s*[qQ]\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", weight)
         weighed.append((float(found[1]) if found else 1.0, tag.strip()))
     weighed.sort(key=lambda one: -one[0])
     return [tag for weight, tag in weighed if weight]
@@ -3464,7 +3473,7 @@ SAFETY_THRESHOLDS = (
 PEOPLE = ("ALLOW_ALL", "ALLOW_ADULT", "ALLOW_NONE")
 OUTPUT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg"}
 _RATIO = re.compile(
-    r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
+    r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\s*[:：∶/xX×]\s*([0-9]{1,5}(?:\.[0-9]{1,4})?)"
 )
 _PIXELS = re.compile(r"([0-9]{2,5})\s*[xX×*]\s*([0-9]{2,5})")
 
@@ -3521,7 +3530,7 @@ def _read_ratio(text: str) -> dict[str, Any] | None:
 
 def _read_size(text: str) -> dict[str, Any] | None:
     """A size by its name, or the shape (and the size, if large) of WxH pixels."""
-    size = text.upper().removesuffix("PX")
+    size = "".join(text.upper().split()).removesuffix("PX")
     size = {"1024": "1K", "2048": "2K", "4096": "4K", "0.5K": "512"}.get(size, size)
     pixels = _PIXELS.fullmatch(text)
     if not pixels:
@@ -3559,6 +3568,8 @@ def _read_quality(text: str) -> dict[str, Any] | None:
 
 SWITCH = {"on": True, "true": True, "yes": True, "1": True}
 SWITCH |= {"off": False, "false": False, "no": False, "0": False}
+SWITCH |= {"开": True, "開": True, "开启": True}
+SWITCH |= {"关": False, "關": False, "关闭": False}
 
 
 def _read_search(text: str) -> dict[str, Any] | None:
@@ -3730,10 +3741,16 @@ OPTIONS: tuple[Option, ...] = (
     ),
 )
 OPTIONS_OF_VERTEX = frozenset(option.field for option in OPTIONS if option.of_vertex)
-# Digits and letters as keyboards for Chinese and Japanese may write them.
+# Digits and letters as keyboards for Chinese and Japanese may write them, and the digits
+# of Arabic, Persian, Hindi and Bengali.
 FULL_WIDTH = {
     ord(sign) + 0xFEE0: sign
     for sign in "=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+}
+FULL_WIDTH |= {
+    zero + digit: str(digit)
+    for zero in (0x0660, 0x06F0, 0x0966, 0x09E6)
+    for digit in range(10)
 }
 OPTION_BY_NAME = {
     name: option
@@ -3918,7 +3935,6 @@ _BLANKS = _WHITE + _INVISIBLE
 _OPENING, _CLOSING = "（［｛「『【《〈〔", "）］｝」』】》〉〕"
 _SEPARATORS = _BLANKS + "、。，．；！？｡､・…" + _OPENING + _CLOSING
 _BLANK = rf"[\s{_INVISIBLE}]"
-_SEPARATOR = rf"[\s{re.escape(_SEPARATORS)}]"
 # Letters of scripts that are written without blanks, and pictograms.
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2600-\u27bf\u2e80-\u2fdf"
@@ -3929,31 +3945,62 @@ _UNSPACED = (
 # of hyphens: one of the long ones may stand for two.
 _DASHES = dict.fromkeys("‐‑−﹣－", "-") | dict.fromkeys("–―‒⸺─﹘", "—")
 _PLAIN_SIGNS = FULL_WIDTH | str.maketrans(_DASHES)
-_TWO_DASHES = "(?:[-—]{2}|—)"
+_TWO_DASHES = f"(?:[-—][{_INVISIBLE}]*[-—]|—)[{_INVISIBLE}]*"
 _BEHIND_NAME = rf"(?:[:：]{_BLANK}*|{_BLANK}*={_BLANK}*|{_BLANK}+)"
 # A flag stands behind one of these, or at the beginning.
 _BEFORE = rf"[\s{re.escape(_SEPARATORS)}{_UNSPACED}：”]"
 # A closing quote or bracket is a sign that the prompt only speaks of a flag; letters
 # directly behind a value go on with the prompt.
-_SIGN = rf"(?![-—]{{2}})[^\s{re.escape(_SEPARATORS)}\"'`)\]}}”’»]"
-_VALUE = rf"(?:(?=[{_UNSPACED}])(?:{_SIGN})+|(?:(?![{_UNSPACED}]){_SIGN})+)"
+_SIGN = rf"(?![-—]{{2}})[^\s{re.escape(_SEPARATORS)}\"'`)\]}}“”’«»‹›]"
+# "16 : 9" and "4 K" are one value.
+_SPACED = (
+    rf"[0-9.]+{_BLANK}{{0,3}}[:：∶/×x*]{_BLANK}{{0,3}}[0-9.]+(?![0-9a-z])"
+    rf"|[0-9]{_BLANK}k(?![0-9a-z])"
+)
+_VALUE = rf"(?:{_SPACED}|(?=[{_UNSPACED}])(?:{_SIGN})+|(?:(?![{_UNSPACED}]){_SIGN})+)"
+_QUOTED_VALUE = rf"(?P<quote>[\"'`“”‘’„])?(?P<value>{_VALUE})(?(quote)[\"'`“”’])"
 # "--n 2" and "--n2", but not "--narrow".
-_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9]))(?P<value>{_VALUE}))"
+_WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9])){_QUOTED_VALUE})"
+# A message may well end as a sentence does.
+_END = rf"[\s{re.escape(_SEPARATORS)}.,;!?]*"
 _CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
+# What other programs for pictures call the same.
+_OTHER_NAMES = {"ratio": "ar", "resolution": "size"}
+_CHOICES |= {name: _CHOICES[flag] for name, flag in _OTHER_NAMES.items()}
 _SWITCHES = {flag for flag, choices in _CHOICES.items() if choices == ("on", "off")}
 
 
 def _any_of(names: Iterable[str]) -> str:
-    return "|".join(sorted(names, key=len, reverse=True))
+    """One of the names, also with "_" as programs' parameters have it."""
+    listed = "|".join(sorted(names, key=len, reverse=True))
+    return listed.replace("-", "[-_]")
+
+
+def _as_plain_signs(text: str) -> str:
+    """The text, sign for sign, as a plain keyboard writes it; one for Japanese makes
+    long vowels of hyphens."""
+    text = text.translate(_PLAIN_SIGNS)
+    return text.replace("ーー", "--").replace("ｰｰ", "--")
+
+
+def _known_name(typed: str) -> str:
+    name = typed.lower().replace("_", "-")
+    return _OTHER_NAMES.get(name, name)
 
 
 _LAST_FLAG = re.compile(
     rf"(?:^|(?<={_BEFORE}))(?P<dashes>{_TWO_DASHES}|-)"
     rf"(?:(?P<name>{_any_of(_CHOICES.keys() - _SWITCHES)}){_WITH_VALUE}?"
+    rf"(?:(?<=[0-9]){_BLANK}?[张張幅枚个個장])?"  # "--n 2张": two pieces of paper
     rf"|(?P<switch>{_any_of(_SWITCHES)})(?:{_BEHIND_NAME}(?P<state>{_any_of(SWITCH)}))?)"
-    rf"{_SEPARATOR}*\Z",
+    rf"{_END}\Z",
     re.IGNORECASE,
 )
+
+
+def can_be_seen(text: str) -> bool:
+    """Whether there is more in a text than blanks and signs that nobody sees."""
+    return bool(text.strip(_BLANKS))
 
 
 def split_flags(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -3988,14 +4035,14 @@ class _Flag(NamedTuple):
 def _last_flag(text: str, end: int) -> _Flag | None:
     """The flag that ends there, if one does."""
     at = max(end - MAX_FLAG_CHARACTERS, 0)
-    tail = text[at:end].translate(_PLAIN_SIGNS)
+    tail = _as_plain_signs(text[at:end])
     # One sign more, for what stands before the window.
     found = _LAST_FLAG.search(text[at - 1 : at] + tail, 1 if at else 0)
     if not found:
         return None
-    name = f"--{(found['name'] or found['switch']).lower()}"
+    name = f"--{_known_name(found['name'] or found['switch'])}"
     value = found["value"] or found["state"] or ""
-    value = value.rstrip(".,;!") or value
+    value = value.rstrip(".,;!?") or value
     start = at + found.start() - (1 if at else 0)
     is_short = _is_short(found["dashes"], text[start])
     is_joined = bool(found["value"]) and found.start("value") == found.end("name")
@@ -4010,7 +4057,7 @@ def _last_flag(text: str, end: int) -> _Flag | None:
 def _is_short(dashes: str, sign: str) -> bool:
     """Whether it is one dash, by the sign that was typed: programs that correct what is
     typed make "—" of two only, and "–" of one as well."""
-    return len(dashes) == 1 and sign != "—"
+    return len(dashes.strip(_INVISIBLE)) == 1 and sign != "—"
 
 
 def _is_valid(name: str, value: str) -> bool:
@@ -4049,20 +4096,27 @@ def _is_prose(before: str) -> bool:
     return not last.isascii() or not is_command
 
 
-# Flags of Midjourney's that nothing here does, with how their values begin.
+# How somebody may call ours in Chinese, which has none of its own.
+_CHINESE_NAMES = "比例|宽高比|尺寸|大小|分辨率|数量|张数"
+# Flags of Midjourney's and the like that nothing here does, with how their values begin.
 _FOREIGN_FLAG = re.compile(
     r"(?:v|version|s|stylize|q|quality|chaos|c|seed|iw|weird|w|stop|repeat|r|cw|sw|ow"
-    r"|niji) [0-9]|(?:no|style|sref|cref|oref|profile|p) .|(?:tile|raw|draft|turbo|relax) ",
+    r"|niji|width|height|steps|cfg|num|number|images) [0-9]"
+    r"|(?:no|style|sref|cref|oref|profile|p|negative|neg|quality) ."
+    r"|(?:tile|raw|draft|turbo|relax|hd|no-search|no-thoughts) "
+    rf"|(?:{_CHINESE_NAMES}) [0-9]",
     re.IGNORECASE,
 )
 # Code and quotes, in which a prompt speaks of flags.
 _QUOTED = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^“”\n]*”|「[^「」\n]*」|『[^『』\n]*』"
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)"
+    r"|„[^„“”\n]*[“”]|“[^“”\n]*”|‘[^‘’\n]*’|«[^«»\n]*»|「[^「」\n]*」|『[^『』\n]*』"
     r"|\([^()\n]*\)|（[^（）\n]*）",
     re.DOTALL,
 )
 _NAMED = re.compile(
-    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})(?P<name>[a-z][a-z-]{{0,40}}){_WITH_VALUE}?",
+    rf"(?<![-—])(?P<dashes>{_TWO_DASHES})"
+    rf"(?P<name>[a-z][a-z_-]{{0,40}}|{_CHINESE_NAMES}){_WITH_VALUE}?",
     re.IGNORECASE,
 )
 
@@ -4100,11 +4154,12 @@ def without_flags(words: str) -> str:
 def _unread(words: str) -> list[_Unread]:
     """The flags among the words, but none in what shows a command of another program."""
     quoted = _QUOTED.sub(lambda found: '"' * len(found[0]), words)
-    prose = quoted.translate(_PLAIN_SIGNS)
+    prose = _as_plain_signs(quoted)
     end = len(prose.rstrip(_SEPARATORS))
     unread: list[_Unread] = []
+    is_foreign = False
     for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
-        start, name = found.start(), found["name"].lower()
+        start, name = found.start(), found["name"].lower().replace("_", "-")
         is_apart = not start or bool(re.match(_BEFORE, prose[start - 1]))
         if _is_short(found["dashes"], words[start]):
             continue
@@ -4112,9 +4167,10 @@ def _unread(words: str) -> list[_Unread]:
             is_last = found.end() >= end
             if kind := _why_unread(name, is_apart, is_last):
                 unread.append(_Unread(kind, f"--{name}", start, found.end()))
-        elif is_apart and name not in _CHOICES:
-            return []
-    return unread
+        else:
+            is_foreign |= is_apart and name not in _CHOICES
+    # Elsewhere a flag that nobody knows hides none of ours.
+    return [] if is_foreign and _COMMANDS.search(prose.lower()) else unread
 
 
 def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
@@ -4126,20 +4182,23 @@ def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
 
 def _is_flag(found: re.Match[str]) -> bool:
     """Whether a name behind dashes is a flag, ours or Midjourney's, by its value."""
-    name, value = found["name"].lower(), (found["value"] or "").rstrip(".,;!")
+    name = found["name"].lower().replace("_", "-")
+    value = (found["value"] or "").rstrip(".,;!?")
     if name in _SWITCHES:
         return True  # a word behind it need not be its value
     if name in _CHOICES:
-        return _is_valid(f"--{name}", value)
+        # "--ar 16 by 9" was meant as one; "—size 3" may be prose.
+        is_meant = "—" not in found["dashes"] and value[:1].isdigit()
+        return is_meant or _is_valid(f"--{_known_name(name)}", value)
     return bool(_FOREIGN_FLAG.match(f"{name} {value}"))
 
 
-_HELP = re.compile(rf"{_TWO_DASHES}(?:help|帮助|幫助){_SEPARATOR}*", re.IGNORECASE)
-
-
-_COSTS = re.compile(
-    rf"{_TWO_DASHES}(?:costs?|费用|費用|花费|花費){_SEPARATOR}*", re.IGNORECASE
-)
+# As the whole of a message it is no wish for a picture, whichever program's way of
+# asking it is.
+_ASKING = rf"(?:{_TWO_DASHES}{_BLANK}*|[-/])"
+_HELP = re.compile(rf"{_ASKING}(?:help|帮助|幫助){_END}", re.IGNORECASE)
+_COSTS = re.compile(rf"{_ASKING}(?:costs?|费用|費用|花费|花費){_END}", re.IGNORECASE)
+_AROUND = _BLANKS + "\"'`“”‘’「」*"
 
 
 def asks_for_help(words: str) -> bool:
@@ -4159,9 +4218,9 @@ def asks_the_plugin(words: str) -> bool:
 
 
 def _is_all(words: str, question: re.Pattern[str]) -> bool:
-    typed = words.strip(_BLANKS)[: MAX_FLAG_CHARACTERS + 1]
+    typed = words.strip(_AROUND)[: MAX_FLAG_CHARACTERS + 1]
     is_short = len(typed) <= MAX_FLAG_CHARACTERS
-    return is_short and bool(question.fullmatch(typed.translate(_PLAIN_SIGNS)))
+    return is_short and bool(question.fullmatch(_as_plain_signs(typed)))
 
 
 # ── Heads ─────────────────────────────────────────────────────────────────────────────
@@ -6012,7 +6071,7 @@ def _turn_of(message: dict[str, Any], content: "_Content") -> Turn:
     if message["role"] != "user":
         return Turn("model", content.text, pictures)
     text, flags = split_flags(content.text)
-    text = joined_words(text, content.results)
+    text = joined_words(text if can_be_seen(text) else "", content.results)
     files = content.files
     return Turn(
         *("user", text, pictures, flags, content.is_cut),
@@ -6581,7 +6640,8 @@ def help_text(offer: Offer, reader: Reader) -> str:
         make_note("help_costs"),
     ]
     who, how, price, costs = (sentence(part, reader) for part in parts)
-    return "\n\n".join([who, how, "\n".join(rows), f"{price} {costs}"])
+    # Not behind one another: Chinese sentences have no blank between them.
+    return "\n\n".join([who, how, "\n".join(rows), price, costs])
 
 
 def _who_answers(route: Route) -> Note:

@@ -468,6 +468,7 @@ def test_plain_words(text: str, line: str) -> None:
         pytest.param("one, two, three", "one, two…", id="without-the-comma"),
         pytest.param("onetwothreefour", "onetwothre…", id="one-long-word"),
         pytest.param("one two 33", "one two 33", id="just-fits"),
+        pytest.param("4K 一只红狐狸在雪地里奔跑", "4K 一只红狐狸在雪…", id="no-blanks"),
     ],
 )
 def test_plain_words_are_cut_at_a_word(text: str, line: str) -> None:

@@ -982,6 +982,8 @@ def test_a_quote_is_one_safe_line(said: str, quoted: str) -> None:
 def test_a_quote_is_cut_at_a_word() -> None:
     result = gip.quote_sentence("word " * 500)
     assert len(result) <= 300 and result.endswith("word…")
+    result = gip.quote_sentence("错误 " + "当前分组上游负载已饱和，" * 40)
+    assert len(result) == 300  # not its first word alone: there is no other blank
 
 
 def test_a_quota_quote_leaves_out_metrics_and_links() -> None:

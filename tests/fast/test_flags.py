@@ -56,7 +56,37 @@ AS_TYPED: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("лиса -n 2", "лиса", [N]),
     ("-n 2", "", [N]),
     ("a fox --ar 宽", "a fox", [("--ar", "宽")]),
+    # names as parameters have them, and as other programs do
+    ("a fox --aspect_ratio 16:9", "a fox", [("--aspect-ratio", "16:9")]),
+    ("a fox --image_size 4K", "a fox", [("--image-size", "4K")]),
+    ("a fox --google_search", "a fox", [("--google-search", "on")]),
+    ("a fox --ratio 16:9", "a fox", [AR]),
+    ("a fox --resolution 4K", "a fox", [("--size", "4K")]),
+    # hyphens of Japanese keyboards
+    ("キツネーーn 2", "キツネ", [N]),
+    ("キツネー --n 2", "キツネー", [N]),
+    # signs that nobody sees, next to the hyphens
+    ("a fox --\u200ban 2", "a fox --\u200ban 2", []),
+    ("a fox --\u200bn 2", "a fox", [N]),
+    ("a fox -\u2060-n 2", "a fox", [N]),
+    # values with blanks, in quotes, in digits of other scripts, with what is counted
+    ("a fox --ar 16: 9 --n 2", "a fox", [("--ar", "16: 9"), N]),
+    ("a fox --ar 16 : 9", "a fox", [("--ar", "16 : 9")]),
+    ("a map --ar 16∶9", "a map", [("--ar", "16∶9")]),
+    ("a fox --size 4 K", "a fox", [("--size", "4 K")]),
+    ("a fox --size 1024 x 768", "a fox", [("--size", "1024 x 768")]),
+    ("a fox --ar “16:9”", "a fox", [AR]),
+    ("a fox --ar \"16:9\" --n '2'", "a fox", [AR, N]),
+    ("ثعلب أحمر --ar ١٦:٩", "ثعلب أحمر", [AR]),
+    ("روباه --n ۲", "روباه", [N]),
+    ("लोमड़ी --n २", "लोमड़ी", [N]),
+    ("狐狸 --n 2张", "狐狸", [N]),
+    ("キツネ --n ２枚", "キツネ", [N]),
+    ("狐狸 --search 关", "狐狸", [("--search", "关")]),
     # a closing mark
+    ("Can you draw a fox --ar 16:9?", "Can you draw a fox", [AR]),
+    ("a fox --search on.", "a fox", [("--search", "on")]),
+    ("a fox --search, --n 2 !", "a fox", [("--search", "on"), N]),
     ("狐狸--ar 16:9。", "狐狸", [AR]),
     ("狐狸 --n 2！", "狐狸", [N]),
 ]
@@ -76,6 +106,7 @@ WORDS = [
     "a fox -search",
     "a fox -n many",
     "a fox -n 9",
+    "the man —size 3 by 4— sat",
     "x -n 2",
     "tail -n 2",
     "a terminal that shows tail -n 2",
@@ -87,6 +118,7 @@ WORDS = [
     "draw --red -n 2",
     "run main.py/x -n 2",
     "tail –n 2",
+    "tail –\u200bn 2",
     "`tail -n 2`",
     "`tail -n 2",
     "```\ndraw -size 2K\n```",
@@ -99,6 +131,10 @@ WORDS = [
     "`convert --size 2K` on a screen",
     "a shirt that says “push --n 3” in red",
     "写着「--n 3」的牌子",
+    "a shirt that says „push --n 3“",
+    "a shirt that says «push --n 3»",
+    "a shirt that says ‘push --n 3’",
+    "a shirt that says 'push --n 3'",
     "a pun (on --size 4K) in neon",
     "git log —oneline —n 3 then smile",
     "a lion — no mane — at night",
@@ -108,6 +144,8 @@ WORDS = [
     "--help me, says the fox",
     "a button--no text",
     "light--s 2",
+    "狐狸——尺寸很大的那只",
+    "狐狸——大小 狐狸",
 ]
 
 
@@ -138,6 +176,8 @@ UNREAD: list[tuple[str, str, dict[str, str]]] = [
         "a fox",
         {"flag_unknown": "`--s`, `--q`", "flag_not_last": "`--n`"},
     ),
+    ("狐狸 --比例 16:9", "狐狸", {"flag_unknown": "`--比例`"}),
+    ("狐狸——尺寸：4K", "狐狸", {"flag_unknown": "`--尺寸`"}),
     ("狐狸——v 6", "狐狸", {"flag_unknown": "`--v`"}),
     ("a fox --no text", "a fox", {"flag_unknown": "`--no`"}),
     # as pages write them that make one long dash of two
@@ -146,6 +186,27 @@ UNREAD: list[tuple[str, str, dict[str, str]]] = [
     ("a fox --style raw", "a fox", {"flag_unknown": "`--style`"}),
     ("a fox --tile", "a fox", {"flag_unknown": "`--tile`"}),
     ("a fox --niji 6 --seed 7", "a fox", {"flag_unknown": "`--niji`, `--seed`"}),
+    # beside one that nobody knows
+    (
+        "a fox --ar 16:9 --help",
+        "a fox  --help",
+        {"flag_not_last": "`--ar`"},
+    ),
+    (
+        "a fox --aspect_ratio 16:9 --quality high",
+        "a fox",
+        {"flag_not_last": "`--aspect-ratio`", "flag_unknown": "`--quality`"},
+    ),
+    # with a value that it does not take
+    ("a fox --ar 16 by 9", "a fox  by 9", {"flag_not_last": "`--ar`"}),
+    (
+        "a fox --size 2 kangaroos",
+        "a fox  kangaroos",
+        {"flag_not_last": "`--size`"},
+    ),
+    ("a fox --width 1024", "a fox", {"flag_unknown": "`--width`"}),
+    ("a fox --hd", "a fox", {"flag_unknown": "`--hd`"}),
+    ("don't --n 3 it's cold", "don't  it's cold", {"flag_not_last": "`--n`"}),
     ("a fox--n 3", "a fox", {"flag_joined": "`--n`"}),
     ("a fox--red, --n 3 please", "a fox--red,  please", {"flag_not_last": "`--n`"}),
     (
@@ -170,6 +231,15 @@ def test_flags_at_the_end_are_read_beside_those_of_others() -> None:
     talk = gip.read_conversation([user("a fox --v 6 --ar 16:9")])
     assert (talk.prompt, talk.flags) == ("a fox --v 6", (AR,))
     assert [note.kind for note in talk.notes] == ["flag_unknown"]
+
+
+def test_signs_that_nobody_sees_are_no_message() -> None:
+    def check(prompt: str) -> None:
+        assert gip.read_conversation([user(prompt)]).newest is None
+
+    check_rows(
+        [("\u200b",), ("\u200f \u2060\n",), ("\ufeff",), ("\u200b--n 2",)], check
+    )
 
 
 def test_only_the_newest_message_is_told_of() -> None:
@@ -210,11 +280,23 @@ def test_titles_are_without_the_flags_that_were_not_read() -> None:
 
 def test_help_is_asked_for_with_nothing_else() -> None:
     asked = ["--help", " --HELP\n", "－－help", "——help", "—help", "--帮助", "--help。"]
-    not_asked = ["/help", "help", "-help", "--helping", "a fox --help", "--help me", ""]
+    asked += ["--help.", "--help!", "--help?", "-- help", "— help", "/help", "-help"]
+    asked += ["`--help`", "“--help”", "ーーhelp", "--\u200bhelp", "**--help**"]
+    not_asked = [
+        "help",
+        "-helping",
+        "/help me",
+        "> --help",
+        "--helping",
+        "a fox --help",
+        "--help me",
+        "",
+    ]
     asked.append("\n" * 300 + "--help" + " " * 300)
     not_asked += ["--help" + sign * 300 + "a fox" for sign in (" ", "。", "\u200b")]
 
     def check(prompt: str, is_asked: bool) -> None:
         assert gip.asks_for_help(prompt) is is_asked
 
+    assert gip.asks_for_costs("--costs?") and gip.asks_for_costs("/cost")
     check_rows([(p, True) for p in asked] + [(p, False) for p in not_asked], check)

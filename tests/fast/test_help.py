@@ -67,6 +67,7 @@ def test_help_names_what_each_model_takes_and_what_it_costs() -> None:
         for price in facts.prices.pictures.values():
             assert f"${price:.3f}" in text
         assert facts.name in text
+        assert "。 " not in text
 
     check_rows(((f, r) for f in gip.CURRENT_MODELS for r in READERS), check)
 

@@ -73,6 +73,7 @@ def test_the_language_is_the_first_wish_that_is_one() -> None:
         ("*;q=0.5, zh;q=0.1", CHINESE),
         (",,;q=1,;;,zh", CHINESE),
         ("zh;q=many", CHINESE),
+        ("zh;Q=0.2, en;q=0.5", "en"),
         ("\0\n;=,", "en"),
         ("x" * 100_000 + ",zh", "en"),
         ("de," * 33_000 + "zh", "en"),
