@@ -8444,6 +8444,12 @@ def begin_of_day(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
+def begin_of_next_day(now: datetime) -> datetime:
+    """The midnight to come, by the same clock. What is dated later was made while the
+    clock was wrong, and would else count on each day until then."""
+    return begin_of_day(now + timedelta(days=1))
+
+
 def begin_of_month(now: datetime) -> datetime:
     """The first midnight of the month, by the same clock."""
     return begin_of_day(now).replace(day=1)
@@ -9025,15 +9031,19 @@ async def _store_nameless(
     return str(link["url"] if isinstance(link, dict) else link)
 
 
-async def summed_marks(account: Payer, since: float, worker: str) -> Recorded:
+async def summed_marks(
+    account: Payer, since: float, until: float, worker: str
+) -> Recorded:
     """What the records of an account's pictures say, as one row of the host's database.
     Raises whatever the host does.
 
-    since: the moment that counts first, in seconds. Contents of files are not read.
+    since, until: the first moment that counts, and the first that does not, in seconds.
+    Contents of files are not read.
     """
     from open_webui.internal import db
 
-    values = {"user": account.user, "since": int(since), "worker": worker}
+    days = {"since": int(since), "until": int(until)}
+    values = {"user": account.user, "worker": worker, **days}
     add_up = partial(_sums, payer_of(account), values)
     if context := getattr(db, "get_async_db_context", None):
         return recorded(await to_its_end(_in_session(context, add_up)))
@@ -9076,6 +9086,7 @@ def _query_of_sums(payer: str, is_sqlite: bool) -> Any:
     is_asked_for = (
         File.user_id == bindparam("user"),
         File.created_at >= bindparam("since"),
+        File.created_at < bindparam("until"),
     )
     found = select(mark.label("mark")).where(*is_asked_for).offset(0).subquery()
     mark, worker = found.c.mark, func.substr(found.c.mark, len(begin) + 1, WORKER_SIGNS)
@@ -11872,19 +11883,21 @@ def _left_of(budget: float, account: Payer, today: Spent) -> float:
 async def spent_since(account: Payer, begin: Callable[[datetime], datetime]) -> Spent:
     """What an account has spent since the beginning of the day or the month: by the
     records of all workers, and by what only this one knows."""
-    first = begin(datetime.now())
-    in_records = await _recorded(account, first)
+    now = datetime.now()
+    first = begin(now)
+    in_records = await _recorded(account, first, begin_of_next_day(now))
     # What was recorded here meanwhile, and the sum lacks, the memory knows by now.
     return spent_in_all(in_records, LEDGER.made(account, first.date()))
 
 
-async def _recorded(account: Payer, first: datetime) -> Recorded:
+async def _recorded(account: Payer, first: datetime, end: datetime) -> Recorded:
     """What the host's records say; nothing where it cannot be asked."""
     if not account.user:
         return Recorded()
     try:
         async with asyncio.timeout(SUM_TIMEOUT):
-            return await summed_marks(account, first.timestamp(), WORKER)
+            days = first.timestamp(), end.timestamp()
+            return await summed_marks(account, *days, WORKER)
     except Exception as error:
         _log_not_summed(type(error).__name__)
         log.debug("spending not summed", exc_info=True)

@@ -26,16 +26,18 @@ USER, DAYS = "somebody-with-many-files", 100
 def rows(gip, files):
     mark = gip.spent_mark(gip.Payer(USER), gip.WORKER, 0.0336)
     record = {gip.MARK_KEY: mark, "version": 1, "prompt": "a red fox " * 8}
-    for number in range(files):
-        yield {
-            "id": str(uuid.uuid4()),
-            "user_id": USER,
-            "filename": "a-red-fox.jpg",
-            "path": "/nowhere",
-            "data": {},
-            "meta": {"name": "a-red-fox.jpg", "data": {}, "gemini_image": record},
-            "created_at": int(time.time()) - number * DAYS * 86_400 // files,
-        }
+    row = {
+        "user_id": USER,
+        "filename": "a-red-fox.jpg",
+        "path": "/nowhere",
+        "data": {},
+        "meta": {"name": "a-red-fox.jpg", "data": {}, "gemini_image": record},
+    }
+    now, apart = int(time.time()), DAYS * 86_400 / files
+    made = [now - int(number * apart) for number in range(files)]
+    # The clock was wrong when the last one was made.
+    for moment in [*made, now + 2 * 86_400]:
+        yield {**row, "id": str(uuid.uuid4()), "created_at": moment}
 
 
 async def seconds(work):
@@ -70,7 +72,8 @@ class Pipe:
             return await gip.HOST_WORK.run(by_thread)
 
         def summed(since):
-            return lambda: gip.summed_marks(gip.Payer(USER), since, gip.WORKER)
+            days = since, time.time() + 86_400
+            return lambda: gip.summed_marks(gip.Payer(USER), *days, gip.WORKER)
 
         with db.get_db() as session:
             session.execute(insert(File), list(rows(gip, files)))
@@ -110,7 +113,8 @@ def told(client: Client, model: str) -> Told:
 
 def measured(admin: Client, files: int = FILES) -> dict[str, float]:
     """How long the host takes to count the files of a user who has so many, a hundred
-    days old at most, and the plugin to add up those of a day, and all."""
+    days old at most and one of the day after tomorrow, and the plugin to add up those
+    of a day, and all up to tomorrow."""
     plugin.add_function(admin, SPENDING_ID, SPENDING)
     try:
         found: dict[str, float] = json.loads(

@@ -376,22 +376,29 @@ def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     time.tzset()
 
 
-def test_a_day_begins_once_when_clocks_are_changed_at_midnight(
+def test_a_day_begins_and_ends_once_when_clocks_are_changed_at_midnight(
     in_zone: Callable[[str], None],
 ) -> None:
-    def check(zone: str, now: str, begin: str) -> None:
+    def check(zone: str, now: str, begin: str, end: str) -> None:
         in_zone(zone)
         shown = datetime.fromtimestamp(datetime.fromisoformat(now).timestamp())
-        begun = gip.begin_of_day(shown).timestamp()
-        assert begun == datetime.fromisoformat(begin).timestamp()
+        for midnight, expected in (
+            (gip.begin_of_day(shown), begin),
+            (gip.begin_of_next_day(shown), end),
+        ):
+            moment = datetime.fromisoformat(f"2026-{expected}")
+            assert midnight.timestamp() == moment.timestamp(), expected
 
+    havana, kathmandu = "America/Havana", "Asia/Kathmandu"
     rows = [
         # 00:30 comes twice, and midnight too.
-        ("America/Havana", "2026-11-01T00:30-04:00", "2026-11-01T00:00-04:00"),
-        ("America/Havana", "2026-11-01T00:30-05:00", "2026-11-01T00:00-04:00"),
+        (havana, "2026-10-31T23:30-04:00", "10-31T00:00-04:00", "11-01T00:00-04:00"),
+        (havana, "2026-11-01T00:30-04:00", "11-01T00:00-04:00", "11-02T00:00-05:00"),
+        (havana, "2026-11-01T00:30-05:00", "11-01T00:00-04:00", "11-02T00:00-05:00"),
         # Midnight does not come.
-        ("America/Havana", "2026-03-08T09:00-04:00", "2026-03-08T01:00-04:00"),
-        ("Asia/Kathmandu", "2026-11-28T00:00+05:45", "2026-11-28T00:00+05:45"),
+        (havana, "2026-03-07T09:00-05:00", "03-07T00:00-05:00", "03-08T01:00-04:00"),
+        (havana, "2026-03-08T09:00-04:00", "03-08T01:00-04:00", "03-09T00:00-04:00"),
+        (kathmandu, "2026-11-28T00:00+05:45", "11-28T00:00+05:45", "11-29T00:00+05:45"),
     ]
     check_rows(rows, check)
 
@@ -403,7 +410,7 @@ class Database:
         self.usd = 0.0
         self.during = [lambda: None]
 
-    async def __call__(self, account: Any, since: float, worker: str) -> gip.Recorded:
+    async def __call__(self, *_: Any) -> gip.Recorded:
         found = gip.Recorded(spent(0, self.usd), spent(0, self.usd))
         await asyncio.sleep(0)
         self.during.pop(0)() if self.during else None

@@ -130,7 +130,7 @@ def test_ten_thousand_files_take_a_sum_no_longer_than_the_host_twice(
     on: WatchedHost,
 ) -> None:
     found = measured(on.admin)
-    assert found["files"] == found["of_all"] == FILES
+    assert found["files"] == FILES + 1 and found["of_all"] == FILES
     assert 90 < found["of_day"] < 110
     assert found["usd"] == pytest.approx(FILES * PRICE)
     # Of a day with a hundred pictures. Where all are of one day it takes ten times as long
