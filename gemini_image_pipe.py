@@ -2344,8 +2344,8 @@ VALVES: Texts = {
         "zh-CN": "每条提示词最多生成几张图片，对所有人有效。",
     },
     "ADMIN_ONLY_MODELS": {
-        "en": "Models that only administrators may use: ids with commas between them, * as wildcard (gemini-3-pro*). For others auto chooses among the rest. Empty: none.",
-        "zh-CN": "仅限管理员使用的模型：以逗号分隔的 ID，* 为通配符（gemini-3-pro*）。对其他用户，auto 在其余模型中选择。留空：无。",
+        "en": "Models that only administrators may use: ids or names with commas between them, * as wildcard (gemini-3-pro*). For others auto chooses among the rest. Empty: none.",
+        "zh-CN": "仅限管理员使用的模型：以逗号分隔的 ID 或名称，* 为通配符（gemini-3-pro*）。对其他用户，auto 在其余模型中选择。留空：无。",
     },
     "AUTO_KNOWN_PRICES_ONLY": {
         "en": "Let auto choose only models whose price this plugin knows. Off: a newer version of the same model is taken at once, and counted at the dearest known price. A model that MODELS names alone is always taken.",
@@ -3396,6 +3396,14 @@ def is_among(model_id: str, typed: Iterable[str]) -> bool:
         for pattern in (name, *_released_ids(name))
         for i in ids
     )
+
+
+def is_named(model_id: str, typed: str) -> bool:
+    """Whether the name that people see of a model is an entry of a list that an
+    administrator typed."""
+    entries = {" ".join(e.split()).casefold() for e in re.split(r"[,;，；、\n]", typed)}
+    ids = (model_id, *_released_ids(model_id))
+    return any(display_name(i).casefold() in entries for i in ids)
 
 
 def _released_ids(model_id: str) -> list[str]:
@@ -11914,8 +11922,10 @@ def _log_not_summed(why: str) -> None:
 
 def is_reserved(chat: HostChat, valves: AdminValves, model_id: str) -> bool:
     """Whether only administrators may use a model, and none asks."""
-    reserved = split_list(valves.ADMIN_ONLY_MODELS)
-    return not chat.is_asked_by_admin and is_among(model_id, reserved)
+    if chat.is_asked_by_admin:
+        return False
+    typed = valves.ADMIN_ONLY_MODELS
+    return is_among(model_id, split_list(typed)) or is_named(model_id, typed)
 
 
 def models_for_auto(

@@ -180,6 +180,9 @@ RESERVED: list[tuple[str, dict[str, Any], str, str | None]] = [
         for typed in (f'["{PRO}"]', f"[ '{NB}', '{PRO}' ]", f"`{PRO}`", f"\ufeff{PRO}")
     ),
     (PRO, USER, "gemini-[3]-pro*", None),
+    (PRO, USER, "Nano Banana 2, nano  banana PRO", None),
+    ("gemini-3-pro-image-preview", USER, "Nano Banana Pro", None),
+    ("gemini-2.5-flash-image", USER, "Nano Banana Pro", "gemini-2.5-flash-image"),
     ("imagen-4.0-generate-001", USER, "imagen-4*", None),
     ("imagen-4.0-ultra-generate-001", USER, PRO, None),
     ("imagen-4.0-generate-001", USER, PRO, NB),
