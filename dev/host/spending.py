@@ -4,6 +4,7 @@ its sums with the host's own counting."""
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import NamedTuple
 
@@ -111,14 +112,28 @@ def told(client: Client, model: str) -> Told:
     return Told(int(pictures), float(usd))
 
 
-def measured(admin: Client, files: int = FILES) -> dict[str, float]:
+def check_sums_of_many(admin: Client) -> None:
+    """See that the plugin adds up ten thousand files rightly, and those of a day with a
+    hundred of them in less than twice the time in which the host counts all.
+
+    Where all are of one day it takes ten times as long or more: a count reads no
+    metadata, and only to find the mark in those takes twice.
+    """
+    found = _measured(admin)
+    assert found["files"] == FILES + 1 and found["of_all"] == FILES, found
+    assert 90 < found["of_day"] < 110, found
+    assert math.isclose(found["usd"], FILES * 0.0336)
+    assert found["adding_day"] < 2 * found["counting"], found
+
+
+def _measured(admin: Client) -> dict[str, float]:
     """How long the host takes to count the files of a user who has so many, a hundred
     days old at most and one of the day after tomorrow, and the plugin to add up those
     of a day, and all up to tomorrow."""
     plugin.add_function(admin, SPENDING_ID, SPENDING)
     try:
         found: dict[str, float] = json.loads(
-            content_of(admin.complete(SPENDING_ID, str(files)))
+            content_of(admin.complete(SPENDING_ID, str(FILES)))
         )
         return found
     finally:

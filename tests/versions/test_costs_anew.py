@@ -16,7 +16,7 @@ from dev.host import plugin
 from dev.host.browser import ChatPage, open_browser
 from dev.host.client import content_of
 from dev.host.pictures import drawn
-from dev.host.spending import FILES, measured, told
+from dev.host.spending import check_sums_of_many, told
 from dev.host.traffic import drawings
 from dev.host.watched import WatchedHost
 from dev.waiting import wait_until
@@ -129,13 +129,7 @@ def test_forged_records_count_as_nothing_and_stop_no_sum(on: WatchedHost) -> Non
 def test_ten_thousand_files_take_a_sum_no_longer_than_the_host_twice(
     on: WatchedHost,
 ) -> None:
-    found = measured(on.admin)
-    assert found["files"] == FILES + 1 and found["of_all"] == FILES
-    assert 90 < found["of_day"] < 110
-    assert found["usd"] == pytest.approx(FILES * PRICE)
-    # Of a day with a hundred pictures. Where all are of one day it takes ten times as long
-    # or more: a count reads no metadata, and only to find the mark in those takes twice.
-    assert found["adding_day"] < 2 * found["counting"], found
+    check_sums_of_many(on.admin)
 
 
 def test_ceilings_and_reserved_models_hold(on: WatchedHost) -> None:
