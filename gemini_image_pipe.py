@@ -455,7 +455,8 @@ def file_stem(text: str) -> str:
         longer = f"{stem}-{word}"
         if longer != _cut_name(longer):
             is_short = 2 * len(stem.encode()) < MAX_FILE_NAME_BYTES
-            stem = _cut_name(longer) if is_short and not word.isascii() else stem
+            if is_short and not word.isascii():
+                stem = _cut_name(longer)
             break
         stem = longer
     is_seen = any(map(str.isalnum, stem))
@@ -3398,12 +3399,12 @@ def is_among(model_id: str, typed: Iterable[str]) -> bool:
     )
 
 
-def is_named(model_id: str, typed: str) -> bool:
-    """Whether the name that people see of a model is an entry of a list that an
-    administrator typed."""
-    entries = {" ".join(e.split()).casefold() for e in re.split(r"[,;，；、\n]", typed)}
+def is_named(model_id: str, typed: Iterable[str]) -> bool:
+    """Whether the name that people see of a model is one of those that an administrator
+    typed."""
+    names = {" ".join(name.split()).casefold() for name in typed}
     ids = (model_id, *_released_ids(model_id))
-    return any(display_name(i).casefold() in entries for i in ids)
+    return any(display_name(i).casefold() in names for i in ids)
 
 
 def _released_ids(model_id: str) -> list[str]:
@@ -3969,8 +3970,8 @@ _VALUE = rf"(?:{_SPACED}|(?=[{_UNSPACED}])(?:{_SIGN})+|(?:(?![{_UNSPACED}]){_SIG
 _QUOTED_VALUE = rf"(?P<quote>[\"'`“”‘’„])?(?P<value>{_VALUE})(?(quote)[\"'`“”’])"
 # "--n 2" and "--n2", but not "--narrow".
 _WITH_VALUE = rf"(?:(?:{_BEHIND_NAME}(?![-—]{{2}}|—)|(?=[0-9])){_QUOTED_VALUE})"
-# A message may well end as a sentence does.
-_END = rf"[\s{re.escape(_SEPARATORS)}.,;!?]*"
+_STOPS = ".,;!?"  # a message may well end as a sentence does
+_END = rf"[\s{re.escape(_SEPARATORS)}{_STOPS}]*"
 _CHOICES = {flag: option.choices for option in OPTIONS for flag in option.flags}
 # What other programs for pictures call the same.
 _OTHER_NAMES = {"ratio": "ar", "resolution": "size"}
@@ -3991,8 +3992,12 @@ def _as_plain_signs(text: str) -> str:
     return text.replace("ーー", "--").replace("ｰｰ", "--")
 
 
+def _plain_name(typed: str) -> str:
+    return typed.lower().replace("_", "-")
+
+
 def _known_name(typed: str) -> str:
-    name = typed.lower().replace("_", "-")
+    name = _plain_name(typed)
     return _OTHER_NAMES.get(name, name)
 
 
@@ -4050,7 +4055,7 @@ def _last_flag(text: str, end: int) -> _Flag | None:
         return None
     name = f"--{_known_name(found['name'] or found['switch'])}"
     value = found["value"] or found["state"] or ""
-    value = value.rstrip(".,;!?") or value
+    value = value.rstrip(_STOPS) or value
     start = at + found.start() - (1 if at else 0)
     is_short = _is_short(found["dashes"], text[start])
     is_joined = bool(found["value"]) and found.start("value") == found.end("name")
@@ -4167,7 +4172,7 @@ def _unread(words: str) -> list[_Unread]:
     unread: list[_Unread] = []
     is_foreign = False
     for found in itertools.islice(_NAMED.finditer(prose), MAX_FLAGS):
-        start, name = found.start(), found["name"].lower().replace("_", "-")
+        start, name = found.start(), _plain_name(found["name"])
         is_apart = not start or bool(re.match(_BEFORE, prose[start - 1]))
         if _is_short(found["dashes"], words[start]):
             continue
@@ -4190,8 +4195,8 @@ def _why_unread(name: str, is_apart: bool, is_last: bool) -> str:
 
 def _is_flag(found: re.Match[str]) -> bool:
     """Whether a name behind dashes is a flag, ours or Midjourney's, by its value."""
-    name = found["name"].lower().replace("_", "-")
-    value = (found["value"] or "").rstrip(".,;!?")
+    name = _plain_name(found["name"])
+    value = (found["value"] or "").rstrip(_STOPS)
     if name in _SWITCHES:
         return True  # a word behind it need not be its value
     if name in _CHOICES:
@@ -9578,14 +9583,24 @@ async def referenced_ids() -> set[str]:
 # Of lists as keyboards for Chinese and Japanese write them, too, or with what a copy
 # from a page or a JSON text brings along.
 _BETWEEN_ENTRIES = re.compile(r"[,;，；、\s]+")
+_BETWEEN_NAMES = re.compile(r"[,;，；、\n]+")
 _AROUND_ENTRIES = "\"'“”‘’「」`\u200b\ufeff"
 _BRACKETS = re.compile(r"\[(?=\s*[\"'])|(?<=[\"'])\s*\]")
 
 
 def split_list(text: str) -> list[str]:
-    """The entries of a list that somebody typed."""
-    parts = _BETWEEN_ENTRIES.split(_BRACKETS.sub(" ", text))
-    return list(filter(None, (part.strip(_AROUND_ENTRIES) for part in parts)))
+    """The entries of a list of ids or keys that somebody typed."""
+    return _entries(text, _BETWEEN_ENTRIES)
+
+
+def split_names(text: str) -> list[str]:
+    """The entries of a list of names that somebody typed; there may be blanks in them."""
+    return _entries(text, _BETWEEN_NAMES)
+
+
+def _entries(text: str, between: re.Pattern[str]) -> list[str]:
+    parts = between.split(_BRACKETS.sub(" ", text))
+    return list(filter(None, (part.strip().strip(_AROUND_ENTRIES) for part in parts)))
 
 
 _MAY_BE_ZERO = ("HISTORY_IMAGES", "MAX_RETRIES", "MAX_PARALLEL_REQUESTS_PER_USER")
@@ -9838,7 +9853,10 @@ _VERSION_SEGMENT = re.compile(
 )
 # Behind an address of Google's or a gateway's, as people have it for other uses.
 _OTHER_ENDS = (
-    *("/chat/completions", "/images/generations", "/models", "/openai"),
+    "/chat/completions",
+    "/images/generations",
+    "/models",
+    "/openai",
     "/endpoints/openapi",
 )
 # Of a pasted request of Google's; each request has its own, and the key is in no URL.
@@ -10054,6 +10072,12 @@ def _is_address(url: str) -> bool:
     if "\\" in parts.netloc:  # there urllib3 ends a host's name, and urlsplit does not
         return False
     return bool(parts.hostname) and max(map(len, labels)) <= 63  # RFC 1035
+
+
+def no_own_key(valves: AdminValves) -> GeminiError:
+    """The failure where users need a key of their own: not every key will do."""
+    is_gemini = valves.BACKEND == BACKEND_GEMINI
+    return GeminiError("key_own" if is_gemini else "vertex_key_own")
 
 
 # Failures of Vertex AI, by what they are called elsewhere; where a project asks, there
@@ -11624,10 +11648,10 @@ def checked_keys(typed: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(typed))
 
 
-def no_own_key(valves: AdminValves) -> GeminiError:
-    """The failure where users need a key of their own: not every key will do."""
-    is_gemini = valves.BACKEND == BACKEND_GEMINI
-    return GeminiError("key_own" if is_gemini else "vertex_key_own")
+def check_own_key(valves: AdminValves, typed: Sequence[str]) -> None:
+    """Raises GeminiError where users need a key of their own, and none is typed."""
+    if valves.REQUIRE_USER_KEY and not typed:
+        raise no_own_key(valves)
 
 
 def keyring_for(
@@ -11925,7 +11949,8 @@ def is_reserved(chat: HostChat, valves: AdminValves, model_id: str) -> bool:
     if chat.is_asked_by_admin:
         return False
     typed = valves.ADMIN_ONLY_MODELS
-    return is_among(model_id, split_list(typed)) or is_named(model_id, typed)
+    is_by_id = is_among(model_id, split_list(typed))
+    return is_by_id or is_named(model_id, split_names(typed))
 
 
 def models_for_auto(
@@ -12994,8 +13019,7 @@ async def _ask_in_turn(request: ImageRequest, answer: Answer, send: Send) -> Non
     valves, conversation = request.valves, request.conversation
     if conversation.newest is None:
         raise GeminiError("prompt_empty")
-    if not request.keys and valves.REQUIRE_USER_KEY:
-        raise no_own_key(valves)
+    check_own_key(valves, request.keys)
     keys = keyring_for(valves, request.keys, request.caller)
     budget = Budget(valves.REQUEST_TIMEOUT, len(keys.clients))
     pays = request.own_key and not keys.backend.may_take_any_key

@@ -143,6 +143,13 @@ class ChatPage:
         )
         self.wait_for_pictures(there + 1)
 
+    def wait_to_continue(self) -> Locator:
+        """The button that lets an answer go on, once the answer has ended."""
+        button = self.page.locator("#continue-response-button")
+        button.wait_for()
+        self.wait_until_quiet()
+        return button
+
     def send(self, prompt: str) -> None:
         """Write a message and send it."""
         self.wait_until_quiet()

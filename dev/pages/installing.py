@@ -38,6 +38,9 @@ CARDS: Buttons = {
     "zh-CN": ("操作", "导入"),
 }
 STEPS = {
-    **{"paste": PASTE, "import": IMPORT, "load by URL": LOAD},
-    **{"set up": SET_UP, "cards": CARDS},
+    "paste": PASTE,
+    "import": IMPORT,
+    "load by URL": LOAD,
+    "set up": SET_UP,
+    "cards": CARDS,
 }

@@ -173,11 +173,11 @@ RESERVED: list[tuple[str, dict[str, Any], str, str | None]] = [
     (PRO, USER, f"gemini_image.{NB}", PRO),
     *(
         (PRO, USER, typed, None)
-        for typed in (f"{NB}，{PRO}", f"{PRO}、{NB}", f"{NB}；{PRO}", f"“{PRO}”")
-    ),
-    *(
-        (PRO, USER, typed, None)
-        for typed in (f'["{PRO}"]', f"[ '{NB}', '{PRO}' ]", f"`{PRO}`", f"\ufeff{PRO}")
+        for typed in (
+            *(f"{NB}，{PRO}", f"{PRO}、{NB}", f"{NB}；{PRO}", f"“{PRO}”", f"`{PRO}`"),
+            *(f'["{PRO}"]', f"[ '{NB}', '{PRO}' ]", f"\ufeff{PRO}"),
+            *("“Nano Banana Pro”", '["Nano Banana 2", "Nano Banana Pro"]'),
+        )
     ),
     (PRO, USER, "gemini-[3]-pro*", None),
     (PRO, USER, "Nano Banana 2, nano  banana PRO", None),

@@ -13,7 +13,6 @@ from dev.host.browser import ChatPage
 from dev.host.gateway import PICTURE, Gateway, Reply, event, open_gateway
 
 DONE = event(PICTURE, finishReason="STOP")
-CONTINUE = "#continue-response-button"
 _number = itertools.count()
 
 
@@ -53,9 +52,7 @@ def test_what_goes_on_is_apart_from_what_was_there(
     gateway.answer = lambda model: Reply(first) if first else failed()
     user_page.open(plugin.AUTO_MODEL)
     user_page.send(prompt)
-    button = user_page.page.locator(CONTINUE)
-    button.wait_for()
-    user_page.wait_until_quiet()
+    button = user_page.wait_to_continue()
     gateway.answer = lambda model: Reply([event({"text": "# Heading"}), DONE])
     more = 2 if pictures else 1
     button.click()

@@ -9,7 +9,6 @@ from dev.host.browser import ChatPage, open_browser
 from dev.host.gateway import PICTURE, Reply, event, open_gateway
 from dev.host.watched import WatchedHost, supported_kinds
 
-CONTINUE = "#continue-response-button"
 MORE = [event({"text": "# Heading"}), event(PICTURE, finishReason="STOP")]
 WITHIN = "#messages-container blockquote img, #messages-container pre img"
 FAILED = Reply([b'{"error": {"code": 400, "message": "No."}}'], 400)
@@ -33,9 +32,7 @@ def test_an_answer_goes_on_apart_from_what_was_there(on: WatchedHost) -> None:
                 view = ChatPage(browser, on.user)
                 view.open(plugin.AUTO_MODEL)
                 view.send("a fox")
-                button = view.page.locator(CONTINUE)
-                button.wait_for()
-                view.wait_until_quiet()
+                button = view.wait_to_continue()
                 gateway.answer = lambda model: Reply(MORE)
                 button.click()
                 view.wait_for_pictures()
